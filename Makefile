@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+#
+# make            builds build/release/sesqui          make test      builds and runs every test
+# make run        the demonstration                    make help      the other targets
+#
+# Rooms and their dependencies: docs/structure.md. VARIANT=release|asan|coverage chooses how things are compiled.
+
+VARIANT ?= release
+B := build/$(VARIANT)
+CC ?= gcc
+
+COMMON := -std=gnu11 -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -fno-strict-aliasing \
+          -fno-common -MMD -MP
+release_FLAGS := -O2
+asan_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+coverage_FLAGS := -O0 --coverage
+FLAGS := $(COMMON) $($(VARIANT)_FLAGS) $(CFLAGS)
+# The core is freestanding: no header but the compiler's own, no libc.
+HV_FLAGS := $(FLAGS) -Wconversion -Wno-sign-conversion -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include)
+MODEL_FLAGS := $(FLAGS) -Wconversion -Wno-sign-conversion
+EMU_FLAGS := $(FLAGS)
+
+UNICORN_LIBS := @emu/unicorn/wrap.opts -l:libunicorn.a -lpthread -lm
+EMU_LIBS := $(UNICORN_LIBS) -lcapstone
+CHECK_LIBS := -lcheck -lsubunit -lrt -lpthread -lm
+
+sources = $(sort $(wildcard $(1)/*.c $(1)/*/*.c $(1)/*/*/*.c))
+MODEL_SRC := $(call sources,model)
+HV_SRC := $(filter-out hv/x86/%,$(call sources,hv))
+EMU_SRC := $(call sources,emu)
+CLI_SRC := $(call sources,cli)
+TEST_SRC := $(sort $(wildcard tests/*/*_test.c))
+objects = $(patsubst %.c,$(B)/%.o,$(1))
+
+MODEL_LIB := $(B)/libsesqui-model.a
+HV_LIB := $(B)/libsesqui-hv.a
+EMU_LIB := $(B)/libsesqui-emu.a
+SESQUI := $(B)/sesqui
+TESTS := $(patsubst %.c,$(B)/%,$(TEST_SRC))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all
+all: $(SESQUI) guests
+
+$(SESQUI): $(call objects,$(CLI_SRC)) $(EMU_LIB) $(HV_LIB) $(MODEL_LIB) emu/unicorn/wrap.opts
+	@echo "  LINK  $@"
+	@$(CC) $(FLAGS) -o $@ $(call objects,$(CLI_SRC)) -Wl,--start-group $(EMU_LIB) $(HV_LIB) $(MODEL_LIB) -Wl,--end-group $(EMU_LIBS)
+
+$(MODEL_LIB): $(call objects,$(MODEL_SRC))
+$(HV_LIB): $(call objects,$(HV_SRC))
+$(EMU_LIB): $(call objects,$(EMU_SRC))
+$(MODEL_LIB) $(HV_LIB) $(EMU_LIB):
+	@echo "  AR    $@"
+	@rm -f $@ && ar rcs $@ $^
+
+define compile
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(1) -c -o $@ $<
+endef
+$(B)/model/%.o: model/%.c ; $(call compile,$(MODEL_FLAGS))
+$(B)/hv/%.o: hv/%.c ; $(call compile,$(HV_FLAGS))
+$(B)/emu/%.o: emu/%.c ; $(call compile,$(EMU_FLAGS))
+$(B)/cli/%.o: cli/%.c ; $(call compile,$(EMU_FLAGS))
+$(B)/tests/%.o: tests/%.c ; $(call compile,$(EMU_FLAGS))
+
+# Tests of the model link the model alone: it needs no CPU engine.
+$(B)/tests/model/%_test: $(B)/tests/model/%_test.o $(MODEL_LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(FLAGS) -o $@ $^ $(CHECK_LIBS)
+$(B)/tests/%_test: $(B)/tests/%_test.o $(EMU_LIB) $(HV_LIB) $(MODEL_LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(FLAGS) -o $@ $< -Wl,--start-group $(EMU_LIB) $(HV_LIB) $(MODEL_LIB) -Wl,--end-group $(EMU_LIBS) $(CHECK_LIBS)
+
+.PHONY: tests
+tests: $(TESTS)
+
+include scenarios/guests/guests.mk
+include tests/targets.mk
+
+.PHONY: clean
+clean:
+	rm -rf build
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The CPU engine: executes guest code exactly, until something happens that is not its business. It holds no policy: it
+ * runs no hypervisor code and calls no device but through the model's bus. One engine serves all processors of a machine.
+ * emu/unicorn/ implements it; nothing else knows the library.
+ */
+#ifndef SESQUI_EMU_CPU_H
+#define SESQUI_EMU_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/cpu/translate.h"
+#include "model/model.h"
+
+struct engine;
+
+enum stop_reason {
+    STOP_LIMIT,             /* cpu->clock reached the limit (at the next block boundary) */
+    STOP_INSTRUCTION,       /* a sensitive instruction at cpu->rip, not executed: `insn` */
+    STOP_EVENT,             /* an exception, INT n, INT3, INTO or #DB at cpu->rip: `event`; nothing of it delivered */
+    STOP_FAULT,             /* an access to `linear` failed for a reason other than #PF and #GP: `translation` */
+    STOP_INTERRUPTIBLE,     /* RFLAGS.IF = 1 without blocking, and the caller had asked for it, or asked to stop */
+    STOP_REFUSED,           /* the engine cannot execute what is at cpu->rip: `text` says why */
+};
+
+struct stop {
+    enum stop_reason reason;
+    struct insn insn;
+    struct event event;
+    uint64_t linear;
+    struct translation translation;
+    bool delivering;        /* STOP_EVENT, STOP_FAULT: met while cpu->event (still set) was being delivered */
+    const char *text;
+};
+
+struct engine_request {
+    uint64_t limit;                 /* value of cpu->clock */
+    bool stop_when_interruptible;   /* boundary_awaits_interrupt_window(), or an interrupt is requested */
+    bool single_step;               /* stop after one instruction (MTF, traces): STOP_LIMIT */
+};
+
+/*
+ * Opens the engine and checks every assumption about the library. NULL: `error` holds one line that names what did not
+ * match and the version needed. `model` outlives the engine; its memory is mapped, its bus serves device memory.
+ */
+struct engine *engine_open(struct model *model, char *error, size_t error_size);
+void engine_close(struct engine *engine);
+
+/*
+ * Delivers cpu->event first, if valid (then clears it and sets CR2/DR6 as its type demands), and runs guest code of `cpu`
+ * until a stop. On return `cpu` holds the exact architectural state: RIP at the instruction that stopped, no side effect of
+ * it, cpu->instructions and cpu->clock advanced by the instructions retired. cpu->activity must be ACTIVE.
+ */
+void engine_run(struct engine *engine, struct cpu *cpu, const struct engine_request *request, struct stop *stop);
+
+/* To be called from bus functions: engine_run shall return at the next instruction boundary it can (STOP_INTERRUPTIBLE). */
+void engine_interrupt(struct engine *engine);
+
+/* The library and its version, for --version and error messages. */
+const char *engine_description(void);
+
+#endif

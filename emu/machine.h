@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine: model, CPU engine (opened when guest code runs first), devices, console, trace; and, beneath the guest if
+ * asked for, the native core as L0 (emu/native/). Guest work comes from code in memory or from a script.
+ */
+#ifndef SESQUI_EMU_MACHINE_H
+#define SESQUI_EMU_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "emu/cpu.h"
+#include "emu/trace.h"
+#include "model/model.h"
+
+enum { MACHINE_MESSAGE_MAX = 400 };
+
+/* Exit status of `sesqui boot` where the guest did not choose one. */
+enum { EXIT_STATUS_USAGE = 2, EXIT_STATUS_LIMIT = 120, EXIT_STATUS_SHUTDOWN = 121, EXIT_STATUS_RULE = 122,
+       EXIT_STATUS_REFUSED = 123 };
+
+enum hypervisor { HYPERVISOR_NONE, HYPERVISOR_TRAP, HYPERVISOR_COPY, HYPERVISOR_FLIP };
+
+struct machine_options {
+    uint64_t memory_size;           /* bytes; a multiple of 1 MB, 1 MB to 4 GB */
+    unsigned cpus;
+    enum hypervisor hypervisor;
+    bool strict;                    /* a broken rule stops the machine (always in scenarios) */
+    uint64_t limit;                 /* instructions; 0: none */
+    uint64_t seed;
+    FILE *console;                  /* bytes of the UART go here; NULL: nowhere */
+    FILE *trace;                    /* NULL: no trace */
+};
+
+struct machine;
+
+/* NULL: `message` says why in one line. Memory is reserved, not touched. */
+struct machine *machine_open(const struct machine_options *options, char *message, size_t message_size);
+void machine_close(struct machine *machine);
+
+struct model *machine_model(struct machine *machine);
+struct cpu *machine_cpu(struct machine *machine, unsigned index);
+struct trace *machine_trace(struct machine *machine);
+/* Level that runs now on `cpu`: 0 root operation or bare machine, 1 or 2 (docs/scenarios.md). */
+unsigned machine_level(const struct machine *machine, const struct cpu *cpu);
+
+/* Why a machine stopped. */
+enum machine_end {
+    MACHINE_RUNNING,
+    MACHINE_EXITED,                 /* the guest wrote a test-exit port: `status` */
+    MACHINE_LIMIT, MACHINE_SHUTDOWN, MACHINE_DEAD_HALT, MACHINE_RULE, MACHINE_REFUSED,
+};
+struct machine_result {
+    enum machine_end end;
+    uint32_t value;                 /* MACHINE_EXITED: what the guest wrote */
+    char message[MACHINE_MESSAGE_MAX];  /* one line for people; empty if all is well */
+};
+/* Runs guest code on all processors until the machine stops. */
+void machine_run(struct machine *machine, struct machine_result *result);
+/* The process exit status for a result (docs/exit-status.md). */
+int machine_exit_status(const struct machine_result *result);
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* The HAL on the model: the processor's own instructions, VMX among them. */
+#include <string.h>
+
+#include "emu/native/state.h"
+#include "model/cpu/execute.h"
+#include "model/vmx/vmx.h"
+
+static struct cpu *cpu(void) { return native_here->cpu; }
+
+struct hal_cpuid hal_cpuid(uint32_t leaf, uint32_t subleaf)
+{
+    uint32_t out[4];
+    cpuid_read(cpu(), leaf, subleaf, out);
+    return (struct hal_cpuid){ out[0], out[1], out[2], out[3] };
+}
+
+unsigned hal_cpu_index(void) { return cpu()->index; }
+unsigned hal_cpu_count(void) { return native_here->native->model->cpu_count; }
+void *hal_cpu_local(void) { return native_here->local; }
+void *hal_machine_local(void) { return native_here->native->local; }
+bool hal_rdmsr(uint32_t index, uint64_t *value) { return msr_read(cpu(), index, value); }
+bool hal_wrmsr(uint32_t index, uint64_t value) { return msr_write(cpu(), index, value); }
+uint64_t hal_read_cr0(void) { return cpu()->cr0; }
+uint64_t hal_read_cr2(void) { return cpu()->cr2; }
+uint64_t hal_read_cr3(void) { return cpu()->cr3; }
+uint64_t hal_read_cr4(void) { return cpu()->cr4; }
+void hal_write_cr2(uint64_t value) { cpu()->cr2 = value; }
+uint64_t hal_read_dr7(void) { return cpu()->dr7; }
+struct hal_table hal_store_gdtr(void) { return (struct hal_table){ cpu()->gdtr.base, (uint16_t)cpu()->gdtr.limit }; }
+struct hal_table hal_store_idtr(void) { return (struct hal_table){ cpu()->idtr.base, (uint16_t)cpu()->idtr.limit }; }
+uint16_t hal_read_selector(enum segment_register segment) { return cpu()->seg[segment].selector; }
+uint64_t hal_rdtsc(void) { return cpu()->clock + CPU_MSR(cpu(), ia32_tsc_adjust); }
+void hal_pause(void) {}
+
+/* On the metal a bad value is a #GP in root mode without a handler: L0 is dead. */
+void hal_write_cr0(uint64_t value)
+{
+    if (!cr0_write(cpu(), value))
+        native_stop("L0 raised #GP with MOV to CR0");
+}
+
+void hal_write_cr4(uint64_t value)
+{
+    if (!cr4_write(cpu(), value))
+        native_stop("L0 raised #GP with MOV to CR4");
+}
+
+/* SDM Vol. 1, 13.3: bit 0 is always 1; only x87 and SSE state exist on this machine. */
+bool hal_xsetbv(uint32_t index, uint64_t value)
+{
+    if (index != 0 || !(value & 1) || (value & ~3ull))
+        return false;
+    cpu()->xcr0 = value;
+    return true;
+}
+
+_Noreturn void hal_halt(void) { native_stop("halted"); }
+_Noreturn void hal_fail_stop(const char *reason) { native_stop(reason); }
+
+/* ---- VMX instructions ---- */
+
+static enum hal_result result(vmx_result r)
+{
+    return r == VMX_SUCCEED ? HAL_OK : r == VMX_FAIL_INVALID ? HAL_FAIL_INVALID : HAL_FAIL_VALID;
+}
+
+static struct native_counts *counts(void) { return &native_here->native->counts; }
+
+enum hal_result hal_vmxon(physical_address region) { return result(vmx_vmxon(cpu(), region.value)); }
+void hal_vmxoff(void) { vmx_vmxoff(cpu()); }
+
+enum hal_result hal_vmclear(physical_address vmcs)
+{
+    counts()->vmclear++;
+    return result(vmx_vmclear(cpu(), vmcs.value));
+}
+
+enum hal_result hal_vmptrld(physical_address vmcs)
+{
+    counts()->vmptrld++;
+    return result(vmx_vmptrld(cpu(), vmcs.value));
+}
+
+physical_address hal_vmptrst(void) { return PA(vmx_vmptrst(cpu())); }
+
+enum hal_result hal_vmread(enum vmcs_encoding field, uint64_t *value)
+{
+    counts()->vmread++;
+    return result(vmx_vmread(cpu(), field, value));
+}
+
+enum hal_result hal_vmwrite(enum vmcs_encoding field, uint64_t value)
+{
+    counts()->vmwrite++;
+    return result(vmx_vmwrite(cpu(), field, value));
+}
+
+enum hal_result hal_invept(uint64_t type, uint64_t eptp)
+{
+    counts()->invept++;
+    return result(vmx_invept(cpu(), type, eptp));
+}
+
+enum hal_result hal_invvpid(uint64_t type, uint16_t vpid, uint64_t linear)
+{
+    counts()->invvpid++;
+    return result(vmx_invvpid(cpu(), type, vpid, linear));
+}
+
+enum hal_result hal_enter(struct hal_registers *registers, bool launch)
+{
+    struct native_cpu *here = native_here;
+    uint64_t host_gpr[GPR_COUNT];
+    vmx_result early = VMX_SUCCEED;
+    counts()->enter++;
+    rules_accounted(here);
+    rules_before_entry(here);
+    memcpy(host_gpr, cpu()->gpr, sizeof host_gpr);
+    memcpy(cpu()->gpr, registers->gpr, sizeof host_gpr);
+    cpu()->gpr[RSP] = host_gpr[RSP];            /* VM entry loads the guest's from the VMCS */
+    enum status status = vmx_enter(cpu(), launch, &early);
+    if (status == STATUS_OK) {
+        memcpy(cpu()->gpr, host_gpr, sizeof host_gpr);
+        return result(early);
+    }
+    if (status == STATUS_VM_ENTRY) {
+        here->in_guest = true;
+        native_yield(STATUS_VM_ENTRY);
+        here->in_guest = false;
+    } else if (status != STATUS_VM_EXIT) {
+        native_stop("a VM entry of L0 ended in a VMX abort");
+    }
+    here->exited = true;
+    here->accounted = false;
+    rules_after_exit(here);
+    memcpy(registers->gpr, cpu()->gpr, sizeof host_gpr);
+    return HAL_OK;
+}
+
+void hal_host_state(struct hal_host_state *state)
+{
+    const struct cpu *c = cpu();
+    *state = (struct hal_host_state){
+        .cr0 = c->cr0, .cr3 = c->cr3, .cr4 = c->cr4, .rip = c->rip, .rsp = c->gpr[RSP],
+        .fs_base = c->seg[SEG_FS].base, .gs_base = c->seg[SEG_GS].base, .tr_base = c->seg[SEG_TR].base,
+        .gdtr_base = c->gdtr.base, .idtr_base = c->idtr.base,
+        .efer = CPU_MSR(c, ia32_efer), .pat = CPU_MSR(c, ia32_pat), .sysenter_cs = CPU_MSR(c, ia32_sysenter_cs),
+        .sysenter_esp = CPU_MSR(c, ia32_sysenter_esp), .sysenter_eip = CPU_MSR(c, ia32_sysenter_eip),
+        .es = c->seg[SEG_ES].selector, .cs = c->seg[SEG_CS].selector, .ss = c->seg[SEG_SS].selector,
+        .ds = c->seg[SEG_DS].selector, .fs = c->seg[SEG_FS].selector, .gs = c->seg[SEG_GS].selector,
+        .tr = c->seg[SEG_TR].selector,
+    };
+    native_here->host = *state;
+    native_here->host_registered = true;
+}
+
+void hal_swap_extended_state(struct hal_extended_state *state)
+{
+    struct cpu *c = cpu();
+    struct hal_extended_state old = {
+        .xcr0 = c->xcr0, .kernel_gs_base = CPU_MSR(c, ia32_kernel_gs_base), .star = CPU_MSR(c, ia32_star),
+        .lstar = CPU_MSR(c, ia32_lstar), .fmask = CPU_MSR(c, ia32_fmask), .cr2 = c->cr2, .dr6 = c->dr6,
+    };
+    memcpy(old.dr, c->dr, sizeof old.dr);
+    c->xcr0 = state->xcr0;
+    CPU_MSR(c, ia32_kernel_gs_base) = state->kernel_gs_base;
+    CPU_MSR(c, ia32_star) = state->star;
+    CPU_MSR(c, ia32_lstar) = state->lstar;
+    CPU_MSR(c, ia32_fmask) = state->fmask;
+    c->cr2 = state->cr2;
+    c->dr6 = state->dr6;
+    memcpy(c->dr, state->dr, sizeof c->dr);
+    *state = old;
+}
+
+bool hal_capture(struct hal_capture *capture)
+{
+    *capture = native_here->capture;
+    return true;
+}
+
+/* The model has no speculative state and no caches to clear: the trace shows where L0 asked for it. */
+static void barrier(const char *what)
+{
+    struct native_cpu *here = native_here;
+    if (here->native->trace)
+        trace_line(here->native->trace, here->cpu, 0, "barrier", "%s", what);
+}
+
+void hal_prediction_barrier(void) { barrier("prediction"); }
+void hal_flush_l1d(void) { barrier("l1d"); }
+void hal_clear_buffers(void) { barrier("buffers"); }

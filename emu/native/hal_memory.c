@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* The HAL on the model: physical memory, the pool, devices, ownership, the log. */
+#include <string.h>
+
+#include "emu/native/state.h"
+#include "model/vmx/vmx.h"
+
+static struct native *native(void) { return native_here->native; }
+static struct memory *memory(void) { return &native()->model->memory; }
+
+bool hal_pm_read(physical_address pa, void *to, size_t length)
+{
+    native()->counts.pm_read++;
+    return memory_is_ram(memory(), pa.value, length) && memory_read(memory(), pa.value, to, length);
+}
+
+bool hal_pm_write(physical_address pa, const void *from, size_t length)
+{
+    native()->counts.pm_write++;
+    if (!memory_is_ram(memory(), pa.value, length))
+        return false;
+    vmcs_watch_write(native_here->cpu, pa.value, length);
+    return memory_write(memory(), pa.value, from, length);
+}
+
+bool hal_pm_read64(physical_address pa, uint64_t *value) { return hal_pm_read(pa, value, sizeof *value); }
+bool hal_pm_write64(physical_address pa, uint64_t value) { return hal_pm_write(pa, &value, sizeof value); }
+bool hal_pm_read32(physical_address pa, uint32_t *value) { return hal_pm_read(pa, value, sizeof *value); }
+bool hal_pm_write32(physical_address pa, uint32_t value) { return hal_pm_write(pa, &value, sizeof value); }
+
+bool hal_pm_compare_exchange64(physical_address pa, uint64_t *expected, uint64_t desired)
+{
+    uint64_t value;
+    if (!hal_pm_read64(pa, &value))
+        return false;
+    bool same = value == *expected;
+    *expected = value;
+    return same && hal_pm_write64(pa, desired);
+}
+
+bool hal_pm_zero_page(physical_address pa)
+{
+    static const uint8_t zeroes[PAGE_SIZE];
+    return hal_pm_write(pa, zeroes, sizeof zeroes);
+}
+
+/* ---- the pool: page 0 of it stands for L0's own paging structure and is never handed out ---- */
+
+physical_address hal_page_allocate(void)
+{
+    struct native *n = native();
+    for (uint64_t i = 0; i < n->pool_pages - 1; i++) {
+        uint64_t page = 1 + (n->next_free + i) % (n->pool_pages - 1);
+        if (n->pool_used[page])
+            continue;
+        n->pool_used[page] = 1;
+        n->pages_used++;
+        n->next_free = page;                    /* the next search starts behind this page */
+        physical_address pa = PA(n->pool_base + page * PAGE_SIZE);
+        hal_pm_zero_page(pa);
+        return pa;
+    }
+    return PA(0);
+}
+
+void hal_page_free(physical_address page)
+{
+    struct native *n = native();
+    uint64_t index = (page.value - n->pool_base) / PAGE_SIZE;
+    if (page.value < n->pool_base || index >= n->pool_pages || page.value % PAGE_SIZE || !n->pool_used[index])
+        native_stop("L0 freed a page that it had not allocated");
+    uint8_t poison[PAGE_SIZE];
+    memset(poison, 0xdb, sizeof poison);
+    hal_pm_write(page, poison, sizeof poison);
+    n->pool_used[index] = 0;
+    n->pages_used--;
+}
+
+struct hal_range hal_pool(void)
+{
+    return (struct hal_range){ PA(native()->pool_base), native()->pool_pages * PAGE_SIZE };
+}
+
+bool hal_ram(unsigned index, struct hal_range *range)
+{
+    uint64_t size = memory()->size, low = size < MEMORY_HOLE ? size : MEMORY_HOLE;
+    if (index > 1 || (index == 1 && size <= MEMORY_HOLE))
+        return false;
+    *range = index ? (struct hal_range){ PA(MEMORY_HIGH), size - MEMORY_HOLE } : (struct hal_range){ PA(0), low };
+    return true;
+}
+
+/* Caches are coherent on this machine and memory is strongly ordered. */
+void hal_flush_lines(physical_address pa, size_t length) { (void)pa, (void)length; }
+void hal_write_back_invalidate(void) {}
+void hal_fence(void) {}
+
+/* ---- other processors ---- */
+
+bool hal_kick(unsigned target, enum hal_kick kind)
+{
+    struct model *model = native()->model;
+    if (target >= model->cpu_count)
+        return false;
+    if (kind == HAL_KICK_INIT)
+        model->cpu[target].init_pending = true;
+    else
+        model->cpu[target].nmi_pending = true;
+    return true;
+}
+
+/* Processors change only while L0 is in its guest: a lock that is found taken was kept across an entry. */
+void hal_lock(uint32_t *lock)
+{
+    if (*lock)
+        native_stop("deadlock: a lock of L0 was kept across a VM entry");
+    *lock = 1;
+}
+
+void hal_unlock(uint32_t *lock) { *lock = 0; }
+
+/* ---- devices ---- */
+
+bool hal_mmio_read32(physical_address pa, uint32_t *value)
+{
+    const struct bus *bus = &native()->model->bus;
+    if (!bus->mmio_read || memory_is_ram(memory(), pa.value, 4))
+        return false;
+    *value = (uint32_t)bus->mmio_read(bus->context, native_here->cpu, pa.value, 4);
+    return true;
+}
+
+bool hal_mmio_write32(physical_address pa, uint32_t value)
+{
+    const struct bus *bus = &native()->model->bus;
+    if (!bus->mmio_write || memory_is_ram(memory(), pa.value, 4))
+        return false;
+    bus->mmio_write(bus->context, native_here->cpu, pa.value, 4, value);
+    return true;
+}
+
+uint32_t hal_port_in(uint16_t port, unsigned size)
+{
+    const struct bus *bus = &native()->model->bus;
+    return bus->port_in ? bus->port_in(bus->context, native_here->cpu, port, size) : ~0u;
+}
+
+void hal_port_out(uint16_t port, unsigned size, uint32_t value)
+{
+    const struct bus *bus = &native()->model->bus;
+    if (bus->port_out)
+        bus->port_out(bus->context, native_here->cpu, port, size, value);
+}
+
+/* ---- what the core tells ---- */
+
+static const char *const event_name[] = {
+    [HAL_EVENT_LEVEL] = "level", [HAL_EVENT_HANDLED] = "handled", [HAL_EVENT_REFLECT] = "reflect",
+    [HAL_EVENT_NESTED_ENTRY] = "nested-entry", [HAL_EVENT_NESTED_FAIL] = "nested-fail",
+    [HAL_EVENT_VMX_INSTRUCTION] = "emulated", [HAL_EVENT_INJECT] = "inject-l1",
+};
+
+/* The details column, in the words of the event. */
+static void log_details(enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+    struct trace *trace = native()->trace;
+    const struct cpu *cpu = native_here->cpu;
+    const char *name = event_name[event], *reason = exit_reason_name((uint32_t)a & 0xffff);
+    typedef unsigned long long ull;
+    switch (event) {
+    case HAL_EVENT_LEVEL:
+        trace_line(trace, cpu, 0, name, "L%llu vmcs=0x%llx", (ull)a, (ull)b);
+        break;
+    case HAL_EVENT_HANDLED:
+        trace_line(trace, cpu, 0, name, "%s", reason ? reason : "?");
+        break;
+    case HAL_EVENT_REFLECT:
+        trace_line(trace, cpu, 0, name, "%s%s qual=0x%llx", reason ? reason : "?",
+                   a & EXIT_REASON_ENTRY_FAILURE ? " (entry failure)" : "", (ull)b);
+        break;
+    case HAL_EVENT_NESTED_ENTRY:
+        trace_line(trace, cpu, 0, name, "%s vmcs12=0x%llx", a ? "vmlaunch" : "vmresume", (ull)b);
+        break;
+    case HAL_EVENT_NESTED_FAIL:
+        trace_line(trace, cpu, 0, name, "error=0x%llx qual=0x%llx", (ull)a, (ull)b);
+        break;
+    case HAL_EVENT_VMX_INSTRUCTION:
+        trace_line(trace, cpu, 0, name, "%s operand=0x%llx value=0x%llx result=%lld", reason ? reason : "?", (ull)b,
+                   (ull)c, (long long)d);
+        break;
+    case HAL_EVENT_INJECT:
+        trace_line(trace, cpu, 0, name, "vector=%llu error=0x%llx", (ull)a, (ull)b);
+        break;
+    }
+}
+
+void hal_log(enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+    struct native_cpu *here = native_here;
+    if (event == HAL_EVENT_LEVEL)
+        here->level = (unsigned)a;
+    else
+        here->accounted = true;
+    if (here->native->trace)
+        log_details(event, a, b, c, d);
+}
+
+void hal_own(physical_address page, uint64_t pages, enum hal_owner owner)
+{
+    for (uint64_t i = 0; i < pages; i++) {
+        size_t index = memory_page_index(memory(), page.value + i * PAGE_SIZE);
+        if (index == SIZE_MAX)
+            continue;
+        native()->owner[index] = (uint8_t)owner;
+        if (owner == HAL_OWNER_L0)
+            memory()->watch[index] |= WATCH_PRIVATE;
+        else
+            memory()->watch[index] &= (uint8_t)~WATCH_PRIVATE;
+    }
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* Life of the native L0: its pool, its fibers, and what the machine may ask. */
+#include "emu/native/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STACK_SIZE = 256 * 1024, POOL_SIZE = 8 << 20, POOL_SHARE = 4 };
+
+_Thread_local struct native_cpu *native_here;
+
+struct native *native_open(struct model *model, struct trace *trace, enum hypervisor hypervisor, char *error,
+                           size_t error_size)
+{
+    uint64_t low = model->memory.size < MEMORY_HOLE ? model->memory.size : MEMORY_HOLE;
+    if (low < (uint64_t)POOL_SIZE * POOL_SHARE) {
+        snprintf(error, error_size, "%llu MB of memory leave no room for L0's pool of %d MB: give at least %d MB",
+                 (unsigned long long)(model->memory.size >> 20), POOL_SIZE >> 20, POOL_SIZE * POOL_SHARE >> 20);
+        return NULL;
+    }
+    struct native *native = calloc(1, sizeof *native);
+    if (native) {
+        native->pool_pages = POOL_SIZE / PAGE_SIZE;
+        native->pool_used = calloc(1, native->pool_pages);
+        native->owner = calloc(1, model->memory.size / PAGE_SIZE);
+    }
+    if (!native || !native->pool_used || !native->owner) {
+        native_close(native);
+        snprintf(error, error_size, "out of memory for the native L0");
+        return NULL;
+    }
+    native->pool_used[0] = 1;                   /* stands for L0's own paging structures: its CR3 points there */
+    native->model = model;
+    native->trace = trace;
+    native->strategy = hypervisor == HYPERVISOR_COPY ? HV_COPY : hypervisor == HYPERVISOR_FLIP ? HV_FLIP : HV_TRAP;
+    native->pool_base = low - POOL_SIZE;
+    for (unsigned i = 0; i < model->cpu_count; i++) {
+        native->cpu[i].native = native;
+        native->cpu[i].cpu = &model->cpu[i];
+    }
+    return native;
+}
+
+void native_close(struct native *native)
+{
+    if (!native)
+        return;
+    for (unsigned i = 0; i < MODEL_CPU_MAX; i++)
+        fiber_destroy(&native->cpu[i].fiber);
+    free(native->pool_used);
+    free(native->owner);
+    free(native);
+}
+
+void native_yield(enum status request)
+{
+    native_here->request = request;
+    fiber_yield(&native_here->fiber);
+}
+
+_Noreturn void native_stop(const char *reason)
+{
+    struct native_cpu *here = native_here;
+    snprintf(here->native->model->refusal, sizeof here->native->model->refusal, "L0 stopped: %s", reason);
+    for (;;)
+        native_yield(STATUS_REFUSED);
+}
+
+static void body(void *argument)
+{
+    struct native_cpu *here = argument;
+    const char *reason = hv_run(here->native->strategy);
+    native_stop(reason ? reason : "hv_run() returned without a reason");
+}
+
+/* The guest's first state is what the loader or power-on left; L0 itself goes on in 64-bit mode with state of its own. */
+static void capture(struct native_cpu *here)
+{
+    struct cpu *cpu = here->cpu;
+    struct hal_capture *c = &here->capture;
+    memcpy(c->registers.gpr, cpu->gpr, sizeof c->registers.gpr);
+    c->rip = cpu->rip;
+    c->rsp = cpu->gpr[RSP];
+    c->rflags = cpu->rflags;
+    c->cr0 = cpu->cr0;
+    c->cr3 = cpu->cr3;
+    c->cr4 = cpu->cr4;
+    c->dr7 = cpu->dr7;
+    c->efer = CPU_MSR(cpu, ia32_efer);
+    c->pat = CPU_MSR(cpu, ia32_pat);
+    c->debugctl = CPU_MSR(cpu, ia32_debugctl);
+    c->sysenter_cs = CPU_MSR(cpu, ia32_sysenter_cs);
+    c->sysenter_esp = CPU_MSR(cpu, ia32_sysenter_esp);
+    c->sysenter_eip = CPU_MSR(cpu, ia32_sysenter_eip);
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        const struct segment *s = &cpu->seg[i];
+        c->segment[i] = (struct hal_guest_segment){ s->selector, s->access_rights, s->limit, s->base };
+    }
+    c->gdtr = (struct hal_table){ cpu->gdtr.base, (uint16_t)cpu->gdtr.limit };
+    c->idtr = (struct hal_table){ cpu->idtr.base, (uint16_t)cpu->idtr.limit };
+    c->activity = cpu->activity;
+}
+
+/* Linear addresses of L0 live in the upper half; nothing stands behind them here, but exits must load exactly these. */
+static void enter_host_mode(struct native_cpu *here)
+{
+    const uint64_t home = 0xffff900000000000ull + ((uint64_t)here->cpu->index << 24);
+    struct cpu *cpu = here->cpu;
+    cpu->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG;
+    cpu->cr3 = here->native->pool_base;
+    cpu->cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
+    CPU_MSR(cpu, ia32_efer) = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
+    CPU_MSR(cpu, ia32_sysenter_cs) = 0x10;
+    CPU_MSR(cpu, ia32_sysenter_esp) = home + 0x6000;
+    CPU_MSR(cpu, ia32_sysenter_eip) = home + 0x7000;
+    cpu->rip = home + 0x1000;
+    cpu->gpr[RSP] = home + 0x5000;
+    cpu->rflags = RFLAGS_FIXED;
+    cpu->dr7 = 0x400;
+    CPU_MSR(cpu, ia32_debugctl) = 0;
+    cpu->activity = ACTIVITY_ACTIVE;
+    cpu->interruptibility = 0;
+    cpu->gdtr = (struct table_register){ home + 0x2000, 0xffff };
+    cpu->idtr = (struct table_register){ home + 0x3000, 0xffff };
+    for (unsigned i = SEG_ES; i <= SEG_GS; i++)
+        cpu->seg[i] = (struct segment){ 0x18, 0x3 | AR_S | AR_PRESENT | AR_DB | AR_G, 0xffffffff, 0 };
+    cpu->seg[SEG_CS] = (struct segment){ 0x10, 0xb | AR_S | AR_PRESENT | AR_L | AR_G, 0xffffffff, 0 };
+    cpu->seg[SEG_GS].base = home;
+    cpu->seg[SEG_FS].base = home + 0x800;
+    cpu->seg[SEG_LDTR] = (struct segment){ 0, AR_UNUSABLE, 0, 0 };
+    cpu->seg[SEG_TR] = (struct segment){ 0x20, 0xb | AR_PRESENT, 0x67, home + 0x4000 };
+}
+
+enum status native_resume(struct native *native, struct cpu *cpu)
+{
+    struct native_cpu *here = &native->cpu[cpu->index];
+    native_here = here;
+    if (!here->started) {
+        if (!fiber_create(&here->fiber, STACK_SIZE, body, here))
+            return model_refuse(cpu, "out of memory for the stack of the native L0");
+        here->started = true;
+        capture(here);
+        enter_host_mode(here);
+    }
+    fiber_resume(&here->fiber);
+    return here->request;
+}
+
+unsigned native_level(const struct native *native, const struct cpu *cpu)
+{
+    const struct native_cpu *here = &native->cpu[cpu->index];
+    return here->in_guest ? here->level : 0;
+}
+
+bool native_pool(const struct native *native, uint64_t *base, uint64_t *size)
+{
+    *base = native->pool_base;
+    *size = native->pool_pages * PAGE_SIZE;
+    return true;
+}
+
+uint64_t native_pages_used(const struct native *native) { return native->pages_used; }
+
+const struct native_counts *native_counts(const struct native *native) { return &native->counts; }

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rules that only a native L0 can be held to (docs/rules.md): the model cannot look inside the core, but the core told
+ * it who owns what, and which host state every exit must load.
+ */
+#include "emu/native/state.h"
+#include "model/vmx/vmx.h"
+
+static void broken(struct native_cpu *here, enum rule rule, uint64_t a, uint64_t b, const char *text)
+{
+    const struct observer *observer = &here->native->model->observer;
+    struct notice notice = { .kind = NOTICE_VIOLATION, .cpu = here->cpu, .a = rule, .b = a, .c = b, .text = text };
+    if (observer->notify)
+        observer->notify(observer->context, &notice);
+}
+
+static uint32_t secondary_controls(const struct vmcs *v)
+{
+    return VMCS(v, processor_based_controls) & PROC_activate_secondary_controls
+               ? (uint32_t)VMCS(v, secondary_processor_based_controls) : 0;
+}
+
+/* A hardware-visible address: field, when hardware uses it, how many bytes, and whether L1's memory will do. */
+struct visible {
+    bool used;
+    uint64_t address, bytes;
+    bool guest_memory_allowed;
+};
+
+/* R1: SDM Vol. 3, 25.6-25.8 lists the fields that hold physical addresses. */
+static void rule_owned_address(struct native_cpu *here, const struct vmcs *v)
+{
+    uint32_t proc = (uint32_t)VMCS(v, processor_based_controls);
+    uint32_t proc2 = secondary_controls(v);
+    bool shadowing = proc2 & PROC2_vmcs_shadowing;
+    uint64_t link = VMCS(v, vmcs_link_pointer);
+    const struct visible visible[] = {
+        { proc & PROC_use_io_bitmaps, VMCS(v, io_bitmap_a_address), PAGE_SIZE, false },
+        { proc & PROC_use_io_bitmaps, VMCS(v, io_bitmap_b_address), PAGE_SIZE, false },
+        { proc & PROC_use_msr_bitmaps, VMCS(v, msr_bitmap_address), PAGE_SIZE, false },
+        { VMCS(v, exit_msr_store_count), VMCS(v, exit_msr_store_address), 16 * VMCS(v, exit_msr_store_count), false },
+        { VMCS(v, exit_msr_load_count), VMCS(v, exit_msr_load_address), 16 * VMCS(v, exit_msr_load_count), false },
+        { VMCS(v, entry_msr_load_count), VMCS(v, entry_msr_load_address), 16 * VMCS(v, entry_msr_load_count), false },
+        { proc & PROC_use_tpr_shadow, VMCS(v, virtual_apic_address), PAGE_SIZE, true },
+        { proc2 & PROC2_virtualize_apic_accesses, VMCS(v, apic_access_address), PAGE_SIZE, true },
+        { proc2 & PROC2_enable_ept, VMCS(v, ept_pointer) & PAGE_MASK, PAGE_SIZE, false },
+        { shadowing, VMCS(v, vmread_bitmap_address), PAGE_SIZE, false },
+        { shadowing, VMCS(v, vmwrite_bitmap_address), PAGE_SIZE, false },
+        { link != ~0ull, link, PAGE_SIZE, false },
+    };
+    const struct memory *memory = &here->native->model->memory;
+    for (unsigned i = 0; i < sizeof visible / sizeof *visible; i++) {
+        if (!visible[i].used)
+            continue;
+        uint64_t first = visible[i].address & PAGE_MASK, last = (visible[i].address + visible[i].bytes - 1) & PAGE_MASK;
+        for (uint64_t page = first; page <= last; page += PAGE_SIZE) {
+            size_t index = memory_page_index(memory, page);
+            enum hal_owner owner = index == SIZE_MAX ? HAL_OWNER_NONE : here->native->owner[index];
+            if (owner == HAL_OWNER_L0 || (visible[i].guest_memory_allowed && owner == HAL_OWNER_L1))
+                continue;
+            broken(here, RULE_OWNED_ADDRESS, page, v->pa, "an address in the VMCS about to be entered is not L0's "
+                   "[25.6]");
+            return;
+        }
+    }
+}
+
+/* R3: an ordinary VMCS with shadowing off must not link anything; hardware checks the rest (SDM Vol. 3, 27.3.1.5). */
+static void rule_ordinary_entry(struct native_cpu *here, const struct vmcs *v)
+{
+    uint32_t proc2 = secondary_controls(v);
+    if (v->shadow)
+        broken(here, RULE_ORDINARY_ENTRY, v->pa, 0, "entry with a shadow VMCS [27.1]");
+    if (!(proc2 & PROC2_vmcs_shadowing) && VMCS(v, vmcs_link_pointer) != ~0ull)
+        broken(here, RULE_ORDINARY_ENTRY, v->pa, VMCS(v, vmcs_link_pointer),
+               "link pointer set without VMCS shadowing [27.3.1.5]");
+    if ((proc2 & PROC2_vmcs_shadowing) && here->level > 1)
+        broken(here, RULE_ORDINARY_ENTRY, v->pa, 0, "VMCS shadowing is on in L2's VMCS [26.1.3]");
+}
+
+void rules_before_entry(struct native_cpu *here)
+{
+    const struct vmcs *v = here->cpu->vmx.current;
+    if (!v)
+        return;
+    rule_owned_address(here, v);
+    rule_ordinary_entry(here, v);
+}
+
+/* R5: what the exit loaded, against what the core said it would put into every host-state area (SDM Vol. 3, 28.5). */
+void rules_after_exit(struct native_cpu *here)
+{
+    const struct hal_host_state *h = &here->host;
+    const struct cpu *c = here->cpu;
+    const struct { const char *text; uint64_t loaded, wanted; } row[] = {
+        { "the exit loaded another CR0 than L0's [28.5.1]", c->cr0, h->cr0 },
+        { "the exit loaded another CR3 than L0's [28.5.1]", c->cr3, h->cr3 },
+        { "the exit loaded another CR4 than L0's [28.5.1]", c->cr4, h->cr4 },
+        { "the exit loaded another RIP than L0's [28.5.3]", c->rip, h->rip },
+        { "the exit loaded another RSP than L0's [28.5.3]", c->gpr[RSP], h->rsp },
+        { "the exit loaded another FS base than L0's [28.5.2]", c->seg[SEG_FS].base, h->fs_base },
+        { "the exit loaded another GS base than L0's [28.5.2]", c->seg[SEG_GS].base, h->gs_base },
+        { "the exit loaded another TR base than L0's [28.5.2]", c->seg[SEG_TR].base, h->tr_base },
+        { "the exit loaded another GDTR base than L0's [28.5.2]", c->gdtr.base, h->gdtr_base },
+        { "the exit loaded another IDTR base than L0's [28.5.2]", c->idtr.base, h->idtr_base },
+        { "the exit loaded another CS than L0's [28.5.2]", c->seg[SEG_CS].selector, h->cs },
+        { "the exit loaded another SS than L0's [28.5.2]", c->seg[SEG_SS].selector, h->ss },
+        { "the exit loaded another TR than L0's [28.5.2]", c->seg[SEG_TR].selector, h->tr },
+        { "the exit loaded another IA32_EFER than L0's [28.5.1]", CPU_MSR(c, ia32_efer), h->efer },
+        { "the exit loaded another IA32_PAT than L0's [28.5.1]", CPU_MSR(c, ia32_pat), h->pat },
+        { "the exit loaded another IA32_SYSENTER_CS than L0's [28.5.1]", CPU_MSR(c, ia32_sysenter_cs), h->sysenter_cs },
+        { "the exit loaded another IA32_SYSENTER_ESP than L0's [28.5.1]", CPU_MSR(c, ia32_sysenter_esp),
+          h->sysenter_esp },
+        { "the exit loaded another IA32_SYSENTER_EIP than L0's [28.5.1]", CPU_MSR(c, ia32_sysenter_eip),
+          h->sysenter_eip },
+    };
+    if (!here->host_registered)
+        broken(here, RULE_HOST_STATE, 0, 0, "L0 entered a guest without asking for its host state");
+    for (unsigned i = 0; i < sizeof row / sizeof *row; i++)
+        if (row[i].loaded != row[i].wanted)
+            broken(here, RULE_HOST_STATE, row[i].loaded, row[i].wanted, row[i].text);
+}
+
+/* R9: an exit that the core neither handled, reflected nor refused was skipped. */
+void rules_accounted(struct native_cpu *here)
+{
+    if (here->exited && !here->accounted)
+        broken(here, RULE_NAMED_FAILURE, 0, 0, "L0 entered again and said nothing about the exit before");
+    here->exited = false;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of emu/native/ share: the native L0's state on the model's side. */
+#ifndef SESQUI_EMU_NATIVE_STATE_H
+#define SESQUI_EMU_NATIVE_STATE_H
+
+#include "emu/native/fiber.h"
+#include "emu/native/native.h"
+#include "hv/hal.h"
+
+struct native_cpu {
+    struct native *native;
+    struct cpu *cpu;
+    struct fiber fiber;
+    bool started;
+    enum status request;            /* why the fiber yielded */
+    unsigned level;                 /* as the core said with HAL_EVENT_LEVEL */
+    bool in_guest;
+    bool host_registered;
+    struct hal_host_state host;     /* what hal_host_state() gave: every exit must load it */
+    struct hal_capture capture;
+    bool accounted;                 /* the core said what it did with the latest exit (rule R9) */
+    bool exited;                    /* an exit has been returned to the core since the latest entry */
+    uint32_t exit_reason;
+    _Alignas(64) uint8_t local[HAL_CPU_LOCAL_SIZE];
+};
+
+struct native {
+    struct model *model;
+    struct trace *trace;
+    enum hv_strategy strategy;
+    uint64_t pool_base, pool_pages, pages_used, next_free;
+    uint8_t *pool_used;             /* one byte per pool page */
+    uint8_t *owner;                 /* enum hal_owner, one byte per RAM page */
+    struct native_counts counts;
+    struct native_cpu cpu[MODEL_CPU_MAX];
+    _Alignas(64) uint8_t local[HAL_MACHINE_LOCAL_SIZE];
+};
+
+/*
+ * The processor whose L0 runs now. The HAL's signatures are those of instructions: they name no processor, so its back end
+ * must know which one executes; native_resume() sets this before it switches to a fiber.
+ */
+extern _Thread_local struct native_cpu *native_here;
+
+/* Suspends the L0 of native_here with `request`. */
+void native_yield(enum status request);
+/* Stops L0 for good. */
+_Noreturn void native_stop(const char *reason);
+
+/* rules.c: R1, R3 and R5 on the current VMCS before an entry; R5 on what an exit loaded; R9 on accounting. */
+void rules_before_entry(struct native_cpu *here);
+void rules_after_exit(struct native_cpu *here);
+void rules_accounted(struct native_cpu *here);
+
+#endif

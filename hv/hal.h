@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one seam between the hypervisor core and what runs it: about fifty primitives, each about one instruction. The back
+ * end is chosen at link time: hv/x86/ (the metal) or emu/native/ (the model). hv/ includes this file and no other header
+ * from outside its own folder but arch/ (facts without code). Each primitive acts on the processor that executes it.
+ */
+#ifndef SESQUI_HV_HAL_H
+#define SESQUI_HV_HAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arch/vmx.h"
+#include "arch/x86.h"
+
+/* ---- addresses are typed, so that every shortcut "guest-physical = physical" is visible ---- */
+typedef struct { uint64_t value; } physical_address;
+typedef struct { uint64_t value; } guest_physical;
+#define PA(v) ((physical_address){ (v) })
+#define GPA(v) ((guest_physical){ (v) })
+
+/* ---- identity and capability ---- */
+struct hal_cpuid { uint32_t eax, ebx, ecx, edx; };
+struct hal_cpuid hal_cpuid(uint32_t leaf, uint32_t subleaf);
+unsigned hal_cpu_index(void);
+unsigned hal_cpu_count(void);
+void *hal_cpu_local(void);                      /* HAL_CPU_LOCAL_SIZE bytes, zeroed at start, this processor's own */
+void *hal_machine_local(void);                  /* HAL_MACHINE_LOCAL_SIZE bytes, zeroed at start, shared */
+enum { HAL_CPU_LOCAL_SIZE = 65536, HAL_MACHINE_LOCAL_SIZE = 65536 };
+bool hal_rdmsr(uint32_t index, uint64_t *value);    /* false: #GP */
+bool hal_wrmsr(uint32_t index, uint64_t value);     /* false: #GP */
+uint64_t hal_read_cr0(void);
+uint64_t hal_read_cr2(void);
+uint64_t hal_read_cr3(void);
+uint64_t hal_read_cr4(void);
+void hal_write_cr0(uint64_t value);
+void hal_write_cr2(uint64_t value);
+void hal_write_cr4(uint64_t value);
+bool hal_xsetbv(uint32_t index, uint64_t value);    /* false: #GP */
+uint64_t hal_read_dr7(void);
+struct hal_table { uint64_t base; uint16_t limit; };
+struct hal_table hal_store_gdtr(void);
+struct hal_table hal_store_idtr(void);
+uint16_t hal_read_selector(enum segment_register segment);
+uint64_t hal_rdtsc(void);
+void hal_pause(void);
+_Noreturn void hal_halt(void);                  /* stops this processor for good */
+_Noreturn void hal_fail_stop(const char *reason);   /* L0 cannot go on: one line, then everything stops */
+
+/* ---- VMX instructions: 0 VMsucceed, -1 VMfailInvalid, -2 VMfailValid (number: VM-instruction error field) ---- */
+enum hal_result { HAL_OK = 0, HAL_FAIL_INVALID = -1, HAL_FAIL_VALID = -2 };
+enum hal_result hal_vmxon(physical_address region);
+void hal_vmxoff(void);
+enum hal_result hal_vmclear(physical_address vmcs);
+enum hal_result hal_vmptrld(physical_address vmcs);
+physical_address hal_vmptrst(void);
+enum hal_result hal_vmread(enum vmcs_encoding field, uint64_t *value);
+enum hal_result hal_vmwrite(enum vmcs_encoding field, uint64_t value);
+enum hal_result hal_invept(uint64_t type, uint64_t eptp);
+enum hal_result hal_invvpid(uint64_t type, uint16_t vpid, uint64_t linear);
+
+/* What the VMCS does not hold of the guest: the core's copy, exchanged with the processor by hal_enter(). */
+struct hal_registers { uint64_t gpr[GPR_COUNT]; };     /* gpr[RSP] is unused: it is in the VMCS */
+/*
+ * VMLAUNCH or VMRESUME of the current VMCS; returns at the next VM exit, with the guest's registers in the block. A failed
+ * entry with exit-reason bit 31 is HAL_OK (an exit). HAL_FAIL_*: nothing ran.
+ */
+enum hal_result hal_enter(struct hal_registers *registers, bool launch);
+/* What hal_enter() will return to: the core asks for the host state it must put into every VMCS. */
+struct hal_host_state {
+    uint64_t cr0, cr3, cr4, rip, rsp, fs_base, gs_base, tr_base, gdtr_base, idtr_base;
+    uint64_t efer, pat, sysenter_cs, sysenter_esp, sysenter_eip;
+    uint16_t es, cs, ss, ds, fs, gs, tr;
+};
+void hal_host_state(struct hal_host_state *state);
+/* Guest state that neither VMCS nor registers block holds, for worlds that need it (trusted VMs): not in use yet. */
+struct hal_extended_state { uint64_t xcr0, xss, spec_ctrl, kernel_gs_base, star, lstar, fmask, cr2, dr[4], dr6; };
+void hal_swap_extended_state(struct hal_extended_state *state);
+/*
+ * The processor's state for its first deprivileged life. From power-on: the reset state or what a loader prepared. Late
+ * load (returns twice, like setjmp, on the metal): the state of the caller. False: this back end cannot.
+ */
+struct hal_guest_segment { uint16_t selector; uint32_t access_rights, limit; uint64_t base; };
+struct hal_capture {
+    struct hal_registers registers;
+    uint64_t rip, rsp, rflags, cr0, cr3, cr4, dr7, efer, pat, debugctl;
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+    struct hal_guest_segment segment[SEG_COUNT];
+    struct hal_table gdtr, idtr;
+    uint32_t activity;                          /* enum activity_state */
+};
+bool hal_capture(struct hal_capture *capture);
+
+/* ---- barriers, each recorded by the model ---- */
+void hal_prediction_barrier(void);
+void hal_flush_l1d(void);
+void hal_clear_buffers(void);
+
+/* ---- physical memory: false = not RAM, or not accessible ---- */
+bool hal_pm_read(physical_address pa, void *to, size_t length);         /* whole, once: never re-read by the back end */
+bool hal_pm_write(physical_address pa, const void *from, size_t length);
+bool hal_pm_read64(physical_address pa, uint64_t *value);               /* pa is 8-byte aligned: one access */
+bool hal_pm_write64(physical_address pa, uint64_t value);
+bool hal_pm_read32(physical_address pa, uint32_t *value);
+bool hal_pm_write32(physical_address pa, uint32_t value);
+bool hal_pm_compare_exchange64(physical_address pa, uint64_t *expected, uint64_t desired);
+bool hal_pm_zero_page(physical_address pa);
+/* L0's pool: reserved in the memory map from power-on. Pages come zeroed. Value 0: the pool is empty. */
+physical_address hal_page_allocate(void);
+void hal_page_free(physical_address page);
+struct hal_range { physical_address base; uint64_t size; };
+struct hal_range hal_pool(void);                /* the whole pool: what no guest may reach */
+/* The machine's RAM, range by range; false past the last one. */
+bool hal_ram(unsigned index, struct hal_range *range);
+void hal_flush_lines(physical_address pa, size_t length);
+void hal_write_back_invalidate(void);
+void hal_fence(void);
+
+/* ---- other processors ---- */
+enum hal_kick { HAL_KICK_INIT, HAL_KICK_NMI };
+bool hal_kick(unsigned cpu, enum hal_kick kind);
+void hal_lock(uint32_t *lock);                  /* in machine-local memory */
+void hal_unlock(uint32_t *lock);
+
+/* ---- devices ---- */
+bool hal_mmio_read32(physical_address pa, uint32_t *value);
+bool hal_mmio_write32(physical_address pa, uint32_t value);
+uint32_t hal_port_in(uint16_t port, unsigned size);
+void hal_port_out(uint16_t port, unsigned size, uint32_t value);
+
+/* ---- what the core tells: no formatting here ---- */
+enum hal_event {
+    HAL_EVENT_LEVEL,            /* from now on enter() runs level a (1, 2) on VMCS b */
+    HAL_EVENT_HANDLED,          /* an exit with reason a was handled by L0 itself */
+    HAL_EVENT_REFLECT,          /* an exit with reason a, qualification b of L2 goes to L1 */
+    HAL_EVENT_NESTED_ENTRY,     /* L1's VMLAUNCH (a = 1) or VMRESUME of vmcs12 at b */
+    HAL_EVENT_NESTED_FAIL,      /* L1's entry failed: a = VM-instruction error, or exit reason with bit 31; b = qualification */
+    HAL_EVENT_VMX_INSTRUCTION,  /* emulated for L1: a = exit reason, b = operand, c = value, d = result */
+    HAL_EVENT_INJECT,           /* into L1: a = vector, b = error code */
+};
+void hal_log(enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+/* Ownership, for the rules R1 and R4: who may reach this page from now on. */
+enum hal_owner { HAL_OWNER_NONE, HAL_OWNER_L0, HAL_OWNER_L1 };
+void hal_own(physical_address page, uint64_t pages, enum hal_owner owner);
+
+/* ---- what hv/ offers its back end ---- */
+enum hv_strategy { HV_TRAP, HV_COPY, HV_FLIP };
+/* Takes this processor into VMX operation and runs its guest for ever, from the state hal_capture() gives. Returns only on
+ * failure to start, with a reason. */
+const char *hv_run(enum hv_strategy strategy);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* Extended page tables: SDM Vol. 3, 29.3. The walk only; what is remembered of it is in model/tlb/. */
+#ifndef SESQUI_MODEL_EPT_H
+#define SESQUI_MODEL_EPT_H
+
+#include <stdint.h>
+
+#include "model/cpu/translate.h"
+
+struct cpu;
+
+/* Why a guest-physical address is translated. */
+struct ept_access {
+    enum access_kind kind;
+    bool paging_structure;      /* the access reads or updates a guest paging-structure entry */
+    bool linear_valid;          /* a linear address stands behind it (not for PDPTE loads) */
+    bool probe;                 /* no accessed or dirty flags, nothing reported */
+    uint64_t linear;
+};
+
+/*
+ * Walks the EPT of `eptp` for `gpa`. On success pa, rights (of the page, all levels ANDed) and memory type are set;
+ * otherwise result is TRANSLATION_EPT_VIOLATION with its qualification, or TRANSLATION_EPT_MISCONFIGURATION.
+ */
+struct ept_translation {
+    enum translation_result result;
+    uint64_t pa;
+    uint8_t rights;
+    uint8_t memory_type;
+    bool dirty;                 /* writable without another walk (dirty flag set, or A/D flags off) */
+    uint64_t page_size;
+    uint64_t qualification;
+};
+struct ept_translation ept_walk(struct cpu *cpu, uint64_t eptp, uint64_t gpa, struct ept_access access);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* What the processors of one machine share. No global state anywhere: every function gets here through its cpu. */
+#ifndef SESQUI_MODEL_MODEL_H
+#define SESQUI_MODEL_MODEL_H
+
+#include "model/bus.h"
+#include "model/cpu/cpu.h"
+#include "model/memory.h"
+#include "model/observer.h"
+#include "model/tlb/tlb.h"
+#include "model/vmx/capability.h"
+#include "model/vmx/vmcs.h"
+
+enum { MODEL_CPU_MAX = 8, REFUSAL_MAX = 160 };
+
+struct model {
+    struct memory memory;
+    struct bus bus;
+    struct observer observer;
+    struct vmx_capability capability;
+    struct vmcs_cache vmcs_cache;
+    struct tlb tlb;
+    struct cpu cpu[MODEL_CPU_MAX];
+    unsigned cpu_count;
+    unsigned physical_address_width;    /* MAXPHYADDR, 36-52 */
+    char refusal[REFUSAL_MAX];          /* set with STATUS_REFUSED: what is not implemented, one line */
+};
+
+/* Resets everything but memory contents, bus and observer; allocates nothing. The caller has called memory_init(). */
+void model_init(struct model *model, unsigned cpu_count);
+
+/* Records what is not implemented and returns STATUS_REFUSED. */
+enum status model_refuse(struct cpu *cpu, const char *what);
+
+#endif

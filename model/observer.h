@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the model tells whoever watches: one structured notice for each thing worth a line in a trace. The model formats
+ * nothing; emu/trace.c turns notices into text.
+ */
+#ifndef SESQUI_MODEL_OBSERVER_H
+#define SESQUI_MODEL_OBSERVER_H
+
+#include <stdint.h>
+
+struct cpu;
+struct check;
+
+enum notice_kind {
+    NOTICE_ENTRY,               /* VM entry done: a = VMCS address, b = guest RIP, c = launch (1) or resume (0) */
+    NOTICE_ENTRY_FAILED,        /* a = VMCS address, b = VM-instruction error or exit reason with bit 31, c = qualification */
+    NOTICE_CHECK_FAILED,        /* one row of the check table that failed: check */
+    NOTICE_EXIT,                /* VM exit: a = exit reason field, b = qualification, c = guest RIP, d = VMCS address */
+    NOTICE_VMX_INSTRUCTION,     /* executed in root operation: a = insn_id, b = operand, c = value, d = result
+                                   (0 succeeded, -1 VMfailInvalid, n VMfailValid with error n) */
+    NOTICE_INJECT,              /* event delivered or injected: a = vector, b = type, c = error code, d = has one */
+    NOTICE_INVALIDATE,          /* a = insn_id (INVEPT, INVVPID, INVLPG, MOV CR3 as mov_to_cr ...), b = type, c, d = operand */
+    NOTICE_EPT_VIOLATION,       /* a = guest-physical address, b = qualification, c = linear address */
+    NOTICE_VIOLATION,           /* a rule was broken: a = enum rule, b, c, d by rule; text */
+    NOTICE_SHUTDOWN,            /* triple fault or VMX abort: a = abort indicator or 0 */
+};
+
+/* The oracle rules R1-R10: reference list in docs/rules.md. */
+enum rule {
+    RULE_OWNED_ADDRESS = 1,     /* R1  hardware-visible addresses in a VMCS belong to L0 or to the VMCS's owner */
+    RULE_ACTIVE_VMCS,           /* R2  nobody writes the region of an active VMCS; none is active on two processors */
+    RULE_ORDINARY_ENTRY,        /* R3  entry with the indicator clear and a sane link pointer */
+    RULE_ISOLATION,             /* R4  no translation, stale ones included, exceeds the ownership map */
+    RULE_HOST_STATE,            /* R5  the host-state area is what L0 registered */
+    RULE_PINNED,                /* R6  pinned control-register bits and MSRs hold */
+    RULE_FAITHFUL,              /* R7  what L1 reads in its VMCS is what the SDM says */
+    RULE_READ_ONCE,             /* R8  L0 reads each datum of L1 once */
+    RULE_NAMED_FAILURE,         /* R9  every failed entry names its check; no exit is skipped silently */
+    RULE_RETURNED,              /* R10 resources return to zero after VMXOFF */
+};
+
+struct notice {
+    enum notice_kind kind;
+    const struct cpu *cpu;
+    uint64_t a, b, c, d;
+    const struct check *check;
+    const char *text;           /* static storage */
+};
+
+struct observer {
+    void *context;
+    void (*notify)(void *context, const struct notice *notice);    /* may be NULL */
+};
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VMCSs: the active ones live in the processor, not in memory (SDM Vol. 3, 25.1, 25.11.1). While one is active its region
+ * beyond byte 8 holds a poison pattern; VMCLEAR writes the data back. Bytes 0-7 stay meaningful in memory.
+ *
+ *   region:   0 revision identifier | indicator   4 VMX-abort indicator   8 launch state   16 field 0   24 field 1 ...
+ */
+#ifndef SESQUI_MODEL_VMCS_H
+#define SESQUI_MODEL_VMCS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arch/vmx.h"
+
+struct cpu;
+struct model;
+
+enum vmcs_field {
+#define FIELD(name, encoding, exists) FIELD_##name,
+#include "arch/vmcs_fields.def"
+    VMCS_FIELD_COUNT
+};
+
+enum launch_state { LAUNCH_CLEAR, LAUNCH_LAUNCHED };
+
+struct vmcs {
+    bool active;
+    uint8_t cpu;                /* index of the processor on which it is active */
+    uint8_t launch_state;       /* enum launch_state */
+    bool shadow;                /* the indicator when it became active */
+    uint64_t pa;                /* address of its region */
+    uint64_t last_use;          /* for eviction */
+    uint64_t field[VMCS_FIELD_COUNT];
+};
+
+/* Reads and writes a field of a struct vmcs by its SDM name. */
+#define VMCS(vmcs, name) ((vmcs)->field[FIELD_##name])
+
+enum { VMCS_CACHE_SIZE = 128 };
+#define VMCS_POISON 0xdead5e5adead5e5aull       /* each 8 bytes of an active VMCS's region from byte 8 on */
+
+struct vmcs_cache {
+    struct vmcs vmcs[VMCS_CACHE_SIZE];
+    uint64_t use_clock;
+};
+
+/* Index of an encoding's field (full or high access), or VMCS_FIELD_COUNT where no such field exists on this model. */
+enum vmcs_field vmcs_find(const struct model *model, uint32_t encoding);
+uint32_t vmcs_encoding(enum vmcs_field field);
+const char *vmcs_field_name(enum vmcs_field field);
+/* Stores `value` cut to the field's width; `encoding` may name the high half of a 64-bit field. Likewise reading. */
+void vmcs_set(struct vmcs *vmcs, uint32_t encoding, uint64_t value);
+uint64_t vmcs_get(const struct vmcs *vmcs, uint32_t encoding);
+
+/* The active VMCS at `pa` on any processor, or NULL. */
+struct vmcs *vmcs_active(struct model *model, uint64_t pa);
+/* Makes the VMCS at `pa` active on `cpu` (loads it from memory unless it is active already) and returns it. Reports R2
+ * when it is active on another processor. A full cache writes another VMCS back first, still active by the book. */
+struct vmcs *vmcs_activate(struct cpu *cpu, uint64_t pa);
+/* VMCLEAR's work: data to memory, launch state clear, no longer active. Reports R2 when the region was written meanwhile. */
+void vmcs_clear(struct cpu *cpu, uint64_t pa);
+
+/* To be called before anyone but the model writes [pa, pa + length): reports R2 if it hits an active VMCS's region. */
+void vmcs_watch_write(struct cpu *cpu, uint64_t pa, uint64_t length);
+
+#endif

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Installs the Debian packages that are missing; shows their names first. sudo only when not root.
+set -eu
+needed="gcc make binutils libc6-dev libunicorn-dev libcapstone-dev check libsubunit-dev pkg-config lcov"
+missing=""
+for package in $needed; do
+    status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+    [ "$status" = "install ok installed" ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+echo "Debian packages to install:$missing"
+as_root=""
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || { echo "not root, and no sudo: run  apt-get install$missing  as root" >&2; exit 1; }
+    as_root=sudo
+fi
+$as_root apt-get update -q
+DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -q --no-install-recommends $missing
