@@ -20,8 +20,9 @@ HV_FLAGS := $(FLAGS) -Wconversion -Wno-sign-conversion -ffreestanding -nostdinc 
 MODEL_FLAGS := $(FLAGS) -Wconversion -Wno-sign-conversion
 EMU_FLAGS := $(FLAGS)
 
-UNICORN_LIBS := @emu/unicorn/wrap.opts -l:libunicorn.a -lpthread -lm
-EMU_LIBS := $(UNICORN_LIBS) -lcapstone
+# One group: the CPU engine's functions call ours (--wrap) as ours call them.
+EMU_GROUP = @emu/unicorn/wrap.opts -Wl,--start-group $(EMU_LIB) $(HV_LIB) $(MODEL_LIB) -l:libunicorn.a -Wl,--end-group \
+            -lcapstone -lpthread -lm
 CHECK_LIBS := -lcheck -lsubunit -lrt -lpthread -lm
 
 sources = $(sort $(wildcard $(1)/*.c $(1)/*/*.c $(1)/*/*/*.c))
@@ -45,7 +46,7 @@ all: $(SESQUI) guests
 
 $(SESQUI): $(call objects,$(CLI_SRC)) $(EMU_LIB) $(HV_LIB) $(MODEL_LIB) emu/unicorn/wrap.opts
 	@echo "  LINK  $@"
-	@$(CC) $(FLAGS) -o $@ $(call objects,$(CLI_SRC)) -Wl,--start-group $(EMU_LIB) $(HV_LIB) $(MODEL_LIB) -Wl,--end-group $(EMU_LIBS)
+	@$(CC) $(FLAGS) -o $@ $(call objects,$(CLI_SRC)) $(EMU_GROUP)
 
 $(MODEL_LIB): $(call objects,$(MODEL_SRC))
 $(HV_LIB): $(call objects,$(HV_SRC))
@@ -71,7 +72,7 @@ $(B)/tests/model/%_test: $(B)/tests/model/%_test.o $(MODEL_LIB)
 	@$(CC) $(FLAGS) -o $@ $^ $(CHECK_LIBS)
 $(B)/tests/%_test: $(B)/tests/%_test.o $(EMU_LIB) $(HV_LIB) $(MODEL_LIB)
 	@echo "  LINK  $@"
-	@$(CC) $(FLAGS) -o $@ $< -Wl,--start-group $(EMU_LIB) $(HV_LIB) $(MODEL_LIB) -Wl,--end-group $(EMU_LIBS) $(CHECK_LIBS)
+	@$(CC) $(FLAGS) -o $@ $< $(EMU_GROUP) $(CHECK_LIBS)
 
 .PHONY: tests
 tests: $(TESTS)

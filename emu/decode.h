@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Decoding with Capstone: the operands of sensitive instructions, and text for traces. */
+/* Decoding: the operands of sensitive instructions, how ordinary ones use memory, and text for traces. */
 #ifndef SESQUI_EMU_DECODE_H
 #define SESQUI_EMU_DECODE_H
 
 #include <stddef.h>
 
 #include "model/cpu/cpu.h"
+
+enum { INSTRUCTION_MAX = 15 };
 
 /*
  * Decodes the `length` bytes at cpu->rip in the processor's present mode. True and *insn set if they are a sensitive
@@ -16,5 +18,16 @@ bool decode(const struct cpu *cpu, const uint8_t *bytes, size_t length, struct i
 size_t fetch_code(struct cpu *cpu, uint8_t bytes[15]);
 /* "mov rax, qword ptr [rbx]", or "(bad)"; `rip` is the address of the instruction, `bits` 16, 32 or 64. */
 void disassemble(unsigned bits, uint64_t rip, const uint8_t *bytes, size_t length, char *text, size_t text_size);
+
+/* Width of the processor's present code segment: 16, 32 or 64. */
+unsigned code_bits(const struct cpu *cpu);
+
+/* How an ordinary instruction touches memory: for the faults of an engine that knows the address but not the purpose. */
+struct memory_use {
+    bool stack;                 /* PUSH, CALL, RET ... or an operand whose segment is SS: faults as #SS */
+    bool read_modify_write;     /* its explicit memory operand is read and written: faults as a write */
+};
+/* For an instruction that accessed memory: it is taken to be legal. */
+struct memory_use decode_memory_use(const struct cpu *cpu, const uint8_t *bytes, size_t length);
 
 #endif

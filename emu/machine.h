@@ -32,6 +32,7 @@ struct machine_options {
     uint64_t seed;
     FILE *console;                  /* bytes of the UART go here; NULL: nowhere */
     FILE *trace;                    /* NULL: no trace */
+    FILE *messages;                 /* warnings and failed checks for people; NULL: nowhere */
 };
 
 struct machine;

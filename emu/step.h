@@ -45,4 +45,8 @@ void machine_observe(struct machine *machine, void (*notify)(void *context, cons
 /* The first use of guest code: opens the CPU engine if it is not open yet. False: the machine has stopped (refused). */
 bool machine_engine(struct machine *machine);
 
+/* The native L0, for its counters (emu/native/native.h); NULL without one. */
+struct native;
+struct native *machine_native(struct machine *machine);
+
 #endif

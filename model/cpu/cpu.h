@@ -48,7 +48,9 @@ struct vmx {
     uint64_t eptp;              /* valid while `ept` */
     struct event delivering;    /* non-root: the event whose delivery is under way, for IDT-vectoring information */
     bool nmi_blocking_by_iret;  /* this IRET removed blocking by NMI: for "NMI unblocking due to IRET" */
+    uint64_t iret_instructions; /* cpu->instructions before that IRET: no other instruction has it */
     uint64_t entry_clock;       /* cpu->clock at VM entry */
+    uint64_t entry_instructions;    /* cpu->instructions at VM entry: an MTF exit is due once they differ */
     uint64_t preemption_deadline;   /* clock at which the preemption timer expires; ~0 if inactive */
     bool mtf_pending;
 };
@@ -68,7 +70,12 @@ struct cpu {
     uint32_t interruptibility;  /* BLOCKING_BY_*; STI and MOV SS blocking hold for the next instruction only */
     uint32_t activity;          /* enum activity_state */
     uint64_t pending_debug;     /* as the VMCS field guest_pending_debug_exceptions */
-    struct event event;         /* to be delivered before the next instruction */
+    /*
+     * To be delivered before the next instruction, or being delivered: valid until the CPU engine has completed delivery.
+     * So whoever raises an exception or causes a VM exit while it is valid does so during its delivery. Then exceptions
+     * combine (cpu_raise()), and a VM exit copies it to vmx.delivering for the IDT-vectoring information and ends it.
+     */
+    struct event event;
     bool nmi_pending, init_pending, sipi_pending;
     uint8_t sipi_vector;
 
@@ -85,7 +92,7 @@ struct cpu {
 };
 
 /* Power-up state: SDM Vol. 3, 10.1.1 (real mode, CS F000:FFF0). Keeps model and index. */
-void cpu_reset(struct cpu *cpu);
+void cpu_power_on(struct cpu *cpu);
 
 /* Current privilege level: SS.DPL (0 in real mode, 3 in virtual-8086 mode). */
 unsigned cpu_cpl(const struct cpu *cpu);

@@ -19,7 +19,11 @@ enum status execute(struct cpu *cpu, const struct insn *insn);
 enum status boundary(struct cpu *cpu);
 /* Would boundary() act as soon as RFLAGS.IF were 1 without blocking?  The engine then stops when that happens. */
 bool boundary_awaits_interrupt_window(const struct cpu *cpu);
-/* The clock at which boundary() must be asked again at the latest (preemption timer); ~0 if none. */
+/*
+ * The clock at which boundary() must be asked again at the latest; ~0 if none: the preemption timer, or, where something
+ * waits for one instruction to end (monitor trap flag, an NMI behind IRET or MOV SS), cpu->clock + 1: one instruction must
+ * be run and no more. cpu->clock or less: cpu->event, if valid, must be delivered and no instruction run.
+ */
 uint64_t boundary_deadline(const struct cpu *cpu);
 
 /* What an MMU fault of the CPU engine means: see translation_fault() in translate.h. */

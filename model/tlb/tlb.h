@@ -3,6 +3,11 @@
  * The translations that the processor may still hold (SDM Vol. 3, 4.10, 29.4): tagged by VPID, PCID and EPTRTA, kept
  * until an invalidation that the architecture prescribes, so that a missing one is seen. Never a negative entry: an entry
  * that would deny an access is dropped and walked anew.
+ *
+ *   kind                    made from              found by                          INVLPG, MOV CR   INVVPID   INVEPT
+ *   MAPPING_LINEAR          guest paging           VPID, PCID or global              drops            drops     -
+ *   MAPPING_COMBINED        guest paging and EPT   VPID, PCID or global, EPTRTA      drops            drops     drops
+ *   MAPPING_GUEST_PHYSICAL  EPT (paging is off)    EPTRTA                            -                -         drops
  */
 #ifndef SESQUI_MODEL_TLB_H
 #define SESQUI_MODEL_TLB_H
@@ -10,8 +15,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "model/cpu/walk.h"
+
 struct cpu;
-struct translation;
 
 enum tlb_policy {
     TLB_KEEP,                   /* a remembered translation is used whenever the architecture allows it */
@@ -19,18 +25,18 @@ enum tlb_policy {
     TLB_SEEDED,                 /* remembered translations are used or dropped at random, by seed */
 };
 
-enum { TLB_SETS = 1024, TLB_WAYS = 4 };
+enum { TLB_SETS = 1024, TLB_WAYS = 4, TLB_REGIONS = 256 };
+
+enum mapping_kind { MAPPING_LINEAR, MAPPING_COMBINED, MAPPING_GUEST_PHYSICAL };
 
 struct tlb_entry {
-    bool valid, global;
+    bool valid;
     uint8_t cpu;
-    uint8_t rights;             /* RIGHT_* for the privilege below */
-    uint8_t privilege;          /* the mode the rights were computed for: user, SMAP override, CR0.WP, NXE, SMEP ... */
-    bool dirty;                 /* dirty flags were set when it was filled */
-    bool ept;                   /* combined mapping; `eptrta` tags it */
+    uint8_t kind;               /* enum mapping_kind */
     uint16_t vpid, pcid;
-    uint64_t eptrta;            /* EPTP bits 51:12 */
-    uint64_t linear_page, gpa_page, pa_page;    /* addresses without bits 11:0 */
+    uint64_t eptrta;            /* EPTP bits 51:12; 0 for MAPPING_LINEAR */
+    uint64_t page;              /* linear address (guest-physical for its kind) without bits 11:0 */
+    struct mapping mapping;     /* always of one 4 KB page, whatever the page size: SDM Vol. 3, 4.10.2.3 */
 };
 
 struct tlb {
@@ -38,17 +44,26 @@ struct tlb {
     uint64_t seed;
     struct tlb_entry entry[TLB_SETS][TLB_WAYS];
     uint8_t next_way[TLB_SETS];
+    uint64_t occupied[TLB_SETS / 64];       /* sets with a valid entry: a flush looks at no others */
+    uint32_t large[TLB_REGIONS];            /* valid entries of guest pages above 4 KB, by linear address bits 37:30 */
     uint64_t generation;        /* moves with every removal: the CPU engine flushes its own TLB when it has moved */
     uint64_t stale_uses;        /* remembered translations used although a fresh walk would differ */
 };
 
 void tlb_init(struct tlb *tlb, enum tlb_policy policy, uint64_t seed);
 
-/* Used by translate.c. */
-struct tlb_entry *tlb_find(struct cpu *cpu, uint64_t linear, uint8_t privilege);
-void tlb_insert(struct cpu *cpu, const struct tlb_entry *entry);
+/*
+ * Used by translate.c: the entry for a linear address in the present context of `cpu`, or NULL; remembering a mapping of
+ * that context; forgetting one entry (the caller moves the generation unless a like mapping takes its place at once).
+ */
+struct tlb_entry *tlb_find(struct cpu *cpu, uint64_t linear);
+void tlb_insert(struct cpu *cpu, uint64_t linear, const struct mapping *mapping);
+void tlb_drop(struct cpu *cpu, struct tlb_entry *entry);
+/* The next decision of TLB_SEEDED: may a remembered translation be used? */
+bool tlb_use(struct tlb *tlb);
 
-/* Invalidations, each with the scope SDM Vol. 3, 4.10.4.1 and 29.4.3.1 give it; `cpu` is the one that executes. */
+/* Invalidations, each with the scope SDM Vol. 3, 4.10.4.1 and 29.4.3.1 give it; `cpu` is the one that executes. Those of
+ * guest paging act on its present VPID. */
 void tlb_invlpg(struct cpu *cpu, uint64_t linear);
 void tlb_flush_pcid(struct cpu *cpu, uint16_t pcid, bool keep_global);      /* MOV to CR3, INVPCID 1 */
 void tlb_flush_all(struct cpu *cpu, bool keep_global);                      /* MOV to CR4/CR0, INVPCID 2, 3: this VPID */
@@ -60,7 +75,10 @@ void tlb_invvpid(struct cpu *cpu, uint16_t vpid, bool keep_global);
 void tlb_invvpid_all(struct cpu *cpu);
 /* VM entry and exit without VPID: everything of VPID 0 (SDM Vol. 3, 29.4.3.1). */
 void tlb_vmx_transition(struct cpu *cpu);
-/* An EPT violation at `gpa` drops guest-physical and combined mappings for it (29.4.3.1). */
+/* An EPT violation at `gpa` drops guest-physical mappings for it (29.4.3.1). The combined mappings that the clause names,
+ * those of the linear address being translated, translate() drops itself. */
 void tlb_drop_gpa(struct cpu *cpu, uint64_t eptp, uint64_t gpa);
+/* RESET: everything this processor holds. */
+void tlb_reset(struct cpu *cpu);
 
 #endif

@@ -6,6 +6,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Of IA32_VMX_MISC (A.6). */
+#define CAPABILITY_TIMER_RATE(misc) ((misc) & 0x1fu)
+#define CAPABILITY_CR3_TARGETS(misc) ((misc) >> 16 & 0x1ffu)
+#define CAPABILITY_VMWRITE_ANY (1ull << 29)
+#define CAPABILITY_INJECT_LENGTH_0 (1ull << 30)
+/* Of IA32_VMX_EPT_VPID_CAP (A.10). */
+#define CAPABILITY_EPT_UNCACHEABLE (1ull << 8)
+#define CAPABILITY_EPT_WRITE_BACK (1ull << 14)
+#define CAPABILITY_EPT_ACCESSED_DIRTY (1ull << 21)
+
+/* A row of arch/vmx_controls.def. */
+enum control_id {
+#define CONTROL(word, name, bit, text) CONTROL_##word##_##name,
+#include "arch/vmx_controls.def"
+    CONTROL_ALWAYS,             /* no control: for fields that exist on every processor */
+};
+
 struct control_word {
     uint32_t default1;          /* must be 1 by the plain MSR (default1 class, A.2) */
     uint32_t required;          /* must be 1 by the TRUE MSR */
@@ -18,6 +35,9 @@ struct vmx_capability {
 };
 
 #define VMCS_REVISION 0x53510001u               /* revision identifier, bits 30:0 of IA32_VMX_BASIC */
+
+/* May the control be 1?  CONTROL_ALWAYS: true. */
+bool capability_control_allowed(const struct vmx_capability *capability, enum control_id control);
 
 void capability_init(struct vmx_capability *capability);
 /* Value of a capability MSR (0x480-0x491). False: no such MSR. */

@@ -29,6 +29,9 @@ struct vmcs {
     uint8_t cpu;                /* index of the processor on which it is active */
     uint8_t launch_state;       /* enum launch_state */
     bool shadow;                /* the indicator when it became active */
+    bool linked;                /* a VM entry with VMCS shadowing named it in the link pointer since it became active */
+    bool reported;              /* R2 was reported since it became active: once is enough */
+    uint32_t identifier;        /* bytes 0-3 of the region when it became active */
     uint64_t pa;                /* address of its region */
     uint64_t last_use;          /* for eviction */
     uint64_t field[VMCS_FIELD_COUNT];
@@ -42,6 +45,7 @@ enum { VMCS_CACHE_SIZE = 128 };
 
 struct vmcs_cache {
     struct vmcs vmcs[VMCS_CACHE_SIZE];
+    unsigned used;              /* no slot from here on has ever been active */
     uint64_t use_clock;
 };
 
@@ -49,6 +53,8 @@ struct vmcs_cache {
 enum vmcs_field vmcs_find(const struct model *model, uint32_t encoding);
 uint32_t vmcs_encoding(enum vmcs_field field);
 const char *vmcs_field_name(enum vmcs_field field);
+/* The bits that a field of this width has. */
+uint64_t vmcs_field_mask(enum vmcs_field field);
 /* Stores `value` cut to the field's width; `encoding` may name the high half of a 64-bit field. Likewise reading. */
 void vmcs_set(struct vmcs *vmcs, uint32_t encoding, uint64_t value);
 uint64_t vmcs_get(const struct vmcs *vmcs, uint32_t encoding);
@@ -61,7 +67,11 @@ struct vmcs *vmcs_activate(struct cpu *cpu, uint64_t pa);
 /* VMCLEAR's work: data to memory, launch state clear, no longer active. Reports R2 when the region was written meanwhile. */
 void vmcs_clear(struct cpu *cpu, uint64_t pa);
 
-/* To be called before anyone but the model writes [pa, pa + length): reports R2 if it hits an active VMCS's region. */
+/* To be called before anyone but the model writes [pa, pa + length): reports R2 if it hits an active VMCS's region.
+ * Bytes 4-7, the VMX-abort indicator, may be written at any time (25.2). */
 void vmcs_watch_write(struct cpu *cpu, uint64_t pa, uint64_t length);
+
+/* Writes the VMX-abort indicator into the region (28.7). */
+void vmcs_abort(struct cpu *cpu, const struct vmcs *vmcs, uint32_t indicator);
 
 #endif

@@ -18,6 +18,9 @@ enum { VMX_SUCCEED = 0, VMX_FAIL_INVALID = -1 };
 /* VMfail(n): VMfailValid if there is a current VMCS (its VM-instruction error field is set), else VMfailInvalid. */
 vmx_result vmx_fail(struct cpu *cpu, enum vm_instruction_error error);
 
+/* Would VMXON outside VMX operation raise no #GP(0) for CR0, CR4 or IA32_FEATURE_CONTROL (24.7, 24.8)? */
+bool vmx_vmxon_allowed(const struct cpu *cpu);
+/* Where VMXON or VMXOFF would fault, these two report VMfailInvalid: execute() has raised the fault before. */
 vmx_result vmx_vmxon(struct cpu *cpu, uint64_t pa);
 vmx_result vmx_vmxoff(struct cpu *cpu);
 vmx_result vmx_vmclear(struct cpu *cpu, uint64_t pa);
@@ -46,6 +49,9 @@ struct exit_information {
 /* VM exit: saves the guest state, records `information` and IDT-vectoring, stores and loads MSRs, loads the host state
  * (SDM Vol. 3, 28.2-28.6). Always STATUS_VM_EXIT, or STATUS_SHUTDOWN on a VMX abort. */
 enum status vmx_exit(struct cpu *cpu, const struct exit_information *information);
+
+/* An event in the format of the interruption-information fields; 0 if it is not valid. */
+uint32_t vectoring_information(const struct event *event);
 
 /* Does `insn` cause a VM exit in the present state?  Answers before privilege checks; fills reason, qualification and
  * instruction information (SDM Vol. 3, 26.1.2, 26.1.3, 28.2.1, 28.2.5). */

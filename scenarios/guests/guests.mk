@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+#
+# Guest programs: multiboot images for `sesqui boot` (and any other multiboot loader). They do not depend on VARIANT.
+# 64-bit programs are linked as ELF64 and then rewritten as the ELF32 that Multiboot asks for.
+
+GUESTS := build/guests
+GUEST_FLAGS := -std=gnu11 -Os -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+               -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) -fno-pic -no-pie -mcmodel=small \
+               -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
+               -fno-strict-aliasing -fno-common -MMD -MP
+GUEST_LINK := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
+
+GUEST_LIB := $(addprefix $(GUESTS)/lib/,$(addsuffix .o,boot console guest idt vectors vmxon world))
+GUEST_IMAGES := $(addprefix $(GUESTS)/,$(addsuffix .elf,turnstile loop stores roundtrip))
+TURNSTILE := $(addprefix $(GUESTS)/turnstile/,$(addsuffix .o,main transcript apic errors long real l2_long l2_real))
+
+# Images that a machine must survive, not run: bad/*.S are 32-bit programs, bad/malformed/*.S the bytes of a whole file.
+BAD_SRC := $(sort $(wildcard scenarios/guests/bad/*.S scenarios/guests/bad/malformed/*.S))
+BAD_IMAGES := $(patsubst %.S,$(GUESTS)/bad/%.elf,$(notdir $(BAD_SRC))) \
+              $(GUESTS)/bad/empty.elf $(GUESTS)/bad/truncated.elf
+
+.PHONY: guests
+guests: $(GUEST_IMAGES) $(BAD_IMAGES)
+
+$(GUESTS)/turnstile.elf64: $(TURNSTILE) $(GUEST_LIB)
+$(GUESTS)/loop.elf64: $(GUESTS)/bench/loop.o $(GUEST_LIB)
+$(GUESTS)/stores.elf64: $(GUESTS)/bench/stores.o $(GUEST_LIB)
+$(GUESTS)/roundtrip.elf64: $(GUESTS)/bench/roundtrip.o $(GUESTS)/bench/l2_cpuid.o $(GUEST_LIB)
+
+$(GUESTS)/%.elf64: scenarios/guests/lib/guest.ld
+	@echo "  LINK  $@"
+	@$(GUEST_LINK) -T scenarios/guests/lib/guest.ld -o $@ $(filter %.o,$^)
+$(GUESTS)/%.elf: $(GUESTS)/%.elf64
+	@echo "  IMAGE $@"
+	@objcopy --strip-debug -O elf32-i386 $< $@
+
+$(GUESTS)/%.o: scenarios/guests/%.c
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(GUEST_FLAGS) -c -o $@ $<
+$(GUESTS)/%.o: scenarios/guests/%.S
+	@mkdir -p $(@D)
+	@echo "  AS    $<"
+	@$(CC) $(GUEST_FLAGS) -c -o $@ $<
+
+$(GUESTS)/bad/%.elf: scenarios/guests/bad/%.S scenarios/guests/bad/program.h scenarios/guests/lib/guest.ld
+	@mkdir -p $(@D)
+	@echo "  IMAGE $@"
+	@$(GUEST_LINK) -m32 -I. -T scenarios/guests/lib/guest.ld -o $@ $<
+$(GUESTS)/bad/%.elf: scenarios/guests/bad/malformed/%.S scenarios/guests/bad/malformed/elf.h
+	@mkdir -p $(@D)
+	@echo "  IMAGE $@"
+	@$(CC) -m32 -I. -c -o $@.o $< && objcopy -O binary -j .text $@.o $@ && rm $@.o
+$(GUESTS)/bad/empty.elf:
+	@mkdir -p $(@D)
+	@: >$@
+$(GUESTS)/bad/truncated.elf: $(GUESTS)/loop.elf
+	@mkdir -p $(@D)
+	@head -c 4000 $< >$@
+
+-include $(wildcard $(GUESTS)/*/*.d)

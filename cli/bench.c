@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* `sesqui bench`: speed and memory on this host, as medians of several runs. Figures are printed, never asserted. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "emu/load/load.h"
+#include "emu/machine.h"
+#include "emu/scenario/scenario.h"
+#include "emu/step.h"
+
+enum { RUNS = 5, NESTED_ROUNDS = 100000 };
+
+/* What one run of something took. */
+struct sample {
+    double seconds;                 /* CPU time of this process */
+    uint64_t work;                  /* instructions, exits or rounds */
+};
+
+static double cpu_time(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int by_rate(const void *a, const void *b)
+{
+    const struct sample *x = a, *y = b;
+    double rate_x = (double)x->work / x->seconds, rate_y = (double)y->work / y->seconds;
+    return rate_x < rate_y ? -1 : rate_x > rate_y;
+}
+
+static void count_exit(void *context, const struct notice *notice)
+{
+    if (notice->kind == NOTICE_EXIT)
+        ++*(uint64_t *)context;
+}
+
+/* Boots one image to its end. */
+static bool boot_once(const char *image, uint64_t *exits, struct sample *sample, uint64_t *instructions)
+{
+    char message[MACHINE_MESSAGE_MAX];
+    struct machine_options options = { .memory_size = 512ull << 20, .cpus = 1 };
+    struct machine *machine = machine_open(&options, message, sizeof message);
+    struct load_request request = { .image = image };
+    struct machine_result result = { .message = "" };
+    bool ok = machine && load_image(machine_model(machine), &request, message, sizeof message);
+    if (ok) {
+        if (exits)
+            machine_observe(machine, count_exit, exits);
+        double start = cpu_time();
+        machine_run(machine, &result);
+        sample->seconds = cpu_time() - start;
+        *instructions = machine_cpu(machine, 0)->instructions;
+        ok = result.end == MACHINE_EXITED && result.value == 0;
+        memcpy(message, result.message, sizeof message);
+    }
+    if (!ok)
+        fprintf(stderr, "sesqui bench: %s: %s\n", image, message);
+    if (machine)
+        machine_close(machine);
+    return ok;
+}
+
+/* One scenario that is nothing but nested round trips; the time of its preparation is measured apart and taken off. */
+static bool nested_once(unsigned rounds, double *seconds)
+{
+    char text[1024];
+    int length = snprintf(text, sizeof text,
+                          "l0 native trap\n"
+                          "l1 vmxon 0x100000\nl1 vmclear 0x101000\nl1 vmptrld 0x101000\nl1 prepare vmcs\n"
+                          "l1 vmlaunch\nl2 cpuid 0\nrepeat %u\nl1 vmresume\nl2 cpuid 0\nend\n", rounds);
+    struct program program;
+    struct scenario_error error;
+    struct scenario_options options = { .trace = NULL };
+    if (!scenario_parse_text(text, (size_t)length, "bench", &program, &error)) {
+        fprintf(stderr, "sesqui bench: %s\n", error.text);
+        return false;
+    }
+    double start = cpu_time();
+    bool ok = scenario_run(&program, &options, stderr, &error);
+    *seconds = cpu_time() - start;
+    if (!ok)
+        fprintf(stderr, "sesqui bench: %s\n", error.text);
+    scenario_free(&program);
+    return ok;
+}
+
+static struct sample median(struct sample *samples)
+{
+    qsort(samples, RUNS, sizeof *samples, by_rate);
+    return samples[RUNS / 2];
+}
+
+static bool bench_mips(const char *name, const char *image)
+{
+    struct sample samples[RUNS];
+    for (int i = 0; i < RUNS; i++)
+        if (!boot_once(image, NULL, &samples[i], &samples[i].work))
+            return false;
+    struct sample m = median(samples);
+    printf("  %-44s %10.0f MIPS       (%.1f M instructions, median of %d)\n", name, (double)m.work / m.seconds / 1e6,
+           (double)m.work / 1e6, RUNS);
+    return true;
+}
+
+static bool bench_round_trip(const char *image)
+{
+    struct sample samples[RUNS];
+    uint64_t instructions;
+    for (int i = 0; i < RUNS; i++) {
+        samples[i].work = 0;
+        if (!boot_once(image, &samples[i].work, &samples[i], &instructions))
+            return false;
+    }
+    struct sample m = median(samples);
+    printf("  %-44s %10.2f us         (%llu round trips, all checks, median of %d)\n", "VM exit + entry, guest code both sides",
+           m.seconds / (double)m.work * 1e6, (unsigned long long)m.work, RUNS);
+    return true;
+}
+
+static bool bench_nested(void)
+{
+    struct sample samples[RUNS];
+    for (int i = 0; i < RUNS; i++) {
+        double few, many;
+        if (!nested_once(1, &few) || !nested_once(NESTED_ROUNDS, &many))
+            return false;
+        samples[i] = (struct sample){ many - few, NESTED_ROUNDS - 1 };
+    }
+    struct sample m = median(samples);
+    printf("  %-44s %10.0f a second   (L2 exit > L0 > L1 > L0 > L2, script, trap; median of %d)\n", "nested round trips",
+           (double)m.work / m.seconds, RUNS);
+    return true;
+}
+
+/* Peak resident memory of a child that boots the guest hypervisor on 512 MB. */
+static bool bench_memory(const char *image)
+{
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        struct sample sample;
+        uint64_t instructions;
+        _exit(!boot_once(image, NULL, &sample, &instructions));
+    }
+    int status;
+    struct rusage usage;
+    if (child < 0 || wait4(child, &status, 0, &usage) != child || status != 0)
+        return false;
+    printf("  %-44s %10ld MB         (peak resident, 512 MB machine running turnstile)\n", "memory", usage.ru_maxrss >> 10);
+    return true;
+}
+
+int command_bench(int argc, char **argv)
+{
+    const char *guests = argc > 1 ? argv[1] : "build/guests";
+    if (argc > 2 || guests[0] == '-') {
+        bool help = !strcmp(guests, "--help") && argc == 2;
+        fprintf(help ? stdout : stderr,
+                "usage: sesqui bench [DIR]\n\nMeasures this host: guest MIPS, VM exit and entry, nested round trips, memory.\n"
+                "DIR holds the guest images (default: build/guests, made by `make`).\n");
+        return help ? 0 : 2;
+    }
+    char loop[512], stores[512], round_trip[512], turnstile[512];
+    snprintf(loop, sizeof loop, "%s/loop.elf", guests);
+    snprintf(stores, sizeof stores, "%s/stores.elf", guests);
+    snprintf(round_trip, sizeof round_trip, "%s/roundtrip.elf", guests);
+    snprintf(turnstile, sizeof turnstile, "%s/turnstile.elf", guests);
+    puts("sesqui bench (CPU time; deterministic virtual time on, trace off)");
+    bool ok = bench_memory(turnstile);
+    ok = bench_mips("plain loop", loop) && ok;
+    ok = bench_mips("store-heavy loop", stores) && ok;
+    ok = bench_round_trip(round_trip) && ok;
+    ok = bench_nested() && ok;
+    return ok ? 0 : 1;
+}

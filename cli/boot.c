@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* `sesqui boot`: an image on the machine. The guest's console alone goes to stdout, all else to stderr. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/options.h"
+#include "emu/load/load.h"
+#include "emu/machine.h"
+#include "emu/native/native.h"
+#include "emu/step.h"
+
+static const char usage[] =
+    "usage: sesqui boot IMAGE [OPTIONS]\n\n"
+    "Boots a multiboot v1 image (docs/machine.md). Without --hv it owns the bare machine and VMX root operation; with --hv\n"
+    "the hypervisor core runs beneath it as L0, and a hypervisor in the image is L1.\n\n"
+    "  --append TEXT     command line of the image, after its name\n"
+    "  --initrd FILE     module 0\n"
+    "  --memory SIZE     RAM: 512M unless told; 1M to 4G\n"
+    "  --cpus N          processors: 1 unless told; 1 to 8\n"
+    "  --hv[=STRATEGY]   the core as L0; strategy for L1's VMCSs: trap (unless told), copy or flip\n"
+    "  --strict          a broken rule stops the machine (status 122) instead of a warning\n"
+    "  --trace FILE      one line an event; - is stdout\n"
+    "  --limit N         stop after N instructions (status 120)\n"
+    "  --seed N          seed of everything random: 0 unless told\n"
+    "  --console FILE    the guest's console goes to FILE instead of stdout\n"
+    "  --no-console      nowhere\n\n"
+    "The exit status is the guest's own or one of docs/exit-status.md.";
+
+struct boot {
+    struct machine_options machine;
+    struct load_request load;
+    const char *trace, *console;    /* paths */
+    bool no_console, help;
+};
+
+/* "trap", "copy", "flip"; NULL is the first. */
+static bool parse_hypervisor(const char *name, enum hypervisor *hypervisor)
+{
+    static const struct { const char *name; enum hypervisor hypervisor; } table[] = {
+        { "trap", HYPERVISOR_TRAP }, { "copy", HYPERVISOR_COPY }, { "flip", HYPERVISOR_FLIP },
+    };
+
+    for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (name && strcmp(name, table[i].name) != 0)
+            continue;
+        *hypervisor = table[i].hypervisor;
+        return true;
+    }
+    complain("--hv: unknown strategy \"%s\" (trap, copy or flip)", name);
+    return false;
+}
+
+/* The option just met. False after a complaint. */
+static bool parse_option(struct boot *boot, struct arguments *arguments)
+{
+    static const struct { const char *name; bool takes_value; } options[] = {
+        { "--append", true }, { "--initrd", true }, { "--memory", true }, { "--cpus", true }, { "--trace", true },
+        { "--limit", true }, { "--seed", true }, { "--console", true },
+        { "--strict", false }, { "--no-console", false }, { "--help", false }, { "-h", false },
+    };
+    const char *name = arguments->name, *value = NULL;
+    uint64_t number;
+
+    if (strcmp(name, "--hv") == 0)
+        return parse_hypervisor(arguments->value, &boot->machine.hypervisor);
+    for (unsigned i = 0;; i++) {
+        if (i == sizeof options / sizeof options[0]) {
+            complain("boot: unknown option \"%s\" (try: sesqui boot --help)", name);
+            return false;
+        }
+        if (strcmp(name, options[i].name) != 0)
+            continue;
+        if (!options[i].takes_value) {
+            if (!arguments_no_value(arguments))
+                return false;
+        } else if (!(value = arguments_value(arguments))) {
+            return false;
+        }
+        break;
+    }
+    if (strcmp(name, "--append") == 0)
+        boot->load.arguments = value;
+    else if (strcmp(name, "--initrd") == 0)
+        boot->load.initrd = value;
+    else if (strcmp(name, "--memory") == 0)
+        return parse_size(name, value, &boot->machine.memory_size);
+    else if (strcmp(name, "--trace") == 0)
+        boot->trace = value;
+    else if (strcmp(name, "--limit") == 0)
+        return parse_number(name, value, &boot->machine.limit);
+    else if (strcmp(name, "--seed") == 0)
+        return parse_number(name, value, &boot->machine.seed);
+    else if (strcmp(name, "--console") == 0)
+        boot->console = value;
+    else if (strcmp(name, "--strict") == 0)
+        boot->machine.strict = true;
+    else if (strcmp(name, "--no-console") == 0)
+        boot->no_console = true;
+    else if (strcmp(name, "--cpus") == 0) {
+        if (!parse_number(name, value, &number))
+            return false;
+        boot->machine.cpus = number <= MODEL_CPU_MAX ? (unsigned)number : 0;    /* 0: refused by the machine */
+    } else {
+        boot->help = true;
+    }
+    return true;
+}
+
+static bool parse(struct boot *boot, int argc, char **argv)
+{
+    struct arguments arguments = { .argc = argc, .next = 1, .argv = argv };
+    const char *operand;
+
+    for (;;) {
+        if (arguments_option(&arguments, &operand)) {
+            if (!parse_option(boot, &arguments))
+                return false;
+            continue;
+        }
+        if (!operand)
+            break;
+        if (boot->load.image) {
+            complain("boot: one image at a time, please: \"%s\" is a second one", operand);
+            return false;
+        }
+        boot->load.image = operand;
+    }
+    if (!boot->load.image && !boot->help)
+        complain("boot: which image?  (try: sesqui boot --help)");
+    return boot->load.image || boot->help;
+}
+
+/* The command line again, quoted for a shell. */
+static void print_command(int argc, char **argv)
+{
+    fputs("sesqui: to see it again: sesqui", stderr);
+    for (int i = 0; i < argc; i++) {
+        fputs(" '", stderr);
+        for (const char *c = argv[i]; *c; c++)
+            fputs(*c == '\'' ? "'\\''" : (char[]){ *c, '\0' }, stderr);
+        fputc('\'', stderr);
+    }
+    fputc('\n', stderr);
+}
+
+static int run(struct boot *boot, struct machine *machine, int argc, char **argv)
+{
+    char error[MACHINE_MESSAGE_MAX];
+    struct machine_result result;
+
+    if (machine_native(machine))
+        native_pool(machine_native(machine), &boot->load.reserved_base, &boot->load.reserved_size);
+    if (!load_image(machine_model(machine), &boot->load, error, sizeof error))
+        return complain("%s", error);
+    machine_run(machine, &result);
+    if (result.message[0])
+        complain("%s", result.message);
+    if (result.end == MACHINE_RULE) {
+        fputs("sesqui: the latest events:\n", stderr);
+        trace_print_tail(machine_trace(machine), stderr, "    ");
+        print_command(argc, argv);
+    }
+    return machine_exit_status(&result);
+}
+
+int command_boot(int argc, char **argv)
+{
+    struct boot boot = { .machine = { .memory_size = 512ull << 20, .cpus = 1, .messages = stderr } };
+    char error[MACHINE_MESSAGE_MAX];
+    int status = EXIT_STATUS_USAGE;
+
+    if (!parse(&boot, argc, argv))
+        return EXIT_STATUS_USAGE;
+    if (boot.help) {
+        puts(usage);
+        return 0;
+    }
+    if (boot.trace && !(boot.machine.trace = open_output("--trace", boot.trace)))
+        return EXIT_STATUS_USAGE;
+    if (!boot.no_console)
+        boot.machine.console = boot.console ? open_output("--console", boot.console) : stdout;
+    if (boot.machine.console)
+        setvbuf(boot.machine.console, NULL, _IOLBF, BUFSIZ);    /* whoever waits for a line gets it */
+    if (boot.no_console || boot.machine.console) {
+        struct machine *machine = machine_open(&boot.machine, error, sizeof error);
+        status = machine ? run(&boot, machine, argc, argv) : complain("boot: %s", error);
+        machine_close(machine);
+    }
+    bool written = close_output(boot.machine.trace, "--trace");
+    if (boot.machine.console != boot.machine.trace)
+        written &= close_output(boot.machine.console, "--console");
+    return written ? status : EXIT_STATUS_USAGE;
+}

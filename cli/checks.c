@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* `sesqui checks`: the table of VM-entry checks. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/options.h"
+#include "model/vmx/check.h"
+
+static const char *outcome(const struct check *check)
+{
+    static char text[40];
+
+    switch (check->group) {
+    case CHECK_CONTROLS:
+        return "VMfailValid 7";
+    case CHECK_HOST:
+        return "VMfailValid 8";
+    case CHECK_GUEST:
+        break;
+    }
+    snprintf(text, sizeof text, "exit 33, qualification %u", check->qualification);
+    return text;
+}
+
+static void print_plain(void)
+{
+    for (unsigned i = 0; i < check_count; i++)
+        printf("%-44s %-10s %-26s %s\n", check_table[i].id, check_table[i].section, outcome(&check_table[i]),
+               check_table[i].text);
+}
+
+static void print_markdown(void)
+{
+    puts("| check | SDM Vol. 3 | a failure gives | requirement |\n|---|---|---|---|");
+    for (unsigned i = 0; i < check_count; i++)
+        printf("| `%s` | %s | %s | %s |\n", check_table[i].id, check_table[i].section, outcome(&check_table[i]),
+               check_table[i].text);
+}
+
+int command_checks(int argc, char **argv)
+{
+    struct arguments arguments = { .argc = argc, .next = 1, .argv = argv };
+    const char *operand;
+    bool markdown = false;
+
+    for (;;) {
+        if (!arguments_option(&arguments, &operand)) {
+            if (!operand)
+                break;
+            return complain("checks: unexpected argument \"%s\" (try: sesqui checks --help)", operand);
+        }
+        if (strcmp(arguments.name, "--help") == 0 || strcmp(arguments.name, "-h") == 0) {
+            puts("usage: sesqui checks [--markdown]\n\n"
+                 "Lists the VM-entry checks of the model: name, SDM section (Vol. 3), what a failure gives, requirement.\n\n"
+                 "  --markdown    as a Markdown table");
+            return 0;
+        }
+        if (strcmp(arguments.name, "--markdown") != 0)
+            return complain("checks: unknown option \"%s\" (try: sesqui checks --help)", arguments.name);
+        if (!arguments_no_value(&arguments))
+            return 2;
+        markdown = true;
+    }
+    if (markdown)
+        print_markdown();
+    else
+        print_plain();
+    return close_output(stdout, "standard output") ? 0 : 2;
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/* The devices of the machine behind the model's bus. */
+#include "emu/device/board.h"
+
+#include <string.h>
+
+enum {
+    PORT_KEYBOARD = 0x64, KEYBOARD_RESET = 0xfe,
+    PORT_CMOS_INDEX = 0x70, PORT_CMOS_DATA = 0x71,
+    PORT_DELAY = 0x80,
+    PORT_DEBUG = 0xe9,              /* a byte for the console; reads as 0xe9 where it exists */
+    PORT_EXIT = 0xf4,
+    PORT_RESET = 0xcf9,
+    PORT_SHUTDOWN = 0x8900,
+};
+
+static void kick(struct board *board)
+{
+    if (board->kick)
+        board->kick(board->context);
+}
+
+static void warn(struct board *board, const char *text)
+{
+    if (board->warn)
+        board->warn(board->context, text);
+}
+
+static void end(struct board *board, enum board_end how, uint32_t value)
+{
+    if (board->end != BOARD_RUNNING)
+        return;
+    board->end = how;
+    board->exit_value = value;
+    kick(board);
+}
+
+static uint64_t board_time(const struct board *board)
+{
+    return board->model->cpu[0].clock;
+}
+
+/* Interrupt lines of the PC: IRQ 0 is pin 2 of the IOAPIC, the others keep their number. */
+static void irq(struct board *board, unsigned line, bool level)
+{
+    pic_line(&board->pic, line, level);
+    ioapic_line(&board->ioapic, line == 0 ? 2 : line, level);
+}
+
+static void update_uart(struct board *board)
+{
+    irq(board, UART_IRQ, uart_interrupt(&board->uart));
+}
+
+/* ---- ports ---- */
+
+static uint8_t read_byte(struct board *board, uint16_t port)
+{
+    uint8_t value;
+
+    if (port >= UART_BASE && port < UART_BASE + UART_PORTS) {
+        value = uart_read(&board->uart, port - UART_BASE);
+        update_uart(board);
+        return value;
+    }
+    if (port >= PIT_BASE && port < PIT_BASE + 4)
+        return pit_read(&board->pit, port, board_time(board));
+    switch (port) {
+    case PIC_MASTER:
+    case PIC_MASTER + 1:
+    case PIC_SLAVE:
+    case PIC_SLAVE + 1:
+        return pic_read(&board->pic, port);
+    case PIT_GATE_PORT:
+        return pit_gate_read(&board->pit, board_time(board));
+    case PORT_KEYBOARD:
+        return 0;                               /* both buffers are empty */
+    case PORT_CMOS_DATA:
+        return 0;                               /* no update under way, no alarm; the date is not kept */
+    case PORT_DEBUG:
+        return PORT_DEBUG;
+    case FW_CFG_DATA:
+        return fw_cfg_next(&board->fw_cfg);
+    }
+    return 0xff;
+}
+
+/* "Shutdown", character by character, as test images write it to power off. */
+static void shutdown_character(struct board *board, uint8_t value)
+{
+    static const char word[] = "Shutdown";
+
+    if (value == (uint8_t)word[board->shutdown_progress])
+        board->shutdown_progress++;
+    else
+        board->shutdown_progress = value == (uint8_t)word[0];
+    if (board->shutdown_progress == sizeof(word) - 1)
+        end(board, BOARD_SHUTDOWN, 0);
+    board->shutdown_progress %= sizeof(word) - 1;
+}
+
+static void write_byte(struct board *board, uint16_t port, uint8_t value)
+{
+    if (port >= UART_BASE && port < UART_BASE + UART_PORTS) {
+        uart_write(&board->uart, port - UART_BASE, value);
+        update_uart(board);
+        return;
+    }
+    if (port >= PIT_BASE && port < PIT_BASE + 4) {
+        pit_write(&board->pit, port, value, board_time(board));
+        return;
+    }
+    switch (port) {
+    case PIC_MASTER:
+    case PIC_MASTER + 1:
+    case PIC_SLAVE:
+    case PIC_SLAVE + 1:
+        pic_write(&board->pic, port, value);
+        break;
+    case PIT_GATE_PORT:
+        pit_gate_write(&board->pit, value, board_time(board));
+        break;
+    case PORT_KEYBOARD:
+        if (value == KEYBOARD_RESET)
+            end(board, BOARD_RESET, 0);
+        break;
+    case PORT_CMOS_INDEX:
+        board->cmos_index = value;
+        break;
+    case PORT_DEBUG:
+        if (board->uart.console)
+            putc(value, board->uart.console);
+        break;
+    case PORT_SHUTDOWN:
+        shutdown_character(board, value);
+        break;
+    }
+}
+
+/* Devices have 8-bit ports: a wider access covers as many neighbours (SDM Vol. 1, 19.3). */
+static uint32_t port_in(void *context, struct cpu *cpu, uint16_t port, unsigned size)
+{
+    struct board *board = context;
+    uint32_t value = 0;
+
+    (void)cpu;
+    for (unsigned i = 0; i < size; i++)
+        value |= (uint32_t)read_byte(board, (uint16_t)(port + i)) << 8 * i;
+    return value;
+}
+
+static void port_out(void *context, struct cpu *cpu, uint16_t port, unsigned size, uint32_t value)
+{
+    struct board *board = context;
+
+    (void)cpu;
+    if (port == PORT_EXIT) {
+        end(board, BOARD_EXIT, value);
+        return;
+    }
+    if (port == FW_CFG_SELECTOR) {
+        fw_cfg_select(&board->fw_cfg, (uint16_t)value);
+        return;
+    }
+    if (port == PORT_RESET && size == 1) {      /* wider accesses are the PCI configuration address, and there is no PCI */
+        if (value & 4)
+            end(board, BOARD_RESET, 0);
+        return;
+    }
+    for (unsigned i = 0; i < size; i++)
+        write_byte(board, (uint16_t)(port + i), (uint8_t)(value >> 8 * i));
+}
+
+/* ---- device memory ---- */
+
+/* Offset into the local APIC's registers, or -1: `cpu` sees its own, in xAPIC mode only. */
+static int lapic_offset(const struct board *board, const struct cpu *cpu, uint64_t pa)
+{
+    const struct lapic *lapic = &board->lapic[cpu->index];
+    uint64_t base = lapic->base & ~(uint64_t)(LAPIC_SIZE - 1);
+
+    if (!lapic_enabled(lapic) || lapic_x2apic(lapic) || pa < base || pa - base >= LAPIC_SIZE)
+        return -1;
+    return (int)(pa - base);
+}
+
+static uint64_t mmio_read(void *context, struct cpu *cpu, uint64_t pa, unsigned size)
+{
+    struct board *board = context;
+    uint64_t ones = size >= 8 ? ~0ull : (1ull << 8 * size) - 1;
+    int offset = lapic_offset(board, cpu, pa);
+    uint32_t value;
+
+    if (offset >= 0)
+        value = lapic_read(&board->lapic[cpu->index], (unsigned)offset & ~3u);
+    else if (pa >= IOAPIC_BASE && pa - IOAPIC_BASE < IOAPIC_SIZE)
+        value = ioapic_read(&board->ioapic, (unsigned)(pa - IOAPIC_BASE) & ~3u);
+    else
+        return ones;
+    return (uint64_t)value >> 8 * (pa & 3) & ones;
+}
+
+/* Registers are 4 bytes wide; what other accesses do is undefined (12.4.1), here nothing. */
+static void mmio_write(void *context, struct cpu *cpu, uint64_t pa, unsigned size, uint64_t value)
+{
+    struct board *board = context;
+    int offset = lapic_offset(board, cpu, pa);
+
+    if (size < 4 || (pa & 3))
+        return;
+    if (offset >= 0) {
+        lapic_write(&board->lapic[cpu->index], (unsigned)offset, (uint32_t)value);
+        kick(board);
+    } else if (pa >= IOAPIC_BASE && pa - IOAPIC_BASE < IOAPIC_SIZE) {
+        if (!ioapic_write(&board->ioapic, (unsigned)(pa - IOAPIC_BASE), (uint32_t)value))
+            warn(board, "the guest enabled a level-triggered IOAPIC pin; the machine delivers edge-triggered ones only");
+    }
+}
+
+/* ---- local APIC ---- */
+
+static bool apic_read_msr(void *context, struct cpu *cpu, uint32_t index, uint64_t *value)
+{
+    struct board *board = context;
+
+    return lapic_read_msr(&board->lapic[cpu->index], index, value);
+}
+
+static bool apic_write_msr(void *context, struct cpu *cpu, uint32_t index, uint64_t value)
+{
+    struct board *board = context;
+    bool done = lapic_write_msr(&board->lapic[cpu->index], index, value);
+
+    if (done && index == MSR_ia32_apic_base && memory_is_ram(&board->model->memory, value & PAGE_MASK & ~(0xfffull << 52), 1))
+        warn(board, "the guest moved its local APIC over RAM; the machine keeps the RAM there and hides the APIC's registers");
+    kick(board);
+    return done;
+}
+
+static uint64_t apic_read_cr8(void *context, struct cpu *cpu)
+{
+    struct board *board = context;
+
+    return board->lapic[cpu->index].tpr >> 4;
+}
+
+/* MOV to CR8 sets TPR bits 7:4 and clears 3:0 (12.8.6). */
+static void apic_write_cr8(void *context, struct cpu *cpu, uint64_t value)
+{
+    struct board *board = context;
+
+    board->lapic[cpu->index].tpr = (uint32_t)(value & 0xf) << 4;
+    kick(board);
+}
+
+/* The PIC is wired to the bootstrap processor. */
+static bool pic_for(const struct board *board, const struct cpu *cpu)
+{
+    return cpu->index == 0 && lapic_accepts_pic(&board->lapic[0]) && pic_requests(&board->pic);
+}
+
+static bool interrupt_requested(void *context, struct cpu *cpu)
+{
+    struct board *board = context;
+
+    return pic_for(board, cpu) || lapic_pending(&board->lapic[cpu->index]) >= 0;
+}
+
+static uint8_t interrupt_acknowledge(void *context, struct cpu *cpu)
+{
+    struct board *board = context;
+
+    if (pic_for(board, cpu))
+        return pic_acknowledge(&board->pic);
+    return lapic_acknowledge(&board->lapic[cpu->index]);
+}
+
+/* ---- the whole ---- */
+
+void board_init(struct board *board, struct model *model, FILE *console)
+{
+    *board = (struct board){ .model = model, .context = board->context, .kick = board->kick, .warn = board->warn };
+    board->uart.console = console;
+    pic_reset(&board->pic);
+    for (unsigned i = 0; i < model->cpu_count; i++) {
+        board->lapic[i] = (struct lapic){ .cpu = &model->cpu[i], .peer = board->lapic, .peers = model->cpu_count };
+        lapic_reset(&board->lapic[i]);
+    }
+    lapic_virtual_wire(&board->lapic[0]);
+    ioapic_reset(&board->ioapic, board->lapic);
+    board->fw_cfg = (struct fw_cfg){ .memory_size = model->memory.size, .cpus = model->cpu_count };
+    model->bus = (struct bus){
+        .context = board,
+        .port_in = port_in, .port_out = port_out, .mmio_read = mmio_read, .mmio_write = mmio_write,
+        .apic_read_msr = apic_read_msr, .apic_write_msr = apic_write_msr,
+        .apic_read_cr8 = apic_read_cr8, .apic_write_cr8 = apic_write_cr8,
+        .interrupt_requested = interrupt_requested, .interrupt_acknowledge = interrupt_acknowledge,
+    };
+}
+
+uint64_t board_next_event(const struct board *board, const struct cpu *cpu)
+{
+    uint64_t timer = lapic_next(&board->lapic[cpu->index]);
+    uint64_t pit = cpu->index == 0 ? pit_next(&board->pit) : UINT64_MAX;
+
+    return timer < pit ? timer : pit;
+}
+
+void board_advance(struct board *board, struct cpu *cpu)
+{
+    lapic_advance(&board->lapic[cpu->index]);
+    if (cpu->index == 0 && pit_advance(&board->pit, cpu->clock)) {
+        irq(board, 0, false);
+        irq(board, 0, true);
+    }
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* The IOAPIC. */
+#include "emu/device/ioapic.h"
+
+#include "emu/device/lapic.h"
+
+enum { SELECT = 0x00, WINDOW = 0x10, REGISTER_ID = 0, REGISTER_VERSION = 1, REGISTER_ARBITRATION = 2, TABLE = 0x10 };
+enum { VERSION = 0x11 | (IOAPIC_PINS - 1) << 16 };
+
+#define ENTRY_LOGICAL (1ull << 11)
+#define ENTRY_LEVEL (1ull << 15)
+#define ENTRY_MASKED (1ull << 16)
+#define ENTRY_WRITABLE 0xff0000000001afffull        /* not delivery status (12), not remote IRR (14) */
+
+void ioapic_reset(struct ioapic *ioapic, struct lapic *lapic)
+{
+    *ioapic = (struct ioapic){ .lapic = lapic };
+    for (unsigned i = 0; i < IOAPIC_PINS; i++)
+        ioapic->entry[i] = ENTRY_MASKED;
+}
+
+uint32_t ioapic_read(const struct ioapic *ioapic, unsigned offset)
+{
+    if (offset == SELECT)
+        return ioapic->select;
+    if (offset != WINDOW)
+        return 0;
+    switch (ioapic->select) {
+    case REGISTER_ID:
+    case REGISTER_ARBITRATION:
+        return (uint32_t)ioapic->id << 24;
+    case REGISTER_VERSION:
+        return VERSION;
+    }
+    unsigned pin = (ioapic->select - TABLE) / 2u;
+    if (ioapic->select < TABLE || pin >= IOAPIC_PINS)
+        return 0;
+    return (uint32_t)(ioapic->select & 1 ? ioapic->entry[pin] >> 32 : ioapic->entry[pin]);
+}
+
+bool ioapic_write(struct ioapic *ioapic, unsigned offset, uint32_t value)
+{
+    if (offset == SELECT)
+        ioapic->select = (uint8_t)value;
+    if (offset != WINDOW)
+        return true;
+    if (ioapic->select == REGISTER_ID)
+        ioapic->id = value >> 24 & 0xf;
+    unsigned pin = (ioapic->select - TABLE) / 2u;
+    if (ioapic->select < TABLE || pin >= IOAPIC_PINS)
+        return true;
+    uint64_t old = ioapic->entry[pin];
+    uint64_t new = ioapic->select & 1 ? (old & 0xffffffff) | (uint64_t)value << 32 : (old & ~0xffffffffull) | value;
+    ioapic->entry[pin] = new & ENTRY_WRITABLE;
+    return (new & ENTRY_MASKED) || !(new & ENTRY_LEVEL);
+}
+
+void ioapic_line(struct ioapic *ioapic, unsigned pin, bool level)
+{
+    uint64_t entry = ioapic->entry[pin];
+    bool rising = level && !ioapic->line[pin];
+
+    ioapic->line[pin] = level;
+    if (!rising || (entry & (ENTRY_MASKED | ENTRY_LEVEL)))
+        return;
+    lapic_message(ioapic->lapic, entry >> 8 & 7, entry & ENTRY_LOGICAL, (uint32_t)(entry >> 56), false, (uint8_t)entry,
+                  false);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* The IOAPIC at 0xfec00000: 24 pins, edge-triggered delivery. Intel 82093AA data sheet. */
+#ifndef SESQUI_EMU_DEVICE_IOAPIC_H
+#define SESQUI_EMU_DEVICE_IOAPIC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define IOAPIC_BASE 0xfec00000ull
+enum { IOAPIC_SIZE = 4096, IOAPIC_PINS = 24 };
+
+struct lapic;
+
+struct ioapic {
+    struct lapic *lapic;            /* any local APIC of the machine: messages go to all */
+    uint8_t id, select;
+    uint64_t entry[IOAPIC_PINS];    /* the redirection table */
+    bool line[IOAPIC_PINS];
+};
+
+void ioapic_reset(struct ioapic *ioapic, struct lapic *lapic);
+uint32_t ioapic_read(const struct ioapic *ioapic, unsigned offset);
+/* False: the write enabled what is not modelled (a level-triggered pin); it is stored, but such a pin stays silent. */
+bool ioapic_write(struct ioapic *ioapic, unsigned offset, uint32_t value);
+void ioapic_line(struct ioapic *ioapic, unsigned pin, bool level);
+
+#endif

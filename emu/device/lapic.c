@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* The local APIC: modes, priorities, messages. Its registers are in lapic_registers.c, its timer in lapic_timer.c. */
+#include "emu/device/lapic.h"
+
+#include <string.h>
+
+#include "emu/device/lapic_parts.h"
+
+bool lapic_enabled(const struct lapic *lapic)
+{
+    return lapic->base & APIC_BASE_ENABLE;
+}
+
+bool lapic_x2apic(const struct lapic *lapic)
+{
+    return lapic_enabled(lapic) && (lapic->base & APIC_BASE_X2APIC);
+}
+
+bool lapic_software_enabled(const struct lapic *lapic)
+{
+    return lapic_enabled(lapic) && (lapic->spurious & SPURIOUS_ENABLE);
+}
+
+void lapic_clear(struct lapic *lapic)
+{
+    *lapic = (struct lapic){
+        .cpu = lapic->cpu, .peer = lapic->peer, .peers = lapic->peers, .base = lapic->base,
+        .dfr = 0xffffffff, .spurious = 0xff,
+        .lvt = { LVT_MASKED, LVT_MASKED, LVT_MASKED, LVT_MASKED, LVT_MASKED, LVT_MASKED },
+    };
+}
+
+void lapic_reset(struct lapic *lapic)
+{
+    lapic->base = LAPIC_BASE | APIC_BASE_ENABLE | (lapic->cpu->index == 0 ? APIC_BASE_BSP : 0);
+    lapic_clear(lapic);
+}
+
+void lapic_virtual_wire(struct lapic *lapic)
+{
+    lapic->spurious = SPURIOUS_ENABLE | 0xf;
+    lapic->lvt[LVT_LINT0] = DELIVER_EXTINT << 8;
+    lapic->lvt[LVT_LINT1] = DELIVER_NMI << 8;
+}
+
+bool lapic_accepts_pic(const struct lapic *lapic)
+{
+    if (!lapic_enabled(lapic))
+        return lapic->base & APIC_BASE_BSP;     /* LINT0 is the INTR pin */
+    return !(lapic->lvt[LVT_LINT0] & LVT_MASKED) && (lapic->lvt[LVT_LINT0] >> 8 & 7) == DELIVER_EXTINT;
+}
+
+/* Highest vector of a 256-bit register, or -1. */
+static int highest(const uint32_t bits[8])
+{
+    for (int word = 7; word >= 0; word--)
+        if (bits[word])
+            return word * 32 + 31 - __builtin_clz(bits[word]);
+    return -1;
+}
+
+static void set_bit(uint32_t bits[8], unsigned vector, bool value)
+{
+    if (value)
+        bits[vector / 32] |= 1u << vector % 32;
+    else
+        bits[vector / 32] &= ~(1u << vector % 32);
+}
+
+/* Processor priority: SDM Vol. 3, 12.8.3.1. */
+uint32_t lapic_processor_priority(const struct lapic *lapic)
+{
+    int serving = highest(lapic->in_service);
+    uint32_t class = serving < 0 ? 0 : (uint32_t)serving & 0xf0;
+
+    return (lapic->tpr & 0xf0) >= class ? lapic->tpr : class;
+}
+
+int lapic_pending(const struct lapic *lapic)
+{
+    int vector = highest(lapic->requested);
+
+    if (vector < 0 || !lapic_software_enabled(lapic))
+        return -1;
+    return ((uint32_t)vector & 0xf0) > (lapic_processor_priority(lapic) & 0xf0) ? vector : -1;
+}
+
+uint8_t lapic_acknowledge(struct lapic *lapic)
+{
+    int vector = lapic_pending(lapic);
+
+    if (vector < 0)
+        return lapic->spurious & 0xff;          /* 12.9: the spurious vector is not put into service */
+    set_bit(lapic->requested, (unsigned)vector, false);
+    set_bit(lapic->in_service, (unsigned)vector, true);
+    return (uint8_t)vector;
+}
+
+void lapic_end_of_interrupt(struct lapic *lapic)
+{
+    int vector = highest(lapic->in_service);
+
+    if (vector >= 0)
+        set_bit(lapic->in_service, (unsigned)vector, false);
+}
+
+/* An error is collected; the error LVT entry tells (12.5.3). */
+static void error(struct lapic *lapic, uint32_t bit)
+{
+    uint32_t entry = lapic->lvt[LVT_ERROR];
+
+    lapic->errors |= bit;
+    if (!(entry & LVT_MASKED) && (entry & 0xff) >= 16)
+        lapic_accept(lapic, entry & 0xff, false);
+}
+
+void lapic_accept(struct lapic *lapic, uint8_t vector, bool level)
+{
+    if (!lapic_software_enabled(lapic))
+        return;
+    if (vector < 16) {
+        error(lapic, ERROR_RECEIVE_VECTOR);
+        return;
+    }
+    set_bit(lapic->requested, vector, true);
+    set_bit(lapic->level, vector, level);
+}
+
+void lapic_raise(struct lapic *lapic, enum lapic_lvt which)
+{
+    uint32_t entry = lapic->lvt[which];
+
+    if (entry & LVT_MASKED)
+        return;
+    if (which != LVT_TIMER && which != LVT_ERROR && (entry >> 8 & 7) == DELIVER_NMI)
+        lapic->cpu->nmi_pending = true;
+    else
+        lapic_accept(lapic, entry & 0xff, false);
+}
+
+uint32_t lapic_id(const struct lapic *lapic)
+{
+    return lapic->cpu->index;
+}
+
+uint32_t lapic_logical_id(const struct lapic *lapic)
+{
+    uint32_t id = lapic_id(lapic);
+
+    return lapic_x2apic(lapic) ? (id >> 4) << 16 | 1u << (id & 15) : lapic->ldr;    /* 12.12.10.2 */
+}
+
+/* SDM Vol. 3, 12.6.2 "Determining IPI Destination". */
+static bool addressed(const struct lapic *lapic, bool logical, uint32_t destination, bool wide)
+{
+    if (destination == (wide ? 0xffffffff : 0xff))
+        return true;
+    if (!logical)
+        return destination == lapic_id(lapic);
+    uint32_t mine = lapic_logical_id(lapic);
+    if (lapic_x2apic(lapic))
+        return mine >> 16 == destination >> 16 && (mine & destination & 0xffff);
+    mine >>= 24;
+    if (lapic->dfr >> 28 == 0xf)
+        return mine & destination;
+    return mine >> 4 == (destination >> 4 & 0xf) && (mine & destination & 0xf);
+}
+
+static void deliver(struct lapic *lapic, enum delivery mode, uint8_t vector, bool level)
+{
+    struct cpu *cpu = lapic->cpu;
+
+    switch (mode) {
+    case DELIVER_FIXED:
+    case DELIVER_LOWEST:
+        lapic_accept(lapic, vector, level);
+        break;
+    case DELIVER_NMI:
+        cpu->nmi_pending = true;
+        break;
+    case DELIVER_INIT:
+        cpu->init_pending = true;
+        break;
+    case DELIVER_STARTUP:
+        /* Without the wait-for-SIPI state a SIPI has no effect and is not remembered (10.4). A pending INIT comes first. */
+        if (cpu->activity == ACTIVITY_WAIT_FOR_SIPI || cpu->init_pending) {
+            cpu->sipi_pending = true;
+            cpu->sipi_vector = vector;
+        }
+        break;
+    default:
+        break;                                  /* SMI: the machine has no SMM; ExtINT by message: none */
+    }
+}
+
+void lapic_message(struct lapic *any, enum delivery mode, bool logical, uint32_t destination, bool wide, uint8_t vector,
+                   bool level)
+{
+    for (unsigned i = 0; i < any->peers; i++) {
+        if (!addressed(&any->peer[i], logical, destination, wide))
+            continue;
+        deliver(&any->peer[i], mode, vector, level);
+        if (mode == DELIVER_LOWEST)             /* arbitration is model-specific: the first one is addressed */
+            break;
+    }
+}
+
+/* Interrupt command: SDM Vol. 3, 12.6.1. */
+void lapic_send(struct lapic *lapic)
+{
+    uint32_t low = (uint32_t)lapic->icr;
+    bool wide = lapic_x2apic(lapic);
+    uint32_t destination = (uint32_t)(wide ? lapic->icr >> 32 : lapic->icr >> 56);
+    enum delivery mode = low >> 8 & 7;
+    uint8_t vector = low & 0xff;
+
+    if (mode == DELIVER_INIT && (low & ICR_LEVEL_TRIGGERED) && !(low & ICR_ASSERT))
+        return;                                 /* INIT level de-assert: not supported since the Pentium 4 */
+    if (mode <= DELIVER_LOWEST && vector < 16) {
+        error(lapic, ERROR_SEND_VECTOR);
+        return;
+    }
+    switch (low >> 18 & 3) {
+    case 0:
+        lapic_message(lapic, mode, low & ICR_LOGICAL, destination, wide, vector, false);
+        break;
+    case 1:
+        if (mode == DELIVER_FIXED)              /* to self: fixed delivery only (Table 12-3) */
+            deliver(lapic, mode, vector, false);
+        break;
+    case 2:
+    case 3:
+        for (unsigned i = 0; i < lapic->peers; i++)
+            if (&lapic->peer[i] != lapic || (low >> 18 & 3) == 2)
+                deliver(&lapic->peer[i], mode, vector, false);
+        break;
+    }
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loads an image for `sesqui boot` as a PC's boot loader would: multiboot v1 ("Multiboot Specification version 0.6.96"),
+ * placed by the program headers of its ELF32 or ELF64 file or by the address fields of its header. Images are not trusted:
+ * every size and offset is checked against the file and against RAM.
+ */
+#ifndef SESQUI_EMU_LOAD_H
+#define SESQUI_EMU_LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/model.h"
+
+/* Where the loader puts what it tells the image; an image may not be loaded over it. */
+enum { INFO_BASE = 0x90000, INFO_END = 0x95000, COMMAND_LINE_MAX = 16383 };
+
+struct load_request {
+    const char *image;              /* path */
+    const char *initrd;             /* path of module 0, or NULL */
+    const char *arguments;          /* follows the image's name on its command line; NULL: none */
+    uint64_t reserved_base, reserved_size;  /* L0's pool: neither used nor shown in the memory map */
+};
+
+/*
+ * Loads into the model's memory, which is fresh (all zero), and sets processor 0 to the entry state: 32-bit protected mode,
+ * flat segments, interrupts off, EAX = 0x2badb002, EBX = information. False: `error` is one line: file, fault, remedy.
+ */
+bool load_image(struct model *model, const struct load_request *request, char *error, size_t error_size);
+
+/* ---- what the parts of the loader share ---- */
+
+struct file {
+    const char *path;
+    uint8_t *bytes;
+    size_t size;
+};
+/* Reads a whole file of at most `limit` bytes. The caller frees file->bytes, also after a failure. */
+bool file_read(struct file *file, const char *path, uint64_t limit, char *error, size_t error_size);
+/* Little-endian numbers in a file; the caller has checked the offset. */
+uint16_t file_16(const struct file *file, size_t offset);
+uint32_t file_32(const struct file *file, size_t offset);
+uint64_t file_64(const struct file *file, size_t offset);
+
+enum { IMAGE_PIECES = 64 };
+/* A run of bytes to be placed: `file_size` of them come from the file, the rest of `size` is zero. */
+struct piece {
+    uint64_t pa, offset, file_size, size;
+};
+struct image {
+    struct piece piece[IMAGE_PIECES];
+    unsigned count;
+    uint64_t entry;                 /* physical */
+};
+
+bool elf_is(const struct file *file);
+/* Collects the loadable segments. */
+bool elf_layout(const struct file *file, struct image *image, char *error, size_t error_size);
+
+struct multiboot {
+    size_t offset;                  /* of the header in the file */
+    uint32_t flags;
+};
+/* Looks for a valid header; false: there is none. */
+bool multiboot_find(const struct file *file, struct multiboot *header);
+/* Refuses requirements that the machine cannot meet; collects the pieces. */
+bool multiboot_layout(const struct file *file, const struct multiboot *header, struct image *image, char *error,
+                      size_t error_size);
+/* Writes the information block; `module` has a size of 0 if there is none. */
+struct load_range { uint64_t base, size; };
+void multiboot_information(struct model *model, const struct load_request *request, struct load_range module);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* Life of a machine, and its run loop. One processor's steps are in step.c, what is reported in report.c. */
+#include "emu/machine.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "emu/machine_parts.h"
+
+/* With several processors, each runs this long (in clock ticks) before the next one does. */
+enum { QUANTUM = 20000 };
+
+static const char *check_options(const struct machine_options *options)
+{
+    if (options->memory_size < 1 << 20 || options->memory_size > 4ull << 30 || options->memory_size % (1 << 20))
+        return "the memory size must be a whole number of megabytes from 1 MB to 4 GB";
+    if (options->cpus < 1 || options->cpus > MODEL_CPU_MAX)
+        return "the machine has 1 to 8 processors";
+    if (options->hypervisor == HYPERVISOR_COPY)
+        return "strategy copy is not built yet (use --hv=trap)";
+    if (options->hypervisor == HYPERVISOR_FLIP)
+        return "strategy flip is not built yet (use --hv=trap)";
+    return NULL;
+}
+
+static bool open_parts(struct machine *machine, char *message, size_t message_size)
+{
+    const struct machine_options *options = &machine->options;
+
+    machine->model = calloc(1, sizeof *machine->model);
+    machine->ram = host_memory_reserve(options->memory_size);
+    machine->watch = calloc(1, options->memory_size / PAGE_SIZE);
+    if (!machine->model || !machine->ram || !machine->watch) {
+        snprintf(message, message_size, "the host has no %" PRIu64 " MB for the machine's memory", options->memory_size >> 20);
+        return false;
+    }
+    memory_init(&machine->model->memory, machine->ram, options->memory_size, machine->watch);
+    model_init(machine->model, options->cpus);
+    tlb_init(&machine->model->tlb, TLB_KEEP, options->seed);
+    machine->model->random = options->seed;
+    for (unsigned i = 1; i < options->cpus; i++)
+        machine->model->cpu[i].activity = ACTIVITY_WAIT_FOR_SIPI;
+    machine->trace.file = options->trace;
+    board_init(&machine->board, machine->model, options->console);
+    machine_install(machine);
+    if (options->hypervisor != HYPERVISOR_NONE) {
+        machine->native = native_open(machine->model, &machine->trace, options->hypervisor, message, message_size);
+        if (!machine->native)
+            return false;
+    }
+    return true;
+}
+
+struct machine *machine_open(const struct machine_options *options, char *message, size_t message_size)
+{
+    const char *fault = check_options(options);
+
+    if (fault) {
+        snprintf(message, message_size, "%s", fault);
+        return NULL;
+    }
+    struct machine *machine = calloc(1, sizeof *machine);
+    if (!machine) {
+        snprintf(message, message_size, "the host has no memory left");
+        return NULL;
+    }
+    machine->options = *options;
+    if (!open_parts(machine, message, message_size)) {
+        machine_close(machine);
+        return NULL;
+    }
+    return machine;
+}
+
+void machine_close(struct machine *machine)
+{
+    if (!machine)
+        return;
+    if (machine->native)
+        native_close(machine->native);
+    if (machine->engine)
+        engine_close(machine->engine);
+    host_memory_release(machine->ram, machine->options.memory_size);
+    free(machine->watch);
+    free(machine->model);
+    free(machine);
+}
+
+struct model *machine_model(struct machine *machine)
+{
+    return machine->model;
+}
+
+struct cpu *machine_cpu(struct machine *machine, unsigned index)
+{
+    return &machine->model->cpu[index];
+}
+
+struct trace *machine_trace(struct machine *machine)
+{
+    return &machine->trace;
+}
+
+struct native *machine_native(struct machine *machine)
+{
+    return machine->native;
+}
+
+unsigned machine_level(const struct machine *machine, const struct cpu *cpu)
+{
+    if (machine->native)
+        return native_level(machine->native, cpu);
+    return cpu->vmx.non_root;
+}
+
+bool machine_engine(struct machine *machine)
+{
+    char text[MACHINE_MESSAGE_MAX];
+
+    if (!machine->engine)
+        machine->engine = engine_open(machine->model, text, sizeof text);
+    if (!machine->engine)
+        machine_stop(machine, MACHINE_REFUSED, "%s", text);
+    return machine->engine;
+}
+
+/* Instructions left until the limit of the whole machine; steps that retire nothing count as one each. */
+static uint64_t budget(const struct machine *machine)
+{
+    uint64_t used = machine->ticks;
+
+    if (!machine->options.limit)
+        return UINT64_MAX;
+    for (unsigned i = 0; i < machine->model->cpu_count; i++)
+        used += machine->model->cpu[i].instructions;
+    return used < machine->options.limit ? machine->options.limit - used : 0;
+}
+
+static bool halted(const struct machine *machine)
+{
+    for (unsigned i = 0; i < machine->model->cpu_count; i++)
+        if (machine->model->cpu[i].activity == ACTIVITY_ACTIVE)
+            return false;
+    return true;
+}
+
+/* Runs one processor until its clock has reached `target`. */
+static void run_to(struct machine *machine, struct cpu *cpu, uint64_t target)
+{
+    while (machine->result.end == MACHINE_RUNNING && cpu->clock < target) {
+        uint64_t left = budget(machine), limit = target;
+        if (!left) {
+            machine_stop(machine, MACHINE_LIMIT, "the limit of %" PRIu64 " instructions was reached",
+                         machine->options.limit);
+            return;
+        }
+        if (left < target - cpu->clock)
+            limit = cpu->clock + left;
+        machine_step(machine, cpu, limit);
+    }
+}
+
+/* Several processors take turns; time is skipped when none of them has anything to do. */
+static void run_round(struct machine *machine, uint64_t *now)
+{
+    struct model *model = machine->model;
+    uint64_t work = machine->work, wake = UINT64_MAX;
+
+    *now += QUANTUM;
+    for (unsigned i = 0; i < model->cpu_count; i++)
+        run_to(machine, &model->cpu[i], *now);
+    if (machine->result.end != MACHINE_RUNNING || machine->work != work || !halted(machine))
+        return;
+    for (unsigned i = 0; i < model->cpu_count; i++) {
+        uint64_t event = machine_wake_time(machine, &model->cpu[i]);
+        wake = event < wake ? event : wake;
+    }
+    if (wake == UINT64_MAX)
+        machine_stop(machine, MACHINE_DEAD_HALT, "all processors are halted and nothing can wake one");
+    else if (wake > *now)
+        *now = wake;
+}
+
+void machine_run(struct machine *machine, struct machine_result *result)
+{
+    struct model *model = machine->model;
+    uint64_t now = 0;
+
+    for (unsigned i = 0; i < model->cpu_count && machine->native; i++)
+        machine_settle(machine, &model->cpu[i]);
+    while (machine->result.end == MACHINE_RUNNING) {
+        if (model->cpu_count == 1)
+            run_to(machine, &model->cpu[0], UINT64_MAX);
+        else
+            run_round(machine, &now);
+    }
+    if (machine->options.console)
+        fflush(machine->options.console);
+    *result = machine->result;
+}
+
+int machine_exit_status(const struct machine_result *result)
+{
+    switch (result->end) {
+    case MACHINE_EXITED:
+        return result->value <= 99 ? (int)result->value : 99;
+    case MACHINE_LIMIT:
+        return EXIT_STATUS_LIMIT;
+    case MACHINE_SHUTDOWN:
+    case MACHINE_DEAD_HALT:
+        return EXIT_STATUS_SHUTDOWN;
+    case MACHINE_RULE:
+        return EXIT_STATUS_RULE;
+    case MACHINE_RUNNING:
+    case MACHINE_REFUSED:
+        break;
+    }
+    return EXIT_STATUS_REFUSED;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the machine share with each other. */
+#ifndef SESQUI_EMU_MACHINE_PARTS_H
+#define SESQUI_EMU_MACHINE_PARTS_H
+
+#include "emu/device/board.h"
+#include "emu/machine.h"
+#include "emu/native/native.h"
+#include "emu/step.h"
+
+enum { WARNINGS_MAX = 64, FAULTS_KEPT = 4 };
+
+/* The latest exceptions of a processor, for the report of a triple fault. */
+struct fault_record {
+    struct event event;
+    uint64_t rip, instructions;
+};
+
+struct machine {
+    struct machine_options options;
+    struct model *model;
+    uint8_t *ram, *watch;
+    struct board board;
+    struct trace trace;
+    struct engine *engine;          /* NULL until guest code runs first */
+    struct native *native;          /* NULL: no native L0 */
+    struct machine_result result;
+    void (*observe)(void *context, const struct notice *notice);
+    void *observe_context;
+    uint64_t ticks;                 /* steps that retired nothing: they count towards the limit */
+    uint64_t work;                  /* steps that did more than wait */
+    struct fault_record fault[MODEL_CPU_MAX][FAULTS_KEPT];
+    unsigned faults[MODEL_CPU_MAX];
+    uint64_t warned[WARNINGS_MAX];  /* hashes of the warnings that have been given */
+    unsigned warnings;
+};
+
+/* Host memory for the guest's RAM: reserved, zero, backed when touched. NULL if the host has none. */
+uint8_t *host_memory_reserve(uint64_t size);
+void host_memory_release(uint8_t *memory, uint64_t size);
+
+/* Prints a warning to options.messages, once for each distinct text. */
+void machine_warn(struct machine *machine, const char *text);
+/* The model's observer and the devices' callbacks. */
+void machine_install(struct machine *machine);
+
+/* INIT and SIPI signals outside non-root operation: SDM Vol. 3, 10.4, 26.2. True if the processor's state changed. */
+bool startup_signals(struct machine *machine, struct cpu *cpu);
+
+/* The clock at which a halted processor can wake by itself; ~0: never. */
+uint64_t machine_wake_time(const struct machine *machine, const struct cpu *cpu);
+
+/* The last exceptions of `cpu` in words: "#PF(0x2) at 0x1000, then #DF(0x0) at 0x1000". */
+void faults_describe(const struct machine *machine, const struct cpu *cpu, char *text, size_t size);
+void faults_record(struct machine *machine, const struct cpu *cpu, const struct event *event);
+/* "rip 0x1000: mov rax, rbx" */
+void place_describe(struct cpu *cpu, char *text, size_t size);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of sensitive opcodes: SDM Vol. 2, appendix A. */
+#include "emu/opcode.h"
+
+#include "arch/x86.h"
+
+/* What a row asks of the ModRM byte. */
+enum form {
+    NO_MODRM,
+    ANY,            /* has one, whatever it is */
+    GROUP,          /* ModRM.reg selects, operand in a register or in memory */
+    GROUP_MEMORY,   /* ... in memory only */
+    GROUP_REGISTER, /* ... in a register only */
+    EXACT,          /* the whole byte belongs to the opcode */
+};
+/* What it asks of the prefixes 66, F3, F2. */
+enum mandatory { FREE, NONE, P66, PF3, NOT_F3 };
+
+static const struct row {
+    uint8_t map, opcode, form, modrm, mandatory, id;
+} rows[] = {
+    { MAP_ONE_BYTE, 0x6c, NO_MODRM, 0, FREE, INSN_ins },        { MAP_ONE_BYTE, 0x6d, NO_MODRM, 0, FREE, INSN_ins },
+    { MAP_ONE_BYTE, 0x6e, NO_MODRM, 0, FREE, INSN_outs },       { MAP_ONE_BYTE, 0x6f, NO_MODRM, 0, FREE, INSN_outs },
+    { MAP_ONE_BYTE, 0x90, NO_MODRM, 0, PF3, INSN_pause },       { MAP_ONE_BYTE, 0xcf, NO_MODRM, 0, FREE, INSN_iret },
+    { MAP_ONE_BYTE, 0xe4, NO_MODRM, 0, FREE, INSN_in },         { MAP_ONE_BYTE, 0xe5, NO_MODRM, 0, FREE, INSN_in },
+    { MAP_ONE_BYTE, 0xe6, NO_MODRM, 0, FREE, INSN_out },        { MAP_ONE_BYTE, 0xe7, NO_MODRM, 0, FREE, INSN_out },
+    { MAP_ONE_BYTE, 0xec, NO_MODRM, 0, FREE, INSN_in },         { MAP_ONE_BYTE, 0xed, NO_MODRM, 0, FREE, INSN_in },
+    { MAP_ONE_BYTE, 0xee, NO_MODRM, 0, FREE, INSN_out },        { MAP_ONE_BYTE, 0xef, NO_MODRM, 0, FREE, INSN_out },
+    { MAP_ONE_BYTE, 0xf4, NO_MODRM, 0, FREE, INSN_hlt },
+    { MAP_0F, 0x00, GROUP, 0, FREE, INSN_sldt },                { MAP_0F, 0x00, GROUP, 1, FREE, INSN_str },
+    { MAP_0F, 0x00, GROUP, 2, FREE, INSN_lldt },                { MAP_0F, 0x00, GROUP, 3, FREE, INSN_ltr },
+    { MAP_0F, 0x01, GROUP_MEMORY, 0, FREE, INSN_sgdt },         { MAP_0F, 0x01, GROUP_MEMORY, 1, FREE, INSN_sidt },
+    { MAP_0F, 0x01, GROUP_MEMORY, 2, FREE, INSN_lgdt },         { MAP_0F, 0x01, GROUP_MEMORY, 3, FREE, INSN_lidt },
+    { MAP_0F, 0x01, GROUP, 4, FREE, INSN_smsw },                { MAP_0F, 0x01, GROUP, 6, FREE, INSN_lmsw },
+    { MAP_0F, 0x01, GROUP_MEMORY, 7, FREE, INSN_invlpg },
+    { MAP_0F, 0x01, EXACT, 0xc1, NONE, INSN_vmcall },           { MAP_0F, 0x01, EXACT, 0xc2, NONE, INSN_vmlaunch },
+    { MAP_0F, 0x01, EXACT, 0xc3, NONE, INSN_vmresume },         { MAP_0F, 0x01, EXACT, 0xc4, NONE, INSN_vmxoff },
+    { MAP_0F, 0x01, EXACT, 0xc8, NONE, INSN_monitor },          { MAP_0F, 0x01, EXACT, 0xc9, NONE, INSN_mwait },
+    { MAP_0F, 0x01, EXACT, 0xd1, NONE, INSN_xsetbv },           { MAP_0F, 0x01, EXACT, 0xd4, NONE, INSN_vmfunc },
+    { MAP_0F, 0x01, EXACT, 0xf9, FREE, INSN_rdtscp },
+    { MAP_0F, 0x06, NO_MODRM, 0, FREE, INSN_clts },             { MAP_0F, 0x08, NO_MODRM, 0, FREE, INSN_invd },
+    { MAP_0F, 0x09, NO_MODRM, 0, FREE, INSN_wbinvd },
+    { MAP_0F, 0x20, ANY, 0, FREE, INSN_mov_from_cr },           { MAP_0F, 0x21, ANY, 0, FREE, INSN_mov_from_dr },
+    { MAP_0F, 0x22, ANY, 0, FREE, INSN_mov_to_cr },             { MAP_0F, 0x23, ANY, 0, FREE, INSN_mov_to_dr },
+    { MAP_0F, 0x30, NO_MODRM, 0, FREE, INSN_wrmsr },            { MAP_0F, 0x31, NO_MODRM, 0, FREE, INSN_rdtsc },
+    { MAP_0F, 0x32, NO_MODRM, 0, FREE, INSN_rdmsr },            { MAP_0F, 0x33, NO_MODRM, 0, FREE, INSN_rdpmc },
+    { MAP_0F, 0x37, NO_MODRM, 0, FREE, INSN_getsec },
+    { MAP_0F, 0x78, ANY, 0, NONE, INSN_vmread },                { MAP_0F, 0x79, ANY, 0, NONE, INSN_vmwrite },
+    { MAP_0F, 0xa2, NO_MODRM, 0, FREE, INSN_cpuid },            { MAP_0F, 0xaa, NO_MODRM, 0, FREE, INSN_rsm },
+    { MAP_0F, 0xc7, GROUP_MEMORY, 6, NONE, INSN_vmptrld },      { MAP_0F, 0xc7, GROUP_MEMORY, 6, P66, INSN_vmclear },
+    { MAP_0F, 0xc7, GROUP_MEMORY, 6, PF3, INSN_vmxon },         { MAP_0F, 0xc7, GROUP_MEMORY, 7, NONE, INSN_vmptrst },
+    { MAP_0F, 0xc7, GROUP_REGISTER, 6, NOT_F3, INSN_rdrand },   { MAP_0F, 0xc7, GROUP_REGISTER, 7, NOT_F3, INSN_rdseed },
+    { MAP_0F38, 0x80, GROUP_MEMORY, 0xff, P66, INSN_invept },   { MAP_0F38, 0x81, GROUP_MEMORY, 0xff, P66, INSN_invvpid },
+    { MAP_0F38, 0x82, GROUP_MEMORY, 0xff, P66, INSN_invpcid },
+};
+enum { ROW_COUNT = sizeof rows / sizeof *rows };
+
+bool prefix_add(struct prefixes *p, uint8_t byte, bool mode64)
+{
+    if (mode64 && (byte & 0xf0) == 0x40) {
+        p->rex = byte;
+        return true;
+    }
+    switch (byte) {
+    case 0x66: p->operand_size = true; break;
+    case 0x67: p->address_size = true; break;
+    case 0xf0: p->lock = true; break;
+    case 0xf2: p->repne = true, p->rep = false; break;
+    case 0xf3: p->rep = true, p->repne = false; break;
+    case 0x26: p->segment = SEG_ES; break;
+    case 0x2e: p->segment = SEG_CS; break;
+    case 0x36: p->segment = SEG_SS; break;
+    case 0x3e: p->segment = SEG_DS; break;
+    case 0x64: p->segment = SEG_FS; break;
+    case 0x65: p->segment = SEG_GS; break;
+    default: return false;
+    }
+    if (mode64 && byte < 0x40)      /* SDM Vol. 1, 3.3.4: CS, DS, ES, SS overrides are ignored in 64-bit mode */
+        p->segment = NO_REGISTER;
+    p->rex = 0;                     /* SDM Vol. 2, 2.2.1: REX is ignored unless it is the last prefix */
+    return true;
+}
+
+enum opcode_interest opcode_interest(enum opcode_map map, uint8_t opcode)
+{
+    for (const struct row *r = rows; r < rows + ROW_COUNT; r++)
+        if (r->map == map && r->opcode == opcode)
+            return r->form == NO_MODRM ? OPCODE_SENSITIVE : OPCODE_ASK_MODRM;
+    return OPCODE_ORDINARY;
+}
+
+static bool form_matches(const struct row *r, uint8_t modrm)
+{
+    bool reg = r->modrm == 0xff || (modrm >> 3 & 7) == r->modrm;
+    switch ((enum form)r->form) {
+    case NO_MODRM:
+    case ANY: return true;
+    case GROUP: return reg;
+    case GROUP_MEMORY: return reg && modrm >> 6 != 3;
+    case GROUP_REGISTER: return reg && modrm >> 6 == 3;
+    case EXACT: return modrm == r->modrm;
+    }
+    return false;
+}
+
+static bool prefix_matches(const struct row *r, const struct prefixes *p)
+{
+    switch ((enum mandatory)r->mandatory) {
+    case FREE: return true;
+    case NONE: return !p->operand_size && !p->rep && !p->repne;
+    case P66: return p->operand_size && !p->rep && !p->repne;
+    case PF3: return p->rep;
+    case NOT_F3: return !p->rep && !p->repne;
+    }
+    return false;
+}
+
+enum insn_id opcode_find(enum opcode_map map, uint8_t opcode, const struct prefixes *prefixes, uint8_t modrm)
+{
+    for (const struct row *r = rows; r < rows + ROW_COUNT; r++)
+        if (r->map == map && r->opcode == opcode && form_matches(r, modrm) && prefix_matches(r, prefixes))
+            return r->id == INSN_pause && (prefixes->rex & 1) ? INSN_none : r->id;     /* F3 41 90: XCHG R8, RAX */
+    return INSN_none;
+}

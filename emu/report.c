@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* What the machine tells people and the trace: notices, broken rules, warnings, why it stopped. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "emu/decode.h"
+#include "emu/machine_parts.h"
+#include "model/vmx/check.h"
+
+/* The rules by number, with the place of the SDM (Vol. 3) that they rest on. */
+static const struct {
+    const char *text, *section;
+} rules[] = {
+    [RULE_OWNED_ADDRESS] = { "hardware-visible addresses belong to L0 or to the VMCS's owner", "25.6" },
+    [RULE_ACTIVE_VMCS] = { "nobody writes the region of an active VMCS, and none is active on two processors", "25.11.1" },
+    [RULE_ORDINARY_ENTRY] = { "VM entry with the shadow indicator clear and a sane link pointer", "25.10, 27.3.1.5" },
+    [RULE_ISOLATION] = { "no translation exceeds the ownership map", "29.4.3" },
+    [RULE_HOST_STATE] = { "the host-state area is what L0 registered", "28.5" },
+    [RULE_PINNED] = { "pinned control-register bits and MSRs hold", "24.8" },
+    [RULE_FAITHFUL] = { "what L1 reads in its VMCS is what the SDM says", "25.10" },
+    [RULE_READ_ONCE] = { "L0 reads each datum of L1 once", "25.11.4" },
+    [RULE_NAMED_FAILURE] = { "every failed entry names its check, no exit is skipped", "27.2, 27.3" },
+    [RULE_RETURNED] = { "resources return to zero after VMXOFF", "31.3" },
+};
+
+void machine_stop(struct machine *machine, enum machine_end end, const char *format, ...)
+{
+    va_list arguments;
+
+    if (machine->result.end != MACHINE_RUNNING)
+        return;
+    machine->result.end = end;
+    va_start(arguments, format);
+    vsnprintf(machine->result.message, sizeof machine->result.message, format, arguments);
+    va_end(arguments);
+    if (machine->engine)
+        engine_interrupt(machine->engine);
+}
+
+bool machine_stopped(const struct machine *machine, struct machine_result *result)
+{
+    if (result)
+        *result = machine->result;
+    return machine->result.end != MACHINE_RUNNING;
+}
+
+void machine_observe(struct machine *machine, void (*notify)(void *context, const struct notice *notice), void *context)
+{
+    machine->observe = notify;
+    machine->observe_context = context;
+}
+
+/* FNV-1a, 64 bits. */
+static uint64_t hash(const char *text)
+{
+    uint64_t value = 0xcbf29ce484222325;
+
+    for (; *text; text++)
+        value = (value ^ (uint8_t)*text) * 0x100000001b3;
+    return value;
+}
+
+void machine_warn(struct machine *machine, const char *text)
+{
+    uint64_t value = hash(text);
+
+    if (!machine->options.messages)
+        return;
+    for (unsigned i = 0; i < machine->warnings; i++)
+        if (machine->warned[i] == value)
+            return;
+    if (machine->warnings == WARNINGS_MAX)
+        return;
+    machine->warned[machine->warnings++] = value;
+    fprintf(machine->options.messages, "sesqui: warning: %s%s\n", text,
+            machine->warnings == WARNINGS_MAX ? " (no further warnings will be shown)" : "");
+}
+
+static void rule_broken(struct machine *machine, const struct notice *notice)
+{
+    char text[MACHINE_MESSAGE_MAX];
+    uint64_t rule = notice->a < sizeof rules / sizeof rules[0] ? notice->a : 0;
+
+    snprintf(text, sizeof text, "rule R%" PRIu64 " broken (%s; SDM Vol. 3, %s): %s (0x%" PRIx64 " 0x%" PRIx64 ")", notice->a,
+             rule ? rules[rule].text : "unknown", rule ? rules[rule].section : "-", notice->text ? notice->text : "",
+             notice->b, notice->c);
+    if (machine->options.strict)
+        machine_stop(machine, MACHINE_RULE, "%s", text);
+    else
+        machine_warn(machine, text);
+}
+
+static void check_failed(struct machine *machine, const struct notice *notice)
+{
+    char text[MACHINE_MESSAGE_MAX];
+
+    snprintf(text, sizeof text, "entry failed: %s [%s] %s", notice->check->id, notice->check->section,
+             notice->check->text);
+    machine_warn(machine, text);
+}
+
+/* Exits are told by the level that ran, the rest by the one that runs. */
+static unsigned notice_level(const struct machine *machine, const struct notice *notice)
+{
+    if (notice->kind == NOTICE_EXIT && !machine->native)
+        return 1;
+    return machine_level(machine, notice->cpu);
+}
+
+static void notify(void *context, const struct notice *notice)
+{
+    struct machine *machine = context;
+
+    trace_notice(&machine->trace, notice_level(machine, notice), notice);
+    if (notice->kind == NOTICE_VIOLATION)
+        rule_broken(machine, notice);
+    if (notice->kind == NOTICE_CHECK_FAILED)
+        check_failed(machine, notice);
+    if (machine->observe)
+        machine->observe(machine->observe_context, notice);
+}
+
+static void kick(void *context)
+{
+    struct machine *machine = context;
+
+    if (machine->engine)
+        engine_interrupt(machine->engine);
+}
+
+static void warn(void *context, const char *text)
+{
+    machine_warn(context, text);
+}
+
+void machine_install(struct machine *machine)
+{
+    machine->model->observer = (struct observer){ machine, notify };
+    machine->board.context = machine;
+    machine->board.kick = kick;
+    machine->board.warn = warn;
+}
+
+void faults_record(struct machine *machine, const struct cpu *cpu, const struct event *event)
+{
+    unsigned *count = &machine->faults[cpu->index];
+
+    /* Only exceptions that no instruction separates belong to one story. */
+    if (*count && machine->fault[cpu->index][(*count - 1) % FAULTS_KEPT].instructions != cpu->instructions)
+        *count = 0;
+    machine->fault[cpu->index][*count % FAULTS_KEPT] = (struct fault_record){ *event, cpu->rip, cpu->instructions };
+    ++*count;
+}
+
+void faults_describe(const struct machine *machine, const struct cpu *cpu, char *text, size_t size)
+{
+    unsigned count = machine->faults[cpu->index], kept = count < FAULTS_KEPT ? count : FAULTS_KEPT;
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (unsigned i = 0; i < kept && used < size; i++) {
+        const struct fault_record *fault = &machine->fault[cpu->index][(count - kept + i) % FAULTS_KEPT];
+        int written = snprintf(text + used, size - used, "%svector %u", i ? ", then " : "", fault->event.vector);
+        used += (size_t)written;
+        if (fault->event.has_error_code && used < size)
+            used += (size_t)snprintf(text + used, size - used, " error 0x%x", fault->event.error_code);
+        if (fault->event.vector == VECTOR_PF && used < size)
+            used += (size_t)snprintf(text + used, size - used, " address 0x%" PRIx64, fault->event.address);
+        if (used < size)
+            used += (size_t)snprintf(text + used, size - used, " at rip 0x%" PRIx64, fault->rip);
+    }
+}
+
+void place_describe(struct cpu *cpu, char *text, size_t size)
+{
+    uint8_t bytes[15];
+    char words[80];
+    size_t length = fetch_code(cpu, bytes);
+    unsigned bits = cpu_64bit(cpu) ? 64 : cpu->seg[SEG_CS].access_rights & AR_DB ? 32 : 16;
+
+    disassemble(bits, cpu->rip, bytes, length, words, sizeof words);
+    snprintf(text, size, "rip 0x%" PRIx64 ": %s", cpu->rip, words);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* How application processors start: INIT and SIPI signals, SDM Vol. 3, 9.4, 10.1.1. In non-root operation they are exits. */
+#include <string.h>
+
+#include "emu/machine_parts.h"
+
+/* INIT: as reset, but MSRs, the time, XCR0 and CR0.CD and NW survive (SDM Vol. 3, Table 10-1). */
+static void take_init(struct machine *machine, struct cpu *cpu)
+{
+    struct cpu before = *cpu;
+
+    cpu_power_on(cpu);
+    memcpy(cpu->msr, before.msr, sizeof cpu->msr);
+    CPU_MSR(cpu, ia32_efer) = 0;
+    cpu->cr0 = (cpu->cr0 & ~(CR0_CD | CR0_NW)) | (before.cr0 & (CR0_CD | CR0_NW));
+    cpu->xcr0 = before.xcr0;
+    cpu->instructions = before.instructions;
+    cpu->clock = before.clock;
+    lapic_clear(&machine->board.lapic[cpu->index]);
+    tlb_flush_all(cpu, false);
+    if (cpu->index == 0) {
+        machine_stop(machine, MACHINE_SHUTDOWN, "the bootstrap processor got an INIT: the machine has no firmware to go on with");
+        return;
+    }
+    cpu->activity = ACTIVITY_WAIT_FOR_SIPI;
+    cpu->sipi_pending = before.sipi_pending;
+    cpu->sipi_vector = before.sipi_vector;
+}
+
+/* SIPI: real mode at vector * 4 KB. */
+static void take_sipi(struct cpu *cpu)
+{
+    cpu->seg[SEG_CS].selector = (uint16_t)(cpu->sipi_vector << 8);
+    cpu->seg[SEG_CS].base = (uint64_t)cpu->sipi_vector << 12;
+    cpu->rip = 0;
+    cpu->activity = ACTIVITY_ACTIVE;
+}
+
+bool startup_signals(struct machine *machine, struct cpu *cpu)
+{
+    if (cpu->vmx.non_root)
+        return false;
+    if (cpu->init_pending && !cpu->vmx.operation) {     /* root operation holds INIT back: 26.2 */
+        cpu->init_pending = false;
+        take_init(machine, cpu);
+        return true;
+    }
+    if (!cpu->sipi_pending)
+        return false;
+    cpu->sipi_pending = false;
+    if (cpu->activity != ACTIVITY_WAIT_FOR_SIPI)
+        return false;
+    take_sipi(cpu);
+    return true;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* One processor's steps: the CPU engine runs guest code, the model decides what its stops mean. */
+#include "emu/step.h"
+
+#include <inttypes.h>
+
+#include "emu/machine_parts.h"
+#include "model/cpu/execute.h"
+
+/* The longest stretch of guest code between two looks at the rest of the machine. */
+enum { STRETCH = 1 << 30 };
+
+static enum status stopped_status(const struct machine *machine)
+{
+    return machine->result.end == MACHINE_REFUSED ? STATUS_REFUSED : STATUS_SHUTDOWN;
+}
+
+static enum status refused(struct machine *machine, struct cpu *cpu, const char *what)
+{
+    char place[160];
+
+    place_describe(cpu, place, sizeof place);
+    machine_stop(machine, MACHINE_REFUSED, "not implemented: %s (%s)", what, place);
+    return STATUS_REFUSED;
+}
+
+static enum status shut_down(struct machine *machine, struct cpu *cpu)
+{
+    char faults[MACHINE_MESSAGE_MAX - 80];
+
+    faults_describe(machine, cpu, faults, sizeof faults);
+    machine_stop(machine, MACHINE_SHUTDOWN, "processor %u shut down (triple fault or VMX abort)%s%s", cpu->index,
+                 faults[0] ? ": " : "", faults);
+    return STATUS_SHUTDOWN;
+}
+
+enum status machine_settle(struct machine *machine, struct cpu *cpu)
+{
+    enum status status = STATUS_OK;
+
+    while (machine->native && !cpu->vmx.non_root && machine->result.end == MACHINE_RUNNING) {
+        status = native_resume(machine->native, cpu);
+        if (status == STATUS_REFUSED) {
+            machine_stop(machine, MACHINE_REFUSED, "%s", machine->model->refusal);
+            return status;
+        }
+        if (status == STATUS_SHUTDOWN)
+            return shut_down(machine, cpu);
+    }
+    return machine->result.end == MACHINE_RUNNING ? status : stopped_status(machine);
+}
+
+enum status machine_apply(struct machine *machine, struct cpu *cpu, enum status status)
+{
+    if (status == STATUS_SHUTDOWN)
+        return shut_down(machine, cpu);
+    if (status == STATUS_REFUSED)
+        return refused(machine, cpu, machine->model->refusal);
+    if (status == STATUS_VM_EXIT && machine->native) {
+        enum status settled = machine_settle(machine, cpu);
+        if (settled == STATUS_SHUTDOWN || settled == STATUS_REFUSED)
+            return settled;
+    }
+    return machine->result.end == MACHINE_RUNNING ? status : stopped_status(machine);
+}
+
+/* How the guest asked to end the run, if it did. */
+static void look_at_board(struct machine *machine)
+{
+    struct board *board = &machine->board;
+
+    switch (board->end) {
+    case BOARD_RUNNING:
+        return;
+    case BOARD_EXIT:
+    case BOARD_SHUTDOWN:
+        machine->result.value = board->exit_value;
+        if (board->exit_value > 99)
+            machine_stop(machine, MACHINE_EXITED, "the guest ended with value %" PRIu32 " (0x%" PRIx32 "), reported as 99",
+                         board->exit_value, board->exit_value);
+        else
+            machine_stop(machine, MACHINE_EXITED, "%s", "");
+        return;
+    case BOARD_RESET:
+        machine_stop(machine, MACHINE_SHUTDOWN, "the guest reset the machine");
+        return;
+    }
+}
+
+uint64_t machine_wake_time(const struct machine *machine, const struct cpu *cpu)
+{
+    uint64_t timer = board_next_event(&machine->board, cpu), deadline = boundary_deadline(cpu);
+
+    if (cpu->activity != ACTIVITY_HLT)
+        return deadline;
+    /* Without IF no interrupt ends HLT; in non-root operation it may still cause a VM exit. */
+    if (!(cpu->rflags & RFLAGS_IF) && !cpu->vmx.non_root)
+        return UINT64_MAX;
+    return timer < deadline ? timer : deadline;
+}
+
+/* A processor that is not active: its clock moves on to what can wake it. */
+static enum status wait(struct machine *machine, struct cpu *cpu, uint64_t limit)
+{
+    uint64_t wake = machine_wake_time(machine, cpu);
+
+    if (wake == UINT64_MAX && machine->model->cpu_count == 1) {
+        machine_stop(machine, MACHINE_DEAD_HALT, "the processor is halted at rip 0x%" PRIx64 " and nothing can wake it (%s)",
+                     cpu->rip, cpu->activity != ACTIVITY_HLT ? "not in the HLT state"
+                     : cpu->rflags & RFLAGS_IF ? "no timer is armed" : "interrupts are off");
+        return STATUS_SHUTDOWN;
+    }
+    if (wake > limit)
+        wake = limit;
+    if (wake > cpu->clock)
+        cpu->clock = wake;
+    else
+        machine->ticks++;
+    return STATUS_OK;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static enum status decide(struct machine *machine, struct cpu *cpu, const struct stop *stop)
+{
+    switch (stop->reason) {
+    case STOP_LIMIT:
+    case STOP_INTERRUPTIBLE:
+        return STATUS_OK;
+    case STOP_INSTRUCTION:
+        return execute(cpu, &stop->insn);
+    case STOP_EVENT:
+        faults_record(machine, cpu, &stop->event);
+        return cpu_raise(cpu, stop->event);
+    case STOP_FAULT:
+        return translation_fault(cpu, stop->linear, &stop->translation, false);
+    case STOP_REFUSED:
+        return model_refuse(cpu, stop->text);
+    }
+    return model_refuse(cpu, "an unknown stop of the CPU engine");
+}
+
+/* Runs guest code until it stops; then what the stop means. */
+static enum status run(struct machine *machine, struct cpu *cpu, uint64_t limit)
+{
+    uint64_t horizon = least(least(limit, cpu->clock + STRETCH), least(board_next_event(&machine->board, cpu),
+                                                                        boundary_deadline(cpu)));
+    bool awaiting = boundary_awaits_interrupt_window(cpu);
+    /* A delivery may leave IF = 1 (trap gates): then the boundary before the handler's first instruction counts. */
+    if (awaiting && cpu->event.valid)
+        horizon = cpu->clock;
+    struct engine_request request = {
+        .limit = horizon, .single_step = horizon <= cpu->clock + 1, .stop_when_interruptible = awaiting,
+    };
+    struct stop stop = { 0 };
+
+    if (!machine_engine(machine))
+        return STATUS_REFUSED;
+    engine_run(machine->engine, cpu, &request, &stop);
+    enum status status = decide(machine, cpu, &stop);
+    if (status != STATUS_NATIVE)
+        return status;
+    /* The instruction has begun (an IRET, say, has unblocked NMIs): nothing comes between before it is done. */
+    request = (struct engine_request){ .limit = cpu->clock + 1, .single_step = true };
+    engine_run(machine->engine, cpu, &request, &stop);
+    status = decide(machine, cpu, &stop);
+    return status == STATUS_NATIVE ? model_refuse(cpu, "an instruction that model and CPU engine leave to each other") : status;
+}
+
+/* Ends a step. One that retired nothing (a fault, an exit) still takes time: a loop of them meets timers and the limit. */
+static enum status after(struct machine *machine, struct cpu *cpu, enum status status, uint64_t instructions, uint64_t clock)
+{
+    status = machine_apply(machine, cpu, status);
+    look_at_board(machine);
+    if (cpu->instructions == instructions && cpu->clock == clock) {
+        cpu->clock++;
+        machine->ticks++;
+    }
+    return machine->result.end == MACHINE_RUNNING ? status : stopped_status(machine);
+}
+
+enum status machine_step(struct machine *machine, struct cpu *cpu, uint64_t limit)
+{
+    uint64_t instructions = cpu->instructions, clock = cpu->clock;
+
+    if (machine->result.end != MACHINE_RUNNING)
+        return stopped_status(machine);
+    board_advance(&machine->board, cpu);
+    if (!cpu->event.valid && startup_signals(machine, cpu)) {
+        machine->work++;
+        return machine->result.end == MACHINE_RUNNING ? STATUS_OK : stopped_status(machine);
+    }
+    enum status status = boundary(cpu);
+    if (cpu->event.valid)               /* its delivery comes before anything else, also out of a halt (27.7.2) */
+        cpu->activity = ACTIVITY_ACTIVE;
+    if (status == STATUS_OK && cpu->activity != ACTIVITY_ACTIVE)
+        return wait(machine, cpu, limit);
+    machine->work++;
+    if (status == STATUS_OK || status == STATUS_EVENT)
+        status = run(machine, cpu, limit);
+    return after(machine, cpu, status, instructions, clock);
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/* Traces: notices of the model as lines of text. */
+#include "emu/trace.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "model/cpu/cpu.h"
+#include "model/cpu/execute.h"
+#include "model/model.h"
+#include "model/vmx/check.h"
+#include "model/vmx/vmx.h"
+
+enum { DETAIL_MAX = 160 };
+
+void trace_line(struct trace *trace, const struct cpu *cpu, unsigned level, const char *event, const char *format, ...)
+{
+    char *line = trace->tail[trace->tail_next];
+    int used = snprintf(line, TRACE_LINE_MAX, "%12" PRIu64 " %3u L%u %-12.12s ", cpu->clock, cpu->index, level, event);
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(line + used, (size_t)(TRACE_LINE_MAX - used), format, arguments);
+    va_end(arguments);
+    trace->tail_next = (trace->tail_next + 1) % TRACE_TAIL;
+    trace->lines++;
+    if (trace->file)
+        fprintf(trace->file, "%s\n", line);
+}
+
+void trace_print_tail(const struct trace *trace, FILE *to, const char *prefix)
+{
+    unsigned kept = trace->lines < TRACE_TAIL ? (unsigned)trace->lines : TRACE_TAIL;
+
+    for (unsigned i = 0; i < kept; i++)
+        fprintf(to, "%s%s\n", prefix, trace->tail[(trace->tail_next + TRACE_TAIL - kept + i) % TRACE_TAIL]);
+}
+
+/* ---- words ---- */
+
+static const char *event_type_name(uint64_t type)
+{
+    static const char *const name[8] = {
+        "interrupt", "reserved", "NMI", "exception", "INT n", "INT1", "software exception", "other",
+    };
+    return name[type & 7];
+}
+
+static const char *vector_name(uint64_t vector)
+{
+    static const char *const name[32] = {
+        "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", NULL, "#TS", "#NP", "#SS", "#GP", "#PF", NULL,
+        "#MF", "#AC", "#MC", "#XM", "#VE", "#CP",
+    };
+    return vector < 32 ? name[vector] : NULL;
+}
+
+/* "interrupt 32", "exception #PF" */
+static void event_text(char *to, size_t size, uint64_t vector, uint64_t type)
+{
+    const char *name = type == EVENT_EXTERNAL_INTERRUPT || type == EVENT_SOFTWARE_INTERRUPT ? NULL : vector_name(vector);
+
+    if (type == EVENT_NMI)
+        snprintf(to, size, "NMI");
+    else if (name)
+        snprintf(to, size, "%s", name);
+    else
+        snprintf(to, size, "%s %" PRIu64, event_type_name(type), vector);
+}
+
+static const char *field_name(uint32_t encoding)
+{
+    static const struct { uint32_t encoding; const char *name; } table[] = {
+#define FIELD(name, encoding, exists) { encoding, #name },
+#include "arch/vmcs_fields.def"
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (table[i].encoding == (encoding & ~1u))
+            return table[i].name;
+    return "unknown";
+}
+
+static const char *reason_word(uint64_t reason)
+{
+    const char *name = exit_reason_name((uint32_t)(reason & 0xffff));
+
+    return name ? name : "unknown";
+}
+
+/* ---- qualifications: SDM Vol. 3, 28.2.1 ---- */
+
+static void control_register_text(char *to, size_t size, uint64_t q)
+{
+    static const char *const reg[16] = {
+        "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+    };
+    unsigned number = q & 15, from = q >> 8 & 15;
+
+    switch (q >> 4 & 3) {
+    case 0:
+        snprintf(to, size, " mov cr%u, %s", number, reg[from]);
+        break;
+    case 1:
+        snprintf(to, size, " mov %s, cr%u", reg[from], number);
+        break;
+    case 2:
+        snprintf(to, size, " clts");
+        break;
+    case 3:
+        snprintf(to, size, " lmsw 0x%" PRIx64, q >> 16 & 0xffff);
+        break;
+    }
+}
+
+static void violation_text(char *to, size_t size, uint64_t q)
+{
+    const char *access = q & EPT_VIOLATION_FETCH ? "fetch" : q & EPT_VIOLATION_WRITE ? "write" : "read";
+    uint64_t rights = q >> EPT_VIOLATION_RIGHTS_SHIFT;
+
+    snprintf(to, size, " %s of %c%c%c%s", access, rights & 1 ? 'r' : '-', rights & 2 ? 'w' : '-', rights & 4 ? 'x' : '-',
+             (q & EPT_VIOLATION_LINEAR_VALID) && !(q & EPT_VIOLATION_TRANSLATION) ? " by the page walk" : "");
+}
+
+/* The VMCS that the exit went into still is current: its exit information explains more than the qualification. */
+static void interruption_text(char *to, size_t size, const struct notice *notice)
+{
+    const struct vmcs *vmcs = notice->cpu->vmx.current;
+    char event[40];
+
+    if (!vmcs || vmcs->pa != notice->d)
+        return;
+    uint32_t information = (uint32_t)VMCS(vmcs, exit_interruption_information);
+    if (!(information & INTERRUPTION_VALID))
+        return;
+    event_text(event, sizeof event, INTERRUPTION_VECTOR(information), INTERRUPTION_TYPE(information));
+    if (information & INTERRUPTION_ERROR_CODE_VALID)
+        snprintf(to, size, " %s error=0x%" PRIx64, event, VMCS(vmcs, exit_interruption_error_code));
+    else
+        snprintf(to, size, " %s", event);
+}
+
+static void exit_text(char *to, size_t size, const struct notice *notice)
+{
+    uint64_t q = notice->b;
+
+    to[0] = '\0';
+    if (notice->a & EXIT_REASON_ENTRY_FAILURE)
+        return;
+    switch (notice->a & 0xffff) {
+    case EXIT_REASON_cr_access:
+        control_register_text(to, size, q);
+        break;
+    case EXIT_REASON_io_instruction:
+        snprintf(to, size, " %s port=0x%" PRIx64 " size=%" PRIu64 "%s", q & 8 ? "in" : "out", q >> 16 & 0xffff,
+                 (q & 7) + 1, q & 16 ? " string" : "");
+        break;
+    case EXIT_REASON_rdmsr:
+    case EXIT_REASON_wrmsr: {
+        const char *name = msr_name((uint32_t)notice->cpu->gpr[RCX]);
+        snprintf(to, size, " %s", name ? name : "unknown");
+        break;
+    }
+    case EXIT_REASON_exception_or_nmi:
+    case EXIT_REASON_external_interrupt:
+        interruption_text(to, size, notice);
+        break;
+    case EXIT_REASON_ept_violation:
+        violation_text(to, size, q);
+        break;
+    }
+}
+
+/* ---- one function for each kind of notice ---- */
+
+static void entry(struct trace *trace, unsigned level, const struct notice *n)
+{
+    trace_line(trace, n->cpu, level, "entry", "%s vmcs=0x%" PRIx64 " rip=0x%" PRIx64, n->c ? "launch" : "resume", n->a,
+               n->b);
+}
+
+static void entry_failed(struct trace *trace, unsigned level, const struct notice *n)
+{
+    if (n->b & EXIT_REASON_ENTRY_FAILURE) {
+        trace_line(trace, n->cpu, level, "entry-failed", "vmcs=0x%" PRIx64 " exit %s qual=0x%" PRIx64, n->a,
+                   reason_word(n->b), n->c);
+        return;
+    }
+    const char *text = vm_error_text((int)n->b);
+    trace_line(trace, n->cpu, level, "entry-failed", "vmcs=0x%" PRIx64 " error %" PRId64 ": %s", n->a, (int64_t)n->b,
+               text ? text : "VMfailInvalid");
+}
+
+static void check_failed(struct trace *trace, unsigned level, const struct notice *n)
+{
+    trace_line(trace, n->cpu, level, "check", "%s [%s] %s", n->check->id, n->check->section, n->check->text);
+}
+
+static void vm_exit(struct trace *trace, unsigned level, const struct notice *n)
+{
+    char text[DETAIL_MAX];
+
+    exit_text(text, sizeof text, n);
+    trace_line(trace, n->cpu, level, "exit", "%s%s qual=0x%" PRIx64 " rip=0x%" PRIx64 "%s", reason_word(n->a),
+               n->a & EXIT_REASON_ENTRY_FAILURE ? " (entry failed)" : "", n->b, n->c, text);
+}
+
+static void vmx_instruction(struct trace *trace, unsigned level, const struct notice *n)
+{
+    char operands[DETAIL_MAX], result[DETAIL_MAX];
+    int64_t outcome = (int64_t)n->d;
+
+    switch (n->a) {
+    case INSN_vmread:
+    case INSN_vmwrite:
+        snprintf(operands, sizeof operands, "%s=0x%" PRIx64, field_name((uint32_t)n->b), n->c);
+        break;
+    case INSN_invept:
+    case INSN_invvpid:
+        snprintf(operands, sizeof operands, "type=%" PRIu64 " operand=0x%" PRIx64, n->b, n->c);
+        break;
+    case INSN_vmxoff:
+    case INSN_vmlaunch:
+    case INSN_vmresume:
+        operands[0] = '\0';
+        break;
+    default:
+        snprintf(operands, sizeof operands, "0x%" PRIx64, n->b);
+    }
+    if (outcome == VMX_SUCCEED)
+        snprintf(result, sizeof result, "ok");
+    else if (outcome == VMX_FAIL_INVALID)
+        snprintf(result, sizeof result, "VMfailInvalid");
+    else
+        snprintf(result, sizeof result, "error %" PRId64 ": %s", outcome, vm_error_text((int)outcome));
+    trace_line(trace, n->cpu, level, "vmx", "%s %s%s%s", insn_name((enum insn_id)n->a), operands, operands[0] ? " " : "",
+               result);
+}
+
+static void inject(struct trace *trace, unsigned level, const struct notice *n)
+{
+    char event[40];
+
+    event_text(event, sizeof event, n->a, n->b);
+    if (n->d)
+        trace_line(trace, n->cpu, level, "inject", "%s error=0x%" PRIx64 " rip=0x%" PRIx64, event, n->c, n->cpu->rip);
+    else
+        trace_line(trace, n->cpu, level, "inject", "%s rip=0x%" PRIx64, event, n->cpu->rip);
+}
+
+static void invalidate(struct trace *trace, unsigned level, const struct notice *n)
+{
+    trace_line(trace, n->cpu, level, "invalidate", "%s type=%" PRIu64 " 0x%" PRIx64 " 0x%" PRIx64,
+               insn_name((enum insn_id)n->a), n->b, n->c, n->d);
+}
+
+static void ept_violation(struct trace *trace, unsigned level, const struct notice *n)
+{
+    char text[DETAIL_MAX];
+
+    violation_text(text, sizeof text, n->b);
+    trace_line(trace, n->cpu, level, "ept", "gpa=0x%" PRIx64 " linear=0x%" PRIx64 " qual=0x%" PRIx64 "%s", n->a, n->c, n->b,
+               text);
+}
+
+static void violation(struct trace *trace, unsigned level, const struct notice *n)
+{
+    trace_line(trace, n->cpu, level, "violation", "R%" PRIu64 " %s (0x%" PRIx64 " 0x%" PRIx64 " 0x%" PRIx64 ")", n->a,
+               n->text ? n->text : "", n->b, n->c, n->d);
+}
+
+static void shutdown(struct trace *trace, unsigned level, const struct notice *n)
+{
+    if (n->a)
+        trace_line(trace, n->cpu, level, "shutdown", "VMX abort %" PRIu64, n->a);
+    else
+        trace_line(trace, n->cpu, level, "shutdown", "triple fault rip=0x%" PRIx64, n->cpu->rip);
+}
+
+void trace_notice(struct trace *trace, unsigned level, const struct notice *notice)
+{
+    static void (*const print[])(struct trace *, unsigned, const struct notice *) = {
+        [NOTICE_ENTRY] = entry,
+        [NOTICE_ENTRY_FAILED] = entry_failed,
+        [NOTICE_CHECK_FAILED] = check_failed,
+        [NOTICE_EXIT] = vm_exit,
+        [NOTICE_VMX_INSTRUCTION] = vmx_instruction,
+        [NOTICE_INJECT] = inject,
+        [NOTICE_INVALIDATE] = invalidate,
+        [NOTICE_EPT_VIOLATION] = ept_violation,
+        [NOTICE_VIOLATION] = violation,
+        [NOTICE_SHUTDOWN] = shutdown,
+    };
+
+    print[notice->kind](trace, level, notice);
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Translation of guest code. The library never sees a sensitive instruction that has to stop: while it translates one, it
+ * reads UD2 in its place, so that executing it leaves generated code with RIP at the instruction and nothing changed.
+ * What stops differs between modes of operation, so the set is part of the key under which blocks are found.
+ */
+#include "emu/unicorn/engine.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "emu/decode.h"
+
+enum { ARENA_SIZE = 512 << 20, ARENA_MARGIN = 16 << 20 };
+
+/* ---- which instructions stop ---------------------------------------------------------------------------------------- */
+
+/* Rows that stop only if the model asks (cpu->intercepts); all others always stop. */
+static const uint8_t variant_rows[] = {
+    INSN_mov_from_cr, INSN_smsw, INSN_pause, INSN_sgdt, INSN_sidt, INSN_lgdt, INSN_lidt, INSN_sldt, INSN_str, INSN_lldt,
+    INSN_ltr, INSN_iret,
+};
+enum { VARIANT_ROW_COUNT = sizeof variant_rows };
+
+static uint32_t variant_of(const struct engine *e)
+{
+    uint32_t variant = 0;
+    if (e->cpu->vmx.non_root)
+        variant |= VARIANT_NON_ROOT;
+    if (e->cpu->cr4 & CR4_UMIP)
+        variant |= VARIANT_UMIP;
+    for (unsigned i = 0; i < VARIANT_ROW_COUNT; i++)
+        if (e->cpu->intercepts >> variant_rows[i] & 1)
+            variant |= 1u << (VARIANT_ROWS + i);
+    return variant;
+}
+
+static bool umip_row(enum insn_id id)
+{
+    return id == INSN_sgdt || id == INSN_sidt || id == INSN_sldt || id == INSN_str || id == INSN_smsw;
+}
+
+/* `reg`: the number of the control register. */
+static bool row_stops(uint32_t variant, enum insn_id id, unsigned reg, unsigned cpl)
+{
+    unsigned i = 0;
+    while (i < VARIANT_ROW_COUNT && variant_rows[i] != id)
+        i++;
+    if (i == VARIANT_ROW_COUNT)
+        return id != INSN_none;
+    if (variant >> (VARIANT_ROWS + i) & 1)
+        return true;
+    if (id == INSN_mov_from_cr)
+        return reg > 4 || reg == 1 || (variant & VARIANT_NON_ROOT && (reg == 0 || reg == 4));
+    if (id == INSN_smsw && variant & VARIANT_NON_ROOT)
+        return true;
+    return variant & VARIANT_UMIP && cpl > 0 && umip_row(id);
+}
+
+bool only_umip_stops(uint32_t variant, enum insn_id id, unsigned reg, unsigned cpl)
+{
+    return umip_row(id) && !row_stops(variant & ~(uint32_t)VARIANT_UMIP, id, reg, cpl) && row_stops(variant, id, reg, cpl);
+}
+
+/* ---- reading code --------------------------------------------------------------------------------------------------- */
+
+uint32_t __wrap_cpu_ldub_code_x86_64(library_env *env, uint64_t address)
+{
+    const struct engine *e = engine_here();
+    if (e->patching && address - e->patch_pc < 2)
+        return e->patch[address - e->patch_pc];
+    return __real_cpu_ldub_code_x86_64(env, address);
+}
+
+/* What the translator shall see of an instruction. */
+struct view {
+    bool patched;
+    uint8_t bytes[2], shadow;
+    uint8_t length;             /* bytes looked at, prefixes included */
+};
+static const uint8_t ud2[2] = { 0x0f, 0x0b }, nop[2] = { 0x66, 0x90 };
+
+static void show(struct view *view, const uint8_t bytes[2])
+{
+    view->patched = true;
+    memcpy(view->bytes, bytes, 2);
+}
+
+/* VEX-encoded instructions are not offered to guests (the library would run some of them as SSE): C4 and C5 begin one
+ * unless they are LES or LDS (SDM Vol. 2, 2.3.5). */
+static bool is_vex(const struct engine *e, uint64_t at, bool mode64)
+{
+    uint64_t flags = ENV64(e->env, EFLAGS);
+    if (mode64)
+        return true;
+    return (ENV32(e->env, HFLAGS) & HF_PE) && !(flags & RFLAGS_VM) && __real_cpu_ldub_code_x86_64(e->env, at) >= 0xc0;
+}
+
+/* Reads no byte that the translator would not read too, in the same order: fetch faults are the same. */
+static struct view look(const struct engine *e, uint64_t pc)
+{
+    struct view view = { 0 };
+    struct prefixes prefixes = { .segment = NO_REGISTER };
+    uint32_t hflags = ENV32(e->env, HFLAGS);
+    bool mode64 = hflags & HF_CS64;
+    uint8_t opcode, modrm = 0;
+    enum opcode_map map = MAP_ONE_BYTE;
+    do {
+        if (view.length == INSTRUCTION_MAX)
+            return view;
+        opcode = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length++);
+    } while (prefix_add(&prefixes, opcode, mode64));
+    if (opcode == 0x0f) {
+        map = MAP_0F;
+        opcode = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length++);
+        if (opcode == 0x38) {
+            map = MAP_0F38;
+            opcode = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length++);
+        }
+    }
+    if (map == MAP_ONE_BYTE) {
+        switch (opcode) {
+        case 0xfb: view.shadow = BLOCKING_BY_STI; return view;
+        case 0x17: view.shadow = mode64 ? 0 : BLOCKING_BY_MOV_SS; return view;
+        case 0x8e:
+            modrm = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length);
+            view.shadow = (modrm >> 3 & 7) == SEG_SS ? BLOCKING_BY_MOV_SS : 0;
+            return view;
+        case 0xc4:
+        case 0xc5:
+            if (is_vex(e, pc + view.length, mode64))
+                show(&view, ud2);
+            return view;
+        case 0xf1:                              /* INT1: the library would end the run */
+            show(&view, ud2);
+            return view;
+        }
+    }
+    enum opcode_interest interest = (enum opcode_interest)e->interest[map][opcode];
+    if (interest == OPCODE_ORDINARY)
+        return view;
+    if (interest == OPCODE_ASK_MODRM)
+        modrm = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length++);
+    enum insn_id id = opcode_find(map, opcode, &prefixes, modrm);
+    if (id == INSN_none)
+        return view;
+    if (row_stops(e->variant, id, (modrm >> 3 & 7u) | (prefixes.rex & 4u) << 1, hflags & 3))
+        show(&view, ud2);
+    else if (id == INSN_pause)                  /* the library would leave the block */
+        show(&view, nop);
+    return view;
+}
+
+/* ---- blocks --------------------------------------------------------------------------------------------------------- */
+
+static void translate_insn(void *db, library_cpu *cpu)
+{
+    struct engine *e = engine_here();
+    struct block *b = e->building;
+    uint64_t pc = FIELD(uint64_t, db, DB_PC_NEXT);
+    if (b->count < BLOCK_INSNS_MAX)
+        b->offset[b->count++] = (uint16_t)(pc - b->pc);
+    struct view view = look(e, pc);
+    b->shadow = view.shadow;
+    b->patched = view.patched;
+    if (view.patched) {
+        e->patching = true;
+        e->patch_pc = pc;
+        memcpy(e->patch, view.bytes, sizeof e->patch);
+    }
+    e->translate_insn(db, cpu);
+    e->patching = false;
+    if (view.patched)
+        FIELD(uint64_t, db, DB_PC_NEXT) = pc + view.length;
+
+    /*
+     * An instruction that may cross into the next page begins a block of its own: if fetching it faults, RIP is right. So
+     * does the one after an instruction that was resumed with RFLAGS.RF set: RF is part of the key of blocks.
+     */
+    uint64_t left_in_page = PAGE_SIZE - (FIELD(uint64_t, db, DB_PC_NEXT) & ~PAGE_MASK);
+    if (FIELD(uint32_t, db, DB_IS_JMP) == DISAS_NEXT &&
+        (left_in_page < INSTRUCTION_MAX || left_in_page == PAGE_SIZE || (ENV64(e->env, EFLAGS) & RFLAGS_RF)))
+        FIELD(uint32_t, db, DB_IS_JMP) = DISAS_TOO_MANY;
+}
+
+void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *db, library_cpu *cpu, void *tb, int max_insns)
+{
+    struct engine *e = engine_here();
+    struct block *b = (struct block *)(e->arena + e->arena_used);
+    b->pc = ENV64(e->env, EIP) + SEGMENT(uint64_t, e->env, SEG_CS, SEGMENT_BASE);
+    b->count = 0;
+    e->building = b;
+    e->translations++;
+    e->patching = false;                /* a fault may have ended the translation before */
+    e->ops = *ops;
+    e->translate_insn = ops->translate_insn;
+    e->ops.translate_insn = translate_insn;
+    *e->hook_data = b;
+    __real_translator_loop_x86_64(&e->ops, db, cpu, tb, e->variant & VARIANT_SINGLE ? 1 : max_insns);
+    e->arena_used += (sizeof *b + b->count * sizeof b->offset[0] + 7) & ~(size_t)7;
+    if (e->arena_used > ARENA_SIZE - ARENA_MARGIN) {
+        e->left = LEFT_FLUSH;
+        e->budget = 0;
+    }
+}
+
+bool code_open(struct engine *e)
+{
+    for (unsigned map = 0; map < MAP_COUNT; map++)
+        for (unsigned opcode = 0; opcode < 256; opcode++)
+            e->interest[map][opcode] = (uint8_t)opcode_interest((enum opcode_map)map, (uint8_t)opcode);
+    void *arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (arena == MAP_FAILED)
+        return false;
+    e->arena = arena;
+    return true;
+}
+
+void code_close(struct engine *e)
+{
+    if (e->arena)
+        munmap(e->arena, ARENA_SIZE);
+}
+
+void code_flush(struct engine *e)
+{
+    tb_flush_x86_64(e->library);
+    e->arena_used = 0;
+    e->current = e->previous = NULL;
+}
+
+void code_prepare(struct engine *e)
+{
+    struct memory *memory = &e->model->memory;
+    if (memory->written_overflow) {
+        code_flush(e);
+    } else {
+        for (unsigned i = 0; i < memory->written_count; i++) {
+            size_t page = memory_page_index(memory, memory->written[i]);
+            if (page != SIZE_MAX)
+                tb_invalidate_phys_range_x86_64(e->uc, page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
+        }
+    }
+    memory->written_count = 0;
+    memory->written_overflow = false;
+    e->variant = variant_of(e);
+    if (e->request->single_step || e->debug_armed)
+        e->variant |= VARIANT_SINGLE;
+    /* The library's tracing mask, unused otherwise, is compared in each look-up of a block. */
+    FIELD(uint64_t, e->library, CPU_TRACE_DSTATE) = e->variant;
+}
+
+/* ---- pages with translated code: stores to them take the slow path, which drops the translations -------------------- */
+
+void __wrap_tlb_protect_code_x86_64(uc_engine *uc, uint64_t ram_address)
+{
+    struct engine *e = engine_here();
+    __real_tlb_protect_code_x86_64(uc, ram_address);
+    if (!e || ram_address >= e->model->memory.size)
+        return;
+    e->model->memory.watch[ram_address / PAGE_SIZE] |= WATCH_CODE;
+    /* By host address: every alias at once. */
+    tlb_reset_dirty_x86_64(e->library, (uintptr_t)e->model->memory.ram + (ram_address & PAGE_MASK), PAGE_SIZE);
+}
+
+void __wrap_tlb_unprotect_code_x86_64(uc_engine *uc, uint64_t ram_address)
+{
+    struct engine *e = engine_here();
+    __real_tlb_unprotect_code_x86_64(uc, ram_address);
+    if (!e || ram_address >= e->model->memory.size)
+        return;
+    uint64_t page = ram_address / PAGE_SIZE, linear = e->last_linear[page];
+    unsigned slot = linear / PAGE_SIZE % RECENT_PAGES;
+    e->model->memory.watch[page] &= (uint8_t)~WATCH_CODE;
+    if (e->recent[slot].linear == linear && e->recent[slot].page == page)
+        tlb_set_dirty_x86_64(e->library, linear);       /* other aliases stay slow until their next fill */
+}

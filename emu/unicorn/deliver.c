@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Delivery of cpu->event through the guest's IDT (SDM Vol. 3, 6.12, 6.14; 20.1.4 in real mode), done by the library. A
+ * fault on the way leaves through leave() with `delivering` set; then struct cpu was not touched.
+ */
+#include "emu/unicorn/engine.h"
+
+static const char task_gate[] = "task gate: task switches are not implemented";
+
+static bool meets_task_gate(struct engine *e, uint8_t vector)
+{
+    uint8_t gate[8];
+    uint32_t offset = vector * 8u;
+    if (!cpu_protected(e->cpu) || cpu_long_mode(e->cpu) || offset + 7 > e->cpu->idtr.limit)
+        return false;
+    return peek(e, e->cpu->idtr.base + offset, gate, sizeof gate) && (gate[5] & 0x1f) == 5;
+}
+
+/* What delivery changes beside the frame, RIP, CS and SS. */
+static void finish_delivery(struct engine *e)
+{
+    struct cpu *cpu = e->cpu;
+    if (cpu->event.type == EVENT_NMI)
+        cpu->interruptibility |= BLOCKING_BY_NMI;
+    if (cpu->event.type == EVENT_HARDWARE_EXCEPTION && cpu->event.vector == VECTOR_DB) {
+        cpu->dr6 |= cpu->event.address & 0xe00f;
+        cpu->dr7 &= ~(1ull << 13);              /* GD: SDM Vol. 3, 18.2.4 */
+    }
+    cpu->event.valid = false;
+    ENV32(e->env, HFLAGS) &= ~(uint32_t)HF_SHADOW;
+}
+
+void deliver(struct engine *e)
+{
+    library_env *env = e->env;
+    const struct event *event = &e->cpu->event;
+    bool software = event->type == EVENT_SOFTWARE_INTERRUPT || event->type == EVENT_SOFTWARE_EXCEPTION;
+    if (meets_task_gate(e, event->vector))
+        refuse(e, task_gate, 0);
+    e->delivering = true;
+    if (event->type == EVENT_HARDWARE_EXCEPTION && event->vector == VECTOR_PF)
+        e->cpu->cr2 = ENV64(env, CR + 16) = event->address;
+    switch (event->type) {
+    case EVENT_EXTERNAL_INTERRUPT:
+    case EVENT_NMI:
+        do_interrupt_x86_hardirq_x86_64(env, event->vector, 1);
+        break;
+    default:
+        FIELD(int32_t, e->library, CPU_EXCEPTION_INDEX) = event->vector;
+        ENV32(env, ERROR_CODE) = event->error_code;
+        ENV32(env, EXCEPTION_IS_INT) = software;
+        if (software)
+            ENV64(env, EXCEPTION_NEXT_EIP) = ENV64(env, EIP) + event->instruction_length;
+        else if (event->type == EVENT_PRIVILEGED_SOFTWARE_EXCEPTION)
+            ENV64(env, EIP) += event->instruction_length;   /* the gate's DPL does not matter */
+        else if (event->vector != VECTOR_DB)
+            ENV64(env, EFLAGS) |= RFLAGS_RF;                /* in the frame of a fault: SDM Vol. 3, 18.3.1.1 */
+        x86_cpu_do_interrupt_x86_64(e->library);
+        ENV32(env, EXCEPTION_IS_INT) = 0;
+    }
+    e->delivering = false;
+    e->delivered = true;
+    finish_delivery(e);
+}

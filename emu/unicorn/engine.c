@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine as the rest of the machine sees it (emu/cpu.h): open, run, close; and what a run's end means. */
+#include "emu/unicorn/engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emu/decode.h"
+
+/*
+ * The library calls functions of this folder with its own structures only, and some (gettimeofday) with nothing at all.
+ * All these calls happen while engine_open(), engine_run() or engine_close() is on the stack of this thread: they reach
+ * the engine through this pointer, which is null at all other times.
+ */
+static _Thread_local struct engine *here;
+
+struct engine *engine_here(void) { return here; }
+
+library_cpu *__wrap_cpu_x86_init_x86_64(uc_engine *uc)
+{
+    library_cpu *cpu = __real_cpu_x86_init_x86_64(uc);
+    if (here) {
+        here->library = cpu;
+        here->env = (library_env *)((uint8_t *)cpu + CPU_ENV);
+    }
+    return cpu;
+}
+
+/* The library adapts the size of its TLB to the time of day. Fills set accessed flags in page tables, so real time would
+ * make guest memory vary from run to run. */
+int __wrap_gettimeofday(struct timeval *tv, void *zone)
+{
+    if (!here)
+        return __real_gettimeofday(tv, zone);
+    uint64_t us = (here->ticks + here->retired) >> 10;
+    *tv = (struct timeval){ (time_t)(us / 1000000), (suseconds_t)(us % 1000000) };
+    return 0;
+}
+
+/* The slow path of memory accesses looks for a region by linear address; only its rights are used, and by then the TLB
+ * has decided. */
+void *__wrap_memory_mapping(uc_engine *uc, uint64_t va)
+{
+    return here && here->region ? here->region : __real_memory_mapping(uc, va);
+}
+
+/* ---- device memory -------------------------------------------------------------------------------------------------- */
+
+/* The library's addresses are relative to the region: `base` is where the region begins. */
+static uint64_t device_read(uint64_t base, uint64_t offset, unsigned size)
+{
+    const struct bus *bus = &here->model->bus;
+    if (here->probing)
+        here->linear = cpu_restore_state_x86_64(here->library, FIELD(uintptr_t, here->library, CPU_MEM_IO_PC), false) ?
+                       ENV64(here->env, EIP) : ~0ull;
+    if (!bus->mmio_read || !here->cpu)
+        return ~0ull;
+    clock_publish(here);
+    return bus->mmio_read(bus->context, here->cpu, base + offset, size);
+}
+
+static void device_write(uint64_t base, uint64_t offset, unsigned size, uint64_t value)
+{
+    const struct bus *bus = &here->model->bus;
+    if (!bus->mmio_write || !here->cpu)
+        return;
+    clock_publish(here);
+    bus->mmio_write(bus->context, here->cpu, base + offset, size, value);
+}
+
+static uint64_t on_device_read(uc_engine *uc, uint64_t offset, unsigned size, void *base)
+{
+    (void)uc;
+    return device_read((uintptr_t)base, offset, size);
+}
+
+static void on_device_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, void *base)
+{
+    (void)uc;
+    device_write((uintptr_t)base, offset, size, value);
+}
+
+static bool map_devices(struct engine *e, uint64_t from, uint64_t to)
+{
+    return from == to || !uc_mmio_map(e->uc, from, to - from, on_device_read, (void *)(uintptr_t)from, on_device_write,
+                                      (void *)(uintptr_t)from);
+}
+
+/* RAM below the hole, RAM from 4 GB on, and device memory everywhere else in the 52-bit physical address space. */
+static bool map_memory(struct engine *e)
+{
+    struct memory *memory = &e->model->memory;
+    uint64_t high = memory->size > MEMORY_HOLE ? memory->size - MEMORY_HOLE : 0;
+    e->low_size = memory->size - high;
+    if (uc_mem_map_ptr(e->uc, 0, e->low_size, UC_PROT_ALL, memory->ram) ||
+        (high && uc_mem_map_ptr(e->uc, MEMORY_HIGH, high, UC_PROT_ALL, memory->ram + e->low_size)))
+        return false;
+    e->region = __real_memory_mapping(e->uc, 0);
+    return e->region && map_devices(e, e->low_size, MEMORY_HIGH) && map_devices(e, MEMORY_HIGH + high, 1ull << 52) &&
+           qemu_ram_addr_from_host_x86_64(e->uc, memory->ram) == 0 &&
+           (!high || qemu_ram_addr_from_host_x86_64(e->uc, memory->ram + e->low_size) == e->low_size);
+}
+
+/* ---- open and close ------------------------------------------------------------------------------------------------- */
+
+const char *engine_description(void) { return "Unicorn 2.0.1.post1"; }
+
+static const char *open_library(struct engine *e)
+{
+    if (uc_open(UC_ARCH_X86, UC_MODE_64, &e->uc))
+        return "it cannot be initialised";
+    if (!map_memory(e) || !e->library)      /* the library creates its processor at its first use */
+        return "memory cannot be mapped";
+    if (uc_ctl_exits_enable(e->uc) || !intercept_open(e) || !clock_open(e) || !code_open(e))
+        return "it cannot be set up";
+    return check_layout(e);
+}
+
+struct engine *engine_open(struct model *model, char *error, size_t error_size)
+{
+    unsigned major, minor, version = uc_version(&major, &minor);
+    if (version != UNICORN_VERSION) {
+        snprintf(error, error_size, "CPU engine: Unicorn %u.%u (0x%08x) found, 2.0.1.post1 (0x%08x) needed: package "
+                 "libunicorn-dev 2.0.1.post1 of Debian 12", major, minor, version, (unsigned)UNICORN_VERSION);
+        return NULL;
+    }
+    struct engine *e = calloc(1, sizeof *e);
+    if (e) {
+        e->last_linear = calloc(model->memory.size / PAGE_SIZE + 1, sizeof *e->last_linear);
+        e->fpu = calloc(MODEL_CPU_MAX, FPU_END - FPU_FIRST);
+    }
+    if (!e || !e->last_linear || !e->fpu || model->memory.size < PAGE_SIZE) {
+        snprintf(error, error_size, "CPU engine: no memory");
+        if (e) {
+            free(e->last_linear);
+            free(e->fpu);
+        }
+        free(e);
+        return NULL;
+    }
+    e->model = model;
+    memset(e->recent, 0xff, sizeof e->recent);
+    here = e;
+    const char *bad = open_library(e);
+    here = NULL;
+    if (bad) {
+        snprintf(error, error_size, "CPU engine: Unicorn's inside differs from 2.0.1.post1 (package libunicorn-dev "
+                 "2.0.1.post1 of Debian 12 needed): %s", bad);
+        engine_close(e);
+        return NULL;
+    }
+    return e;
+}
+
+void engine_close(struct engine *e)
+{
+    if (!e)
+        return;
+    here = e;
+    if (e->uc)
+        uc_close(e->uc);
+    code_close(e);
+    here = NULL;
+    free(e->last_linear);
+    free(e->fpu);
+    free(e);
+}
+
+void engine_interrupt(struct engine *e)
+{
+    e->interrupted = true;
+    e->budget = 0;
+}
+
+/* ---- what the end of a run means ------------------------------------------------------------------------------------ */
+
+static void stop_event(struct stop *stop, struct event event)
+{
+    event.valid = true;
+    stop->reason = STOP_EVENT;
+    stop->event = event;
+}
+
+static void stop_exception(struct stop *stop, enum vector vector, bool has_error_code, uint32_t error_code)
+{
+    stop_event(stop, (struct event){ .vector = (uint8_t)vector, .type = EVENT_HARDWARE_EXCEPTION,
+                                     .has_error_code = has_error_code, .error_code = error_code });
+}
+
+/* Error codes of faults met while an event is delivered: SDM Vol. 3, 6.13. */
+static uint32_t delivery_error_code(const struct engine *e, uint8_t vector, uint32_t error_code)
+{
+    const struct event *event = &e->cpu->event;
+    bool software = event->type == EVENT_SOFTWARE_INTERRUPT || event->type == EVENT_SOFTWARE_EXCEPTION;
+    if (vector < VECTOR_TS || vector > VECTOR_GP)
+        return error_code;
+    if (error_code & 2)                                 /* IDT: the library uses the offset of 16-byte entries */
+        error_code = event->vector * 8u + 2;
+    return error_code | !software;                      /* EXT */
+}
+
+/* An access that failed. Whether it used the stack, or was going to write what it failed to read, is seen only in the
+ * instruction. */
+static void stop_fault(struct engine *e, struct stop *stop)
+{
+    struct memory_use use = { false, false };
+    uint8_t code[INSTRUCTION_MAX];
+    uint32_t error_code = e->translation.error_code;
+    bool not_canonical = e->translation.result == TRANSLATION_NOT_CANONICAL;
+    if (!e->delivering && e->access != ACCESS_FETCH &&
+        (not_canonical || (e->translation.result == TRANSLATION_PAGE_FAULT && e->access == ACCESS_READ)))
+        use = decode_memory_use(e->cpu, code, fetch_code(e->cpu, code));
+    switch (e->translation.result) {
+    case TRANSLATION_PAGE_FAULT:
+        if (e->access == ACCESS_READ && use.read_modify_write)
+            error_code |= PF_WRITE;
+        stop_exception(stop, VECTOR_PF, true, error_code);
+        stop->event.address = e->linear;
+        break;
+    case TRANSLATION_NOT_CANONICAL:
+        if (use.stack || (e->delivering && e->access == ACCESS_WRITE))
+            stop_exception(stop, VECTOR_SS, true, 0);
+        else
+            stop_exception(stop, VECTOR_GP, true, 0);
+        break;
+    default:
+        stop->reason = STOP_FAULT;
+        stop->linear = e->linear;
+        stop->translation = e->translation;
+        break;
+    }
+}
+
+/* Opcode behind the prefixes; *at is set to its place. */
+static uint8_t first_opcode(const struct cpu *cpu, const uint8_t *code, size_t length, size_t *at)
+{
+    struct prefixes prefixes = { .segment = NO_REGISTER };
+    for (*at = 0; *at < length && prefix_add(&prefixes, code[*at], code_bits(cpu) == 64); ++*at)
+        ;
+    return *at < length ? code[*at] : 0;
+}
+
+/* INT n, INT3, INTO and INT1: types of SDM Vol. 3, Table 25-17. */
+static bool stop_software(struct engine *e, struct stop *stop)
+{
+    uint8_t code[INSTRUCTION_MAX];
+    size_t length = fetch_code(e->cpu, code), at;
+    struct event event = { .type = EVENT_SOFTWARE_EXCEPTION };
+    switch (first_opcode(e->cpu, code, length, &at)) {
+    case 0xcc: event.vector = VECTOR_BP; break;
+    case 0xce: event.vector = VECTOR_OF; break;
+    case 0xf1: event.vector = VECTOR_DB, event.type = EVENT_PRIVILEGED_SOFTWARE_EXCEPTION; break;
+    case 0xcd:
+        if (++at < length) {
+            event.vector = code[at];
+            event.type = EVENT_SOFTWARE_INTERRUPT;
+            break;
+        }
+        return false;
+    default:
+        return false;
+    }
+    event.instruction_length = (uint8_t)(at + 1);
+    stop_event(stop, event);
+    return true;
+}
+
+/* #UD, or an instruction that the translator was not shown. */
+static void stop_undefined(struct engine *e, struct stop *stop)
+{
+    struct cpu *cpu = e->cpu;
+    uint8_t code[INSTRUCTION_MAX];
+    size_t length = fetch_code(cpu, code), at;
+    if (!length && e->current && e->current->patched) {
+        stop->reason = STOP_REFUSED;
+        stop->text = "a sensitive instruction that is not in RAM";
+        return;
+    }
+    if (first_opcode(cpu, code, length, &at) == 0xf1 && stop_software(e, stop))
+        return;
+    if (!decode(cpu, code, length, &stop->insn))
+        stop_exception(stop, VECTOR_UD, false, 0);
+    else if (only_umip_stops(e->variant, stop->insn.id, stop->insn.reg, cpu_cpl(cpu)))
+        stop_exception(stop, VECTOR_GP, true, 0);    /* SDM Vol. 3, 2.5 */
+    else
+        stop->reason = STOP_INSTRUCTION;
+}
+
+static void finish(struct engine *e, struct stop *stop)
+{
+    /* The fetch of an instruction beyond the last one asked for does not count: it will be tried again. */
+    if (e->left == LEFT_FAULT && e->position == BETWEEN_BLOCKS && !e->delivering && e->retired >= e->budget)
+        e->left = LEFT_POLL;
+    switch (e->left) {
+    case LEFT_POLL:
+        stop->reason = e->interrupted ? STOP_INTERRUPTIBLE : STOP_LIMIT;
+        break;
+    case LEFT_INTERRUPTIBLE:
+        stop->reason = STOP_INTERRUPTIBLE;
+        break;
+    case LEFT_EVENT:
+        stop_event(stop, e->event);
+        break;
+    case LEFT_FAULT:
+        stop_fault(e, stop);
+        break;
+    case LEFT_UD:
+        stop_undefined(e, stop);
+        break;
+    case LEFT_SOFTWARE_INTERRUPT:
+        if (stop_software(e, stop))
+            break;
+        e->text = "a software interrupt whose code has vanished";
+        /* fall through */
+    default:
+        stop->reason = STOP_REFUSED;
+        stop->text = e->text ? e->text : "the CPU engine stopped without a reason";
+    }
+    if (e->delivering && stop->reason == STOP_EVENT && stop->event.has_error_code)
+        stop->event.error_code = delivery_error_code(e, stop->event.vector, stop->event.error_code);
+    stop->delivering = e->delivering;
+}
+
+void engine_run(struct engine *e, struct cpu *cpu, const struct engine_request *request, struct stop *stop)
+{
+    uint64_t budget = request->limit > cpu->clock ? request->limit - cpu->clock : 0;
+    *stop = (struct stop){ 0 };
+    here = e;
+    e->cpu = cpu;
+    e->request = request;
+    e->start_clock = cpu->clock;
+    e->start_instructions = cpu->instructions;
+    e->budget = request->single_step && budget > 1 ? 1 : budget;
+    e->retired = 0;
+    e->current = e->previous = NULL;
+    e->interrupted = e->stopping = e->delivering = e->delivered = e->resumed_rf = false;
+    e->left = LEFT_NOT;
+    e->position = BETWEEN_BLOCKS;
+    e->text = NULL;
+    debug_prepare(e);
+    fill_prepare(e);
+    code_prepare(e);
+    state_load(e);
+    uc_err error = uc_emu_start(e->uc, ENV64(e->env, EIP), 0, 0, 0);
+    if (error && e->left == LEFT_NOT) {
+        e->left = LEFT_REFUSED;
+        e->text = uc_strerror(error);
+    }
+    state_store(e);
+    finish(e, stop);
+    here = NULL;
+}

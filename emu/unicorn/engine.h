@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine's own state, shared by the files of this folder.
+ *
+ * How it works: uc_emu_start() runs translated blocks. Whatever is not plain execution ends in leave(), which records
+ * and unwinds to the library's loop; the loop calls on_exception(), which asks it to return. Everything that decides
+ * (finish() in engine.c) runs after uc_emu_start() has returned, with the state back in struct cpu.
+ */
+#ifndef SESQUI_EMU_UNICORN_ENGINE_H
+#define SESQUI_EMU_UNICORN_ENGINE_H
+
+#include "emu/cpu.h"
+#include "emu/opcode.h"
+#include "emu/unicorn/library.h"
+
+/* One translated block: what counting needs to know of it. */
+struct block {
+    uint64_t pc;                /* linear address */
+    uint16_t count;             /* instructions */
+    uint8_t shadow;             /* BLOCKING_BY_STI or BLOCKING_BY_MOV_SS if its last instruction shadows the next */
+    bool patched;               /* its last instruction is not the one the library has translated */
+    uint16_t offset[];          /* of each instruction from pc */
+};
+enum { BLOCK_INSNS_MAX = 512 };
+
+/* Why generated code was left: indices of pseudo-exceptions, beyond the vectors and below the library's own. */
+enum left {
+    LEFT_NOT,
+    LEFT_EVENT = 0x200,         /* engine->event */
+    LEFT_UD,                    /* invalid opcode, or what the translator was shown in place of a sensitive instruction */
+    LEFT_SOFTWARE_INTERRUPT,    /* INT n, INT3, INTO at RIP */
+    LEFT_FAULT,                 /* engine->linear, engine->translation */
+    LEFT_POLL,                  /* budget exhausted */
+    LEFT_INTERRUPTIBLE,
+    LEFT_REFUSED,               /* engine->text */
+    LEFT_AGAIN,                 /* nothing: go on */
+    LEFT_FLUSH,                 /* the records of blocks are full: drop all translations, go on */
+};
+/* Does RIP point at an instruction of the current block, or has that block been retired as a whole? */
+enum position { WITHIN_BLOCK, BETWEEN_BLOCKS };
+
+/* Variants of translated code: part of the key under which the library finds blocks. */
+enum {
+    VARIANT_SINGLE = 1u << 0,       /* one instruction a block */
+    VARIANT_NON_ROOT = 1u << 1,     /* MOV from CR0, CR4 and SMSW stop */
+    VARIANT_UMIP = 1u << 2,         /* SGDT, SIDT, SLDT, STR and SMSW stop above CPL 0 */
+    VARIANT_ROWS = 8,               /* from this bit on: one bit for each row of variant_rows[] that stops */
+};
+
+/* What decides how the library's TLB was filled; any change flushes it. */
+struct mapping_key {
+    uint64_t cr0, cr3, cr4, efer, pdpte[4], eptp, generation, dr[4], dr7;
+    unsigned cpu;
+    uint16_t vpid;
+    bool non_root, ept;
+};
+
+enum { RECENT_PAGES = 4096 };
+
+struct engine {
+    uc_engine *uc;
+    library_cpu *library;
+    library_env *env;
+    struct model *model;
+    void *region;                       /* the library's MemoryRegion of low RAM */
+    uint64_t low_size;                  /* bytes of RAM below MEMORY_HOLE */
+
+    /* The present run. */
+    struct cpu *cpu;
+    const struct engine_request *request;
+    uint64_t start_instructions, start_clock;
+    uint64_t budget;                    /* instructions that may be retired in this run */
+    uint64_t retired;                   /* of blocks begun; exact between blocks */
+    struct block *current, *previous;
+    bool interrupted, stopping;
+    bool delivering, delivered;
+    uint64_t delivery_eip;
+    bool resumed_rf;                    /* RFLAGS.RF was set when the current block began */
+    bool sti_shadows;                   /* the latest STI found IF clear */
+    uint32_t entry_shadow;              /* blocking by STI or MOV SS when the run began */
+    bool probing;                       /* the self-check runs */
+
+    /* Why it ended. */
+    enum left left;
+    enum position position;
+    struct event event;
+    uint64_t linear;
+    enum access_kind access;
+    struct translation translation;
+    const char *text;
+
+    /* Translation (code.c). */
+    uint32_t variant;
+    struct translator_ops ops;
+    void (*translate_insn)(void *db, library_cpu *cpu);
+    struct block *building;
+    uint8_t interest[MAP_COUNT][256];   /* enum opcode_interest */
+    bool patching;
+    uint64_t patch_pc;
+    uint8_t patch[2];
+    uint8_t *arena;                     /* struct block after struct block */
+    size_t arena_used;
+    void **hook_data;                   /* user_data in the library's record of the block hook */
+    uint64_t translations;
+
+    /* Memory (fill.c, code.c): per RAM page, and per linear page. */
+    uint64_t *last_linear;              /* linear page of the latest fill that mapped the RAM page */
+    struct { uint64_t linear, page; } recent[RECENT_PAGES];
+    struct mapping_key mapped;
+    uint64_t fills;
+
+    /* Breakpoints (debug.c). */
+    bool debug_armed;
+    uint64_t debug_hits;
+
+    /* State (state.c). */
+    uint8_t segments[LIBRARY_SEGMENTS * SEGMENT_SIZE];  /* as loaded */
+    unsigned fpu_owner;
+    uint8_t *fpu;                       /* one image per processor */
+
+    uint64_t ticks;                     /* instructions of all runs: the library's time of day */
+};
+
+/* The engine whose library code runs now. See engine.c. */
+struct engine *engine_here(void);
+
+/* intercept.c */
+_Noreturn void leave(struct engine *engine, enum left left, enum position position, uintptr_t return_address);
+_Noreturn void leave_event(struct engine *engine, enum vector vector, bool has_error_code, uint32_t error_code,
+                           enum position position, uintptr_t return_address);
+_Noreturn void refuse(struct engine *engine, const char *text, uintptr_t return_address);
+bool intercept_open(struct engine *engine);
+
+/* state.c */
+void state_load(struct engine *engine);
+void state_store(struct engine *engine);
+void set_segment(library_env *env, unsigned index, uint32_t selector, uint64_t base, uint32_t limit, uint32_t flags);
+void set_features(library_env *env);
+
+/* clock.c: the hook at the start of each block; exact position in the current block. */
+bool clock_open(struct engine *engine);
+uint64_t clock_retired_at(const struct engine *engine, uint64_t linear_pc);
+/* Makes cpu->clock and cpu->instructions exact for a callback from generated code. */
+void clock_publish(struct engine *engine);
+
+/* code.c */
+bool code_open(struct engine *engine);
+void code_close(struct engine *engine);
+/* Drops translations of pages that others wrote; chooses the variant of code for the run. */
+void code_prepare(struct engine *engine);
+void code_flush(struct engine *engine);
+/* Is CR4.UMIP the only reason why this instruction stops?  `reg`: the number of the control register. */
+bool only_umip_stops(uint32_t variant, enum insn_id id, unsigned reg, unsigned cpl);
+
+/* fill.c */
+void fill_prepare(struct engine *engine);
+/* Reads memory as the processor would for descriptor tables, without side effects. */
+bool peek(struct engine *engine, uint64_t linear, void *to, unsigned length);
+
+/* deliver.c: called when generated code is not running, in the library's loop. */
+void deliver(struct engine *engine);
+
+/* debug.c */
+void debug_prepare(struct engine *engine);
+bool debug_watches_page(const struct engine *engine, uint64_t linear);
+void debug_access(struct engine *engine, uint64_t linear, unsigned size, enum access_kind kind);
+void debug_block(struct engine *engine, uint64_t linear_pc);
+
+/* layout.c: the first assumption that does not hold, or NULL. */
+const char *check_layout(struct engine *engine);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* The library's TLB is filled by the model's translate(): guest paging, EPT, and everything remembered live there. */
+#include "emu/unicorn/engine.h"
+
+#include <string.h>
+
+static struct mapping_key mapping_key(const struct engine *e)
+{
+    const struct cpu *cpu = e->cpu;
+    struct mapping_key key;
+    memset(&key, 0, sizeof key);            /* compared with memcmp: no padding may differ */
+    key.cr0 = cpu->cr0;
+    key.cr3 = cpu->cr3;
+    key.cr4 = cpu->cr4;
+    key.efer = CPU_MSR(cpu, ia32_efer);
+    memcpy(key.pdpte, cpu->pdpte, sizeof key.pdpte);
+    key.eptp = cpu->vmx.ept ? cpu->vmx.eptp : 0;
+    key.generation = cpu->model->tlb.generation;
+    if (e->debug_armed) {
+        memcpy(key.dr, cpu->dr, sizeof key.dr);
+        key.dr7 = cpu->dr7;
+    }
+    key.cpu = cpu->index;
+    key.vpid = cpu->vmx.vpid;
+    key.non_root = cpu->vmx.non_root;
+    key.ept = cpu->vmx.ept;
+    return key;
+}
+
+void fill_prepare(struct engine *e)
+{
+    struct mapping_key key = mapping_key(e);
+    if (!memcmp(&key, &e->mapped, sizeof key))
+        return;
+    e->mapped = key;
+    tlb_flush_x86_64(e->library);
+}
+
+static void map_page(struct engine *e, uint64_t linear, uint64_t pa, int rights, int mmu, int access)
+{
+    uint64_t linear_page = linear & PAGE_MASK, size = PAGE_SIZE;
+    struct memory *memory = &e->model->memory;
+    size_t page = memory_page_index(memory, pa);
+    unsigned slot = linear_page / PAGE_SIZE % RECENT_PAGES;
+    if (e->debug_armed && debug_watches_page(e, linear_page)) {
+        rights &= access == LIBRARY_FETCH ? RIGHT_EXECUTE : RIGHT_READ | RIGHT_WRITE;
+        size = access == LIBRARY_FETCH ? PAGE_SIZE : 1;     /* every data access comes here */
+    }
+    if (page != SIZE_MAX && e->recent[slot].linear == linear_page && e->recent[slot].page != page)
+        tlb_flush_page_x86_64(e->library, linear_page); /* so that no MMU mode keeps an older page at this address */
+    tlb_set_page_with_attrs_x86_64(e->library, linear_page, pa & PAGE_MASK, (library_attributes){ 0 }, rights, mmu, size);
+    if (page == SIZE_MAX)
+        return;
+    e->recent[slot].linear = linear_page;
+    e->recent[slot].page = page;
+    e->last_linear[page] = linear_page;
+    /* A new entry is "not dirty": every store would take the slow path for ever. Pages with code need that. */
+    if ((rights & RIGHT_WRITE) && !(memory->watch[page] & WATCH_CODE))
+        tlb_set_dirty_x86_64(e->library, linear_page);
+}
+
+bool __wrap_x86_cpu_tlb_fill_x86_64(library_cpu *cpu, uint64_t va, int size, int access, int mmu, bool probe, uintptr_t ra)
+{
+    struct engine *e = engine_here();
+    (void)cpu;
+    if (probe)
+        return false;
+    if (e->probing) {
+        map_page(e, va, va, RIGHT_READ | RIGHT_WRITE | RIGHT_EXECUTE, mmu, access);
+        return true;
+    }
+    struct access how = {
+        .kind = access == LIBRARY_WRITE ? ACCESS_WRITE : access == LIBRARY_FETCH ? ACCESS_FETCH : ACCESS_READ,
+        .user = mmu == MMU_USER,
+        .smap_override = mmu == MMU_SUPERVISOR_AC,
+    };
+    e->fills++;
+    struct translation t = translate(e->cpu, va, how);
+    if (t.result == TRANSLATION_OK) {
+        if (e->debug_armed && access != LIBRARY_FETCH)
+            debug_access(e, va, (unsigned)size, how.kind);
+        map_page(e, va, t.pa, t.rights, mmu, access);
+        return true;
+    }
+    e->linear = va;
+    e->access = how.kind;
+    e->translation = t;
+    leave(e, LEFT_FAULT, access == LIBRARY_FETCH || e->delivering ? BETWEEN_BLOCKS : WITHIN_BLOCK, ra);
+}
+
+bool peek(struct engine *e, uint64_t linear, void *to, unsigned length)
+{
+    struct access access = { .kind = ACCESS_READ, .probe = true };
+    for (unsigned i = 0; i < length; i++) {
+        struct translation t = translate(e->cpu, linear + i, access);
+        if (t.result != TRANSLATION_OK || !memory_read(&e->model->memory, t.pa, (uint8_t *)to + i, 1))
+            return false;
+    }
+    return true;
+}

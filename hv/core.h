@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The core's state, one struct per processor and one per machine, and what its files offer each other. The core is
+ * reactive: it runs when its guest L1 causes a VM exit, and has no device, no timer and no scheduler of its own.
+ *
+ * Two VMCSs per processor: L1 runs on vmcs01, L1's guest L2 on vmcs02. What L1 believes to be its VMCS is vmcs12, kept in
+ * software (nested/). Guest-physical addresses of L1 are physical addresses; memory.c decides which of them L1 may reach.
+ */
+#ifndef SESQUI_HV_CORE_H
+#define SESQUI_HV_CORE_H
+
+#include "hv/capability.h"
+#include "hv/ept.h"
+#include "hv/hal.h"
+#include "hv/nested/nested.h"
+
+#define PAGE_SIZE 4096ull
+#define PAGE_OFFSET (PAGE_SIZE - 1)
+
+enum { RAM_RANGES = 8 };
+
+/* VPIDs are tags of one processor's TLB: the same two serve on every processor. 0 is root operation's. */
+enum { VPID_L1 = 1, VPID_L2 = 2 };
+
+/* What the processors share; in hal_machine_local(), zeroed at start. */
+struct hv_machine {
+    uint32_t lock;                      /* guards everything below until `ready`, and ept01 after it */
+    bool ready;
+    struct capability physical;         /* what the processor offers L0 */
+    struct capability offered;          /* what L0 offers L1 */
+    unsigned physical_address_width;
+    struct hal_range pool;
+    struct hal_range ram[RAM_RANGES];
+    unsigned ram_count;
+    struct ept ept01;                   /* L1's physical memory: identity, without the pool */
+    physical_address msr_bitmap01;      /* the MSR accesses of L1 that L0 handles */
+};
+
+/* A VMCS that hardware uses. */
+struct hardware_vmcs {
+    physical_address region;
+    bool launched;
+};
+
+/* What an exit reported, read from the VMCS once. Handlers that find another reason than hardware's edit this copy. */
+struct exit_record {
+    uint32_t reason;                    /* the whole field */
+    uint64_t qualification, guest_linear, guest_physical;
+    uint32_t interruption, interruption_error;
+    uint32_t vectoring, vectoring_error;
+    uint32_t instruction_length, instruction_information;
+};
+
+/* One processor; in hal_cpu_local(), zeroed at start. */
+struct hv_cpu {
+    struct hal_registers registers;     /* of the guest, whichever level; RSP is in its VMCS */
+    struct hv_machine *machine;
+    enum hv_strategy strategy;
+    unsigned level;                     /* whose VMCS is current: 1 or 2 */
+    unsigned told_level;                /* the level that HAL_EVENT_LEVEL told last */
+    struct hal_host_state host;
+    struct hardware_vmcs vmcs01, vmcs02;
+    physical_address vmxon_region;
+    struct exit_record exit;            /* the exit being handled */
+    uint64_t feature_control;           /* IA32_FEATURE_CONTROL as L1 sees it */
+    bool init_pending;                  /* an INIT that met L1 in VMX root operation, where it is blocked */
+    struct nested nested;
+};
+
+_Static_assert(sizeof(struct hv_cpu) <= HAL_CPU_LOCAL_SIZE, "the processor's state fits its local memory");
+_Static_assert(sizeof(struct hv_machine) <= HAL_MACHINE_LOCAL_SIZE, "the machine's state fits its local memory");
+
+/* ---- vmcs.c: the current VMCS; a failing access is a defect of L0 and stops it ---- */
+uint64_t vmread(enum vmcs_encoding field);
+uint32_t vmread32(enum vmcs_encoding field);
+void vmwrite(enum vmcs_encoding field, uint64_t value);
+/* Makes a VMCS current, and with it the level that runs next. */
+void vmcs_select(struct hv_cpu *cpu, unsigned level);
+/* A fresh region: revision identifier, VMCLEAR. False: no page left, or hardware refuses it. */
+bool vmcs_create(const struct hv_machine *machine, struct hardware_vmcs *vmcs);
+/* The host-state area of the current VMCS (SDM Vol. 3, 25.5): where exits return to. */
+void vmcs_write_host_state(const struct hv_cpu *cpu);
+/* The four fields of a guest segment. */
+struct hal_guest_segment vmcs_read_segment(enum segment_register segment);
+void vmcs_write_segment(enum segment_register segment, struct hal_guest_segment value);
+
+/* ---- vmcs01.c ---- */
+/* Fills vmcs01, which is current, with the controls of L0 and the guest state that was captured. */
+void vmcs01_build(struct hv_cpu *cpu, const struct hal_capture *capture);
+/* "IA-32e mode guest" goes with EFER.LMA (SDM Vol. 3, 27.3.1.1). */
+void vmcs01_set_long_mode(struct hv_cpu *cpu, bool long_mode);
+/* The CR0 and CR4 bits that L0 keeps from L1 follow whether L1 is in VMX operation. */
+void vmcs01_update_masks(struct hv_cpu *cpu);
+/* INIT and SIPI for L1, and its shutdown. */
+void vmcs01_init(struct hv_cpu *cpu);
+void vmcs01_startup(struct hv_cpu *cpu, uint8_t vector);
+void vmcs01_shutdown(struct hv_cpu *cpu);
+
+/* ---- exit.c ---- */
+/* Handles cpu->exit. Afterwards the current VMCS is ready to be entered. */
+void exit_handle(struct hv_cpu *cpu);
+
+/* ---- guest.c: registers of the level that runs ---- */
+uint64_t guest_register(const struct hv_cpu *cpu, unsigned gpr);
+void guest_set_register(struct hv_cpu *cpu, unsigned gpr, uint64_t value);
+unsigned guest_cpl(void);
+bool guest_long_mode(void);
+bool guest_64bit(void);
+/* Ends an instruction that L0 executed for the guest: RIP, blocking by STI and MOV SS, RF, single step. */
+void guest_advance(const struct hv_cpu *cpu);
+/* CR0 and CR4 as the guest reads them: bits that the mask keeps come from the read shadow. */
+uint64_t guest_visible_cr0(void);
+uint64_t guest_visible_cr4(void);
+bool canonical(uint64_t linear);
+
+/* ---- inject.c ---- */
+/* An exception for the guest, merged with an event whose delivery the exit interrupted. L2's goes to L1 if L1 wants it. */
+void inject_exception(struct hv_cpu *cpu, enum vector vector, uint32_t error_code);
+void inject_page_fault(struct hv_cpu *cpu, uint64_t linear, uint32_t error_code);
+/* L0 handled the exit and lets the guest repeat what it did: the interrupted event has to be delivered again. */
+void inject_again(struct hv_cpu *cpu);
+
+/* ---- cpuid.c, msr.c, cr.c, xsetbv.c ---- */
+void cpuid_exit(struct hv_cpu *cpu);
+void msr_read_exit(struct hv_cpu *cpu);
+void msr_write_exit(struct hv_cpu *cpu);
+void cr_exit(struct hv_cpu *cpu);
+void xsetbv_exit(struct hv_cpu *cpu);
+/* The MSRs whose RDMSR and WRMSR by L1 exit, set in a zeroed MSR bitmap. */
+void msr_bitmap_fill(uint8_t bitmap[PAGE_SIZE]);
+/* MSRs of the level whose VMCS is current, as its RDMSR and WRMSR at CPL 0 would find them. False: #GP. */
+bool guest_read_msr(struct hv_cpu *cpu, uint32_t index, uint64_t *value);
+bool guest_write_msr(struct hv_cpu *cpu, uint32_t index, uint64_t value);
+bool pat_valid(uint64_t value);
+uint64_t guest_efer_allowed(void);
+/* Loads the PDPTEs at `cr3` into the current VMCS, as PAE paging demands. False: a reserved bit is set. */
+bool pdptes_load(const struct hv_machine *machine, uint64_t cr3);
+
+/* ---- memory.c: the one door to L1's memory ---- */
+/* Is this page RAM of L1's? */
+bool l1_owns(const struct hv_machine *machine, uint64_t page);
+/* Is this page L1's RAM, or device memory: anything but L0's pool and addresses that do not exist? */
+bool l1_may_reach(const struct hv_machine *machine, uint64_t page);
+/* What is not L1's RAM is absent: it reads as ones, and writes to it vanish. Each byte is read once. */
+void l1_read(const struct hv_machine *machine, uint64_t address, void *to, size_t length);
+void l1_write(const struct hv_machine *machine, uint64_t address, const void *from, size_t length);
+uint64_t l1_read64(const struct hv_machine *machine, uint64_t address);
+uint32_t l1_read32(const struct hv_machine *machine, uint64_t address);
+/* The same at a linear address of L1, supervisor access, at most a page. False: #PF was injected; nothing moved. */
+bool l1_read_linear(struct hv_cpu *cpu, uint64_t linear, void *to, size_t length);
+bool l1_write_linear(struct hv_cpu *cpu, uint64_t linear, const void *from, size_t length);
+
+/* ---- paging.c ---- */
+struct walk {
+    bool fault;
+    uint32_t error_code;                /* of the #PF */
+    uint64_t address;                   /* L1-physical */
+};
+/* Walks L1's paging structures for a supervisor-mode data access; sets accessed and dirty flags. */
+struct walk l1_walk(const struct hv_machine *machine, uint64_t linear, bool write);
+
+/* ---- operand.c: operands from VM-exit instruction information (SDM Vol. 3, 28.2.5) ---- */
+unsigned operand_register1(const struct hv_cpu *cpu);
+unsigned operand_register2(const struct hv_cpu *cpu);
+bool operand_in_register(const struct hv_cpu *cpu);
+/* Linear address of a memory operand of `length` bytes. False: #GP or #SS was injected. */
+bool operand_locate(struct hv_cpu *cpu, unsigned length, bool write, uint64_t *linear);
+/* A memory operand's bytes. False: an exception was injected; nothing moved. */
+bool operand_load(struct hv_cpu *cpu, void *to, unsigned length);
+bool operand_store(struct hv_cpu *cpu, const void *from, unsigned length);
+
+#endif

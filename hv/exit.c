@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every exit reason has its line here: handled, or impossible by the controls of vmcs01 and then a named stop. Nothing is
+ * skipped. SDM Vol. 3, Appendix C.
+ */
+#include "hv/core.h"
+
+static void read_record(struct exit_record *exit)
+{
+    *exit = (struct exit_record){
+        .reason = vmread32(VMCS_exit_reason),
+        .qualification = vmread(VMCS_exit_qualification),
+        .guest_linear = vmread(VMCS_guest_linear_address),
+        .guest_physical = vmread(VMCS_guest_physical_address),
+        .interruption = vmread32(VMCS_exit_interruption_information),
+        .interruption_error = vmread32(VMCS_exit_interruption_error_code),
+        .vectoring = vmread32(VMCS_idt_vectoring_information),
+        .vectoring_error = vmread32(VMCS_idt_vectoring_error_code),
+        .instruction_length = vmread32(VMCS_exit_instruction_length),
+        .instruction_information = vmread32(VMCS_exit_instruction_information),
+    };
+}
+
+static _Noreturn void unexpected(uint32_t reason)
+{
+    switch ((enum exit_reason)reason) {
+#define EXIT_REASON(name, number, text)                                                                             \
+    case EXIT_REASON_##name:                                                                                        \
+        hal_fail_stop("an exit of L1 that its controls exclude: " text);
+#include "arch/exit_reasons.def"
+    case EXIT_REASON_none:
+        break;
+    }
+    hal_fail_stop("an exit of L1 with an exit reason that this core does not know");
+}
+
+/* INIT is blocked in VMX root operation (SDM Vol. 3, 26.2): for L1 there it waits, as nested_enter() and VMXOFF know. */
+static void init_signal(struct hv_cpu *cpu)
+{
+    if (!cpu->nested.on) {
+        vmcs01_init(cpu);
+        return;
+    }
+    cpu->init_pending = true;
+    inject_again(cpu);
+}
+
+/* INVD would lose what L0 wrote: caches are written back first. */
+static void invd(struct hv_cpu *cpu)
+{
+    hal_write_back_invalidate();
+    guest_advance(cpu);
+}
+
+static void handle_l1(struct hv_cpu *cpu)
+{
+    const uint32_t reason = cpu->exit.reason;
+
+    if (reason & EXIT_REASON_ENTRY_FAILURE)
+        hal_fail_stop("the processor refused L1's state in vmcs01");
+    switch ((enum exit_reason)reason) {
+    case EXIT_REASON_vmcall: case EXIT_REASON_vmclear: case EXIT_REASON_vmlaunch: case EXIT_REASON_vmptrld:
+    case EXIT_REASON_vmptrst: case EXIT_REASON_vmread: case EXIT_REASON_vmresume: case EXIT_REASON_vmwrite:
+    case EXIT_REASON_vmxoff: case EXIT_REASON_vmxon: case EXIT_REASON_invept: case EXIT_REASON_invvpid:
+        nested_instruction(cpu);
+        return;
+    default:
+        break;
+    }
+    hal_log(HAL_EVENT_HANDLED, reason, cpu->exit.qualification, 0, 0);
+    switch ((enum exit_reason)reason) {
+    case EXIT_REASON_triple_fault:
+        vmcs01_shutdown(cpu);
+        return;
+    case EXIT_REASON_init_signal:
+        init_signal(cpu);
+        return;
+    case EXIT_REASON_startup_ipi:
+        vmcs01_startup(cpu, (uint8_t)cpu->exit.qualification);
+        return;
+    case EXIT_REASON_cpuid:
+        cpuid_exit(cpu);
+        return;
+    case EXIT_REASON_getsec:                    /* CPUID does not report SMX */
+        inject_exception(cpu, VECTOR_UD, 0);
+        return;
+    case EXIT_REASON_invd:
+        invd(cpu);
+        return;
+    case EXIT_REASON_cr_access:
+        cr_exit(cpu);
+        return;
+    case EXIT_REASON_rdmsr:
+        msr_read_exit(cpu);
+        return;
+    case EXIT_REASON_wrmsr:
+        msr_write_exit(cpu);
+        return;
+    case EXIT_REASON_xsetbv:
+        xsetbv_exit(cpu);
+        return;
+    case EXIT_REASON_ept_violation:
+        ept01_violation(cpu);
+        return;
+    case EXIT_REASON_task_switch:
+        hal_fail_stop("a task switch of L1: not built");
+    default:
+        unexpected(reason);
+    }
+}
+
+void exit_handle(struct hv_cpu *cpu)
+{
+    read_record(&cpu->exit);
+    if (cpu->level == 1)
+        handle_l1(cpu);
+    else
+        nested_exit(cpu);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* hv_run(): into VMX operation, then enter, handle, enter. */
+#include "hv/core.h"
+
+#include "hv/nested/shadow.h"
+
+static unsigned physical_address_width(void)
+{
+    unsigned width = hal_cpuid(0x80000000, 0).eax >= 0x80000008 ? hal_cpuid(0x80000008, 0).eax & 0xff : 36;
+
+    return width > 52 ? 52 : width;
+}
+
+static bool msr_bitmap_create(struct hv_machine *m)
+{
+    uint8_t bitmap[PAGE_SIZE] = { 0 };
+
+    m->msr_bitmap01 = hal_page_allocate();
+    msr_bitmap_fill(bitmap);
+    return m->msr_bitmap01.value && hal_pm_write(m->msr_bitmap01, bitmap, sizeof bitmap);
+}
+
+/* What all processors share is made by the first. NULL, or why not. */
+static const char *prepare_machine(struct hv_machine *m)
+{
+    const char *missing;
+
+    if (!capability_read(&m->physical))
+        return "the processor has no VMX capability MSRs";
+    missing = capability_missing(&m->physical);
+    if (missing)
+        return missing;
+    capability_offer(&m->physical, &m->offered);
+    m->physical_address_width = physical_address_width();
+    m->pool = hal_pool();
+    while (m->ram_count < RAM_RANGES && hal_ram(m->ram_count, &m->ram[m->ram_count]))
+        m->ram_count++;
+    if (m->ram_count == RAM_RANGES)
+        return "the machine's RAM lies in more ranges than the core keeps";
+    for (unsigned i = 0; i < m->ram_count; i++)
+        hal_own(m->ram[i].base, m->ram[i].size / PAGE_SIZE, HAL_OWNER_L1);
+    hal_own(m->pool.base, m->pool.size / PAGE_SIZE, HAL_OWNER_L0);
+    if (!ept01_build(m) || !msr_bitmap_create(m))
+        return "the pool is too small for L0's own structures";
+    m->ready = true;
+    return NULL;
+}
+
+/* SDM Vol. 3, 24.7: VMXON needs the MSR locked with VMX allowed. L1 keeps its own view of it, as it was before. */
+static const char *enable_vmx(struct hv_cpu *cpu)
+{
+    const uint64_t wanted = FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX;
+
+    if (!(hal_cpuid(1, 0).ecx & 1u << 5))
+        return "the processor has no VMX";
+    if (!hal_rdmsr(MSR_ia32_feature_control, &cpu->feature_control))
+        return "IA32_FEATURE_CONTROL does not exist";
+    if (!(cpu->feature_control & FEATURE_CONTROL_LOCK) &&
+        !hal_wrmsr(MSR_ia32_feature_control, cpu->feature_control | wanted))
+        return "IA32_FEATURE_CONTROL cannot be written";
+    if (cpu->feature_control & FEATURE_CONTROL_LOCK && !(cpu->feature_control & FEATURE_CONTROL_VMX_OUTSIDE_SMX))
+        return "the firmware has locked VMX off";
+    cpu->feature_control &= wanted;
+    return NULL;
+}
+
+static const char *start(struct hv_cpu *cpu)
+{
+    struct hv_machine *m = cpu->machine;
+    struct hal_capture capture;
+    const char *reason = enable_vmx(cpu);
+
+    if (reason)
+        return reason;
+    if (!hal_capture(&capture))
+        return "this back end cannot capture the state of the guest";
+    hal_lock(&m->lock);
+    reason = m->ready ? NULL : prepare_machine(m);
+    hal_unlock(&m->lock);
+    if (reason)
+        return reason;
+    hal_write_cr4(hal_read_cr4() | CR4_VMXE);
+    hal_host_state(&cpu->host);
+    cpu->vmxon_region = hal_page_allocate();
+    if (!cpu->vmxon_region.value || !hal_pm_write32(cpu->vmxon_region, BASIC_REVISION(m->physical.basic)))
+        return "the pool is empty";
+    if (hal_vmxon(cpu->vmxon_region) != HAL_OK)
+        return "VMXON failed: the processor is in VMX operation already, or refuses it";
+    if (!vmcs_create(m, &cpu->vmcs01) || !nested_create(cpu)) {
+        hal_vmxoff();
+        return "the pool is too small for this processor's structures";
+    }
+    vmcs_select(cpu, 1);
+    vmcs01_build(cpu, &capture);
+    return NULL;
+}
+
+/* Enters the level whose VMCS is current. False: the processor refused, nothing ran. */
+static bool enter(struct hv_cpu *cpu)
+{
+    struct hardware_vmcs *vmcs = cpu->level == 1 ? &cpu->vmcs01 : &cpu->vmcs02;
+
+    if (cpu->told_level != cpu->level) {
+        cpu->told_level = cpu->level;
+        hal_log(HAL_EVENT_LEVEL, cpu->level, vmcs->region.value, 0, 0);
+    }
+    if (hal_enter(&cpu->registers, !vmcs->launched) != HAL_OK)
+        return false;
+    /* An entry that fails with an exit does not launch the VMCS (SDM Vol. 3, 27.8). */
+    if (!(vmread32(VMCS_exit_reason) & EXIT_REASON_ENTRY_FAILURE))
+        vmcs->launched = true;
+    return true;
+}
+
+const char *hv_run(enum hv_strategy strategy)
+{
+    struct hv_cpu *cpu = hal_cpu_local();
+    const char *reason = shadow_refusal(strategy);
+
+    if (reason)
+        return reason;
+    cpu->machine = hal_machine_local();
+    cpu->strategy = strategy;
+    reason = start(cpu);
+    if (reason)
+        return reason;
+    for (;;) {
+        if (enter(cpu))
+            exit_handle(cpu);
+        else if (cpu->level == 2)
+            nested_entry_refused(cpu);
+        else
+            hal_fail_stop("the processor refused to enter vmcs01");
+    }
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * L1's memory, for L0. Every datum that L1 supplies comes through here, once, and every address is checked here: RAM that
+ * is not L0's is L1's; anything else is absent, as if the processor addressed nothing.
+ */
+#include "hv/core.h"
+
+static bool inside(struct hal_range range, uint64_t address)
+{
+    return address >= range.base.value && address - range.base.value < range.size;
+}
+
+bool l1_owns(const struct hv_machine *m, uint64_t page)
+{
+    if (inside(m->pool, page))
+        return false;
+    for (unsigned i = 0; i < m->ram_count; i++)
+        if (inside(m->ram[i], page))
+            return true;
+    return false;
+}
+
+bool l1_may_reach(const struct hv_machine *m, uint64_t page)
+{
+    return !inside(m->pool, page) && !(page >> m->physical_address_width);
+}
+
+/* Length of the piece of [address, address + length) that lies in one page. */
+static size_t piece(uint64_t address, size_t length)
+{
+    size_t left = (size_t)(PAGE_SIZE - (address & PAGE_OFFSET));
+
+    return length < left ? length : left;
+}
+
+void l1_read(const struct hv_machine *m, uint64_t address, void *to, size_t length)
+{
+    uint8_t *bytes = to;
+
+    while (length) {
+        size_t size = piece(address, length);
+        if (!l1_owns(m, address) || !hal_pm_read(PA(address), bytes, size))
+            for (size_t i = 0; i < size; i++)
+                bytes[i] = 0xff;
+        address += size;
+        bytes += size;
+        length -= size;
+    }
+}
+
+void l1_write(const struct hv_machine *m, uint64_t address, const void *from, size_t length)
+{
+    const uint8_t *bytes = from;
+
+    while (length) {
+        size_t size = piece(address, length);
+        if (l1_owns(m, address))
+            hal_pm_write(PA(address), bytes, size);
+        address += size;
+        bytes += size;
+        length -= size;
+    }
+}
+
+uint64_t l1_read64(const struct hv_machine *m, uint64_t address)
+{
+    uint64_t value = ~0ull;
+
+    if (!l1_owns(m, address) || !hal_pm_read64(PA(address & ~7ull), &value))
+        return ~0ull;
+    return value;
+}
+
+uint32_t l1_read32(const struct hv_machine *m, uint64_t address)
+{
+    uint32_t value = ~0u;
+
+    if (!l1_owns(m, address) || !hal_pm_read32(PA(address & ~3ull), &value))
+        return ~0u;
+    return value;
+}
+
+/* Where the bytes of a linear range are: two pages at most. False: #PF was injected. */
+struct pieces { uint64_t address[2]; size_t size[2]; };
+
+static bool locate(struct hv_cpu *cpu, uint64_t linear, size_t length, bool write, struct pieces *pieces)
+{
+    *pieces = (struct pieces){ .size = { piece(linear, length), length - piece(linear, length) } };
+    for (unsigned i = 0; i < 2 && pieces->size[i]; i++) {
+        uint64_t at = i ? linear + pieces->size[0] : linear;
+        struct walk walk = l1_walk(cpu->machine, guest_64bit() ? at : at & 0xffffffff, write);
+        if (walk.fault) {
+            inject_page_fault(cpu, at, walk.error_code);
+            return false;
+        }
+        pieces->address[i] = walk.address;
+    }
+    return true;
+}
+
+bool l1_read_linear(struct hv_cpu *cpu, uint64_t linear, void *to, size_t length)
+{
+    struct pieces pieces;
+
+    if (!locate(cpu, linear, length, false, &pieces))
+        return false;
+    l1_read(cpu->machine, pieces.address[0], to, pieces.size[0]);
+    l1_read(cpu->machine, pieces.address[1], (uint8_t *)to + pieces.size[0], pieces.size[1]);
+    return true;
+}
+
+bool l1_write_linear(struct hv_cpu *cpu, uint64_t linear, const void *from, size_t length)
+{
+    struct pieces pieces;
+
+    if (!locate(cpu, linear, length, true, &pieces))
+        return false;
+    l1_write(cpu->machine, pieces.address[0], from, pieces.size[0]);
+    l1_write(cpu->machine, pieces.address[1], (const uint8_t *)from + pieces.size[0], pieces.size[1]);
+    return true;
+}

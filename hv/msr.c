@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * MSRs of the guest. Nearly all pass through; L0 answers for IA32_FEATURE_CONTROL and the VMX capability MSRs, and repeats
+ * accesses outside the ranges of MSR bitmaps, which exit always (SDM Vol. 3, 26.1.3).
+ */
+#include "hv/core.h"
+
+enum { VMX_MSR_FIRST = MSR_ia32_vmx_basic, VMX_MSR_LAST = 0x493 };
+enum { BITMAP_READ_LOW = 0, BITMAP_WRITE_LOW = 2048 };  /* SDM Vol. 3, 25.6.9 */
+
+static void intercept(uint8_t bitmap[PAGE_SIZE], uint32_t index)
+{
+    bitmap[BITMAP_READ_LOW + index / 8] |= (uint8_t)(1u << index % 8);
+    bitmap[BITMAP_WRITE_LOW + index / 8] |= (uint8_t)(1u << index % 8);
+}
+
+void msr_bitmap_fill(uint8_t bitmap[PAGE_SIZE])
+{
+    intercept(bitmap, MSR_ia32_feature_control);
+    for (uint32_t index = VMX_MSR_FIRST; index <= VMX_MSR_LAST; index++)
+        intercept(bitmap, index);
+}
+
+/* The MSRs that entries and exits exchange: the guest's value is in the VMCS. */
+static bool vmcs_field_of(uint32_t index, enum vmcs_encoding *field)
+{
+    switch (index) {
+    case MSR_ia32_efer:
+        *field = VMCS_guest_ia32_efer;
+        return true;
+    case MSR_ia32_pat:
+        *field = VMCS_guest_ia32_pat;
+        return true;
+    case MSR_ia32_debugctl:
+        *field = VMCS_guest_ia32_debugctl;
+        return true;
+    case MSR_ia32_sysenter_cs:
+        *field = VMCS_guest_ia32_sysenter_cs;
+        return true;
+    case MSR_ia32_sysenter_esp:
+        *field = VMCS_guest_ia32_sysenter_esp;
+        return true;
+    case MSR_ia32_sysenter_eip:
+        *field = VMCS_guest_ia32_sysenter_eip;
+        return true;
+    case MSR_ia32_fs_base:
+        *field = VMCS_guest_fs_base;
+        return true;
+    case MSR_ia32_gs_base:
+        *field = VMCS_guest_gs_base;
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool pat_valid(uint64_t value)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t type = value >> 8 * i & 0xff;
+        if (type > 7 || type == 2 || type == 3)
+            return false;
+    }
+    return true;
+}
+
+/* SDM Vol. 3, 2.2.1: NXE, SCE and LME exist as CPUID says. */
+uint64_t guest_efer_allowed(void)
+{
+    const uint32_t edx = hal_cpuid(0x80000001, 0).edx;
+
+    return (edx & 1u << 11 ? EFER_SCE : 0) | (edx & 1u << 20 ? EFER_NXE : 0) |
+           (edx & 1u << 29 ? EFER_LME | EFER_LMA : 0);
+}
+
+bool guest_read_msr(struct hv_cpu *cpu, uint32_t index, uint64_t *value)
+{
+    enum vmcs_encoding field;
+
+    if (index == MSR_ia32_feature_control) {
+        *value = cpu->feature_control;
+        return true;
+    }
+    if (index >= VMX_MSR_FIRST && index <= VMX_MSR_LAST)
+        return capability_value(&cpu->machine->offered, index, value);
+    if (vmcs_field_of(index, &field)) {
+        *value = vmread(field);
+        return true;
+    }
+    return hal_rdmsr(index, value);
+}
+
+static bool write_feature_control(struct hv_cpu *cpu, uint64_t value)
+{
+    if (cpu->feature_control & FEATURE_CONTROL_LOCK ||
+        value & ~(FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX))
+        return false;
+    cpu->feature_control = value;
+    return true;
+}
+
+/* Would WRMSR accept the value of an MSR that lives in the VMCS?  *value may be adjusted. */
+static bool legal(uint32_t index, uint64_t *value)
+{
+    uint64_t old;
+
+    switch (index) {
+    case MSR_ia32_efer:                         /* LMA is read-only here; LME only changes without paging */
+        old = vmread(VMCS_guest_ia32_efer);
+        if (*value & ~guest_efer_allowed() || ((*value ^ old) & EFER_LME && vmread(VMCS_guest_cr0) & CR0_PG))
+            return false;
+        *value = (*value & ~EFER_LMA) | (old & EFER_LMA);
+        return true;
+    case MSR_ia32_pat:
+        return pat_valid(*value);
+    case MSR_ia32_debugctl:                     /* which bits exist only hardware knows; an exit left 0 there */
+        return hal_wrmsr(MSR_ia32_debugctl, *value) && hal_wrmsr(MSR_ia32_debugctl, 0);
+    case MSR_ia32_sysenter_cs:
+        *value &= 0xffffffff;
+        return true;
+    default:                                    /* addresses */
+        return canonical(*value);
+    }
+}
+
+bool guest_write_msr(struct hv_cpu *cpu, uint32_t index, uint64_t value)
+{
+    enum vmcs_encoding field;
+
+    if (index == MSR_ia32_feature_control)
+        return write_feature_control(cpu, value);
+    if (index >= VMX_MSR_FIRST && index <= VMX_MSR_LAST)
+        return false;
+    if (!vmcs_field_of(index, &field))
+        return hal_wrmsr(index, value);
+    if (!legal(index, &value))
+        return false;
+    vmwrite(field, value);
+    return true;
+}
+
+void msr_read_exit(struct hv_cpu *cpu)
+{
+    uint64_t value;
+
+    if (guest_cpl() || !guest_read_msr(cpu, (uint32_t)guest_register(cpu, RCX), &value)) {
+        inject_exception(cpu, VECTOR_GP, 0);
+        return;
+    }
+    guest_set_register(cpu, RAX, (uint32_t)value);
+    guest_set_register(cpu, RDX, value >> 32);
+    guest_advance(cpu);
+}
+
+void msr_write_exit(struct hv_cpu *cpu)
+{
+    const uint64_t value = (uint64_t)(uint32_t)guest_register(cpu, RDX) << 32 | (uint32_t)guest_register(cpu, RAX);
+
+    if (guest_cpl() || !guest_write_msr(cpu, (uint32_t)guest_register(cpu, RCX), value)) {
+        inject_exception(cpu, VECTOR_GP, 0);
+        return;
+    }
+    guest_advance(cpu);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* From L1 into L2, and whose the exits of L2 are. SDM Vol. 3, ch. 27. */
+#include "hv/core.h"
+
+#include "hv/nested/shadow.h"
+
+/* Two adjacent pages for a VM-entry MSR-load list of MSR_AREA_MAX entries. */
+static physical_address allocate_pair(void)
+{
+    enum { TRIES = 16 };
+    physical_address page[TRIES], pair = PA(0);
+    unsigned count = 0;
+
+    while (count < TRIES && !pair.value) {
+        page[count] = hal_page_allocate();
+        if (!page[count].value)
+            break;
+        count++;
+        if (count > 1 && page[count - 1].value == page[count - 2].value + PAGE_SIZE) {
+            pair = page[count - 2];
+            count -= 2;
+        }
+    }
+    while (count)
+        hal_page_free(page[--count]);
+    return pair;
+}
+
+bool nested_create(struct hv_cpu *cpu)
+{
+    struct nested *n = &cpu->nested;
+
+    n->current = NO_VMCS;
+    n->io_bitmap_a = hal_page_allocate();
+    n->io_bitmap_b = hal_page_allocate();
+    n->msr_bitmap = hal_page_allocate();
+    n->entry_msr_area = allocate_pair();
+    if (!n->io_bitmap_a.value || !n->io_bitmap_b.value || !n->msr_bitmap.value || !n->entry_msr_area.value ||
+        !vmcs_create(cpu->machine, &cpu->vmcs02))
+        return false;
+    vmcs_select(cpu, 2);
+    vmcs02_prepare(cpu);
+    return true;
+}
+
+/* The entry failed after the checks on controls and host state: to L1 it is an exit (SDM Vol. 3, 27.8). */
+static void fail_late(struct hv_cpu *cpu, enum exit_reason reason, uint64_t qualification)
+{
+    cpu->exit = (struct exit_record){ .reason = (uint32_t)reason | EXIT_REASON_ENTRY_FAILURE,
+                                      .qualification = qualification };
+    reflect(cpu);
+}
+
+/* Without EPT of L1's, PAE paging takes the PDPTEs from memory at each entry (SDM Vol. 3, 27.3.1.6). */
+static bool pdptes_ok(const struct hv_cpu *cpu)
+{
+    const bool pae = VMCS12(cpu, guest_cr0) & CR0_PG && VMCS12(cpu, guest_cr4) & CR4_PAE &&
+                     !(VMCS12(cpu, entry_controls) & ENTRY_ia32e_mode_guest);
+
+    return vmcs12_ept(cpu) || !pae || pdptes_load(cpu->machine, VMCS12(cpu, guest_cr3));
+}
+
+void nested_enter(struct hv_cpu *cpu)
+{
+    struct nested *n = &cpu->nested;
+    uint64_t qualification = 0;
+
+    if (!check12_controls(cpu)) {
+        nested_entry_fails(cpu, VM_ERROR_entry_invalid_control);
+        return;
+    }
+    if (!check12_host_state(cpu)) {
+        nested_entry_fails(cpu, VM_ERROR_entry_invalid_host_state);
+        return;
+    }
+    hal_log(HAL_EVENT_NESTED_ENTRY, cpu->exit.reason == EXIT_REASON_vmlaunch, n->current, 0, 0);
+    n->plan.carried = carried_state();
+    n->plan.msr_count = msr_area_copy_entry_list(cpu);
+    if (!check12_guest_state(cpu, &qualification)) {
+        fail_late(cpu, EXIT_REASON_entry_failure_guest_state, qualification);
+        return;
+    }
+    if (n->plan.msr_count > MSR_AREA_MAX) {
+        fail_late(cpu, EXIT_REASON_entry_failure_msr_loading, MSR_AREA_MAX + 1);
+        return;
+    }
+    bitmap_copy(cpu);
+    n->plan.eptp = vmcs12_ept(cpu) ? vept_pointer(cpu, VMCS12(cpu, ept_pointer)) : ept_pointer(&cpu->machine->ept01);
+    vpid_before_entry(cpu);
+    vmcs_select(cpu, 2);
+    shadow_at(cpu, SHADOW_ENTERING);
+    if (!pdptes_ok(cpu)) {
+        fail_late(cpu, EXIT_REASON_entry_failure_guest_state, 2);
+        return;
+    }
+    n->entering = true;
+    if (cpu->init_pending) {                    /* no longer blocked: it ends L2's run at once */
+        cpu->init_pending = false;
+        hal_kick(hal_cpu_index(), HAL_KICK_INIT);
+    }
+}
+
+void nested_entry_refused(struct hv_cpu *cpu)
+{
+    const uint32_t error = vmread32(VMCS_vm_instruction_error);
+
+    if (!cpu->nested.entering || error != VM_ERROR_entry_invalid_control)
+        hal_fail_stop("the processor refused to enter vmcs02");
+    cpu->nested.entering = false;
+    vmcs_select(cpu, 1);
+    nested_entry_fails(cpu, VM_ERROR_entry_invalid_control);
+}
+
+/* SDM Vol. 3, 25.6.3: page faults go by mask and match as well. */
+bool nested_wants_exception(const struct hv_cpu *cpu, unsigned vector, uint32_t error_code)
+{
+    const bool wanted = VMCS12(cpu, exception_bitmap) >> vector & 1;
+
+    if (vector != VECTOR_PF)
+        return wanted;
+    return ((error_code & VMCS12_32(cpu, page_fault_error_code_mask)) ==
+            VMCS12_32(cpu, page_fault_error_code_match)) == wanted;
+}
+
+/* L0's own: what it intercepts for itself, or virtualises. False: L1's. */
+static bool handle(struct hv_cpu *cpu)
+{
+    const uint32_t reason = cpu->exit.reason, msr = (uint32_t)guest_register(cpu, RCX);
+
+    switch ((enum exit_reason)reason) {
+    case EXIT_REASON_ept_violation:
+        if (vmcs12_ept(cpu))
+            vept_violation(cpu);
+        else
+            ept01_violation(cpu);
+        return true;
+    case EXIT_REASON_rdmsr:
+        if (bitmap_wants_msr(cpu, msr, false))
+            return false;
+        msr_read_exit(cpu);
+        return true;
+    case EXIT_REASON_wrmsr:
+        if (bitmap_wants_msr(cpu, msr, true))
+            return false;
+        msr_write_exit(cpu);
+        return true;
+    case EXIT_REASON_exception_or_nmi: case EXIT_REASON_external_interrupt: case EXIT_REASON_triple_fault:
+    case EXIT_REASON_init_signal: case EXIT_REASON_startup_ipi: case EXIT_REASON_interrupt_window:
+    case EXIT_REASON_nmi_window: case EXIT_REASON_task_switch: case EXIT_REASON_cpuid: case EXIT_REASON_getsec:
+    case EXIT_REASON_hlt: case EXIT_REASON_invd: case EXIT_REASON_invlpg: case EXIT_REASON_rdpmc:
+    case EXIT_REASON_rdtsc: case EXIT_REASON_rsm: case EXIT_REASON_vmcall: case EXIT_REASON_vmclear:
+    case EXIT_REASON_vmlaunch: case EXIT_REASON_vmptrld: case EXIT_REASON_vmptrst: case EXIT_REASON_vmread:
+    case EXIT_REASON_vmresume: case EXIT_REASON_vmwrite: case EXIT_REASON_vmxoff: case EXIT_REASON_vmxon:
+    case EXIT_REASON_cr_access: case EXIT_REASON_mov_dr: case EXIT_REASON_io_instruction: case EXIT_REASON_mwait:
+    case EXIT_REASON_monitor_trap_flag: case EXIT_REASON_monitor: case EXIT_REASON_pause:
+    case EXIT_REASON_gdtr_or_idtr_access: case EXIT_REASON_ldtr_or_tr_access: case EXIT_REASON_invept:
+    case EXIT_REASON_rdtscp: case EXIT_REASON_preemption_timer_expired: case EXIT_REASON_invvpid:
+    case EXIT_REASON_wbinvd: case EXIT_REASON_xsetbv: case EXIT_REASON_rdrand: case EXIT_REASON_invpcid:
+    case EXIT_REASON_rdseed:
+        return false;
+    case EXIT_REASON_ept_misconfiguration:
+        hal_fail_stop("an EPT of L0's is misconfigured");
+    default:
+        hal_fail_stop("an exit of L2 that its controls exclude");
+    }
+}
+
+void nested_exit(struct hv_cpu *cpu)
+{
+    const bool failed = cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE;
+
+    if (cpu->nested.entering && !failed) {
+        cpu->nested.vmcs12.launched = true;
+        vmwrite(VMCS_entry_msr_load_count, 0);  /* L1's list is for L1's entry, not for those of L0 that follow */
+    }
+    if (failed && !cpu->nested.entering)
+        hal_fail_stop("the processor refused to enter vmcs02 again");
+    cpu->nested.entering = false;
+    if (failed || !handle(cpu))
+        reflect(cpu);
+}

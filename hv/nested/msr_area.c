@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * L1's MSR areas: SDM Vol. 3, 27.4, 28.4, 28.6. Hardware applies the entry list, from a private copy, as only it knows when
+ * guest state has passed its checks. The exit lists belong to reflected exits alone, so L0 applies them.
+ */
+#include "hv/core.h"
+
+struct entry { uint32_t index, reserved; uint64_t value; };
+
+/* Reads a list into the buffer. NULL: it is too long. */
+static struct entry *read_list(struct hv_cpu *cpu, uint64_t address, uint64_t count)
+{
+    _Static_assert(MSR_AREA_MAX * sizeof(struct entry) <= sizeof cpu->nested.buffer, "a list fits the buffer");
+    if (count > MSR_AREA_MAX)
+        return NULL;
+    l1_read(cpu->machine, address, cpu->nested.buffer, count * sizeof(struct entry));
+    return (struct entry *)(void *)cpu->nested.buffer;
+}
+
+uint32_t msr_area_copy_entry_list(struct hv_cpu *cpu)
+{
+    const uint32_t count = VMCS12_32(cpu, entry_msr_load_count);
+    const struct entry *list = read_list(cpu, VMCS12(cpu, entry_msr_load_address), count);
+
+    if (!list)
+        return MSR_AREA_MAX + 1;
+    hal_pm_write(cpu->nested.entry_msr_area, list, count * sizeof *list);
+    return count;
+}
+
+static bool x2apic(uint32_t index)
+{
+    return index >> 8 == 0x8;
+}
+
+bool nested_msr_store(struct hv_cpu *cpu)
+{
+    const uint64_t address = VMCS12(cpu, exit_msr_store_address), count = VMCS12(cpu, exit_msr_store_count);
+    const struct entry *list = read_list(cpu, address, count);
+
+    if (!list)
+        return false;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t value;
+        if (list[i].reserved || x2apic(list[i].index) || !guest_read_msr(cpu, list[i].index, &value))
+            return false;
+        l1_write(cpu->machine, address + i * sizeof *list + offsetof(struct entry, value), &value, sizeof value);
+    }
+    return true;
+}
+
+bool nested_msr_load(struct hv_cpu *cpu)
+{
+    const uint64_t count = VMCS12(cpu, exit_msr_load_count);
+    const struct entry *list = read_list(cpu, VMCS12(cpu, exit_msr_load_address), count);
+
+    if (!list)
+        return false;
+    for (uint64_t i = 0; i < count; i++)
+        if (list[i].reserved || x2apic(list[i].index) || list[i].index == MSR_ia32_fs_base ||
+            list[i].index == MSR_ia32_gs_base || !guest_write_msr(cpu, list[i].index, list[i].value))
+            return false;
+    return true;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* The VMCS on which L2 runs: L1's vmcs12, with L0's needs. Which field goes how: field_classes.def. */
+#include "hv/core.h"
+
+struct carried_state carried_state(void)
+{
+    return (struct carried_state){
+        .cr0 = vmread(VMCS_guest_cr0), .dr7 = vmread(VMCS_guest_dr7), .debugctl = vmread(VMCS_guest_ia32_debugctl),
+        .pat = vmread(VMCS_guest_ia32_pat), .efer = vmread(VMCS_guest_ia32_efer),
+    };
+}
+
+void vmcs02_prepare(struct hv_cpu *cpu)
+{
+    const struct nested *n = &cpu->nested;
+
+    vmcs_write_host_state(cpu);
+    vmwrite(VMCS_io_bitmap_a_address, n->io_bitmap_a.value);
+    vmwrite(VMCS_io_bitmap_b_address, n->io_bitmap_b.value);
+    vmwrite(VMCS_msr_bitmap_address, n->msr_bitmap.value);
+    vmwrite(VMCS_entry_msr_load_address, n->entry_msr_area.value);
+    vmwrite(VMCS_exit_msr_store_count, 0);
+    vmwrite(VMCS_exit_msr_load_count, 0);
+    vmwrite(VMCS_vmcs_link_pointer, ~0ull);
+    vmwrite(VMCS_virtual_processor_identifier, VPID_L2);
+}
+
+static bool exists(const struct hv_cpu *cpu, unsigned field)
+{
+    return control_exists(&cpu->machine->offered, (enum control_id)field_table[field].exists);
+}
+
+static void to_hardware(const struct hv_cpu *cpu, unsigned field)
+{
+    vmwrite((enum vmcs_encoding)field_table[field].encoding, cpu->nested.vmcs12.field[field]);
+}
+
+static void from_hardware(struct hv_cpu *cpu, unsigned field)
+{
+    cpu->nested.vmcs12.field[field] = vmread((enum vmcs_encoding)field_table[field].encoding);
+}
+
+static void class_to_hardware(const struct hv_cpu *cpu, enum field_class class)
+{
+    for (unsigned i = 0; i < FIELD_COUNT; i++)
+        if (field_table[i].class == class && exists(cpu, i))
+            to_hardware(cpu, i);
+}
+
+static void class_from_hardware(struct hv_cpu *cpu, enum field_class class)
+{
+    for (unsigned i = 0; i < FIELD_COUNT; i++)
+        if (field_table[i].class == class && exists(cpu, i))
+            from_hardware(cpu, i);
+}
+
+/* The exit goes to L0 with its host state; it must not lose what L2 had, whatever L1 wants saved. */
+static uint32_t exit_controls(const struct hv_cpu *cpu)
+{
+    uint32_t controls = EXIT_host_address_space_size | EXIT_save_debug_controls | EXIT_save_ia32_efer |
+                        EXIT_load_ia32_efer | EXIT_save_ia32_pat | EXIT_load_ia32_pat;
+
+    controls |= VMCS12_32(cpu, exit_controls) & EXIT_acknowledge_interrupt_on_exit;
+    if (VMCS12(cpu, pin_based_controls) & PIN_activate_preemption_timer)
+        controls |= EXIT_save_preemption_timer;     /* exits that L0 handles must not restart it */
+    return control_adjust(cpu->machine->physical.exit, controls);
+}
+
+static void write_controls(struct hv_cpu *cpu)
+{
+    const struct capability *c = &cpu->machine->physical;
+    const uint32_t entry = VMCS12_32(cpu, entry_controls) & ENTRY_ia32e_mode_guest;
+
+    vmwrite(VMCS_pin_based_controls, control_adjust(c->pin, VMCS12_32(cpu, pin_based_controls)));
+    vmwrite(VMCS_processor_based_controls, control_adjust(c->proc, VMCS12_32(cpu, processor_based_controls) |
+                                                                       PROC_activate_secondary_controls));
+    vmwrite(VMCS_secondary_processor_based_controls,
+            control_adjust(c->proc2, vmcs12_secondary(cpu) | PROC2_enable_ept | PROC2_enable_vpid));
+    vmwrite(VMCS_exit_controls, exit_controls(cpu));
+    vmwrite(VMCS_entry_controls, control_adjust(c->entry, entry | ENTRY_load_debug_controls | ENTRY_load_ia32_efer |
+                                                              ENTRY_load_ia32_pat));
+    vmwrite(VMCS_ept_pointer, cpu->nested.plan.eptp);
+    vmwrite(VMCS_entry_msr_load_count, cpu->nested.plan.msr_count);
+}
+
+/* SDM Vol. 3, 27.3.2.1: without "load IA32_EFER" LMA follows "IA-32e mode guest", and LME too if paging is on. */
+static uint64_t entry_efer(const struct hv_cpu *cpu)
+{
+    const uint64_t controls = VMCS12(cpu, entry_controls);
+    uint64_t efer = cpu->nested.plan.carried.efer & ~EFER_LMA;
+
+    if (controls & ENTRY_load_ia32_efer)
+        return VMCS12(cpu, guest_ia32_efer);
+    if (VMCS12(cpu, guest_cr0) & CR0_PG)
+        efer &= ~EFER_LME;
+    return efer | (controls & ENTRY_ia32e_mode_guest ? EFER_LMA | EFER_LME : 0);
+}
+
+void vmcs02_build(struct hv_cpu *cpu)
+{
+    const struct carried_state *carried = &cpu->nested.plan.carried;
+    const uint64_t controls = VMCS12(cpu, entry_controls);
+    const bool debug = controls & ENTRY_load_debug_controls, pat = controls & ENTRY_load_ia32_pat;
+
+    class_to_hardware(cpu, CLASS_GUEST);
+    class_to_hardware(cpu, CLASS_CONTROL_VERBATIM);
+    write_controls(cpu);
+    vmwrite(VMCS_guest_dr7, debug ? VMCS12(cpu, guest_dr7) : carried->dr7);
+    vmwrite(VMCS_guest_ia32_debugctl, debug ? VMCS12(cpu, guest_ia32_debugctl) : carried->debugctl);
+    vmwrite(VMCS_guest_ia32_pat, pat ? VMCS12(cpu, guest_ia32_pat) : carried->pat);
+    vmwrite(VMCS_guest_ia32_efer, entry_efer(cpu));
+    if (VMCS12(cpu, pin_based_controls) & PIN_activate_preemption_timer)
+        to_hardware(cpu, FIELD_preemption_timer_value);
+    if (vmcs12_ept(cpu))
+        for (unsigned i = 0; i < 4; i++)
+            to_hardware(cpu, FIELD_guest_pdpte0 + i);
+}
+
+void vmcs02_save(struct hv_cpu *cpu)
+{
+    const uint64_t controls = VMCS12(cpu, exit_controls);
+
+    class_from_hardware(cpu, CLASS_GUEST);
+    class_from_hardware(cpu, CLASS_EXIT_INFORMATION);
+    if (controls & EXIT_save_debug_controls) {
+        from_hardware(cpu, FIELD_guest_dr7);
+        from_hardware(cpu, FIELD_guest_ia32_debugctl);
+    }
+    if (controls & EXIT_save_ia32_pat)
+        from_hardware(cpu, FIELD_guest_ia32_pat);
+    if (controls & EXIT_save_ia32_efer)
+        from_hardware(cpu, FIELD_guest_ia32_efer);
+    if (controls & EXIT_save_preemption_timer)
+        from_hardware(cpu, FIELD_preemption_timer_value);
+    if (vmcs12_ept(cpu))
+        for (unsigned i = 0; i < 4; i++)
+            from_hardware(cpu, FIELD_guest_pdpte0 + i);
+    /* IA32_VMX_MISC[5]: exits store EFER.LMA in "IA-32e mode guest" (SDM Vol. 3, 28.2). */
+    VMCS12(cpu, entry_controls) = (VMCS12(cpu, entry_controls) & ~(uint64_t)ENTRY_ia32e_mode_guest) |
+                                  (vmread(VMCS_entry_controls) & ENTRY_ia32e_mode_guest);
+    VMCS12(cpu, entry_interruption_information) &= ~(uint64_t)INTERRUPTION_VALID;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * L1's own paging, walked for operands of VMX instructions: explicit supervisor-mode data accesses (these instructions need
+ * CPL 0). None, 32-bit, PAE and 4-level paging: SDM Vol. 3, ch. 4. Protection keys are not looked at.
+ */
+#include "hv/core.h"
+
+#define PTE_PRESENT (1ull << 0)
+#define PTE_WRITE (1ull << 1)
+#define PTE_USER (1ull << 2)
+#define PTE_ACCESSED (1ull << 5)
+#define PTE_DIRTY (1ull << 6)
+#define PTE_LARGE (1ull << 7)
+#define PTE_NX (1ull << 63)
+enum { ATTEMPTS = 8 };
+
+/* How a paging mode lays out its structures. */
+struct mode {
+    unsigned levels, index_bits, entry_size;
+    bool nx, long_mode;
+};
+
+struct state {
+    uint64_t cr0, cr3, cr4, efer, rflags;
+    unsigned width;                         /* MAXPHYADDR */
+};
+
+static struct mode mode_of(const struct state *s)
+{
+    if (!(s->cr0 & CR0_PG))
+        return (struct mode){ 0 };
+    if (!(s->cr4 & CR4_PAE))
+        return (struct mode){ .levels = 2, .index_bits = 10, .entry_size = 4 };
+    return (struct mode){ .levels = s->efer & EFER_LMA ? 4 : 2, .index_bits = 9, .entry_size = 8,
+                          .nx = s->efer & EFER_NXE, .long_mode = s->efer & EFER_LMA };
+}
+
+/* May the entry at `level` map a page itself? */
+static bool may_be_large(const struct state *s, const struct mode *mode, unsigned level)
+{
+    if (mode->entry_size == 4)
+        return level == 2 && s->cr4 & CR4_PSE;
+    return level == 2 || (level == 3 && hal_cpuid(0x80000001, 0).edx & 1u << 26);
+}
+
+/* Bits that must be 0 in a present entry. */
+static uint64_t reserved(const struct state *s, const struct mode *mode, unsigned level, bool large)
+{
+    uint64_t bits = 0x000fffffffffffffull & ~((1ull << s->width) - 1);
+
+    if (mode->entry_size == 4)              /* PSE-36: bits 20:13 hold address bits 39:32 */
+        return large ? (s->width >= 40 ? 1ull << 21 : 0x3fe000 & ~((1ull << (s->width - 32 + 13)) - 1)) : 0;
+    if (!mode->nx)
+        bits |= PTE_NX;
+    if (!mode->long_mode)                   /* PAE: bits 62:52 too */
+        bits |= 0x7ff0000000000000ull;
+    if (large)
+        bits |= ((1ull << (12 + 9 * (level - 1))) - 1) & ~0x1fffull;
+    else if (level > 2)
+        bits |= PTE_LARGE;
+    return bits;
+}
+
+static uint64_t page_address(const struct mode *mode, uint64_t entry, unsigned level, uint64_t linear)
+{
+    uint64_t span = 1ull << (12 + mode->index_bits * (level - 1));
+
+    if (mode->entry_size == 4 && level == 2)
+        return (entry & 0xffc00000) | (entry >> 13 & 0xff) << 32 | (linear & (span - 1));
+    return (entry & EPT_ADDRESS & ~(span - 1)) | (linear & (span - 1));
+}
+
+/* Sets flags in the entry as read. False: it has changed meanwhile. */
+static bool set_flags(const struct hv_machine *m, const struct mode *mode, uint64_t at, uint64_t entry, uint64_t flags)
+{
+    uint64_t expected = entry, shift = 8 * (at & 4);
+
+    if ((entry & flags) == flags || !l1_owns(m, at))
+        return true;
+    if (mode->entry_size == 8)
+        return hal_pm_compare_exchange64(PA(at), &expected, entry | flags);
+    if (!hal_pm_read64(PA(at & ~7ull), &expected) || (uint32_t)(expected >> shift) != (uint32_t)entry)
+        return false;
+    return hal_pm_compare_exchange64(PA(at & ~7ull), &expected, expected | flags << shift);
+}
+
+/* One walk. *changed: an entry changed under it, the result says nothing. */
+static struct walk walk_once(const struct hv_machine *m, const struct state *s, const struct mode *mode, uint64_t linear,
+                             bool write, bool *changed)
+{
+    const uint32_t access = write ? PF_WRITE : 0;
+    uint64_t table = s->cr3 & (mode->long_mode ? EPT_ADDRESS : 0xfffff000);
+    bool writable = true, user = true;
+
+    if (mode->entry_size == 8 && !mode->long_mode) {
+        uint64_t pdpte = vmread((enum vmcs_encoding)(VMCS_guest_pdpte0 + 2 * (linear >> 30 & 3)));
+        if (!(pdpte & PTE_PRESENT))
+            return (struct walk){ .fault = true, .error_code = access };
+        table = pdpte & EPT_ADDRESS;
+    }
+    for (unsigned level = mode->levels;; level--) {
+        uint64_t index = linear >> (12 + mode->index_bits * (level - 1)) & ((1u << mode->index_bits) - 1);
+        uint64_t at = table + index * mode->entry_size;
+        uint64_t entry = mode->entry_size == 8 ? l1_read64(m, at) : l1_read32(m, at);
+        bool large = level > 1 && entry & PTE_LARGE && may_be_large(s, mode, level), leaf = large || level == 1;
+        if (!(entry & PTE_PRESENT))
+            return (struct walk){ .fault = true, .error_code = access };
+        if (entry & reserved(s, mode, level, large))
+            return (struct walk){ .fault = true, .error_code = access | PF_PRESENT | PF_RESERVED };
+        writable &= !!(entry & PTE_WRITE);
+        user &= !!(entry & PTE_USER);
+        if (leaf && ((write && !writable && s->cr0 & CR0_WP) ||
+                     (user && s->cr4 & CR4_SMAP && !(s->rflags & RFLAGS_AC))))
+            return (struct walk){ .fault = true, .error_code = access | PF_PRESENT };
+        *changed = !set_flags(m, mode, at, entry, PTE_ACCESSED | (leaf && write ? PTE_DIRTY : 0));
+        if (*changed)
+            return (struct walk){ .fault = true, .error_code = access };
+        if (leaf)
+            return (struct walk){ .address = page_address(mode, entry, level, linear) };
+        table = entry & (mode->entry_size == 8 ? EPT_ADDRESS : 0xfffff000);
+    }
+}
+
+struct walk l1_walk(const struct hv_machine *m, uint64_t linear, bool write)
+{
+    const struct state s = {
+        .cr0 = vmread(VMCS_guest_cr0), .cr3 = vmread(VMCS_guest_cr3), .cr4 = vmread(VMCS_guest_cr4),
+        .efer = vmread(VMCS_guest_ia32_efer), .rflags = vmread(VMCS_guest_rflags), .width = m->physical_address_width,
+    };
+    const struct mode mode = mode_of(&s);
+    struct walk walk = { 0 };
+    bool changed = true;
+
+    if (!mode.levels)
+        return (struct walk){ .address = linear & 0xffffffff };
+    /* An entry that keeps changing ends in #PF (not present): L1 may try the instruction again. */
+    for (unsigned i = 0; i < ATTEMPTS && changed; i++) {
+        changed = false;
+        walk = walk_once(m, &s, &mode, linear, write, &changed);
+    }
+    return walk;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* Access to the current VMCS, and what both VMCSs have in common. */
+#include "hv/core.h"
+
+uint64_t vmread(enum vmcs_encoding field)
+{
+    uint64_t value = 0;
+
+    if (hal_vmread(field, &value) != HAL_OK)
+        hal_fail_stop("a VMREAD of L0 failed");
+    return value;
+}
+
+uint32_t vmread32(enum vmcs_encoding field)
+{
+    return (uint32_t)vmread(field);
+}
+
+void vmwrite(enum vmcs_encoding field, uint64_t value)
+{
+    if (hal_vmwrite(field, value) != HAL_OK)
+        hal_fail_stop("a VMWRITE of L0 failed");
+}
+
+void vmcs_select(struct hv_cpu *cpu, unsigned level)
+{
+    if (cpu->level == level)
+        return;
+    if (hal_vmptrld(level == 1 ? cpu->vmcs01.region : cpu->vmcs02.region) != HAL_OK)
+        hal_fail_stop("a VMPTRLD of L0 failed");
+    cpu->level = level;
+}
+
+bool vmcs_create(const struct hv_machine *machine, struct hardware_vmcs *vmcs)
+{
+    vmcs->region = hal_page_allocate();
+    vmcs->launched = false;
+    return vmcs->region.value && hal_pm_write32(vmcs->region, BASIC_REVISION(machine->physical.basic)) &&
+           hal_vmclear(vmcs->region) == HAL_OK;
+}
+
+void vmcs_write_host_state(const struct hv_cpu *cpu)
+{
+    const struct hal_host_state *h = &cpu->host;
+
+    vmwrite(VMCS_host_cr0, h->cr0);
+    vmwrite(VMCS_host_cr3, h->cr3);
+    vmwrite(VMCS_host_cr4, h->cr4);
+    vmwrite(VMCS_host_rip, h->rip);
+    vmwrite(VMCS_host_rsp, h->rsp);
+    vmwrite(VMCS_host_es_selector, h->es);
+    vmwrite(VMCS_host_cs_selector, h->cs);
+    vmwrite(VMCS_host_ss_selector, h->ss);
+    vmwrite(VMCS_host_ds_selector, h->ds);
+    vmwrite(VMCS_host_fs_selector, h->fs);
+    vmwrite(VMCS_host_gs_selector, h->gs);
+    vmwrite(VMCS_host_tr_selector, h->tr);
+    vmwrite(VMCS_host_fs_base, h->fs_base);
+    vmwrite(VMCS_host_gs_base, h->gs_base);
+    vmwrite(VMCS_host_tr_base, h->tr_base);
+    vmwrite(VMCS_host_gdtr_base, h->gdtr_base);
+    vmwrite(VMCS_host_idtr_base, h->idtr_base);
+    vmwrite(VMCS_host_ia32_sysenter_cs, h->sysenter_cs);
+    vmwrite(VMCS_host_ia32_sysenter_esp, h->sysenter_esp);
+    vmwrite(VMCS_host_ia32_sysenter_eip, h->sysenter_eip);
+    vmwrite(VMCS_host_ia32_efer, h->efer);
+    vmwrite(VMCS_host_ia32_pat, h->pat);
+}
+
+/* The encodings of a kind of segment field lie 2 apart, in the order of enum segment_register (Appendix B). */
+static enum vmcs_encoding segment_field(enum vmcs_encoding first, enum segment_register segment)
+{
+    return (enum vmcs_encoding)((unsigned)first + 2 * (unsigned)segment);
+}
+
+struct hal_guest_segment vmcs_read_segment(enum segment_register segment)
+{
+    return (struct hal_guest_segment){
+        .selector = (uint16_t)vmread(segment_field(VMCS_guest_es_selector, segment)),
+        .access_rights = vmread32(segment_field(VMCS_guest_es_access_rights, segment)),
+        .limit = vmread32(segment_field(VMCS_guest_es_limit, segment)),
+        .base = vmread(segment_field(VMCS_guest_es_base, segment)),
+    };
+}
+
+void vmcs_write_segment(enum segment_register segment, struct hal_guest_segment value)
+{
+    vmwrite(segment_field(VMCS_guest_es_selector, segment), value.selector);
+    vmwrite(segment_field(VMCS_guest_es_access_rights, segment), value.access_rights);
+    vmwrite(segment_field(VMCS_guest_es_limit, segment), value.limit);
+    vmwrite(segment_field(VMCS_guest_es_base, segment), value.base);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* Accesses of the model to linear memory in two steps: everything that can fault first, then the transfer. */
+#ifndef SESQUI_MODEL_ACCESS_H
+#define SESQUI_MODEL_ACCESS_H
+
+#include "model/cpu/translate.h"
+
+/* Up to one page of linear memory, translated: it lies in at most two pages. */
+struct span {
+    unsigned count;
+    struct {
+        uint64_t pa;
+        unsigned length;
+    } part[2];
+};
+
+/* Translates `length` bytes (at most PAGE_SIZE) for reading or writing; faults as linear_read() does. */
+enum status span_locate(struct cpu *cpu, uint64_t linear, unsigned length, enum access_kind kind, bool system,
+                        struct span *span);
+void span_read(struct cpu *cpu, const struct span *span, void *to);
+void span_write(struct cpu *cpu, const struct span *span, const void *from);
+
+/* Linear address of a memory operand that is not accessed: no limit, type or canonical check (INVLPG). */
+uint64_t operand_address(const struct cpu *cpu, const struct insn *insn);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* The processor's state: at power-up, and the end of each instruction. */
+#include "model/cpu/cpu.h"
+
+#include "model/cpu/execute.h"
+#include "model/model.h"
+#include "model/vmx/vmx.h"
+
+#define PENDING_SINGLE_STEP (1ull << 14)        /* BS: SDM Vol. 3, 25.4.2, Table 25-4 */
+
+/* IA32_PAT at reset: SDM Vol. 3, 12.12.4. */
+#define PAT_RESET 0x0007040600070406ull
+/* What firmware leaves behind: MTRRs on, everything write-back, since there is no variable range (SDM Vol. 3, 12.11). */
+#define MTRR_DEFAULT_WRITE_BACK 0xc06ull
+/* IA32_MISC_ENABLE: fast strings; no branch trace store, no PEBS. */
+#define MISC_ENABLE_RESET 0x1801ull
+
+void cpu_power_on(struct cpu *cpu)
+{
+    struct model *model = cpu->model;
+    unsigned index = cpu->index;
+    uint32_t signature[4];
+
+    *cpu = (struct cpu){
+        .model = model,
+        .index = index,
+        .rip = 0xfff0,
+        .rflags = RFLAGS_FIXED,
+        .cr0 = CR0_CD | CR0_NW | CR0_ET,
+        .xcr0 = 1,
+        .dr6 = 0xffff0ff0,
+        .dr7 = 0x400,
+        .gdtr.limit = 0xffff,
+        .idtr.limit = 0xffff,
+        .activity = index ? ACTIVITY_WAIT_FOR_SIPI : ACTIVITY_ACTIVE,
+        .vmx.preemption_deadline = ~0ull,
+    };
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        cpu->seg[i] = (struct segment){ .limit = 0xffff, .access_rights = 0x93 };
+    cpu->seg[SEG_CS] = (struct segment){ .selector = 0xf000, .base = 0xffff0000, .limit = 0xffff, .access_rights = 0x9b };
+    cpu->seg[SEG_LDTR].access_rights = 0x82;
+    cpu->seg[SEG_TR].access_rights = 0x8b;
+    CPU_MSR(cpu, ia32_pat) = PAT_RESET;
+    CPU_MSR(cpu, ia32_mtrr_def_type) = MTRR_DEFAULT_WRITE_BACK;
+    CPU_MSR(cpu, ia32_misc_enable) = MISC_ENABLE_RESET;
+    cpuid_read(cpu, 1, 0, signature);
+    cpu->gpr[RDX] = signature[0];
+    tlb_reset(cpu);
+    vmx_update_intercepts(cpu);
+}
+
+unsigned cpu_cpl(const struct cpu *cpu)
+{
+    if (!cpu_protected(cpu))
+        return 0;
+    return cpu_virtual_8086(cpu) ? 3 : AR_DPL(cpu->seg[SEG_SS].access_rights);
+}
+
+uint64_t cpu_next_rip(const struct cpu *cpu, unsigned length)
+{
+    uint64_t rip = cpu->rip + length;
+
+    if (cpu_64bit(cpu))
+        return rip;
+    return cpu->seg[SEG_CS].access_rights & AR_DB ? (uint32_t)rip : (uint16_t)rip;
+}
+
+void cpu_retire(struct cpu *cpu, unsigned length)
+{
+    cpu->rip = cpu_next_rip(cpu, length);
+    cpu->interruptibility &= ~(uint32_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
+    cpu->rflags &= ~RFLAGS_RF;
+    cpu->instructions++;
+    cpu->clock++;
+    if (cpu->rflags & RFLAGS_TF)
+        cpu->pending_debug |= PENDING_SINGLE_STEP;
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The sensitive instructions: #UD, privilege, VM exit, execution. SDM Vol. 3, 26.1.1 "Relative Priority of Faults and VM
+ * Exits": invalid opcodes, privilege and I/O permission come before VM exits, every other fault after.
+ */
+#include "model/cpu/execute.h"
+
+#include "model/cpu/access.h"
+#include "model/cpu/cr.h"
+#include "model/cpu/raise.h"
+#include "model/cpu/walk.h"
+#include "model/model.h"
+#include "model/vmx/vmx.h"
+
+#define XCR0_X87 1ull
+#define XCR0_SSE 2ull
+
+static bool is_vmx_instruction(enum insn_id id)
+{
+    return id >= INSN_vmcall && id <= INSN_vmfunc;
+}
+
+/* ---- #UD ---- */
+
+static bool undefined(const struct cpu *cpu, const struct insn *insn)
+{
+    uint32_t proc2 = cpu_proc2_controls(cpu);
+
+    switch (insn->id) {
+    case INSN_getsec:           /* no SMX */
+    case INSN_rsm:              /* no SMM to return from */
+    case INSN_monitor:          /* these two are not enumerated by CPUID */
+    case INSN_mwait:
+        return true;
+    case INSN_rdtscp:
+        return cpu->vmx.non_root && !(proc2 & PROC2_enable_rdtscp);
+    case INSN_invpcid:
+        return insn->kind != OPERAND_MEMORY || (cpu->vmx.non_root && !(proc2 & PROC2_enable_invpcid));
+    case INSN_xsetbv:
+        return !(cpu->cr4 & CR4_OSXSAVE);
+    case INSN_mov_to_cr:
+    case INSN_mov_from_cr:
+        return insn->reg == 1 || (insn->reg > 4 && !(insn->reg == 8 && cpu_64bit(cpu)));
+    case INSN_mov_to_dr:
+    case INSN_mov_from_dr:
+        return insn->reg > 7 || ((insn->reg == 4 || insn->reg == 5) && (cpu->cr4 & CR4_DE));
+    case INSN_sldt:
+    case INSN_str:
+    case INSN_lldt:
+    case INSN_ltr:
+        return !cpu_protected(cpu) || cpu_virtual_8086(cpu);
+    case INSN_invlpg:
+    case INSN_lgdt:
+    case INSN_lidt:
+    case INSN_sgdt:
+    case INSN_sidt:
+        return insn->kind != OPERAND_MEMORY;
+    default:
+        return false;
+    }
+}
+
+/* ---- #GP(0) by privilege ---- */
+
+static bool privileged(const struct cpu *cpu, enum insn_id id)
+{
+    switch (id) {
+    case INSN_hlt: case INSN_rdmsr: case INSN_wrmsr: case INSN_mov_to_cr: case INSN_mov_from_cr: case INSN_clts:
+    case INSN_lmsw: case INSN_mov_to_dr: case INSN_mov_from_dr: case INSN_invlpg: case INSN_invpcid: case INSN_invd:
+    case INSN_wbinvd: case INSN_xsetbv: case INSN_lgdt: case INSN_lidt: case INSN_lldt: case INSN_ltr:
+        return true;
+    case INSN_rdtsc: case INSN_rdtscp:
+        return cpu->cr4 & CR4_TSD;
+    case INSN_rdpmc:
+        return !(cpu->cr4 & CR4_PCE);
+    case INSN_sgdt: case INSN_sidt: case INSN_sldt: case INSN_str: case INSN_smsw:
+        return cpu->cr4 & CR4_UMIP;
+    default:
+        return false;
+    }
+}
+
+/* ---- the instructions ---- */
+
+static enum status done(struct cpu *cpu, const struct insn *insn)
+{
+    cpu_retire(cpu, insn->length);
+    return STATUS_OK;
+}
+
+static enum status native(struct cpu *cpu, const struct insn *insn)
+{
+    cpu->intercepts &= ~(1ull << insn->id);
+    return STATUS_NATIVE;
+}
+
+static uint64_t edx_eax(const struct cpu *cpu)
+{
+    return cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX];
+}
+
+static void set_edx_eax(struct cpu *cpu, uint64_t value)
+{
+    cpu->gpr[RAX] = (uint32_t)value;
+    cpu->gpr[RDX] = value >> 32;
+}
+
+static enum status cpuid(struct cpu *cpu, const struct insn *insn)
+{
+    uint32_t out[4];
+
+    cpuid_read(cpu, (uint32_t)cpu->gpr[RAX], (uint32_t)cpu->gpr[RCX], out);
+    cpu->gpr[RAX] = out[0];
+    cpu->gpr[RBX] = out[1];
+    cpu->gpr[RCX] = out[2];
+    cpu->gpr[RDX] = out[3];
+    return done(cpu, insn);
+}
+
+static enum status hlt(struct cpu *cpu, const struct insn *insn)
+{
+    cpu_retire(cpu, insn->length);
+    cpu->activity = ACTIVITY_HLT;
+    return STATUS_OK;
+}
+
+/* 26.3, RDTSC and RDMSR of IA32_TIME_STAMP_COUNTER: the guest's counter is offset. */
+static uint64_t tsc_offset(const struct cpu *cpu)
+{
+    return cpu_proc_controls(cpu) & PROC_use_tsc_offsetting ? VMCS(cpu->vmx.current, tsc_offset) : 0;
+}
+
+static enum status rdmsr(struct cpu *cpu, const struct insn *insn)
+{
+    uint32_t index = (uint32_t)cpu->gpr[RCX];
+    uint64_t value;
+
+    if (!msr_read(cpu, index, &value))
+        return cpu_fault(cpu, VECTOR_GP, 0);
+    if (index == MSR_ia32_time_stamp_counter)
+        value += tsc_offset(cpu);
+    set_edx_eax(cpu, value);
+    return done(cpu, insn);
+}
+
+static enum status wrmsr(struct cpu *cpu, const struct insn *insn)
+{
+    if (!msr_write(cpu, (uint32_t)cpu->gpr[RCX], edx_eax(cpu)))
+        return cpu_fault(cpu, VECTOR_GP, 0);
+    return done(cpu, insn);
+}
+
+static enum status rdtsc(struct cpu *cpu, const struct insn *insn)
+{
+    uint64_t tsc;
+
+    msr_read(cpu, MSR_ia32_time_stamp_counter, &tsc);
+    set_edx_eax(cpu, tsc + tsc_offset(cpu));
+    if (insn->id == INSN_rdtscp)
+        cpu->gpr[RCX] = (uint32_t)CPU_MSR(cpu, ia32_tsc_aux);
+    return done(cpu, insn);
+}
+
+/* SDM Vol. 2, XSETBV: x87 state is always on; SSE is the only other component there is. */
+static enum status xsetbv(struct cpu *cpu, const struct insn *insn)
+{
+    uint64_t value = edx_eax(cpu);
+
+    if ((uint32_t)cpu->gpr[RCX] != 0 || !(value & XCR0_X87) || (value & ~(XCR0_X87 | XCR0_SSE)))
+        return cpu_fault(cpu, VECTOR_GP, 0);
+    cpu->xcr0 = value;
+    return done(cpu, insn);
+}
+
+/* An address that is not canonical is no fault: nothing to invalidate. */
+static enum status invlpg(struct cpu *cpu, const struct insn *insn)
+{
+    uint64_t linear = operand_address(cpu, insn);
+
+    if (linear_canonical(linear))
+        tlb_invlpg(cpu, linear);
+    cpu_notify(cpu, &(struct notice){ .kind = NOTICE_INVALIDATE, .a = INSN_invlpg, .c = linear });
+    return done(cpu, insn);
+}
+
+/* SDM Vol. 2, INVPCID. */
+static enum status invpcid(struct cpu *cpu, const struct insn *insn)
+{
+    enum { INDIVIDUAL_ADDRESS, SINGLE_CONTEXT, ALL_WITH_GLOBAL, ALL_BUT_GLOBAL };
+    uint64_t type = cpu_64bit(cpu) ? cpu->gpr[insn->reg % GPR_COUNT] : (uint32_t)cpu->gpr[insn->reg % GPR_COUNT];
+    uint64_t descriptor[2], linear;
+    uint16_t pcid;
+
+    TRY(operand_linear(cpu, insn, sizeof(descriptor), false, &linear));
+    TRY(linear_read(cpu, linear, descriptor, sizeof(descriptor), false));
+    pcid = descriptor[0] & CR3_PCID;
+    if (type > ALL_BUT_GLOBAL || (descriptor[0] & ~CR3_PCID))
+        return cpu_fault(cpu, VECTOR_GP, 0);
+    if (type <= SINGLE_CONTEXT && pcid && !(cpu->cr4 & CR4_PCIDE))
+        return cpu_fault(cpu, VECTOR_GP, 0);
+    if (type == INDIVIDUAL_ADDRESS && !linear_canonical(descriptor[1]))
+        return cpu_fault(cpu, VECTOR_GP, 0);
+    if (type == INDIVIDUAL_ADDRESS)
+        tlb_flush_linear_pcid(cpu, descriptor[1], pcid);
+    else if (type == SINGLE_CONTEXT)
+        tlb_flush_pcid(cpu, pcid, true);
+    else
+        tlb_flush_all(cpu, type == ALL_BUT_GLOBAL);
+    cpu_notify(cpu, &(struct notice){ .kind = NOTICE_INVALIDATE, .a = INSN_invpcid, .b = type, .c = pcid,
+                                      .d = descriptor[1] });
+    return done(cpu, insn);
+}
+
+/*
+ * SDM Vol. 2, RDRAND and RDSEED. There is no entropy on this machine: the numbers follow from the machine's seed
+ * (SplitMix64: a counter through an invertible mix), so that runs repeat.
+ */
+static enum status random_number(struct cpu *cpu, const struct insn *insn)
+{
+    uint64_t x = cpu->model->random += 0x9e3779b97f4a7c15ull;
+
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebull;
+    TRY(operand_write(cpu, insn, insn->operand_size, x ^ x >> 31));
+    cpu->rflags = (cpu->rflags & ~RFLAGS_ARITHMETIC) | RFLAGS_CF;
+    return done(cpu, insn);
+}
+
+/* IRET ends blocking by NMI even if it faults then (SDM Vol. 3, 6.7.1); in non-root operation, only blocking that is the
+ * guest's own (26.3, IRET). The CPU engine does the rest. */
+static enum status iret(struct cpu *cpu, const struct insn *insn)
+{
+    uint32_t pin = cpu_pin_controls(cpu);
+
+    if ((cpu->interruptibility & BLOCKING_BY_NMI) && (!(pin & PIN_nmi_exiting) || (pin & PIN_virtual_nmis))) {
+        cpu->interruptibility &= ~BLOCKING_BY_NMI;
+        cpu->vmx.nmi_blocking_by_iret = cpu->vmx.non_root;
+        cpu->vmx.iret_instructions = cpu->instructions;
+        vmx_update_intercepts(cpu);
+    }
+    return native(cpu, insn);
+}
+
+static enum status perform(struct cpu *cpu, const struct insn *insn)
+{
+    switch (insn->id) {
+    case INSN_cpuid:
+        return cpuid(cpu, insn);
+    case INSN_hlt:
+        return hlt(cpu, insn);
+    case INSN_in: case INSN_out: case INSN_ins: case INSN_outs:
+        return io_execute(cpu, insn);
+    case INSN_rdmsr:
+        return rdmsr(cpu, insn);
+    case INSN_wrmsr:
+        return wrmsr(cpu, insn);
+    case INSN_rdtsc: case INSN_rdtscp:
+        return rdtsc(cpu, insn);
+    case INSN_rdpmc:            /* no counters: every index is invalid */
+        return cpu_fault(cpu, VECTOR_GP, 0);
+    case INSN_mov_to_cr:
+        return move_to_cr(cpu, insn);
+    case INSN_mov_from_cr:
+        return move_from_cr(cpu, insn);
+    case INSN_clts:
+        return clear_task_switched(cpu, insn);
+    case INSN_lmsw:
+        return load_machine_status(cpu, insn);
+    case INSN_smsw:
+        return store_machine_status(cpu, insn);
+    case INSN_mov_to_dr:
+        return move_to_dr(cpu, insn);
+    case INSN_mov_from_dr:
+        return move_from_dr(cpu, insn);
+    case INSN_invlpg:
+        return invlpg(cpu, insn);
+    case INSN_invpcid:
+        return invpcid(cpu, insn);
+    case INSN_invd: case INSN_wbinvd: case INSN_pause:      /* there are no caches, and nothing to wait for */
+        return done(cpu, insn);
+    case INSN_xsetbv:
+        return xsetbv(cpu, insn);
+    case INSN_rdrand: case INSN_rdseed:
+        return random_number(cpu, insn);
+    case INSN_iret:
+        return iret(cpu, insn);
+    case INSN_sgdt: case INSN_sidt: case INSN_lgdt: case INSN_lidt: case INSN_sldt: case INSN_str: case INSN_lldt:
+    case INSN_ltr:
+        return native(cpu, insn);
+    default:
+        return model_refuse(cpu, "execute() was given an instruction without a row in arch/instructions.def");
+    }
+}
+
+/* ---- the order ---- */
+
+static bool is_io(enum insn_id id)
+{
+    return id == INSN_in || id == INSN_out || id == INSN_ins || id == INSN_outs;
+}
+
+/* INS and OUTS with REP and a count of 0 access nothing: neither ports nor memory. */
+static bool moves_nothing(const struct cpu *cpu, const struct insn *insn)
+{
+    uint64_t rcx = cpu->gpr[RCX];
+
+    return (insn->id == INSN_ins || insn->id == INSN_outs) && insn->rep &&
+           !(insn->address_size == 8 ? rcx : insn->address_size == 4 ? (uint32_t)rcx : (uint16_t)rcx);
+}
+
+static enum status intercepted(struct cpu *cpu, struct exit_information *information, const struct insn *insn)
+{
+    information->instruction_length = insn->length;
+    cpu->rflags &= ~RFLAGS_RF;          /* 28.3.3 */
+    return cpu_vm_exit(cpu, information);
+}
+
+enum status execute(struct cpu *cpu, const struct insn *insn)
+{
+    bool mov_dr = insn->id == INSN_mov_to_dr || insn->id == INSN_mov_from_dr;
+    struct exit_information information;
+
+    cpu->vmx.delivering.valid = false;
+    if (is_vmx_instruction(insn->id)) {
+        cpu->rflags &= ~(cpu->vmx.non_root ? RFLAGS_RF : 0);    /* 28.3.3; faults set it again */
+        return vmx_execute(cpu, insn);
+    }
+    /* 26.1.3: MOV DR exits before the faults that else come first. */
+    if (mov_dr && vmx_intercepts(cpu, insn, &information))
+        return intercepted(cpu, &information, insn);
+    if (undefined(cpu, insn))
+        return cpu_fault(cpu, VECTOR_UD, 0);
+    if (cpu_cpl(cpu) > 0 && privileged(cpu, insn->id))
+        return cpu_fault(cpu, VECTOR_GP, 0);
+    if (moves_nothing(cpu, insn))
+        return done(cpu, insn);
+    if (is_io(insn->id))
+        TRY(io_permitted(cpu, insn));
+    if (vmx_intercepts(cpu, insn, &information))
+        return intercepted(cpu, &information, insn);
+    return perform(cpu, insn);
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The walk of guest paging structures, two-stage with EPT: SDM Vol. 3, 4.3 (32-bit), 4.4 (PAE), 4.5 (4-level), 29.3.
+ *
+ *    63 62    52 51      M M-1             12 11 9 8   7   6   5   4   3   2   1   0
+ *   +--+--------+---------+------------------+----+---+---+---+---+---+---+---+---+---+
+ *   |XD|ignored |reserved |     address      |ign.| G |PS | D | A |PCD|PWT|U/S|R/W| P |
+ *   +--+--------+---------+------------------+----+---+---+---+---+---+---+---+---+---+
+ */
+#include "model/cpu/walk.h"
+#include "model/ept/ept.h"
+#include "model/model.h"
+
+#define ENTRY_PRESENT (1ull << 0)
+#define ENTRY_WRITABLE (1ull << 1)
+#define ENTRY_USER (1ull << 2)
+#define ENTRY_ACCESSED (1ull << 5)
+#define ENTRY_DIRTY (1ull << 6)
+#define ENTRY_LARGE (1ull << 7)
+#define ENTRY_GLOBAL (1ull << 8)
+#define ENTRY_EXECUTE_DISABLE (1ull << 63)
+#define ENTRY_ADDRESS 0x000ffffffffff000ull
+#define PDPTE_RESERVED 0x1e6ull                 /* PAE: bits 2:1, 8:5 (Table 4-8) */
+enum { PSE36_WIDTH = 40 };                      /* 4.3: 4-MByte pages reach 40 bits at most */
+
+/* The shape of the structures of one paging mode; levels count from 1, the page tables. */
+struct format {
+    unsigned levels;            /* that lie in memory */
+    unsigned entry_size;        /* bytes */
+    unsigned index_bits;
+};
+static const struct format format_32bit = { 2, 4, 10 };
+static const struct format format_pae = { 2, 8, 9 };    /* the third level is in the PDPTE registers */
+static const struct format format_4level = { 4, 8, 9 };
+
+bool paging_is_pae(const struct cpu *cpu)
+{
+    return (cpu->cr0 & CR0_PG) && (cpu->cr4 & CR4_PAE) && !cpu_long_mode(cpu);
+}
+
+static const struct format *paging_format(const struct cpu *cpu)
+{
+    return cpu_long_mode(cpu) ? &format_4level : cpu->cr4 & CR4_PAE ? &format_pae : &format_32bit;
+}
+
+/* Bytes that one entry of this level maps. */
+static uint64_t level_span(const struct format *format, unsigned level)
+{
+    return PAGE_SIZE << format->index_bits * (level - 1);
+}
+
+static uint64_t physical_mask(const struct cpu *cpu)
+{
+    return (1ull << cpu->model->physical_address_width) - 1;
+}
+
+/* Reserved bits of a present entry (4.3-4.5, Tables 4-4 to 4-20). */
+static uint64_t reserved_bits(const struct cpu *cpu, const struct format *format, unsigned level, bool large)
+{
+    uint64_t reserved;
+
+    if (format == &format_32bit) {
+        unsigned width = cpu->model->physical_address_width;
+
+        width = width < PSE36_WIDTH ? width : PSE36_WIDTH;
+        /* Bits 20:13 of a 4-MByte page are address bits 39:32, as far as there are such; bit 21 is reserved. */
+        return large ? 0x3fe000ull & ~((1ull << (width - 32 + 13)) - 1) : 0;
+    }
+    reserved = ENTRY_ADDRESS & ~physical_mask(cpu);
+    if (format == &format_pae)
+        reserved |= 0x7ffull << 52;
+    if (!(CPU_MSR(cpu, ia32_efer) & EFER_NXE))
+        reserved |= ENTRY_EXECUTE_DISABLE;
+    if (level == 4)
+        reserved |= ENTRY_LARGE;
+    if (large)
+        reserved |= (level_span(format, level) - 1) & PAGE_MASK & ~(1ull << 12);    /* bit 12 is PAT */
+    return reserved;
+}
+
+static bool maps_page(const struct cpu *cpu, const struct format *format, unsigned level, uint64_t entry)
+{
+    if (level == 1)
+        return true;
+    if (!(entry & ENTRY_LARGE) || level == 4)
+        return false;
+    return format != &format_32bit || (cpu->cr4 & CR4_PSE);
+}
+
+/* The page frame of a large or small page. */
+static uint64_t frame(const struct format *format, unsigned level, uint64_t entry)
+{
+    if (format == &format_32bit)
+        return level == 1 ? entry & 0xfffff000 : (entry & 0xffc00000) | (entry >> 13 & 0xff) << 32;
+    return entry & ENTRY_ADDRESS & ~(level_span(format, level) - 1);
+}
+
+static struct translation page_fault(const struct cpu *cpu, struct access access, uint32_t cause)
+{
+    bool execute_known = ((cpu->cr4 & CR4_PAE) && (CPU_MSR(cpu, ia32_efer) & EFER_NXE)) || (cpu->cr4 & CR4_SMEP);
+
+    return (struct translation){
+        .result = TRANSLATION_PAGE_FAULT,
+        .error_code = cause | (access.kind == ACCESS_WRITE ? PF_WRITE : 0) | (access.user ? PF_USER : 0) |
+                      (access.kind == ACCESS_FETCH && execute_known ? PF_FETCH : 0),
+    };
+}
+
+/* ---- the second stage ---- */
+
+/* Who asks for a guest-physical address. */
+struct purpose {
+    enum access_kind kind;
+    bool paging_structure, probe;
+    uint64_t linear;
+};
+
+/* Guest-physical to physical. False: *failure is the translation's end. */
+static bool second_stage(struct cpu *cpu, uint64_t gpa, struct purpose purpose, struct ept_translation *out,
+                         struct translation *failure)
+{
+    if (!cpu->vmx.ept) {
+        *out = (struct ept_translation){ .pa = gpa, .rights = EPT_RIGHTS, .dirty = true };
+        return true;
+    }
+    *out = ept_walk(cpu, cpu->vmx.eptp, gpa, (struct ept_access){
+        .kind = purpose.kind, .paging_structure = purpose.paging_structure, .linear_valid = true,
+        .probe = purpose.probe, .linear = purpose.linear,
+    });
+    *failure = (struct translation){ .result = out->result, .gpa = gpa, .qualification = out->qualification };
+    return out->result == TRANSLATION_OK;
+}
+
+void physical_write(struct cpu *cpu, uint64_t pa, const void *from, unsigned length)
+{
+    struct memory *memory = &cpu->model->memory;
+    size_t page = memory_page_index(memory, pa);
+
+    if (page != SIZE_MAX && (memory->watch[page] & WATCH_VMCS))
+        vmcs_watch_write(cpu, pa, length);
+    memory_write(memory, pa, from, length);
+}
+
+/* ---- the first stage ---- */
+
+/* One entry on the way. */
+struct place {
+    uint64_t gpa, pa, value;
+    unsigned size;
+};
+
+static bool read_entry(struct cpu *cpu, struct place *place, struct purpose purpose, struct translation *failure)
+{
+    struct ept_translation at;
+
+    if (!second_stage(cpu, place->gpa, purpose, &at, failure))
+        return false;
+    place->pa = at.pa;
+    place->value = place->size == 8 ? memory_read64(&cpu->model->memory, at.pa)
+                                    : memory_read32(&cpu->model->memory, at.pa);
+    return true;
+}
+
+/* Sets accessed and dirty flags (4.8): to EPT this is a write (29.3.3.2). */
+static bool set_flags(struct cpu *cpu, struct place *place, uint64_t flags, struct purpose purpose,
+                      struct translation *failure)
+{
+    struct ept_translation at;
+
+    if ((place->value & flags) == flags || purpose.probe)
+        return true;
+    purpose.kind = ACCESS_WRITE;
+    if (!second_stage(cpu, place->gpa, purpose, &at, failure))
+        return false;
+    place->value |= flags;
+    physical_write(cpu, at.pa, &place->value, place->size);
+    return true;
+}
+
+/* Walks guest paging; on success `mapping` has its part and the result is the guest-physical address. */
+static struct translation first_stage(struct cpu *cpu, uint64_t linear, struct access access, struct mapping *mapping)
+{
+    const struct format *format = paging_format(cpu);
+    struct purpose purpose = { .kind = ACCESS_READ, .paging_structure = true, .probe = access.probe, .linear = linear };
+    struct place place = { .size = format->entry_size };
+    struct translation failure;
+    uint64_t table = cpu->cr3 & (format == &format_4level ? ENTRY_ADDRESS & physical_mask(cpu) : 0xfffff000ull);
+    uint64_t span, flags;
+    unsigned level = format->levels;
+
+    *mapping = (struct mapping){ .user = true, .writable = true };
+    if (format == &format_pae) {
+        uint64_t pdpte = cpu->pdpte[linear >> 30 & 3];
+
+        if (!(pdpte & ENTRY_PRESENT))
+            return page_fault(cpu, access, 0);
+        table = pdpte & ENTRY_ADDRESS & physical_mask(cpu);
+    }
+    for (;; level--) {
+        bool page;
+
+        span = level_span(format, level);
+        place.gpa = table + (linear / span & ((1ull << format->index_bits) - 1)) * format->entry_size;
+        if (!read_entry(cpu, &place, purpose, &failure))
+            return failure;
+        if (!(place.value & ENTRY_PRESENT))
+            return page_fault(cpu, access, 0);
+        page = maps_page(cpu, format, level, place.value);
+        if (place.value & reserved_bits(cpu, format, level, page && level > 1))
+            return page_fault(cpu, access, PF_PRESENT | PF_RESERVED);
+        mapping->user = mapping->user && (place.value & ENTRY_USER);
+        mapping->writable = mapping->writable && (place.value & ENTRY_WRITABLE);
+        mapping->execute_disable = mapping->execute_disable || (place.value & ENTRY_EXECUTE_DISABLE);
+        if (page)
+            break;
+        if (!set_flags(cpu, &place, ENTRY_ACCESSED, purpose, &failure))
+            return failure;
+        table = format == &format_32bit ? place.value & 0xfffff000 : place.value & ENTRY_ADDRESS;
+    }
+    if (!(paging_rights(cpu, mapping, access) & access_right(access.kind)))
+        return page_fault(cpu, access, PF_PRESENT);
+    flags = ENTRY_ACCESSED | (access.kind == ACCESS_WRITE ? ENTRY_DIRTY : 0);
+    if (!set_flags(cpu, &place, flags, purpose, &failure))
+        return failure;
+    mapping->global = (place.value & ENTRY_GLOBAL) && (cpu->cr4 & CR4_PGE);
+    mapping->dirty = place.value & ENTRY_DIRTY;
+    mapping->page_size = span;
+    return (struct translation){ .gpa = frame(format, level, place.value) | (linear & (span - 1)) };
+}
+
+struct translation paging_walk(struct cpu *cpu, uint64_t linear, struct access access, struct mapping *mapping)
+{
+    struct translation translation = { .gpa = linear };
+    struct purpose purpose = { .kind = access.kind, .probe = access.probe, .linear = linear };
+    struct ept_translation at;
+
+    if (cpu->cr0 & CR0_PG)
+        translation = first_stage(cpu, linear, access, mapping);
+    else
+        *mapping = (struct mapping){ .user = true, .writable = true, .dirty = true, .page_size = PAGE_SIZE };
+    if (translation.result != TRANSLATION_OK)
+        return translation;
+    if (!second_stage(cpu, translation.gpa, purpose, &at, &translation))
+        return translation;
+    mapping->ept_rights = at.rights;
+    mapping->ept_dirty = at.dirty;
+    mapping->gpa_page = translation.gpa & PAGE_MASK;
+    mapping->pa_page = at.pa & PAGE_MASK;
+    return (struct translation){ .pa = at.pa, .gpa = translation.gpa };
+}
+
+/* ---- rights ---- */
+
+uint8_t access_right(enum access_kind kind)
+{
+    return kind == ACCESS_READ ? RIGHT_READ : kind == ACCESS_WRITE ? RIGHT_WRITE : RIGHT_EXECUTE;
+}
+
+/* 4.6.1 "Determination of Access Rights". */
+uint8_t paging_rights(const struct cpu *cpu, const struct mapping *mapping, struct access access)
+{
+    uint8_t execute = mapping->execute_disable ? 0 : RIGHT_EXECUTE;
+
+    if (!(cpu->cr0 & CR0_PG))
+        return RIGHT_READ | RIGHT_WRITE | RIGHT_EXECUTE;
+    if (access.user)
+        return mapping->user ? (uint8_t)(RIGHT_READ | (mapping->writable ? RIGHT_WRITE : 0) | execute) : 0;
+    if (mapping->user && (cpu->cr4 & CR4_SMEP))
+        execute = 0;
+    if (mapping->user && (cpu->cr4 & CR4_SMAP) && !access.smap_override)
+        return execute;
+    return (uint8_t)(RIGHT_READ | (mapping->writable || !(cpu->cr0 & CR0_WP) ? RIGHT_WRITE : 0) | execute);
+}
+
+uint8_t mapping_rights(const struct cpu *cpu, const struct mapping *mapping, struct access access)
+{
+    uint8_t rights = paging_rights(cpu, mapping, access) & mapping->ept_rights;
+
+    return mapping->dirty && mapping->ept_dirty ? rights : (uint8_t)(rights & ~RIGHT_WRITE);
+}
+
+/* ---- PDPTE registers ---- */
+
+bool load_pdptes(struct cpu *cpu, uint64_t cr3, enum status *status)
+{
+    uint64_t pdpte[4], table = cr3 & 0xffffffe0, reserved = ~physical_mask(cpu) | PDPTE_RESERVED;
+
+    *status = STATUS_OK;
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t gpa = table + i * 8, pa = gpa;
+
+        if (cpu->vmx.ept) {
+            struct ept_translation at = ept_walk(cpu, cpu->vmx.eptp, gpa, (struct ept_access){
+                .kind = ACCESS_READ, .paging_structure = true });
+
+            if (at.result != TRANSLATION_OK) {
+                struct translation failure = { .result = at.result, .gpa = gpa, .qualification = at.qualification };
+
+                *status = translation_fault(cpu, 0, &failure, false);
+                return false;
+            }
+            pa = at.pa;
+        }
+        pdpte[i] = memory_read64(&cpu->model->memory, pa);
+        if ((pdpte[i] & ENTRY_PRESENT) && (pdpte[i] & reserved))
+            return false;
+    }
+    for (unsigned i = 0; i < 4; i++)
+        cpu->pdpte[i] = pdpte[i];
+    return true;
+}

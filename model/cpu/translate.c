@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* Translation of linear addresses: what is remembered first, then a walk; and what a failure means for the program. */
+#include "model/cpu/translate.h"
+
+#include "model/cpu/raise.h"
+#include "model/cpu/walk.h"
+#include "model/ept/ept.h"
+#include "model/model.h"
+#include "model/vmx/vmx.h"
+
+/* A broken rule R4: b = guest-physical, c = physical, d = linear address. */
+static void report(struct cpu *cpu, uint64_t linear, const struct mapping *mapping, const char *text)
+{
+    cpu_notify(cpu, &(struct notice){ .kind = NOTICE_VIOLATION, .a = RULE_ISOLATION, .b = mapping->gpa_page,
+                                      .c = mapping->pa_page, .d = linear, .text = text });
+}
+
+/*
+ * A remembered translation is being used: would a walk still find it?  Stale guest paging is the guest's own business
+ * until it invalidates; a stale second stage means that whoever changed EPT did not execute INVEPT.
+ */
+static void look_for_staleness(struct cpu *cpu, uint64_t linear, struct access access, const struct mapping *mapping)
+{
+    struct mapping fresh;
+    struct access probe = access;
+    struct ept_translation at;
+
+    probe.probe = true;
+    if (paging_walk(cpu, linear, probe, &fresh).result == TRANSLATION_OK && fresh.pa_page == mapping->pa_page &&
+        !(mapping->ept_rights & ~fresh.ept_rights) &&
+        !(paging_rights(cpu, mapping, access) & ~paging_rights(cpu, &fresh, access)))
+        return;
+    cpu->model->tlb.stale_uses++;
+    if (!cpu->vmx.ept)
+        return;
+    at = ept_walk(cpu, cpu->vmx.eptp, mapping->gpa_page, (struct ept_access){
+        .kind = access.kind, .linear_valid = true, .probe = true, .linear = linear });
+    if (at.result != TRANSLATION_OK || (at.pa & PAGE_MASK) != mapping->pa_page || (mapping->ept_rights & ~at.rights))
+        report(cpu, linear, mapping, "a remembered translation was used after its EPT entry had changed: "
+                                     "INVEPT is missing [29.4.3.3]");
+}
+
+/* What `mapping` means for an access that it permits. */
+static struct translation translated(struct cpu *cpu, uint64_t linear, struct access access,
+                                     const struct mapping *mapping)
+{
+    struct memory *memory = &cpu->model->memory;
+    size_t page = cpu->vmx.non_root && !access.probe ? memory_page_index(memory, mapping->pa_page) : SIZE_MAX;
+
+    if (page != SIZE_MAX && (memory->watch[page] & WATCH_PRIVATE))
+        report(cpu, linear, mapping, "a translation in non-root operation reaches a page of the hypervisor's own");
+    return (struct translation){
+        .pa = mapping->pa_page | (linear & ~PAGE_MASK),
+        .rights = mapping_rights(cpu, mapping, access),
+        .gpa = mapping->gpa_page | (linear & ~PAGE_MASK),
+    };
+}
+
+/* A walk, remembered. `dropped`: a remembered mapping did not serve and is gone. */
+static struct translation walk(struct cpu *cpu, uint64_t linear, struct access access, const struct mapping *dropped)
+{
+    struct mapping mapping;
+    struct translation translation = paging_walk(cpu, linear, access, &mapping);
+
+    if (translation.result == TRANSLATION_EPT_VIOLATION && !access.probe)
+        tlb_drop_gpa(cpu, cpu->vmx.eptp, translation.gpa);
+    if (translation.result != TRANSLATION_OK) {
+        if (dropped)
+            cpu->model->tlb.generation++;
+        return translation;
+    }
+    if (dropped && dropped->pa_page != mapping.pa_page)
+        cpu->model->tlb.generation++;
+    if (!access.probe && ((cpu->cr0 & CR0_PG) || cpu->vmx.ept))
+        tlb_insert(cpu, linear, &mapping);
+    return translated(cpu, linear, access, &mapping);
+}
+
+struct translation translate(struct cpu *cpu, uint64_t linear, struct access access)
+{
+    struct tlb_entry *entry;
+    struct mapping mapping;
+
+    if (!cpu_long_mode(cpu))
+        linear &= 0xffffffff;
+    else if (!linear_canonical(linear))
+        return (struct translation){ .result = TRANSLATION_NOT_CANONICAL };
+    entry = access.probe ? NULL : tlb_find(cpu, linear);
+    if (!entry)
+        return walk(cpu, linear, access, NULL);
+    mapping = entry->mapping;
+    if (!(mapping_rights(cpu, &mapping, access) & access_right(access.kind)) || !tlb_use(&cpu->model->tlb)) {
+        tlb_drop(cpu, entry);
+        return walk(cpu, linear, access, &mapping);
+    }
+    look_for_staleness(cpu, linear, access, &mapping);
+    return translated(cpu, linear, access, &mapping);
+}
+
+enum status translation_fault(struct cpu *cpu, uint64_t linear, const struct translation *translation, bool stack)
+{
+    struct exit_information information = { .guest_physical_address = translation->gpa };
+
+    switch (translation->result) {
+    case TRANSLATION_OK:
+        return STATUS_OK;
+    case TRANSLATION_PAGE_FAULT:
+        return cpu_page_fault(cpu, linear, translation->error_code);
+    case TRANSLATION_NOT_CANONICAL:
+        return cpu_fault(cpu, stack ? VECTOR_SS : VECTOR_GP, 0);
+    case TRANSLATION_EPT_VIOLATION:
+        information.reason = EXIT_REASON_ept_violation;
+        information.qualification = translation->qualification |
+            (cpu_iret_unblocked_nmi(cpu) && !cpu->event.valid ? EPT_VIOLATION_NMI_UNBLOCKING : 0);
+        if (translation->qualification & EPT_VIOLATION_LINEAR_VALID)
+            information.guest_linear_address = linear;
+        cpu_notify(cpu, &(struct notice){ .kind = NOTICE_EPT_VIOLATION, .a = translation->gpa,
+                                          .b = information.qualification, .c = linear });
+        break;
+    case TRANSLATION_EPT_MISCONFIGURATION:
+        information.reason = EXIT_REASON_ept_misconfiguration;
+        break;
+    }
+    /* 28.3.3: RF is saved as 1, as a fault would; during delivery, as the event's own image would have it. */
+    if (!cpu->event.valid)
+        cpu->rflags |= RFLAGS_RF;
+    return cpu_vm_exit(cpu, &information);
+}

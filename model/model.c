@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* The start of a machine's processors, and the one way to say that something is not implemented. */
+#include "model/model.h"
+
+#include <string.h>
+
+enum { PHYSICAL_ADDRESS_WIDTH = 40 };
+
+void model_init(struct model *model, unsigned cpu_count)
+{
+    model->cpu_count = cpu_count < 1 ? 1 : cpu_count > MODEL_CPU_MAX ? MODEL_CPU_MAX : cpu_count;
+    model->physical_address_width = PHYSICAL_ADDRESS_WIDTH;
+    model->random = 0;
+    model->refusal[0] = '\0';
+    memset(&model->vmcs_cache, 0, sizeof(model->vmcs_cache));
+    capability_init(&model->capability);
+    tlb_init(&model->tlb, TLB_KEEP, 0);
+    for (unsigned i = 0; i < MODEL_CPU_MAX; i++) {
+        model->cpu[i] = (struct cpu){ .model = model, .index = i };
+        cpu_power_on(&model->cpu[i]);
+    }
+}
+
+enum status model_refuse(struct cpu *cpu, const char *what)
+{
+    char *to = cpu->model->refusal;
+    size_t length = strlen(what);
+
+    if (length > REFUSAL_MAX - 1)
+        length = REFUSAL_MAX - 1;
+    memcpy(to, what, length);
+    to[length] = '\0';
+    return STATUS_REFUSED;
+}

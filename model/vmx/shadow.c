@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VMCS shadowing: VMREAD and VMWRITE in non-root operation that reach the VMCS in the link pointer without a VM exit.
+ * SDM Vol. 3, 25.10 "VMCS Types: Ordinary and Shadow", 25.6.15 "VMCS Shadowing Bitmap Addresses", 31.3 VMREAD, VMWRITE.
+ */
+#include "model/vmx/internal.h"
+
+bool shadow_intercepts(const struct cpu *cpu, uint64_t encoding, bool write)
+{
+    const struct vmcs *vmcs = cpu->vmx.current;
+    uint64_t bitmap = write ? VMCS(vmcs, vmwrite_bitmap_address) : VMCS(vmcs, vmread_bitmap_address);
+    uint8_t byte = 0xff;
+
+    if (!(proc2_controls(vmcs) & PROC2_vmcs_shadowing) || encoding >> 15)
+        return true;
+    memory_read(&cpu->model->memory, bitmap + (encoding >> 3), &byte, 1);
+    return byte >> (encoding & 7) & 1;
+}
+
+/* It was activated by the VM entry; looking it up again brings it back should the cache have evicted it meanwhile. */
+struct vmcs *shadow_linked(struct cpu *cpu)
+{
+    uint64_t pa = VMCS(cpu->vmx.current, vmcs_link_pointer);
+
+    return pa == ~0ull ? NULL : vmcs_activate(cpu, pa);
+}
+
+/* Errors 12 and 13 are recorded in the current VMCS, not in the shadow VMCS: vmx_fail() does that. */
+vmx_result shadow_vmread(struct cpu *cpu, uint64_t encoding, uint64_t *value)
+{
+    const struct vmcs *linked = shadow_linked(cpu);
+    enum vmcs_field field;
+    vmx_result result;
+
+    if (!linked)
+        return VMX_FAIL_INVALID;
+    result = vmx_field_for(cpu, encoding, false, &field);
+    if (result == VMX_SUCCEED)
+        *value = vmcs_get(linked, (uint32_t)encoding);
+    return result;
+}
+
+vmx_result shadow_vmwrite(struct cpu *cpu, uint64_t encoding, uint64_t value)
+{
+    struct vmcs *linked = shadow_linked(cpu);
+    enum vmcs_field field;
+    vmx_result result;
+
+    if (!linked)
+        return VMX_FAIL_INVALID;
+    result = vmx_field_for(cpu, encoding, true, &field);
+    if (result == VMX_SUCCEED)
+        vmcs_set(linked, (uint32_t)encoding, value);
+    return result;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* The devices behind ports: UART, PIC, PIT, IOAPIC, firmware configuration, the ways to end a run. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emu/device/board.h"
+
+static struct model *model;
+static struct board *board;
+static uint8_t *ram, *watch;
+static char *console;
+static size_t console_size;
+static FILE *console_file;
+
+static void setup(void)
+{
+    model = calloc(1, sizeof *model);
+    board = calloc(1, sizeof *board);
+    ram = calloc(1, 1 << 20);
+    watch = calloc(1, 256);
+    memory_init(&model->memory, ram, 1 << 20, watch);
+    model->cpu_count = 1;
+    model->physical_address_width = 40;
+    model->cpu[0].model = model;
+    console_file = open_memstream(&console, &console_size);
+    board_init(board, model, console_file);
+}
+
+static void teardown(void)
+{
+    fclose(console_file);
+    free(console);
+    free(model);
+    free(board);
+    free(ram);
+    free(watch);
+}
+
+static uint32_t in(uint16_t port, unsigned size)
+{
+    return model->bus.port_in(model->bus.context, &model->cpu[0], port, size);
+}
+
+static void out(uint16_t port, unsigned size, uint32_t value)
+{
+    model->bus.port_out(model->bus.context, &model->cpu[0], port, size, value);
+}
+
+static bool requested(void)
+{
+    return model->bus.interrupt_requested(model->bus.context, &model->cpu[0]);
+}
+
+static unsigned acknowledge(void)
+{
+    return model->bus.interrupt_acknowledge(model->bus.context, &model->cpu[0]);
+}
+
+static void init_pic(uint8_t mask)
+{
+    out(0x20, 1, 0x11);
+    out(0x21, 1, 0x20);
+    out(0x21, 1, 0x04);
+    out(0x21, 1, 0x01);
+    out(0xa0, 1, 0x11);
+    out(0xa1, 1, 0x28);
+    out(0xa1, 1, 0x02);
+    out(0xa1, 1, 0x01);
+    out(0x21, 1, mask);
+    out(0xa1, 1, 0xff);
+}
+
+START_TEST(console_output)
+{
+    ck_assert_uint_eq(in(0x3fd, 1) & 0x20, 0x20);
+    out(0x3f8, 1, 'h');
+    out(0xe9, 1, 'i');
+    out(0x3fb, 1, 0x80);                    /* the divisor latch hides the data register */
+    out(0x3f8, 1, 1);
+    ck_assert_uint_eq(in(0x3f8, 1), 1);
+    out(0x3fb, 1, 3);
+    out(0x3f8, 1, '!');
+    fflush(console_file);
+    ck_assert_str_eq(console, "hi!");
+}
+END_TEST
+
+START_TEST(uart_interrupts)
+{
+    init_pic(0xef);
+    out(0x3fc, 1, 0x08);
+    ck_assert(!requested());
+    out(0x3f9, 1, 0x02);
+    ck_assert(requested());
+    ck_assert_uint_eq(acknowledge(), 0x24);
+    out(0x20, 1, 0x20);
+    ck_assert_uint_eq(in(0x3fa, 1) & 0xf, 0x02);
+    ck_assert_uint_eq(in(0x3fa, 1) & 0xf, 0x01);
+    ck_assert(!requested());
+    out(0x3f8, 1, 'x');
+    ck_assert(requested());
+}
+END_TEST
+
+START_TEST(pic_priorities)
+{
+    init_pic(0x00);
+    pic_line(&board->pic, 3, true);
+    pic_line(&board->pic, 1, true);
+    ck_assert_uint_eq(acknowledge(), 0x21);
+    ck_assert(!requested());                /* line 3 waits for line 1's EOI */
+    out(0x20, 1, 0x20);
+    ck_assert_uint_eq(acknowledge(), 0x23);
+    out(0x20, 1, 0x0b);
+    ck_assert_uint_eq(in(0x20, 1), 1 << 3);
+    out(0x20, 1, 0x63);                     /* specific EOI */
+    ck_assert_uint_eq(in(0x20, 1), 0);
+    ck_assert(!requested());
+    out(0xa1, 1, 0xfe);
+    pic_line(&board->pic, 8, true);
+    ck_assert_uint_eq(acknowledge(), 0x28);
+    out(0xa0, 1, 0x20);
+    out(0x20, 1, 0x20);
+    pic_line(&board->pic, 5, true);
+    pic_line(&board->pic, 5, false);        /* withdrawn before INTA: spurious */
+    ck_assert_uint_eq(pic_acknowledge(&board->pic), 0x27);
+}
+END_TEST
+
+START_TEST(pit_periodic)
+{
+    struct cpu *cpu = &model->cpu[0];
+    init_pic(0xfe);
+    out(0x43, 1, 0x34);
+    out(0x40, 1, 0x9c);                     /* 11932: 100 Hz */
+    out(0x40, 1, 0x2e);
+    for (unsigned i = 1; i <= 5; i++) {
+        uint64_t next = board_next_event(board, cpu);
+        ck_assert_uint_ge(next, (i * 10000000ull) - 1000 + 100 * i);
+        ck_assert_uint_le(next, (i * 10000000ull) + 1000 + 200 * i);
+        cpu->clock = next - 1;
+        board_advance(board, cpu);
+        ck_assert(!requested());
+        cpu->clock = next;
+        board_advance(board, cpu);
+        ck_assert_uint_eq(acknowledge(), 0x20);
+        out(0x20, 1, 0x20);
+    }
+}
+END_TEST
+
+START_TEST(pit_channel_2)
+{
+    struct cpu *cpu = &model->cpu[0];
+    out(0x61, 1, 0);
+    out(0x43, 1, 0xb0);                     /* channel 2, mode 0 */
+    out(0x42, 1, 0xa9);                     /* 1193: 1 ms */
+    out(0x42, 1, 0x04);
+    cpu->clock = 5000000;
+    ck_assert_uint_eq(in(0x61, 1) & 0x20, 0);   /* its gate is closed */
+    out(0x61, 1, 1);
+    cpu->clock += 990000;
+    ck_assert_uint_eq(in(0x61, 1) & 0x20, 0);
+    cpu->clock += 20000;
+    ck_assert_uint_eq(in(0x61, 1) & 0x20, 0x20);
+}
+END_TEST
+
+START_TEST(ioapic_routes_edges)
+{
+    struct cpu *cpu = &model->cpu[0];
+    model->bus.mmio_write(board, cpu, IOAPIC_BASE, 4, 0x10 + 2 * 4);
+    model->bus.mmio_write(board, cpu, IOAPIC_BASE + 0x10, 4, 0x55);
+    ck_assert_uint_eq(model->bus.mmio_read(board, cpu, IOAPIC_BASE + 0x10, 4), 0x55);
+    out(0x3fc, 1, 0x08);
+    out(0x3f9, 1, 0x02);
+    ck_assert(requested());
+    ck_assert_uint_eq(acknowledge(), 0x55);
+    model->bus.mmio_write(board, cpu, IOAPIC_BASE, 4, 1);
+    ck_assert_uint_eq(model->bus.mmio_read(board, cpu, IOAPIC_BASE + 0x10, 4) >> 16, 23);
+    model->bus.mmio_write(board, cpu, IOAPIC_BASE, 4, 0xff);    /* no such register */
+    model->bus.mmio_write(board, cpu, IOAPIC_BASE + 0x10, 4, ~0u);
+    ck_assert_uint_eq(model->bus.mmio_read(board, cpu, IOAPIC_BASE + 0x10, 4), 0);
+}
+END_TEST
+
+START_TEST(firmware_configuration)
+{
+    uint64_t value = 0;
+    out(0x510, 2, 3);
+    for (unsigned i = 0; i < 8; i++)
+        value |= (uint64_t)in(0x511, 1) << 8 * i;
+    ck_assert_uint_eq(value, 1 << 20);
+    for (unsigned i = 0; i < 100; i++)
+        ck_assert_uint_eq(in(0x511, 1), 0);
+    out(0x510, 2, 5);
+    ck_assert_uint_eq(in(0x511, 1), 1);
+    out(0x510, 2, 0xffff);
+    ck_assert_uint_eq(in(0x511, 1), 0);
+}
+END_TEST
+
+START_TEST(unclaimed)
+{
+    ck_assert_uint_eq(in(0x1234, 4), 0xffffffff);
+    ck_assert_uint_eq(in(0xffff, 4), 0xffffffff);
+    out(0x1234, 4, 5);
+    ck_assert_uint_eq(model->bus.mmio_read(board, &model->cpu[0], 0xd0000000, 8), ~0ull);
+    ck_assert_uint_eq(model->bus.mmio_read(board, &model->cpu[0], 0xd0000000, 1), 0xff);
+    ck_assert_int_eq(board->end, BOARD_RUNNING);
+}
+END_TEST
+
+START_TEST(ends)
+{
+    for (const char *c = "ShutShutdown"; *c; c++) {
+        ck_assert_int_eq(board->end, BOARD_RUNNING);
+        out(0x8900, 1, (uint8_t)*c);
+    }
+    ck_assert_int_eq(board->end, BOARD_SHUTDOWN);
+    board->end = BOARD_RUNNING;
+    out(0x64, 1, 0xfe);
+    ck_assert_int_eq(board->end, BOARD_RESET);
+    board->end = BOARD_RUNNING;
+    out(0xcf8, 4, 0x80000600);              /* a PCI configuration address is no reset */
+    ck_assert_int_eq(board->end, BOARD_RUNNING);
+    out(0xcf9, 1, 6);
+    ck_assert_int_eq(board->end, BOARD_RESET);
+    board->end = BOARD_RUNNING;
+    out(0xf4, 4, 0x1234);
+    ck_assert_int_eq(board->end, BOARD_EXIT);
+    ck_assert_uint_eq(board->exit_value, 0x1234);
+    out(0xf4, 4, 1);                        /* the first one counts */
+    ck_assert_uint_eq(board->exit_value, 0x1234);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("device_board");
+    TCase *tcase = tcase_create("board");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, console_output);
+    tcase_add_test(tcase, uart_interrupts);
+    tcase_add_test(tcase, pic_priorities);
+    tcase_add_test(tcase, pit_periodic);
+    tcase_add_test(tcase, pit_channel_2);
+    tcase_add_test(tcase, ioapic_routes_edges);
+    tcase_add_test(tcase, firmware_configuration);
+    tcase_add_test(tcase, unclaimed);
+    tcase_add_test(tcase, ends);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* Real mode, protected mode, compatibility mode, 64-bit mode; 32-bit and PAE paging; the system call instructions. */
+#include "tests/emu/fixture.h"
+
+static struct fixture *f;
+static void setup(void) { f = fixture_open(); }
+static void teardown(void) { fixture_close(f); }
+
+BLOB16(mode_real, "mov ax,0x1234\n mov ds,ax\n mov bx,0x10\n mov word ptr [bx],0x5678\n int 0x21\n mov ecx,0x12345678\n hlt");
+BLOB16(mode_real_handler, "mov bp,sp\n mov dx,[bp]\n iret");
+START_TEST(real_mode)
+{
+    fixture_real_mode(f);
+    PUT(f, 0x8000, mode_real);
+    PUT(f, 0x9000, mode_real_handler);
+    memory_write32(&f->model->memory, 4 * 0x21, 0x09000000);    /* 0900:0000 */
+    fixture_run(f);
+    fixture_expect_event(f, 0x21, 0, 0x8000 + 12);
+    ck_assert_uint_eq(f->stop.event.type, EVENT_SOFTWARE_INTERRUPT);
+    ck_assert_uint_eq(f->ram[0x12350] | f->ram[0x12351] << 8, 0x5678);
+    ck_assert_uint_eq(f->cpu->seg[SEG_DS].base, 0x12340);
+    ck_assert_uint_eq(f->cpu->seg[SEG_DS].selector, 0x1234);
+    fixture_deliver(f);
+    fixture_expect_instruction(f, INSN_hlt, 0x8000 + 20);
+    ck_assert_uint_eq(f->cpu->gpr[RDX], 0x800e);
+    ck_assert_uint_eq(f->cpu->gpr[RCX], 0x12345678);
+    ck_assert_uint_eq(f->cpu->gpr[RSP], 0x7000);
+}
+END_TEST
+
+BLOB32(mode_protected, "mov eax,0x11223344\n push eax\n pop ebx\n int 0x30\n inc ebx\n mov ecx,ds\n hlt");
+BLOB32(mode_protected_handler, "mov edx,[esp]\n mov esi,[esp+4]\n iretd");
+static void protected_code(void)
+{
+    PUT(f, FIXTURE_CODE, mode_protected);
+    PUT(f, FIXTURE_CODE + 0x100, mode_protected_handler);
+    fixture_gate(f, 0x30, FIXTURE_CODE + 0x100, 0);
+    fixture_run(f);
+    fixture_expect_event(f, 0x30, 0, FIXTURE_CODE + 7);
+    fixture_deliver(f);
+    fixture_expect_instruction(f, INSN_hlt, FIXTURE_CODE + 12);
+    ck_assert_uint_eq(f->cpu->gpr[RBX], 0x11223345);
+    ck_assert_uint_eq(f->cpu->gpr[RDX], FIXTURE_CODE + 9);
+    ck_assert_uint_eq(f->cpu->gpr[RSI], SELECTOR_CODE32);
+    ck_assert_uint_eq(f->cpu->gpr[RSP], FIXTURE_STACK);
+}
+START_TEST(protected_mode) { fixture_protected(f); protected_code(); } END_TEST
+START_TEST(paging_32_bit) { fixture_paging32(f); protected_code(); } END_TEST
+START_TEST(paging_pae) { fixture_pae(f); protected_code(); } END_TEST
+
+BLOB32(mode_fault, "nop\n mov [ebx],eax\n hlt");
+START_TEST(page_faults_of_32_bit_paging)
+{
+    fixture_paging32(f);
+    PUT(f, FIXTURE_CODE, mode_fault);
+    memory_write32(&f->model->memory, FIXTURE_PT + 4 * 0x40, 0x40005);
+    fixture_flush(f);
+    f->cpu->gpr[RBX] = 0x40004;
+    fixture_run(f);
+    fixture_expect_event(f, VECTOR_PF, PF_WRITE | PF_PRESENT, FIXTURE_CODE + 1);
+    ck_assert_uint_eq(f->stop.event.address, 0x40004);
+    ck_assert(memory_read32(&f->model->memory, FIXTURE_PT + 4 * (FIXTURE_CODE >> 12)) & 0x20);     /* accessed */
+}
+END_TEST
+
+START_TEST(page_faults_of_pae_paging)
+{
+    fixture_pae(f);
+    PUT(f, FIXTURE_CODE, mode_fault);
+    fixture_put64(f, FIXTURE_PT + 8 * 0x40, 0x40000 | 7 | 1ull << 63);
+    fixture_flush(f);
+    f->cpu->gpr[RBX] = 0x40004;
+    fixture_run(f);
+    fixture_expect_instruction(f, INSN_hlt, FIXTURE_CODE + 3);
+    fixture_run_at(f, 0x40000);
+    fixture_expect_event(f, VECTOR_PF, PF_FETCH | PF_PRESENT, 0x40000);
+}
+END_TEST
+
+BLOB32(mode_compatibility, "mov eax,0xffffffff\n inc eax\n mov eax,esp\n .byte 0x40\n .byte 0x0f,0x05");
+START_TEST(compatibility_mode)
+{
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, mode_compatibility);
+    fixture_segment(f->cpu, SEG_CS, SELECTOR_CODE32, 0xc09b);
+    fixture_run(f);                                 /* 40 is INC EAX here; SYSCALL is #UD on Intel processors */
+    fixture_expect_event(f, VECTOR_UD, 0, FIXTURE_CODE + 9);
+    ck_assert_uint_eq(f->cpu->gpr[RAX], FIXTURE_STACK + 1);
+}
+END_TEST
+
+BLOB(mode_to_user, "push 0x23\n push 0x70000\n push 0x202\n push 0x2b\n push 0x100200\n iretq");
+BLOB(mode_user, "mov edi,55\n stc\n syscall\n mov esi,66\n ud2");
+BLOB(mode_kernel, "mov rbx,rcx\n mov rbp,r11\n pushfq\n pop r8\n sysretq");
+START_TEST(syscall_and_sysret)
+{
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, mode_to_user);
+    PUT(f, FIXTURE_CODE + 0x200, mode_user);
+    PUT(f, FIXTURE_CODE + 0x300, mode_kernel);
+    CPU_MSR(f->cpu, ia32_star) = 0x0018000800000000;
+    CPU_MSR(f->cpu, ia32_lstar) = FIXTURE_CODE + 0x300;
+    CPU_MSR(f->cpu, ia32_fmask) = RFLAGS_IF;
+    fixture_run(f);
+    fixture_expect_event(f, VECTOR_UD, 0, FIXTURE_CODE + 0x200 + 13);
+    ck_assert_uint_eq(f->cpu->gpr[RBX], FIXTURE_CODE + 0x208);
+    ck_assert_uint_eq(f->cpu->gpr[RBP], RFLAGS_IF | RFLAGS_FIXED | RFLAGS_CF);
+    ck_assert_uint_eq(f->cpu->gpr[R8], RFLAGS_FIXED | RFLAGS_CF);
+    ck_assert_uint_eq(f->cpu->gpr[RSI], 66);
+    ck_assert_uint_eq(AR_DPL(f->cpu->seg[SEG_SS].access_rights), 3);
+    ck_assert_uint_eq(f->cpu->seg[SEG_CS].selector, 0x2b);
+    ck_assert_uint_eq(f->cpu->seg[SEG_SS].selector, 0x23);
+    ck_assert_uint_eq(f->cpu->gpr[RSP], 0x70000);
+}
+END_TEST
+
+BLOB(mode_sysret, "sysretq");
+START_TEST(sysret_to_a_non_canonical_address)
+{
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, mode_sysret);
+    f->cpu->gpr[RCX] = 0x800000000000;
+    fixture_run(f);
+    fixture_expect_event(f, VECTOR_GP, 0, FIXTURE_CODE);
+    ck_assert_uint_eq(AR_DPL(f->cpu->seg[SEG_SS].access_rights), 0);
+    CPU_MSR(f->cpu, ia32_efer) &= ~EFER_SCE;
+    fixture_run(f);
+    fixture_expect_event(f, VECTOR_UD, 0, FIXTURE_CODE);
+}
+END_TEST
+
+BLOB(mode_sysenter, "sysenter");
+BLOB(mode_sysexit, "mov r8,rsp\n mov ecx,0x70000\n mov edx,0x100300\n rex.w sysexit");
+BLOB(mode_after, "nop\n ud2");
+START_TEST(sysenter_and_sysexit)
+{
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, mode_sysenter);
+    PUT(f, FIXTURE_CODE + 0x200, mode_sysexit);
+    PUT(f, FIXTURE_CODE + 0x300, mode_after);
+    fixture_run(f);                                 /* IA32_SYSENTER_CS is 0 */
+    fixture_expect_event(f, VECTOR_GP, 0, FIXTURE_CODE);
+    CPU_MSR(f->cpu, ia32_sysenter_cs) = 8;
+    CPU_MSR(f->cpu, ia32_sysenter_esp) = 0x60000;
+    CPU_MSR(f->cpu, ia32_sysenter_eip) = FIXTURE_CODE + 0x200;
+    f->cpu->rflags |= RFLAGS_IF;
+    fixture_run(f);
+    fixture_expect_event(f, VECTOR_UD, 0, FIXTURE_CODE + 0x301);
+    ck_assert_uint_eq(f->cpu->gpr[R8], 0x60000);
+    ck_assert_uint_eq(f->cpu->gpr[RSP], 0x70000);
+    ck_assert_uint_eq(f->cpu->seg[SEG_CS].selector, 0x2b);
+    ck_assert_uint_eq(f->cpu->seg[SEG_SS].selector, 0x33);
+    ck_assert(!(f->cpu->rflags & RFLAGS_IF));
+}
+END_TEST
+
+BLOB(mode_swapgs, "swapgs\n mov rax,gs:[0]\n hlt");
+START_TEST(swapgs)
+{
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, mode_swapgs);
+    fixture_put64(f, 0x33000, 0x1234);
+    f->cpu->seg[SEG_GS].base = 0x55000;
+    CPU_MSR(f->cpu, ia32_kernel_gs_base) = 0x33000;
+    fixture_run(f);
+    ck_assert_uint_eq(f->cpu->gpr[RAX], 0x1234);
+    ck_assert_uint_eq(f->cpu->seg[SEG_GS].base, 0x33000);
+    ck_assert_uint_eq(CPU_MSR(f->cpu, ia32_kernel_gs_base), 0x55000);
+}
+END_TEST
+
+BLOB(mode_int_user, "int 0x44");
+BLOB(mode_user_fault, "mov [rbx],al\n nop");
+START_TEST(privilege_changes_on_delivery)
+{
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, mode_to_user);
+    PUT(f, FIXTURE_CODE + 0x200, mode_int_user);
+    PUT(f, FIXTURE_CODE + 0x300, mode_after);
+    fixture_gate(f, 0x44, FIXTURE_CODE + 0x300, 0);
+    fixture_run(f);
+    fixture_expect_event(f, 0x44, 0, FIXTURE_CODE + 0x200);
+    ck_assert_uint_eq(AR_DPL(f->cpu->seg[SEG_SS].access_rights), 3);
+    fixture_deliver(f);                             /* the gate's DPL is 0: an INT n may not use it */
+    fixture_expect_event(f, VECTOR_GP, 0x44 * 8 + 2, FIXTURE_CODE + 0x200);
+    ck_assert(f->stop.delivering);
+    fixture_gate(f, 0x44, FIXTURE_CODE + 0x300, 3);
+    fixture_run(f);
+    fixture_expect_event(f, VECTOR_UD, 0, FIXTURE_CODE + 0x301);
+    ck_assert_uint_eq(AR_DPL(f->cpu->seg[SEG_SS].access_rights), 0);
+    ck_assert_uint_eq(f->cpu->gpr[RSP], FIXTURE_RING0_STACK - 40);
+    ck_assert_uint_eq(fixture_get64(f, FIXTURE_RING0_STACK - 40), FIXTURE_CODE + 0x202);
+    ck_assert_uint_eq(fixture_get64(f, FIXTURE_RING0_STACK - 16), 0x70000);
+}
+END_TEST
+
+BLOB32(mode_task_jump, "nop\n jmp 0x40:0");
+START_TEST(task_switches_are_refused)
+{
+    fixture_protected(f);
+    PUT(f, FIXTURE_CODE, mode_task_jump);
+    fixture_put64(f, FIXTURE_GDT + 0x40, 0x0000890040000067);
+    fixture_run(f);
+    ck_assert_int_eq(f->stop.reason, STOP_REFUSED);
+    ck_assert_str_eq(f->stop.text, "task switch: not implemented");
+    ck_assert_uint_eq(f->cpu->rip, FIXTURE_CODE + 1);
+    fixture_put64(f, FIXTURE_IDT + 8 * 6, 0x0000850000400000);
+    f->cpu->event = (struct event){ .valid = true, .vector = 6, .type = EVENT_HARDWARE_EXCEPTION };
+    fixture_run(f);
+    ck_assert_int_eq(f->stop.reason, STOP_REFUSED);
+    ck_assert_str_eq(f->stop.text, "task gate: task switches are not implemented");
+}
+END_TEST
+
+BLOB(mode_privilege, "int 0x44");
+START_TEST(stack_switch_without_a_task_register)
+{
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, mode_to_user);
+    PUT(f, FIXTURE_CODE + 0x200, mode_privilege);
+    fixture_gate(f, 0x44, FIXTURE_CODE + 0x300, 3);
+    f->cpu->seg[SEG_TR].access_rights = AR_UNUSABLE;
+    fixture_run(f);
+    fixture_deliver(f);
+    ck_assert_int_eq(f->stop.reason, STOP_REFUSED);
+    ck_assert(strstr(f->stop.text, "task register") != NULL);
+}
+END_TEST
+
+START_TEST(code_in_device_memory)
+{
+    fixture_long_mode(f);
+    memcpy(f->device, "\x48\xff\xc0\x48\xff\xc0\x0f\xa2", 8);
+    fixture_run_at(f, FIXTURE_DEVICE);
+    ck_assert_int_eq(f->stop.reason, STOP_REFUSED);
+    ck_assert_str_eq(f->stop.text, "a sensitive instruction that is not in RAM");
+    ck_assert_uint_eq(f->cpu->rip, FIXTURE_DEVICE + 6);
+    ck_assert_uint_eq(f->cpu->gpr[RAX], 2);
+    fixture_run_at(f, FIXTURE_DEVICE + 0x4000);     /* all ones */
+    fixture_expect_event(f, VECTOR_UD, 0, FIXTURE_DEVICE + 0x4000);
+}
+END_TEST
+
+BLOB(mode_features, "popcnt eax,ebx\n xor ecx,ecx\n xgetbv\n rdfsbase rsi\n crc32 edx,ebx\n pshufb xmm0,xmm1\n aesenc xmm0,xmm1\n pclmulqdq xmm0,xmm1,0\n movbe eax,[rsp]\n cpuid");
+BLOB(mode_avx, "nop\n vaddps xmm0,xmm1,xmm2\n nop");
+BLOB(mode_fma, "nop\n vfmadd132ps xmm0,xmm1,xmm2\n nop");
+BLOB(mode_andn, "nop\n andn eax,ebx,ecx\n nop");
+START_TEST(features)
+{
+    fixture_long_mode(f);
+    f->cpu->cr4 |= CR4_OSXSAVE | CR4_FSGSBASE;
+    f->cpu->xcr0 = 3;
+    f->cpu->seg[SEG_FS].base = 0x123456789a;
+    PUT(f, FIXTURE_CODE, mode_features);
+    PUT(f, FIXTURE_CODE + 0x100, mode_avx);
+    PUT(f, FIXTURE_CODE + 0x200, mode_fma);
+    PUT(f, FIXTURE_CODE + 0x300, mode_andn);
+    f->cpu->gpr[RBX] = 0xff;
+    fixture_run(f);
+    ck_assert_int_eq(f->stop.reason, STOP_INSTRUCTION);
+    ck_assert_uint_eq(f->cpu->gpr[RSI], 0x123456789a);
+    for (unsigned i = 1; i <= 3; i++) {
+        fixture_run_at(f, FIXTURE_CODE + 0x100 * i);
+        fixture_expect_event(f, VECTOR_UD, 0, FIXTURE_CODE + 0x100 * i + 1);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("engine: modes");
+    TCase *tc = tcase_create("modes");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, real_mode);
+    tcase_add_test(tc, protected_mode);
+    tcase_add_test(tc, paging_32_bit);
+    tcase_add_test(tc, paging_pae);
+    tcase_add_test(tc, page_faults_of_32_bit_paging);
+    tcase_add_test(tc, page_faults_of_pae_paging);
+    tcase_add_test(tc, compatibility_mode);
+    tcase_add_test(tc, syscall_and_sysret);
+    tcase_add_test(tc, sysret_to_a_non_canonical_address);
+    tcase_add_test(tc, sysenter_and_sysexit);
+    tcase_add_test(tc, swapgs);
+    tcase_add_test(tc, privilege_changes_on_delivery);
+    tcase_add_test(tc, task_switches_are_refused);
+    tcase_add_test(tc, stack_switch_without_a_task_register);
+    tcase_add_test(tc, code_in_device_memory);
+    tcase_add_test(tc, features);
+    suite_add_tcase(suite, tc);
+    return fixture_main(suite);
+}

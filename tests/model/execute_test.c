@@ -1,0 +1,779 @@
+/* SPDX-License-Identifier: MIT */
+/* The sensitive instructions: what comes first of #UD, #GP and VM exit, and what each does. SDM Vol. 3, 26.1; Vol. 2. */
+#include "tests/model/vmx_fixture.h"
+
+enum { DATA = 0x60000 };
+
+static struct vmx_fixture f;
+
+static void setup(void)
+{
+    fixture_open(&f);
+}
+
+static void teardown(void)
+{
+    fixture_close(&f);
+}
+
+static struct vmcs *vmcs(void)
+{
+    return f.cpu->vmx.current;
+}
+
+static struct insn instruction(enum insn_id id)
+{
+    return (struct insn){ .id = id, .length = 2, .operand_size = 8, .address_size = 8, .base = NO_REGISTER,
+                          .index = NO_REGISTER, .segment = SEG_DS };
+}
+
+static enum status run(enum insn_id id)
+{
+    struct insn insn = instruction(id);
+
+    f.cpu->event.valid = false;
+    return execute(f.cpu, &insn);
+}
+
+static struct insn with_memory(enum insn_id id, uint64_t displacement)
+{
+    struct insn insn = instruction(id);
+
+    insn.kind = OPERAND_MEMORY;
+    insn.displacement = (int64_t)displacement;
+    return insn;
+}
+
+static void user_mode(void)
+{
+    f.cpu->seg[SEG_SS].access_rights |= 3 << 5;
+}
+
+#define expect_fault(status, v)                                                                                     \
+    do {                                                                                                            \
+        ck_assert_int_eq(status, STATUS_EVENT);                                                                     \
+        ck_assert_uint_eq(f.cpu->event.vector, v);                                                                  \
+        f.cpu->event.valid = false;                                                                                 \
+    } while (0)
+
+/* ---- privilege ---- */
+
+static const struct {
+    enum insn_id id;
+    bool memory;
+} privileged[] = {
+    { INSN_hlt, false },    { INSN_rdmsr, false },  { INSN_wrmsr, false },  { INSN_mov_to_cr, false },
+    { INSN_mov_from_cr, false }, { INSN_clts, false }, { INSN_lmsw, false }, { INSN_mov_to_dr, false },
+    { INSN_mov_from_dr, false }, { INSN_invlpg, true }, { INSN_invpcid, true }, { INSN_invd, false },
+    { INSN_wbinvd, false }, { INSN_xsetbv, false }, { INSN_lgdt, true },    { INSN_lidt, true },
+    { INSN_lldt, false },   { INSN_ltr, false },    { INSN_rdpmc, false },
+};
+
+static enum status run_privileged(int i)
+{
+    struct insn insn = privileged[i].memory ? with_memory(privileged[i].id, DATA) : instruction(privileged[i].id);
+
+    if (!privileged[i].memory)
+        insn.kind = OPERAND_REGISTER;
+    f.cpu->cr4 |= CR4_OSXSAVE;
+    return execute(f.cpu, &insn);
+}
+
+START_TEST(privilege_comes_before_execution)
+{
+    user_mode();
+    expect_fault(run_privileged(_i), VECTOR_GP);
+    ck_assert_uint_eq(f.cpu->rip, FIXTURE_HOST_RIP);
+    ck_assert_uint_eq(f.cpu->instructions, 0);
+}
+END_TEST
+
+/* Everything that can be intercepted is; #GP by privilege comes before all of it but MOV DR (26.1.1, 26.1.3). */
+START_TEST(privilege_comes_before_exits)
+{
+    bool mov_dr = privileged[_i].id == INSN_mov_to_dr || privileged[_i].id == INSN_mov_from_dr;
+
+    VMCS(vmcs(), processor_based_controls) |= f.model->capability.proc.allowed & ~PROC_use_msr_bitmaps &
+                                              ~PROC_monitor_trap_flag & ~PROC_interrupt_window_exiting &
+                                              ~PROC_nmi_window_exiting;
+    VMCS(vmcs(), secondary_processor_based_controls) |= PROC2_descriptor_table_exiting | PROC2_wbinvd_exiting |
+                                                        PROC2_enable_invpcid;
+    VMCS(vmcs(), cr0_guest_host_mask) = VMCS(vmcs(), cr0_read_shadow) = ~0ull;
+    fixture_enter(&f);
+    f.cpu->gpr[RAX] = 0;
+    user_mode();
+    if (mov_dr)
+        ck_assert_int_eq(run_privileged(_i), STATUS_VM_EXIT);
+    else
+        expect_fault(run_privileged(_i), VECTOR_GP);
+}
+END_TEST
+
+START_TEST(exits_without_privilege_problem)
+{
+    VMCS(vmcs(), processor_based_controls) |= f.model->capability.proc.allowed & ~PROC_use_msr_bitmaps &
+                                              ~PROC_monitor_trap_flag & ~PROC_interrupt_window_exiting &
+                                              ~PROC_nmi_window_exiting;
+    VMCS(vmcs(), secondary_processor_based_controls) |= PROC2_descriptor_table_exiting | PROC2_wbinvd_exiting |
+                                                        PROC2_enable_invpcid;
+    VMCS(vmcs(), cr0_guest_host_mask) = VMCS(vmcs(), cr0_read_shadow) = ~0ull;
+    fixture_enter(&f);
+    f.cpu->rflags |= RFLAGS_RF;
+    if (privileged[_i].id == INSN_mov_from_cr) {        /* from CR0: never */
+        ck_assert_int_eq(run_privileged(_i), STATUS_OK);
+        return;
+    }
+    ck_assert_int_eq(run_privileged(_i), STATUS_VM_EXIT);
+    ck_assert_uint_eq(VMCS(vmcs(), exit_instruction_length), 2);
+    ck_assert_uint_eq(VMCS(vmcs(), guest_rip), FIXTURE_GUEST_RIP);
+    ck_assert_uint_eq(VMCS(vmcs(), guest_rflags) & RFLAGS_RF, 0);       /* 28.3.3 */
+}
+END_TEST
+
+START_TEST(privilege_by_control_register)
+{
+    user_mode();
+    ck_assert_int_eq(run(INSN_rdtsc), STATUS_OK);
+    ck_assert_int_eq(run(INSN_sgdt), STATUS_EVENT);     /* a register operand: #UD */
+    f.cpu->cr4 |= CR4_TSD;
+    expect_fault(run(INSN_rdtsc), VECTOR_GP);
+    expect_fault(run(INSN_rdtscp), VECTOR_GP);
+    f.cpu->cr4 |= CR4_PCE;
+    f.cpu->seg[SEG_SS].access_rights &= ~(3u << 5);
+    ck_assert_int_eq(run(INSN_rdtsc), STATUS_OK);
+}
+END_TEST
+
+/* ---- #UD ---- */
+
+START_TEST(what_does_not_exist)
+{
+    static const enum insn_id ids[] = { INSN_getsec, INSN_rsm, INSN_monitor, INSN_mwait, INSN_vmfunc };
+
+    for (unsigned i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+        expect_fault(run(ids[i]), VECTOR_UD);
+    /* In non-root operation, too: before any exit. */
+    VMCS(vmcs(), processor_based_controls) |= PROC_monitor_exiting | PROC_mwait_exiting;
+    fixture_enter(&f);
+    for (unsigned i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+        expect_fault(run(ids[i]), VECTOR_UD);
+}
+END_TEST
+
+START_TEST(what_the_controls_disable)
+{
+    struct insn invpcid = with_memory(INSN_invpcid, DATA);
+
+    ck_assert_int_eq(run(INSN_rdtscp), STATUS_OK);
+    ck_assert_int_eq(execute(f.cpu, &invpcid), STATUS_OK);
+    VMCS(vmcs(), secondary_processor_based_controls) = 0;
+    VMCS(vmcs(), processor_based_controls) |= PROC_rdtsc_exiting | PROC_invlpg_exiting;
+    fixture_enter(&f);
+    expect_fault(run(INSN_rdtscp), VECTOR_UD);
+    expect_fault(execute(f.cpu, &invpcid), VECTOR_UD);
+    user_mode();
+    expect_fault(run(INSN_rdtscp), VECTOR_UD);
+}
+END_TEST
+
+START_TEST(system_segments_need_protected_mode)
+{
+    f.cpu->rflags |= RFLAGS_VM;
+    expect_fault(run(INSN_sldt), VECTOR_UD);
+    expect_fault(run(INSN_str), VECTOR_UD);
+    expect_fault(run(INSN_lldt), VECTOR_UD);
+    expect_fault(run(INSN_ltr), VECTOR_UD);
+    f.cpu->rflags &= ~RFLAGS_VM;
+    ck_assert_int_eq(run(INSN_sldt), STATUS_NATIVE);
+}
+END_TEST
+
+START_TEST(native_instructions_have_no_stop_bit)
+{
+    struct insn lgdt = with_memory(INSN_lgdt, DATA);
+
+    f.cpu->intercepts = ~0ull;
+    ck_assert_int_eq(execute(f.cpu, &lgdt), STATUS_NATIVE);
+    ck_assert(!(f.cpu->intercepts >> INSN_lgdt & 1));
+    ck_assert(f.cpu->intercepts >> INSN_sgdt & 1);
+    ck_assert_uint_eq(f.cpu->rip, FIXTURE_HOST_RIP);
+}
+END_TEST
+
+START_TEST(no_row_is_refused)
+{
+    ck_assert_int_eq(run(INSN_none), STATUS_REFUSED);
+    ck_assert_str_ne(f.model->refusal, "");
+}
+END_TEST
+
+/* ---- single instructions ---- */
+
+START_TEST(cpuid_and_hlt)
+{
+    f.cpu->gpr[RAX] = 0xdeadbeef00000000;
+    f.cpu->gpr[RBX] = f.cpu->gpr[RDX] = ~0ull;
+    ck_assert_int_eq(run(INSN_cpuid), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->gpr[RBX], 0x756e6547);
+    ck_assert_uint_eq(f.cpu->gpr[RAX], 0x16);
+    ck_assert_int_eq(run(INSN_hlt), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->activity, ACTIVITY_HLT);
+    ck_assert_uint_eq(f.cpu->rip, FIXTURE_HOST_RIP + 4);
+    ck_assert_uint_eq(f.cpu->instructions, 2);
+}
+END_TEST
+
+START_TEST(msr_instructions)
+{
+    f.cpu->gpr[RCX] = 0xabcd00000000 | MSR_ia32_star;
+    f.cpu->gpr[RAX] = 0xffffffff11111111;
+    f.cpu->gpr[RDX] = 0xffffffff22222222;
+    ck_assert_int_eq(run(INSN_wrmsr), STATUS_OK);
+    ck_assert_uint_eq(CPU_MSR(f.cpu, ia32_star), 0x2222222211111111);
+    ck_assert_int_eq(run(INSN_rdmsr), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->gpr[RAX], 0x11111111);
+    ck_assert_uint_eq(f.cpu->gpr[RDX], 0x22222222);
+    f.cpu->gpr[RCX] = 0x12345;
+    expect_fault(run(INSN_rdmsr), VECTOR_GP);
+    expect_fault(run(INSN_wrmsr), VECTOR_GP);
+}
+END_TEST
+
+START_TEST(the_guest_s_counter_is_offset)
+{
+    uint64_t tsc;
+
+    VMCS(vmcs(), processor_based_controls) |= PROC_use_tsc_offsetting | PROC_use_msr_bitmaps;
+    VMCS(vmcs(), tsc_offset) = 0x700000000;
+    fixture_enter(&f);
+    f.cpu->clock = 5;
+    CPU_MSR(f.cpu, ia32_tsc_aux) = 0xffffffff00000009;
+    ck_assert_int_eq(run(INSN_rdtscp), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->gpr[RAX], 5);
+    ck_assert_uint_eq(f.cpu->gpr[RDX], 7);
+    ck_assert_uint_eq(f.cpu->gpr[RCX], 9);
+    f.cpu->gpr[RCX] = MSR_ia32_time_stamp_counter;
+    ck_assert_int_eq(run(INSN_rdmsr), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->gpr[RAX], 6);
+    ck_assert_uint_eq(f.cpu->gpr[RDX], 7);
+    msr_read(f.cpu, MSR_ia32_time_stamp_counter, &tsc);         /* the processor's own is not */
+    ck_assert_uint_eq(tsc, 7);
+}
+END_TEST
+
+static uint64_t random_number(enum insn_id id, uint8_t size)
+{
+    struct insn insn = instruction(id);
+
+    insn.kind = OPERAND_REGISTER;
+    insn.rm = R9;
+    insn.operand_size = size;
+    f.cpu->rflags |= RFLAGS_ZF | RFLAGS_OF;
+    ck_assert_int_eq(execute(f.cpu, &insn), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->rflags & RFLAGS_ARITHMETIC, RFLAGS_CF);
+    return f.cpu->gpr[R9];
+}
+
+START_TEST(random_numbers_repeat)
+{
+    uint64_t first, second;
+
+    f.model->random = 7;
+    first = random_number(INSN_rdrand, 8);
+    second = random_number(INSN_rdseed, 8);
+    ck_assert_uint_ne(first, second);
+    f.model->random = 7;
+    ck_assert_uint_eq(random_number(INSN_rdseed, 8), first);
+    f.model->random = 7;
+    ck_assert_uint_eq(random_number(INSN_rdrand, 4), (uint32_t)first);
+    f.cpu->gpr[R9] = 0x1111111111111111;
+    f.model->random = 7;
+    ck_assert_uint_eq(random_number(INSN_rdrand, 2), 0x1111111111110000 | (uint16_t)first);
+}
+END_TEST
+
+START_TEST(random_number_exits)
+{
+    VMCS(vmcs(), secondary_processor_based_controls) |= PROC2_rdrand_exiting | PROC2_rdseed_exiting;
+    fixture_enter(&f);
+    user_mode();
+    ck_assert_int_eq(run(_i ? INSN_rdseed : INSN_rdrand), STATUS_VM_EXIT);
+    ck_assert_uint_eq(VMCS(vmcs(), exit_reason), _i ? EXIT_REASON_rdseed : EXIT_REASON_rdrand);
+}
+END_TEST
+
+static enum status xsetbv(uint32_t index, uint64_t value)
+{
+    f.cpu->event.valid = false;
+    f.cpu->gpr[RCX] = index;
+    f.cpu->gpr[RAX] = (uint32_t)value;
+    f.cpu->gpr[RDX] = value >> 32;
+    return run(INSN_xsetbv);
+}
+
+START_TEST(xsetbv_values)
+{
+    expect_fault(xsetbv(0, 1), VECTOR_UD);
+    user_mode();
+    expect_fault(xsetbv(0, 1), VECTOR_UD);
+    f.cpu->cr4 |= CR4_OSXSAVE;
+    expect_fault(xsetbv(0, 1), VECTOR_GP);
+    f.cpu->seg[SEG_SS].access_rights &= ~(3u << 5);
+    ck_assert_int_eq(xsetbv(0, 3), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->xcr0, 3);
+    ck_assert_int_eq(xsetbv(0, 1), STATUS_OK);
+    expect_fault(xsetbv(0, 2), VECTOR_GP);
+    expect_fault(xsetbv(0, 7), VECTOR_GP);
+    expect_fault(xsetbv(0, 1ull << 63 | 1), VECTOR_GP);
+    expect_fault(xsetbv(1, 1), VECTOR_GP);
+    ck_assert_uint_eq(f.cpu->xcr0, 1);
+}
+END_TEST
+
+/* ---- debug registers ---- */
+
+static enum status dr(enum insn_id id, uint8_t reg, uint64_t value)
+{
+    struct insn insn = instruction(id);
+
+    insn.kind = OPERAND_REGISTER;
+    insn.reg = reg;
+    insn.rm = RBX;
+    f.cpu->gpr[RBX] = value;
+    return execute(f.cpu, &insn);
+}
+
+START_TEST(debug_registers)
+{
+    ck_assert_int_eq(dr(INSN_mov_to_dr, 2, 0x123456789), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->dr[2], 0x123456789);
+    ck_assert_int_eq(dr(INSN_mov_to_dr, 6, 0), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->dr6, 0xffff0ff0);
+    ck_assert_int_eq(dr(INSN_mov_to_dr, 4, 0xffffffff), STATUS_OK);        /* DR6 by its old name */
+    ck_assert_uint_eq(f.cpu->dr6, 0xffffefff);
+    ck_assert_int_eq(dr(INSN_mov_to_dr, 7, 0xffffd800), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->dr7, 0xffff0400);
+    ck_assert_int_eq(dr(INSN_mov_from_dr, 5, 0), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->gpr[RBX], 0xffff0400);
+    expect_fault(dr(INSN_mov_to_dr, 6, 1ull << 32), VECTOR_GP);
+    expect_fault(dr(INSN_mov_to_dr, 7, 1ull << 63), VECTOR_GP);
+    ck_assert_int_eq(dr(INSN_mov_to_dr, 7, 2), STATUS_REFUSED);
+    f.cpu->cr4 |= CR4_DE;
+    expect_fault(dr(INSN_mov_to_dr, 4, 0), VECTOR_UD);
+    expect_fault(dr(INSN_mov_from_dr, 5, 0), VECTOR_UD);
+    ck_assert_int_eq(dr(INSN_mov_to_dr, 7, 1 << 13), STATUS_OK);
+    expect_fault(dr(INSN_mov_from_dr, 0, 0), VECTOR_DB);
+    ck_assert_uint_eq(f.cpu->event.address, 1 << 13);
+    ck_assert_uint_eq(f.cpu->dr7 & 1 << 13, 0);
+    ck_assert_int_eq(dr(INSN_mov_from_dr, 0, 0), STATUS_OK);
+}
+END_TEST
+
+START_TEST(debug_register_exits_come_first)
+{
+    VMCS(vmcs(), processor_based_controls) |= PROC_mov_dr_exiting;
+    VMCS(vmcs(), guest_dr7) = 0x2400;
+    VMCS(vmcs(), guest_cr4) |= CR4_DE;
+    fixture_enter(&f);
+    user_mode();
+    ck_assert_int_eq(dr(INSN_mov_to_dr, 4, 0), STATUS_VM_EXIT);
+    ck_assert_uint_eq(VMCS(vmcs(), exit_reason), EXIT_REASON_mov_dr);
+    ck_assert_uint_eq(VMCS(vmcs(), exit_qualification), 4 | RBX << 8);
+}
+END_TEST
+
+/* ---- invalidations ---- */
+
+static void remember(uint64_t linear, uint16_t pcid, bool global)
+{
+    struct mapping mapping = { .global = global, .page_size = 4096 };
+    uint64_t cr3 = f.cpu->cr3;
+
+    f.cpu->cr3 = (cr3 & ~CR3_PCID) | pcid;
+    tlb_insert(f.cpu, linear, &mapping);
+    f.cpu->cr3 = cr3;
+}
+
+static bool remembered(uint64_t linear, uint16_t pcid)
+{
+    uint64_t cr3 = f.cpu->cr3;
+    bool there;
+
+    f.cpu->cr3 = (cr3 & ~CR3_PCID) | pcid;
+    there = tlb_find(f.cpu, linear);
+    f.cpu->cr3 = cr3;
+    return there;
+}
+
+START_TEST(invlpg)
+{
+    struct insn insn = with_memory(INSN_invlpg, 0x5123);
+
+    remember(0x5000, 0, false);
+    remember(0x6000, 0, false);
+    ck_assert_int_eq(execute(f.cpu, &insn), STATUS_OK);
+    ck_assert(!remembered(0x5000, 0));
+    ck_assert(remembered(0x6000, 0));
+    insn.displacement = (int64_t)(1ull << 63 | 0x6000);         /* not canonical: nothing happens */
+    ck_assert_int_eq(execute(f.cpu, &insn), STATUS_OK);
+    ck_assert(remembered(0x6000, 0));
+}
+END_TEST
+
+static enum status invpcid(uint64_t type, uint64_t pcid, uint64_t linear)
+{
+    struct insn insn = with_memory(INSN_invpcid, DATA);
+
+    insn.reg = RDX;
+    f.cpu->gpr[RDX] = type;
+    fixture_store64(&f, DATA, pcid);
+    fixture_store64(&f, DATA + 8, linear);
+    f.cpu->event.valid = false;
+    tlb_init(&f.model->tlb, TLB_KEEP, 0);
+    remember(0x5000, 1, false);
+    remember(0x7000, 1, false);
+    remember(0x5000, 2, false);
+    remember(0x9000, 1, true);
+    return execute(f.cpu, &insn);
+}
+
+static unsigned left(void)
+{
+    return remembered(0x5000, 1) | remembered(0x7000, 1) << 1 | remembered(0x5000, 2) << 2 | remembered(0x9000, 1) << 3;
+}
+
+START_TEST(invpcid_types)
+{
+    f.cpu->cr4 |= CR4_PCIDE;
+    ck_assert_int_eq(invpcid(0, 1, 0x5000), STATUS_OK);
+    ck_assert_uint_eq(left(), 14);
+    ck_assert_int_eq(invpcid(0, 1, 0x9000), STATUS_OK);         /* not global ones */
+    ck_assert_uint_eq(left(), 15);
+    ck_assert_int_eq(invpcid(1, 1, 0), STATUS_OK);
+    ck_assert_uint_eq(left(), 12);
+    ck_assert_int_eq(invpcid(2, 0, 0), STATUS_OK);
+    ck_assert_uint_eq(left(), 0);
+    ck_assert_int_eq(invpcid(3, 0, 0), STATUS_OK);
+    ck_assert_uint_eq(left(), 8);
+    expect_fault(invpcid(4, 0, 0), VECTOR_GP);
+    expect_fault(invpcid(0, 0x1000, 0), VECTOR_GP);
+    expect_fault(invpcid(2, 1ull << 63, 0), VECTOR_GP);
+    expect_fault(invpcid(0, 1, 1ull << 47), VECTOR_GP);
+    ck_assert_int_eq(invpcid(1, 1, 1ull << 47), STATUS_OK);     /* no address is looked at */
+    f.cpu->cr4 &= ~CR4_PCIDE;
+    expect_fault(invpcid(0, 1, 0), VECTOR_GP);
+    expect_fault(invpcid(1, 1, 0), VECTOR_GP);
+    ck_assert_int_eq(invpcid(1, 0, 0), STATUS_OK);
+    ck_assert_int_eq(invpcid(2, 1, 0), STATUS_OK);
+}
+END_TEST
+
+/* ---- I/O ---- */
+
+static uint16_t last_port;
+static unsigned last_size, port_accesses;
+static uint32_t last_value;
+
+static uint32_t port_in(void *context, struct cpu *cpu, uint16_t port, unsigned size)
+{
+    (void)context;
+    (void)cpu;
+    last_port = port;
+    last_size = size;
+    return 0x40302010u + port_accesses++;
+}
+
+static void port_out(void *context, struct cpu *cpu, uint16_t port, unsigned size, uint32_t value)
+{
+    (void)context;
+    (void)cpu;
+    last_port = port;
+    last_size = size;
+    last_value = value;
+    port_accesses++;
+}
+
+static enum status io(enum insn_id id, uint16_t port, uint8_t size)
+{
+    struct insn insn = instruction(id);
+
+    insn.port = port;
+    insn.operand_size = size;
+    return execute(f.cpu, &insn);
+}
+
+static void attach_ports(void)
+{
+    port_accesses = 0;
+    f.model->bus.port_in = port_in;
+    f.model->bus.port_out = port_out;
+}
+
+START_TEST(in_and_out)
+{
+    f.cpu->gpr[RAX] = 0;
+    ck_assert_int_eq(io(INSN_in, 0x80, 2), STATUS_OK);          /* nobody there */
+    ck_assert_uint_eq(f.cpu->gpr[RAX], 0xffff);
+    attach_ports();
+    f.cpu->gpr[RAX] = 0x1122334455667788;
+    ck_assert_int_eq(io(INSN_in, 0x3f8, 1), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->gpr[RAX], 0x1122334455667710);
+    ck_assert_int_eq(io(INSN_in, 0x3f8, 4), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->gpr[RAX], 0x40302011);
+    ck_assert_int_eq(io(INSN_out, 0xf4, 2), STATUS_OK);
+    ck_assert_uint_eq(last_port, 0xf4);
+    ck_assert_uint_eq(last_size, 2);
+    ck_assert_uint_eq(last_value, 0x2011);
+}
+END_TEST
+
+/* A TSS at DATA with the I/O permission bitmap at 0x70: ports 0-0x7f, and the byte of ones. */
+static void tss(void)
+{
+    f.cpu->seg[SEG_TR].base = DATA;
+    f.cpu->seg[SEG_TR].limit = 0x80;
+    memset(f.ram + DATA, 0, PAGE_SIZE);
+    f.ram[DATA + 0x66] = 0x70;
+    f.ram[DATA + 0x80] = 0xff;
+    f.ram[DATA + 0x72] = 1 << 3;                                /* port 0x13 is denied */
+    user_mode();
+    attach_ports();
+}
+
+START_TEST(io_permission_bitmap)
+{
+    tss();
+    ck_assert_int_eq(io(INSN_in, 0x12, 1), STATUS_OK);
+    expect_fault(io(INSN_in, 0x13, 1), VECTOR_GP);
+    expect_fault(io(INSN_out, 0x12, 2), VECTOR_GP);
+    expect_fault(io(INSN_in, 0x10, 4), VECTOR_GP);
+    ck_assert_int_eq(io(INSN_in, 0x14, 4), STATUS_OK);
+    ck_assert_int_eq(io(INSN_in, 0x7f, 1), STATUS_OK);
+    expect_fault(io(INSN_in, 0x7f, 2), VECTOR_GP);              /* reaches into the ones */
+    expect_fault(io(INSN_in, 0x80, 1), VECTOR_GP);              /* two bytes are read: beyond the limit */
+    expect_fault(io(INSN_in, 0xffff, 1), VECTOR_GP);
+    ck_assert_uint_eq(port_accesses, 3);
+    ck_assert_int_eq(io(INSN_in, 0x78, 1), STATUS_OK);
+    f.cpu->seg[SEG_TR].limit = 0x7f;                            /* ... even where the first one would permit */
+    expect_fault(io(INSN_in, 0x78, 1), VECTOR_GP);
+    f.cpu->rflags |= RFLAGS_IOPL;
+    ck_assert_int_eq(io(INSN_in, 0x13, 1), STATUS_OK);
+    f.cpu->rflags |= RFLAGS_VM;                                 /* virtual-8086 mode: IOPL does not count */
+    f.cpu->seg[SEG_CS].access_rights &= ~AR_L;
+    expect_fault(io(INSN_in, 0x13, 1), VECTOR_GP);
+    ck_assert_int_eq(io(INSN_in, 0x12, 1), STATUS_OK);
+}
+END_TEST
+
+START_TEST(io_permission_without_bitmap)
+{
+    tss();
+    f.cpu->seg[SEG_TR].limit = 0x66;
+    expect_fault(io(INSN_in, 0x12, 1), VECTOR_GP);
+    f.cpu->seg[SEG_TR].limit = 0x80;
+    f.cpu->seg[SEG_TR].access_rights = 0x83;                    /* a 16-bit TSS has none */
+    expect_fault(io(INSN_in, 0x12, 1), VECTOR_GP);
+    f.cpu->seg[SEG_TR].access_rights = AR_UNUSABLE | 0x8b;
+    expect_fault(io(INSN_in, 0x12, 1), VECTOR_GP);
+    f.cpu->seg[SEG_TR].access_rights = 0x8b;
+    f.cpu->seg[SEG_TR].base = 0x40000000;                       /* beyond what is mapped */
+    expect_fault(io(INSN_in, 0x12, 1), VECTOR_PF);
+    ck_assert_uint_eq(f.cpu->event.error_code, 0);              /* a supervisor access */
+    ck_assert_uint_eq(f.cpu->event.address, 0x40000066);
+}
+END_TEST
+
+START_TEST(io_permission_comes_before_exits)
+{
+    VMCS(vmcs(), processor_based_controls) |= PROC_unconditional_io_exiting;
+    VMCS(vmcs(), guest_tr_base) = DATA;
+    VMCS(vmcs(), guest_tr_limit) = 0x80;
+    fixture_enter(&f);
+    tss();
+    expect_fault(io(INSN_in, 0x13, 1), VECTOR_GP);
+    ck_assert_int_eq(io(INSN_in, 0x12, 1), STATUS_VM_EXIT);
+    ck_assert_uint_eq(VMCS(vmcs(), exit_reason), EXIT_REASON_io_instruction);
+    ck_assert_uint_eq(VMCS(vmcs(), exit_qualification), 0x12 << 16 | 8);
+    ck_assert_uint_eq(port_accesses, 0);
+}
+END_TEST
+
+static enum status string_io(enum insn_id id, bool rep, uint8_t size)
+{
+    struct insn insn = instruction(id);
+
+    insn.rep = rep;
+    insn.operand_size = size;
+    insn.port = 0x1f0;
+    return execute(f.cpu, &insn);
+}
+
+START_TEST(ins_and_outs)
+{
+    attach_ports();
+    f.cpu->gpr[RDI] = DATA;
+    ck_assert_int_eq(string_io(INSN_ins, false, 4), STATUS_OK);
+    ck_assert_uint_eq(memory_read32(&f.model->memory, DATA), 0x40302010);
+    ck_assert_uint_eq(f.cpu->gpr[RDI], DATA + 4);
+    ck_assert_uint_eq(f.cpu->rip, FIXTURE_HOST_RIP + 2);
+
+    f.cpu->gpr[RSI] = DATA + 2;
+    f.cpu->gpr[RCX] = 2;
+    f.cpu->rflags |= RFLAGS_DF;
+    ck_assert_int_eq(string_io(INSN_outs, true, 2), STATUS_OK);
+    ck_assert_uint_eq(last_value, 0x4030);
+    ck_assert_uint_eq(f.cpu->gpr[RSI], DATA);
+    ck_assert_uint_eq(f.cpu->gpr[RCX], 1);
+    ck_assert_uint_eq(f.cpu->rip, FIXTURE_HOST_RIP + 2);        /* one iteration at a time */
+    ck_assert_int_eq(string_io(INSN_outs, true, 2), STATUS_OK);
+    ck_assert_uint_eq(last_value, 0x2010);
+    ck_assert_uint_eq(f.cpu->gpr[RCX], 0);
+    ck_assert_uint_eq(f.cpu->rip, FIXTURE_HOST_RIP + 4);
+
+    port_accesses = 0;
+    f.cpu->gpr[RSI] = 1ull << 63;                               /* a count of 0 accesses nothing */
+    ck_assert_int_eq(string_io(INSN_outs, true, 2), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->rip, FIXTURE_HOST_RIP + 6);
+    ck_assert_uint_eq(port_accesses, 0);
+}
+END_TEST
+
+START_TEST(ins_faults_before_it_reads_the_port)
+{
+    attach_ports();
+    f.cpu->gpr[RDI] = 0x40000000;
+    expect_fault(string_io(INSN_ins, false, 4), VECTOR_PF);
+    ck_assert_uint_eq(f.cpu->event.error_code, PF_WRITE);
+    f.cpu->gpr[RDI] = (1ull << 47) - 2;
+    expect_fault(string_io(INSN_ins, false, 4), VECTOR_GP);
+    ck_assert_uint_eq(port_accesses, 0);
+    ck_assert_uint_eq(f.cpu->gpr[RDI], (1ull << 47) - 2);
+}
+END_TEST
+
+START_TEST(string_addresses_of_16_and_32_bits)
+{
+    struct insn insn = instruction(INSN_ins);
+
+    attach_ports();
+    insn.operand_size = 1;
+    insn.address_size = 4;
+    f.cpu->gpr[RDI] = 0xabc00000000 | DATA;
+    ck_assert_int_eq(execute(f.cpu, &insn), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->gpr[RDI], DATA + 1);
+    f.cpu->seg[SEG_CS].access_rights = 0x9b;
+    f.cpu->seg[SEG_ES].base = DATA - 0xf000;
+    insn.address_size = 2;
+    f.cpu->gpr[RDI] = 0x7777ffff;
+    f.ram[DATA + 0xfff] = 0;
+    ck_assert_int_eq(execute(f.cpu, &insn), STATUS_OK);
+    ck_assert_uint_eq(f.ram[DATA + 0xfff], 0x11);
+    ck_assert_uint_eq(f.cpu->gpr[RDI], 0x77770000);
+}
+END_TEST
+
+/* ---- IRET and NMIs ---- */
+
+START_TEST(iret_unblocks_nmis)
+{
+    f.cpu->interruptibility = BLOCKING_BY_NMI;
+    vmx_update_intercepts(f.cpu);
+    ck_assert(f.cpu->intercepts >> INSN_iret & 1);
+    ck_assert_int_eq(run(INSN_iret), STATUS_NATIVE);
+    ck_assert_uint_eq(f.cpu->interruptibility, 0);
+    ck_assert(!(f.cpu->intercepts >> INSN_iret & 1));
+}
+END_TEST
+
+static void iret_in_guest(uint64_t pin)
+{
+    VMCS(vmcs(), pin_based_controls) |= pin;
+    VMCS(vmcs(), exception_bitmap) = 1u << VECTOR_GP;
+    VMCS(vmcs(), guest_interruptibility_state) = BLOCKING_BY_NMI;
+    fixture_enter(&f);
+    ck_assert_int_eq(run(INSN_iret), STATUS_NATIVE);
+}
+
+START_TEST(iret_tells_what_it_unblocked)
+{
+    iret_in_guest(PIN_nmi_exiting | PIN_virtual_nmis);
+    ck_assert_int_eq(cpu_fault(f.cpu, VECTOR_GP, 0), STATUS_VM_EXIT);
+    ck_assert_uint_eq(VMCS(vmcs(), exit_interruption_information), 0x80000b0d | INTERRUPTION_NMI_UNBLOCKING);
+    ck_assert_uint_eq(VMCS(vmcs(), guest_interruptibility_state), 0);
+}
+END_TEST
+
+START_TEST(iret_tells_it_for_ept_violations)
+{
+    struct translation t = { .result = TRANSLATION_EPT_VIOLATION, .gpa = 0x5000, .qualification = 0x181 };
+
+    iret_in_guest(0);
+    ck_assert_int_eq(translation_fault(f.cpu, 0x5000, &t, false), STATUS_VM_EXIT);
+    ck_assert_uint_eq(VMCS(vmcs(), exit_qualification), 0x181 | EPT_VIOLATION_NMI_UNBLOCKING);
+}
+END_TEST
+
+START_TEST(a_later_fault_is_not_iret_s)
+{
+    iret_in_guest(0);
+    f.cpu->instructions++;
+    ck_assert_int_eq(cpu_fault(f.cpu, VECTOR_GP, 0), STATUS_VM_EXIT);
+    ck_assert_uint_eq(VMCS(vmcs(), exit_interruption_information), 0x80000b0d);
+}
+END_TEST
+
+START_TEST(iret_leaves_the_host_s_blocking)
+{
+    iret_in_guest(PIN_nmi_exiting);
+    ck_assert_uint_eq(f.cpu->interruptibility, BLOCKING_BY_NMI);
+}
+END_TEST
+
+#define ROWS(table) (int)(sizeof(table) / sizeof((table)[0]))
+
+int main(void)
+{
+    Suite *suite = suite_create("execute");
+    TCase *tcase = tcase_create("all");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_loop_test(tcase, privilege_comes_before_execution, 0, ROWS(privileged));
+    tcase_add_loop_test(tcase, privilege_comes_before_exits, 0, ROWS(privileged));
+    tcase_add_loop_test(tcase, exits_without_privilege_problem, 0, ROWS(privileged));
+    tcase_add_test(tcase, privilege_by_control_register);
+    tcase_add_test(tcase, what_does_not_exist);
+    tcase_add_test(tcase, what_the_controls_disable);
+    tcase_add_test(tcase, system_segments_need_protected_mode);
+    tcase_add_test(tcase, native_instructions_have_no_stop_bit);
+    tcase_add_test(tcase, no_row_is_refused);
+    tcase_add_test(tcase, cpuid_and_hlt);
+    tcase_add_test(tcase, msr_instructions);
+    tcase_add_test(tcase, the_guest_s_counter_is_offset);
+    tcase_add_test(tcase, random_numbers_repeat);
+    tcase_add_loop_test(tcase, random_number_exits, 0, 2);
+    tcase_add_test(tcase, xsetbv_values);
+    tcase_add_test(tcase, debug_registers);
+    tcase_add_test(tcase, debug_register_exits_come_first);
+    tcase_add_test(tcase, invlpg);
+    tcase_add_test(tcase, invpcid_types);
+    tcase_add_test(tcase, in_and_out);
+    tcase_add_test(tcase, io_permission_bitmap);
+    tcase_add_test(tcase, io_permission_without_bitmap);
+    tcase_add_test(tcase, io_permission_comes_before_exits);
+    tcase_add_test(tcase, ins_and_outs);
+    tcase_add_test(tcase, ins_faults_before_it_reads_the_port);
+    tcase_add_test(tcase, string_addresses_of_16_and_32_bits);
+    tcase_add_test(tcase, iret_unblocks_nmis);
+    tcase_add_test(tcase, iret_tells_what_it_unblocked);
+    tcase_add_test(tcase, iret_tells_it_for_ept_violations);
+    tcase_add_test(tcase, a_later_fault_is_not_iret_s);
+    tcase_add_test(tcase, iret_leaves_the_host_s_blocking);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* MSRs by kind, EFER, DEBUGCTL, FEATURE_CONTROL, the time-stamp counter; CPUID. */
+#include "tests/model/vmx_fixture.h"
+
+static struct vmx_fixture f;
+
+static void setup(void)
+{
+    fixture_open_bare(&f, 2);
+}
+
+static void teardown(void)
+{
+    fixture_close(&f);
+}
+
+static uint64_t get(uint32_t index)
+{
+    uint64_t value = 0x5a5a;
+
+    ck_assert_msg(msr_read(f.cpu, index, &value), "RDMSR %x", index);
+    return value;
+}
+
+static void put(uint32_t index, uint64_t value)
+{
+    ck_assert_msg(msr_write(f.cpu, index, value), "WRMSR %x", index);
+}
+
+static void refuse(uint32_t index, uint64_t value)
+{
+    uint64_t before = 0, after = 0;
+    bool there = msr_read(f.cpu, index, &before);
+
+    ck_assert_msg(!msr_write(f.cpu, index, value), "WRMSR %x of %llx", index, (unsigned long long)value);
+    ck_assert(msr_read(f.cpu, index, &after) == there);
+    ck_assert_uint_eq(before, after);
+}
+
+START_TEST(table)
+{
+    static const uint32_t indices[] = {
+#define MSR(name, index, kind) (index),
+#include "arch/msrs.def"
+    };
+
+    for (unsigned i = 0; i < MSR_COUNT; i++)
+        ck_assert_uint_eq(msr_find(indices[i]), i);
+    ck_assert_uint_eq(msr_find(0x12345), MSR_COUNT);
+    ck_assert_str_eq(msr_name(MSR_ia32_efer), "ia32_efer");
+    ck_assert_str_eq(msr_name(0x80b), "x2apic");
+    ck_assert_str_eq(msr_name(0x12345), "unknown");
+}
+END_TEST
+
+START_TEST(unknown_ones_fault)
+{
+    static const uint32_t unknown[] = { 0, 0x38f, 0x345, 0xc1, 0x40000000, 0xc0010000, 0xffffffff, 0x492 };
+    uint64_t value;
+
+    for (unsigned i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+        ck_assert(!msr_read(f.cpu, unknown[i], &value));
+        ck_assert(!msr_write(f.cpu, unknown[i], 0));
+    }
+}
+END_TEST
+
+START_TEST(kinds)
+{
+    put(MSR_ia32_star, ~0ull);
+    ck_assert_uint_eq(get(MSR_ia32_star), ~0ull);
+    put(MSR_ia32_lstar, 0xffff800000000000);
+    ck_assert_uint_eq(get(MSR_ia32_lstar), 0xffff800000000000);
+    refuse(MSR_ia32_lstar, 1ull << 47);
+    refuse(MSR_ia32_sysenter_eip, 1ull << 63);
+    refuse(MSR_ia32_kernel_gs_base, 0x1000000000000);
+    refuse(MSR_ia32_mtrrcap, 0);
+    refuse(MSR_ia32_vmx_basic, get(MSR_ia32_vmx_basic));
+    ck_assert_uint_eq(get(MSR_ia32_vmx_basic) & 0x7fffffff, VMCS_REVISION);
+    ck_assert_uint_eq(get(MSR_ia32_mtrrcap), 0);
+    ck_assert_uint_eq(get(MSR_ia32_mtrr_def_type), 0xc06);
+}
+END_TEST
+
+START_TEST(pat)
+{
+    ck_assert_uint_eq(get(MSR_ia32_pat), 0x0007040600070406);
+    put(MSR_ia32_pat, 0x0706050401000706);
+    refuse(MSR_ia32_pat, 0x0706050401000702);
+    refuse(MSR_ia32_pat, 0x0306050401000700);
+    refuse(MSR_ia32_pat, 0x0806050401000700);
+    refuse(MSR_ia32_pat, 0x0006050401008600);
+}
+END_TEST
+
+START_TEST(efer)
+{
+    f.cpu->cr0 &= ~CR0_PG;
+    CPU_MSR(f.cpu, ia32_efer) = 0;
+    put(MSR_ia32_efer, EFER_LME | EFER_SCE | EFER_NXE | EFER_LMA);
+    ck_assert_uint_eq(get(MSR_ia32_efer), EFER_LME | EFER_SCE | EFER_NXE);      /* LMA is not software's */
+    refuse(MSR_ia32_efer, 1ull << 1);
+    refuse(MSR_ia32_efer, 1ull << 9);
+    refuse(MSR_ia32_efer, 1ull << 12);
+    refuse(MSR_ia32_efer, 1ull << 63);
+    f.cpu->cr0 |= CR0_PG;
+    CPU_MSR(f.cpu, ia32_efer) = EFER_LME | EFER_LMA;
+    refuse(MSR_ia32_efer, 0);
+    put(MSR_ia32_efer, EFER_LME | EFER_NXE);
+    ck_assert_uint_eq(get(MSR_ia32_efer), EFER_LME | EFER_LMA | EFER_NXE);
+    CPU_MSR(f.cpu, ia32_efer) = 0;
+    refuse(MSR_ia32_efer, EFER_LME);
+}
+END_TEST
+
+START_TEST(feature_control_locks)
+{
+    CPU_MSR(f.cpu, ia32_feature_control) = 0;
+    refuse(MSR_ia32_feature_control, 2);                /* no SMX */
+    put(MSR_ia32_feature_control, FEATURE_CONTROL_VMX_OUTSIDE_SMX);
+    put(MSR_ia32_feature_control, FEATURE_CONTROL_LOCK);
+    ck_assert_uint_eq(get(MSR_ia32_feature_control), FEATURE_CONTROL_LOCK);
+    refuse(MSR_ia32_feature_control, FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX);
+    refuse(MSR_ia32_feature_control, FEATURE_CONTROL_LOCK);
+}
+END_TEST
+
+START_TEST(debugctl)
+{
+    put(MSR_ia32_debugctl, 3);
+    ck_assert_uint_eq(get(MSR_ia32_debugctl), 3);
+    for (unsigned bit = 2; bit < 64; bit++)
+        refuse(MSR_ia32_debugctl, 1ull << bit);
+}
+END_TEST
+
+START_TEST(bases_are_the_segments)
+{
+    put(MSR_ia32_fs_base, 0x1234567890);
+    put(MSR_ia32_gs_base, 0xffff900000000000);
+    ck_assert_uint_eq(f.cpu->seg[SEG_FS].base, 0x1234567890);
+    ck_assert_uint_eq(f.cpu->seg[SEG_GS].base, 0xffff900000000000);
+    f.cpu->seg[SEG_GS].base = 7;
+    ck_assert_uint_eq(get(MSR_ia32_gs_base), 7);
+    refuse(MSR_ia32_fs_base, 1ull << 48);
+}
+END_TEST
+
+START_TEST(time_stamp_counter)
+{
+    f.cpu->clock = 1000;
+    ck_assert_uint_eq(get(MSR_ia32_time_stamp_counter), 1000);
+    put(MSR_ia32_time_stamp_counter, 50);
+    ck_assert_uint_eq(get(MSR_ia32_tsc_adjust), (uint64_t)-950);
+    f.cpu->clock = 1010;
+    ck_assert_uint_eq(get(MSR_ia32_time_stamp_counter), 60);
+    put(MSR_ia32_tsc_adjust, 5);
+    ck_assert_uint_eq(get(MSR_ia32_time_stamp_counter), 1015);
+}
+END_TEST
+
+static uint32_t asked;
+
+static bool apic_read(void *context, struct cpu *cpu, uint32_t index, uint64_t *value)
+{
+    (void)context;
+    (void)cpu;
+    asked = index;
+    *value = 77;
+    return index != 0x8ff;
+}
+
+static bool apic_write(void *context, struct cpu *cpu, uint32_t index, uint64_t value)
+{
+    (void)context;
+    (void)cpu;
+    asked = index;
+    return value == 1;
+}
+
+START_TEST(the_apic_is_asked)
+{
+    uint64_t value;
+
+    ck_assert(!msr_read(f.cpu, MSR_ia32_apic_base, &value));    /* none there */
+    f.model->bus.apic_read_msr = apic_read;
+    f.model->bus.apic_write_msr = apic_write;
+    ck_assert_uint_eq(get(MSR_ia32_apic_base), 77);
+    ck_assert_uint_eq(get(MSR_ia32_tsc_deadline), 77);
+    ck_assert_uint_eq(get(0x802), 77);
+    ck_assert_uint_eq(asked, 0x802);
+    ck_assert(!msr_read(f.cpu, 0x8ff, &value));
+    put(0x80b, 1);
+    ck_assert_uint_eq(asked, 0x80b);
+    ck_assert(!msr_write(f.cpu, 0x80b, 2));
+}
+END_TEST
+
+/* ---- CPUID ---- */
+
+static uint32_t cpuid(uint32_t leaf, uint32_t subleaf, unsigned reg)
+{
+    uint32_t out[4];
+
+    cpuid_read(f.cpu, leaf, subleaf, out);
+    return out[reg];
+}
+
+START_TEST(cpuid_identity)
+{
+    char text[49] = "";
+    uint32_t out[4];
+
+    cpuid_read(f.cpu, 0, 0, out);
+    memcpy(text, &out[1], 4);
+    memcpy(text + 4, &out[3], 4);
+    memcpy(text + 8, &out[2], 4);
+    ck_assert_str_eq(text, "GenuineIntel");
+    for (uint32_t i = 0; i < 3; i++) {
+        cpuid_read(f.cpu, 0x80000002 + i, 0, out);
+        memcpy(text + 16 * i, out, 16);
+    }
+    ck_assert_str_eq(text, "Sesqui virtual CPU");
+    ck_assert_uint_eq(cpuid(0x80000008, 0, 0), 48 << 8 | 40);
+    f.model->physical_address_width = 46;
+    ck_assert_uint_eq(cpuid(0x80000008, 0, 0) & 0xff, 46);
+}
+END_TEST
+
+START_TEST(cpuid_features)
+{
+    uint32_t ecx = cpuid(1, 0, 2), ebx7 = cpuid(7, 0, 1);
+
+    ck_assert(ecx & 1u << 5);                           /* VMX */
+    ck_assert(!(ecx & (1u << 3 | 1u << 6 | 1u << 15 | 1u << 28 | 1u << 31)));  /* MONITOR SMX PDCM AVX HV */
+    ck_assert(!(ecx & 1u << 27));
+    f.cpu->cr4 |= CR4_OSXSAVE;
+    ck_assert(cpuid(1, 0, 2) & 1u << 27);
+    ck_assert_uint_eq(ebx7 & (1u << 0 | 1u << 7 | 1u << 10 | 1u << 20), 1u << 0 | 1u << 7 | 1u << 10 | 1u << 20);
+    ck_assert(!(ebx7 & (1u << 5 | 1u << 16)));          /* AVX2, AVX-512 */
+    ck_assert_uint_eq(cpuid(7, 1, 1), 0);
+    ck_assert_uint_eq(cpuid(0xa, 0, 0), 0);             /* no counters */
+    ck_assert(cpuid(0x80000001, 0, 3) & 1u << 11);      /* SYSCALL: in 64-bit mode only */
+    f.cpu->seg[SEG_CS].access_rights &= ~AR_L;
+    ck_assert(!(cpuid(0x80000001, 0, 3) & 1u << 11));
+    ck_assert_uint_eq(cpuid(0xd, 0, 0), 3);
+    /* Each bit of CR4 that is allowed belongs to a feature that is enumerated. */
+    ck_assert_uint_eq(!!(cr4_allowed(f.cpu) & CR4_VME), cpuid(1, 0, 3) >> 1 & 1);
+    ck_assert_uint_eq(!!(cr4_allowed(f.cpu) & CR4_UMIP), cpuid(7, 0, 2) >> 2 & 1);
+    ck_assert(!(cr4_allowed(f.cpu) & CR4_LA57));
+}
+END_TEST
+
+START_TEST(cpuid_topology_and_ranges)
+{
+    f.cpu = &f.model->cpu[1];
+    ck_assert_uint_eq(cpuid(1, 0, 1) >> 24, 1);
+    ck_assert_uint_eq(cpuid(1, 0, 1) >> 16 & 0xff, 2);
+    ck_assert_uint_eq(cpuid(0xb, 0, 3), 1);
+    ck_assert_uint_eq(cpuid(0xb, 1, 0), 1);             /* one bit numbers two */
+    ck_assert_uint_eq(cpuid(0xb, 1, 2), 2 << 8 | 1);
+    ck_assert_uint_eq(cpuid(0xb, 2, 1), 0);
+    /* TSC frequency: crystal * EBX / EAX = 1 GHz, one tick an instruction. */
+    ck_assert_uint_eq((uint64_t)cpuid(0x15, 0, 2) * cpuid(0x15, 0, 1) / cpuid(0x15, 0, 0), 1000000000);
+    ck_assert_uint_eq(cpuid(0x17, 0, 0), cpuid(0x16, 0, 0));    /* beyond: the last basic leaf */
+    ck_assert_uint_eq(cpuid(0x40000000, 0, 0), cpuid(0x16, 0, 0));
+    ck_assert_uint_eq(cpuid(0x80000009, 0, 0), cpuid(0x16, 0, 0));
+    ck_assert_uint_eq(cpuid(0x80000000, 0, 0), 0x80000008);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("msr");
+    TCase *tcase = tcase_create("all");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, table);
+    tcase_add_test(tcase, unknown_ones_fault);
+    tcase_add_test(tcase, kinds);
+    tcase_add_test(tcase, pat);
+    tcase_add_test(tcase, efer);
+    tcase_add_test(tcase, feature_control_locks);
+    tcase_add_test(tcase, debugctl);
+    tcase_add_test(tcase, bases_are_the_segments);
+    tcase_add_test(tcase, time_stamp_counter);
+    tcase_add_test(tcase, the_apic_is_asked);
+    tcase_add_test(tcase, cpuid_identity);
+    tcase_add_test(tcase, cpuid_features);
+    tcase_add_test(tcase, cpuid_topology_and_ranges);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
