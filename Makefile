@@ -21,8 +21,8 @@ MODEL_FLAGS := $(FLAGS) -Wconversion -Wno-sign-conversion
 EMU_FLAGS := $(FLAGS)
 
 # One group: the CPU engine's functions call ours (--wrap) as ours call them.
-EMU_GROUP = @emu/unicorn/wrap.opts -Wl,--start-group $(EMU_LIB) $(HV_LIB) $(MODEL_LIB) -l:libunicorn.a -Wl,--end-group \
-            -lcapstone -lpthread -lm
+emu_group = @emu/unicorn/wrap.opts -Wl,--start-group $(EMU_LIB) $(HV_LIB) $(MODEL_LIB) $(1) -l:libunicorn.a -lcapstone \
+            -lpthread -lm -Wl,--end-group
 CHECK_LIBS := -lcheck -lsubunit -lrt -lpthread -lm
 
 sources = $(sort $(wildcard $(1)/*.c $(1)/*/*.c $(1)/*/*/*.c))
@@ -46,7 +46,7 @@ all: $(SESQUI) guests
 
 $(SESQUI): $(call objects,$(CLI_SRC)) $(EMU_LIB) $(HV_LIB) $(MODEL_LIB) emu/unicorn/wrap.opts
 	@echo "  LINK  $@"
-	@$(CC) $(FLAGS) -o $@ $(call objects,$(CLI_SRC)) $(EMU_GROUP)
+	@$(CC) $(FLAGS) -o $@ $(call objects,$(CLI_SRC)) $(call emu_group)
 
 $(MODEL_LIB): $(call objects,$(MODEL_SRC))
 $(HV_LIB): $(call objects,$(HV_SRC))
@@ -72,7 +72,7 @@ $(B)/tests/model/%_test: $(B)/tests/model/%_test.o $(MODEL_LIB)
 	@$(CC) $(FLAGS) -o $@ $^ $(CHECK_LIBS)
 $(B)/tests/%_test: $(B)/tests/%_test.o $(EMU_LIB) $(HV_LIB) $(MODEL_LIB)
 	@echo "  LINK  $@"
-	@$(CC) $(FLAGS) -o $@ $< $(EMU_GROUP) $(CHECK_LIBS)
+	@$(CC) $(FLAGS) -o $@ $< $(call emu_group,$(CHECK_LIBS))
 
 .PHONY: tests
 tests: $(TESTS)

@@ -15,10 +15,11 @@ enum { PATH_BYTES = 1024 };
 static const char usage[] =
     "usage: sesqui run FILE|DIR... [options]\n"
     "\n"
-    "Runs scenarios (*.scn; docs/scenarios.md) and reports in TAP. Of a directory: its scenarios, not those of folders in it.\n"
+    "Runs scenarios (*.scn; docs/scenarios.md) and reports in TAP. Of a directory: its scenarios,\n"
+    "not those of folders in it.\n"
     "\n"
     "  --trace FILE       write the traces to FILE; - is standard output\n"
-    "  --full-trace       trace what preparation lines do, too\n"
+    "  --full-trace       trace what preparation lines do, too, and the native L0's VMREADs and VMWRITEs\n"
     "  --seed N           use this seed instead of the scenarios' own\n"
     "  --golden DIR       compare each trace with DIR/NAME.trace\n"
     "  --update-golden    write DIR/NAME.trace instead of comparing\n"
@@ -132,7 +133,8 @@ static char *read_whole(const char *path, size_t *length)
 }
 
 /* Reports the first line in which two texts differ. */
-static void show_difference(const char *path, const char *golden, size_t golden_length, const char *trace, size_t trace_length)
+static void show_difference(const char *path, const char *golden, size_t golden_length, const char *trace,
+                            size_t trace_length)
 {
     unsigned line = 1;
     size_t start = 0, at = 0;

@@ -251,34 +251,6 @@ static bool has_modrm(enum opcode_map map, uint8_t opcode)
     }
 }
 
-static bool reads_and_writes(enum opcode_map map, uint8_t opcode, uint8_t modrm)
-{
-    unsigned group = modrm >> 3 & 7;
-    if (map == MAP_0F)
-        switch (opcode) {
-        case 0xa4: case 0xa5: case 0xac: case 0xad:                     /* SHLD, SHRD */
-        case 0xab: case 0xb3: case 0xbb:                                /* BTS, BTR, BTC */
-        case 0xb0: case 0xb1: case 0xc0: case 0xc1:                     /* CMPXCHG, XADD */
-            return true;
-        case 0xba: return group > 4;
-        case 0xc7: return group == 1;                                   /* CMPXCHG8B, CMPXCHG16B */
-        default: return false;
-        }
-    if (map != MAP_ONE_BYTE)
-        return false;
-    if (opcode < 0x38)                                                  /* ADD to XOR; not CMP */
-        return (opcode & 7) < 2;
-    switch (opcode) {
-    case 0x80: case 0x81: case 0x82: case 0x83: return group != 7;
-    case 0x86: case 0x87:                                               /* XCHG */
-    case 0xc0: case 0xc1: case 0xd0: case 0xd1: case 0xd2: case 0xd3:   /* shifts */
-        return true;
-    case 0xf6: case 0xf7: return group == 2 || group == 3;              /* NOT, NEG */
-    case 0xfe: case 0xff: return group < 2;                             /* INC, DEC */
-    default: return false;
-    }
-}
-
 /* Instructions whose only memory operand is the stack. */
 static bool uses_stack(enum opcode_map map, uint8_t opcode)
 {
@@ -314,7 +286,7 @@ struct memory_use decode_memory_use(const struct cpu *cpu, const uint8_t *bytes,
     modrm = (uint8_t)take(&c, 1);
     operands(&insn, &c, &p, modrm, mode64);
     if (insn.kind == OPERAND_MEMORY) {
-        use.read_modify_write = reads_and_writes(map, opcode, modrm);
+        use.read_modify_write = opcode_reads_and_writes(map, opcode, modrm);
         use.stack = insn.segment == SEG_SS;
     } else {
         use.stack = map == MAP_ONE_BYTE && (opcode == 0xff || opcode == 0x8f);      /* CALL, PUSH, POP of a register */

@@ -8,7 +8,7 @@
 #include "emu/native/native.h"
 #include "emu/step.h"
 
-enum { WARNINGS_MAX = 64, FAULTS_KEPT = 4 };
+enum { WARNINGS_MAX = 1024, FAULTS_KEPT = 4 };
 
 /* The latest exceptions of a processor, for the report of a triple fault. */
 struct fault_record {

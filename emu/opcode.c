@@ -122,3 +122,43 @@ enum insn_id opcode_find(enum opcode_map map, uint8_t opcode, const struct prefi
             return r->id == INSN_pause && (prefixes->rex & 1) ? INSN_none : r->id;     /* F3 41 90: XCHG R8, RAX */
     return INSN_none;
 }
+
+/* ---- ordinary instructions ------------------------------------------------------------------------------------------- */
+
+bool opcode_reads_and_writes(enum opcode_map map, uint8_t opcode, uint8_t modrm)
+{
+    unsigned group = modrm >> 3 & 7;
+    if (map == MAP_0F)
+        switch (opcode) {
+        case 0xab: case 0xb3: case 0xbb:                                /* BTS, BTR, BTC */
+        case 0xb0: case 0xb1: case 0xc0: case 0xc1:                     /* CMPXCHG, XADD */
+        case 0xa4: case 0xa5: case 0xac: case 0xad:                     /* SHLD, SHRD */
+            return true;
+        case 0xba: return group > 4;
+        case 0xc7: return group == 1;                                   /* CMPXCHG8B, CMPXCHG16B */
+        default: return false;
+        }
+    if (map != MAP_ONE_BYTE)
+        return false;
+    if (opcode < 0x38)                                                  /* ADD to XOR; not CMP */
+        return (opcode & 7) < 2;
+    switch (opcode) {
+    case 0x80: case 0x81: case 0x82: case 0x83: return group != 7;
+    case 0x86: case 0x87:                                               /* XCHG */
+    case 0xc0: case 0xc1: case 0xd0: case 0xd1: case 0xd2: case 0xd3:   /* shifts */
+        return true;
+    case 0xf6: case 0xf7: return group == 2 || group == 3;              /* NOT, NEG */
+    case 0xfe: case 0xff: return group < 2;                             /* INC, DEC */
+    default: return false;
+    }
+}
+
+/* SDM Vol. 2, LOCK. */
+bool opcode_lockable(enum opcode_map map, uint8_t opcode, uint8_t modrm)
+{
+    if (modrm >> 6 == 3 || !opcode_reads_and_writes(map, opcode, modrm))
+        return false;
+    if (map == MAP_0F)
+        return (opcode & 0xf6) != 0xa4;
+    return opcode < 0xc0 || opcode >= 0xf0;     /* no shifts */
+}

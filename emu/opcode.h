@@ -29,4 +29,8 @@ enum opcode_interest opcode_interest(enum opcode_map map, uint8_t opcode);
 /* The row, or INSN_none. `modrm` counts only for opcodes that have one. */
 enum insn_id opcode_find(enum opcode_map map, uint8_t opcode, const struct prefixes *prefixes, uint8_t modrm);
 
+/* Is the explicit memory operand of an ordinary instruction read and written?  May the instruction have a LOCK prefix? */
+bool opcode_reads_and_writes(enum opcode_map map, uint8_t opcode, uint8_t modrm);
+bool opcode_lockable(enum opcode_map map, uint8_t opcode, uint8_t modrm);
+
 #endif

@@ -14,27 +14,70 @@
 
 enum { DETAIL_MAX = 160 };
 
+/* ---- records ---- */
+
+/* The next slot of the tail, with what every line says. */
+static struct trace_record *next_record(struct trace *trace, const struct cpu *cpu, unsigned level, const char *event)
+{
+    unsigned slot = trace->tail_next;
+    struct trace_record *record = &trace->tail[slot];
+
+    record->event = event;
+    record->clock = cpu->clock;
+    record->rip = cpu->rip;
+    record->rcx = cpu->gpr[RCX];
+    record->cpu = cpu->index;
+    record->level = level;
+    record->text = trace->text[slot];
+    trace->tail_next = (slot + 1) % TRACE_TAIL;
+    trace->lines++;
+    return record;
+}
+
+static void format_record(char line[TRACE_LINE_MAX], const struct trace_record *record)
+{
+    int used = snprintf(line, TRACE_LINE_MAX, "%12" PRIu64 " %3u L%u %-12.12s ", record->clock, record->cpu, record->level,
+                        record->event);
+
+    record->details(line + used, (size_t)(TRACE_LINE_MAX - used), record);
+}
+
+static void to_file(const struct trace *trace, const struct trace_record *record)
+{
+    char line[TRACE_LINE_MAX];
+
+    if (!trace->file)
+        return;
+    format_record(line, record);
+    fprintf(trace->file, "%s\n", line);
+}
+
+static void text_details(char *to, size_t size, const struct trace_record *record)
+{
+    snprintf(to, size, "%s", record->text);
+}
+
 void trace_line(struct trace *trace, const struct cpu *cpu, unsigned level, const char *event, const char *format, ...)
 {
-    char *line = trace->tail[trace->tail_next];
-    int used = snprintf(line, TRACE_LINE_MAX, "%12" PRIu64 " %3u L%u %-12.12s ", cpu->clock, cpu->index, level, event);
+    struct trace_record *record = next_record(trace, cpu, level, event);
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(line + used, (size_t)(TRACE_LINE_MAX - used), format, arguments);
+    vsnprintf(record->text, TRACE_LINE_MAX, format, arguments);
     va_end(arguments);
-    trace->tail_next = (trace->tail_next + 1) % TRACE_TAIL;
-    trace->lines++;
-    if (trace->file)
-        fprintf(trace->file, "%s\n", line);
+    record->details = text_details;
+    to_file(trace, record);
 }
 
 void trace_print_tail(const struct trace *trace, FILE *to, const char *prefix)
 {
     unsigned kept = trace->lines < TRACE_TAIL ? (unsigned)trace->lines : TRACE_TAIL;
+    char line[TRACE_LINE_MAX];
 
-    for (unsigned i = 0; i < kept; i++)
-        fprintf(to, "%s%s\n", prefix, trace->tail[(trace->tail_next + TRACE_TAIL - kept + i) % TRACE_TAIL]);
+    for (unsigned i = 0; i < kept; i++) {
+        format_record(line, &trace->tail[(trace->tail_next + TRACE_TAIL - kept + i) % TRACE_TAIL]);
+        fprintf(to, "%s%s\n", prefix, line);
+    }
 }
 
 /* ---- words ---- */
@@ -123,26 +166,23 @@ static void violation_text(char *to, size_t size, uint64_t q)
              (q & EPT_VIOLATION_LINEAR_VALID) && !(q & EPT_VIOLATION_TRANSLATION) ? " by the page walk" : "");
 }
 
-/* The VMCS that the exit went into still is current: its exit information explains more than the qualification. */
-static void interruption_text(char *to, size_t size, const struct notice *notice)
+static void interruption_text(char *to, size_t size, const struct trace_record *record)
 {
-    const struct vmcs *vmcs = notice->cpu->vmx.current;
+    uint32_t information = record->interruption_information;
     char event[40];
 
-    if (!vmcs || vmcs->pa != notice->d)
-        return;
-    uint32_t information = (uint32_t)VMCS(vmcs, exit_interruption_information);
     if (!(information & INTERRUPTION_VALID))
         return;
     event_text(event, sizeof event, INTERRUPTION_VECTOR(information), INTERRUPTION_TYPE(information));
     if (information & INTERRUPTION_ERROR_CODE_VALID)
-        snprintf(to, size, " %s error=0x%" PRIx64, event, VMCS(vmcs, exit_interruption_error_code));
+        snprintf(to, size, " %s error=0x%" PRIx32, event, record->interruption_error_code);
     else
         snprintf(to, size, " %s", event);
 }
 
-static void exit_text(char *to, size_t size, const struct notice *notice)
+static void exit_text(char *to, size_t size, const struct trace_record *record)
 {
+    const struct notice *notice = &record->notice;
     uint64_t q = notice->b;
 
     to[0] = '\0';
@@ -158,13 +198,13 @@ static void exit_text(char *to, size_t size, const struct notice *notice)
         break;
     case EXIT_REASON_rdmsr:
     case EXIT_REASON_wrmsr: {
-        const char *name = msr_name((uint32_t)notice->cpu->gpr[RCX]);
+        const char *name = msr_name((uint32_t)record->rcx);
         snprintf(to, size, " %s", name ? name : "unknown");
         break;
     }
     case EXIT_REASON_exception_or_nmi:
     case EXIT_REASON_external_interrupt:
-        interruption_text(to, size, notice);
+        interruption_text(to, size, record);
         break;
     case EXIT_REASON_ept_violation:
         violation_text(to, size, q);
@@ -174,40 +214,45 @@ static void exit_text(char *to, size_t size, const struct notice *notice)
 
 /* ---- one function for each kind of notice ---- */
 
-static void entry(struct trace *trace, unsigned level, const struct notice *n)
+static void entry(char *to, size_t size, const struct trace_record *r)
 {
-    trace_line(trace, n->cpu, level, "entry", "%s vmcs=0x%" PRIx64 " rip=0x%" PRIx64, n->c ? "launch" : "resume", n->a,
+    const struct notice *n = &r->notice;
+    snprintf(to, size, "%s vmcs=0x%" PRIx64 " rip=0x%" PRIx64, n->c ? "launch" : "resume", n->a,
                n->b);
 }
 
-static void entry_failed(struct trace *trace, unsigned level, const struct notice *n)
+static void entry_failed(char *to, size_t size, const struct trace_record *r)
 {
+    const struct notice *n = &r->notice;
     if (n->b & EXIT_REASON_ENTRY_FAILURE) {
-        trace_line(trace, n->cpu, level, "entry-failed", "vmcs=0x%" PRIx64 " exit %s qual=0x%" PRIx64, n->a,
+        snprintf(to, size, "vmcs=0x%" PRIx64 " exit %s qual=0x%" PRIx64, n->a,
                    reason_word(n->b), n->c);
         return;
     }
     const char *text = vm_error_text((int)n->b);
-    trace_line(trace, n->cpu, level, "entry-failed", "vmcs=0x%" PRIx64 " error %" PRId64 ": %s", n->a, (int64_t)n->b,
+    snprintf(to, size, "vmcs=0x%" PRIx64 " error %" PRId64 ": %s", n->a, (int64_t)n->b,
                text ? text : "VMfailInvalid");
 }
 
-static void check_failed(struct trace *trace, unsigned level, const struct notice *n)
+static void check_failed(char *to, size_t size, const struct trace_record *r)
 {
-    trace_line(trace, n->cpu, level, "check", "%s [%s] %s", n->check->id, n->check->section, n->check->text);
+    const struct notice *n = &r->notice;
+    snprintf(to, size, "%s [%s] %s", n->check->id, n->check->section, n->check->text);
 }
 
-static void vm_exit(struct trace *trace, unsigned level, const struct notice *n)
+static void vm_exit(char *to, size_t size, const struct trace_record *r)
 {
+    const struct notice *n = &r->notice;
     char text[DETAIL_MAX];
 
-    exit_text(text, sizeof text, n);
-    trace_line(trace, n->cpu, level, "exit", "%s%s qual=0x%" PRIx64 " rip=0x%" PRIx64 "%s", reason_word(n->a),
+    exit_text(text, sizeof text, r);
+    snprintf(to, size, "%s%s qual=0x%" PRIx64 " rip=0x%" PRIx64 "%s", reason_word(n->a),
                n->a & EXIT_REASON_ENTRY_FAILURE ? " (entry failed)" : "", n->b, n->c, text);
 }
 
-static void vmx_instruction(struct trace *trace, unsigned level, const struct notice *n)
+static void vmx_instruction(char *to, size_t size, const struct trace_record *r)
 {
+    const struct notice *n = &r->notice;
     char operands[DETAIL_MAX], result[DETAIL_MAX];
     int64_t outcome = (int64_t)n->d;
 
@@ -234,64 +279,149 @@ static void vmx_instruction(struct trace *trace, unsigned level, const struct no
         snprintf(result, sizeof result, "VMfailInvalid");
     else
         snprintf(result, sizeof result, "error %" PRId64 ": %s", outcome, vm_error_text((int)outcome));
-    trace_line(trace, n->cpu, level, "vmx", "%s %s%s%s", insn_name((enum insn_id)n->a), operands, operands[0] ? " " : "",
+    snprintf(to, size, "%s %s%s%s", insn_name((enum insn_id)n->a), operands, operands[0] ? " " : "",
                result);
 }
 
-static void inject(struct trace *trace, unsigned level, const struct notice *n)
+static void inject(char *to, size_t size, const struct trace_record *r)
 {
+    const struct notice *n = &r->notice;
     char event[40];
 
     event_text(event, sizeof event, n->a, n->b);
     if (n->d)
-        trace_line(trace, n->cpu, level, "inject", "%s error=0x%" PRIx64 " rip=0x%" PRIx64, event, n->c, n->cpu->rip);
+        snprintf(to, size, "%s error=0x%" PRIx64 " rip=0x%" PRIx64, event, n->c, r->rip);
     else
-        trace_line(trace, n->cpu, level, "inject", "%s rip=0x%" PRIx64, event, n->cpu->rip);
+        snprintf(to, size, "%s rip=0x%" PRIx64, event, r->rip);
 }
 
-static void invalidate(struct trace *trace, unsigned level, const struct notice *n)
+static void invalidate(char *to, size_t size, const struct trace_record *r)
 {
-    trace_line(trace, n->cpu, level, "invalidate", "%s type=%" PRIu64 " 0x%" PRIx64 " 0x%" PRIx64,
+    const struct notice *n = &r->notice;
+    snprintf(to, size, "%s type=%" PRIu64 " 0x%" PRIx64 " 0x%" PRIx64,
                insn_name((enum insn_id)n->a), n->b, n->c, n->d);
 }
 
-static void ept_violation(struct trace *trace, unsigned level, const struct notice *n)
+static void ept_violation(char *to, size_t size, const struct trace_record *r)
 {
+    const struct notice *n = &r->notice;
     char text[DETAIL_MAX];
 
     violation_text(text, sizeof text, n->b);
-    trace_line(trace, n->cpu, level, "ept", "gpa=0x%" PRIx64 " linear=0x%" PRIx64 " qual=0x%" PRIx64 "%s", n->a, n->c, n->b,
+    snprintf(to, size, "gpa=0x%" PRIx64 " linear=0x%" PRIx64 " qual=0x%" PRIx64 "%s", n->a, n->c, n->b,
                text);
 }
 
-static void violation(struct trace *trace, unsigned level, const struct notice *n)
+static void violation(char *to, size_t size, const struct trace_record *r)
 {
-    trace_line(trace, n->cpu, level, "violation", "R%" PRIu64 " %s (0x%" PRIx64 " 0x%" PRIx64 " 0x%" PRIx64 ")", n->a,
+    const struct notice *n = &r->notice;
+    snprintf(to, size, "R%" PRIu64 " %s (0x%" PRIx64 " 0x%" PRIx64 " 0x%" PRIx64 ")", n->a,
                n->text ? n->text : "", n->b, n->c, n->d);
 }
 
-static void shutdown(struct trace *trace, unsigned level, const struct notice *n)
+static void shutdown(char *to, size_t size, const struct trace_record *r)
 {
+    const struct notice *n = &r->notice;
     if (n->a)
-        trace_line(trace, n->cpu, level, "shutdown", "VMX abort %" PRIu64, n->a);
+        snprintf(to, size, "VMX abort %" PRIu64, n->a);
     else
-        trace_line(trace, n->cpu, level, "shutdown", "triple fault rip=0x%" PRIx64, n->cpu->rip);
+        snprintf(to, size, "triple fault rip=0x%" PRIx64, r->rip);
+}
+
+static const struct {
+    const char *event;
+    void (*details)(char *to, size_t size, const struct trace_record *record);
+} notice_row[] = {
+    [NOTICE_ENTRY] = { "entry", entry },
+    [NOTICE_ENTRY_FAILED] = { "entry-failed", entry_failed },
+    [NOTICE_CHECK_FAILED] = { "check", check_failed },
+    [NOTICE_EXIT] = { "exit", vm_exit },
+    [NOTICE_VMX_INSTRUCTION] = { "vmx", vmx_instruction },
+    [NOTICE_INJECT] = { "inject", inject },
+    [NOTICE_INVALIDATE] = { "invalidate", invalidate },
+    [NOTICE_EPT_VIOLATION] = { "ept", ept_violation },
+    [NOTICE_VIOLATION] = { "violation", violation },
+    [NOTICE_SHUTDOWN] = { "shutdown", shutdown },
+};
+
+/* The VMCS that an exit went into still is current: its exit information explains more than the qualification. */
+static void note_interruption(struct trace_record *record)
+{
+    const struct notice *n = &record->notice;
+    const struct vmcs *vmcs = n->cpu->vmx.current;
+    bool here = n->kind == NOTICE_EXIT && vmcs && vmcs->pa == n->d;
+
+    record->interruption_information = here ? (uint32_t)VMCS(vmcs, exit_interruption_information) : 0;
+    record->interruption_error_code = here ? (uint32_t)VMCS(vmcs, exit_interruption_error_code) : 0;
 }
 
 void trace_notice(struct trace *trace, unsigned level, const struct notice *notice)
 {
-    static void (*const print[])(struct trace *, unsigned, const struct notice *) = {
-        [NOTICE_ENTRY] = entry,
-        [NOTICE_ENTRY_FAILED] = entry_failed,
-        [NOTICE_CHECK_FAILED] = check_failed,
-        [NOTICE_EXIT] = vm_exit,
-        [NOTICE_VMX_INSTRUCTION] = vmx_instruction,
-        [NOTICE_INJECT] = inject,
-        [NOTICE_INVALIDATE] = invalidate,
-        [NOTICE_EPT_VIOLATION] = ept_violation,
-        [NOTICE_VIOLATION] = violation,
-        [NOTICE_SHUTDOWN] = shutdown,
-    };
+    struct trace_record *record = next_record(trace, notice->cpu, level, notice_row[notice->kind].event);
 
-    print[notice->kind](trace, level, notice);
+    record->details = notice_row[notice->kind].details;
+    record->notice = *notice;
+    note_interruption(record);
+    to_file(trace, record);
+}
+
+/* ---- what a native L0 tells ---- */
+
+static void l0_level(char *to, size_t size, const struct trace_record *r)
+{
+    snprintf(to, size, "L%" PRIu64 " vmcs=0x%" PRIx64, r->notice.a, r->notice.b);
+}
+
+static void l0_handled(char *to, size_t size, const struct trace_record *r)
+{
+    snprintf(to, size, "%s", reason_word(r->notice.a));
+}
+
+static void l0_reflect(char *to, size_t size, const struct trace_record *r)
+{
+    snprintf(to, size, "%s%s qual=0x%" PRIx64, reason_word(r->notice.a),
+             r->notice.a & EXIT_REASON_ENTRY_FAILURE ? " (entry failure)" : "", r->notice.b);
+}
+
+static void l0_nested_entry(char *to, size_t size, const struct trace_record *r)
+{
+    snprintf(to, size, "%s vmcs12=0x%" PRIx64, r->notice.a ? "vmlaunch" : "vmresume", r->notice.b);
+}
+
+static void l0_nested_fail(char *to, size_t size, const struct trace_record *r)
+{
+    snprintf(to, size, "error=0x%" PRIx64 " qual=0x%" PRIx64, r->notice.a, r->notice.b);
+}
+
+static void l0_emulated(char *to, size_t size, const struct trace_record *r)
+{
+    snprintf(to, size, "%s operand=0x%" PRIx64 " value=0x%" PRIx64 " result=%" PRId64, reason_word(r->notice.a),
+             r->notice.b, r->notice.c, (int64_t)r->notice.d);
+}
+
+static void l0_inject(char *to, size_t size, const struct trace_record *r)
+{
+    snprintf(to, size, "vector=%" PRIu64 " error=0x%" PRIx64, r->notice.a, r->notice.b);
+}
+
+void trace_l0(struct trace *trace, const struct cpu *cpu, enum hal_event event, uint64_t a, uint64_t b, uint64_t c,
+              uint64_t d)
+{
+    static const struct {
+        const char *event;
+        void (*details)(char *to, size_t size, const struct trace_record *record);
+    } row[] = {
+        [HAL_EVENT_LEVEL] = { "level", l0_level },
+        [HAL_EVENT_HANDLED] = { "handled", l0_handled },
+        [HAL_EVENT_REFLECT] = { "reflect", l0_reflect },
+        [HAL_EVENT_NESTED_ENTRY] = { "nested-entry", l0_nested_entry },
+        [HAL_EVENT_NESTED_FAIL] = { "nested-fail", l0_nested_fail },
+        [HAL_EVENT_VMX_INSTRUCTION] = { "emulated", l0_emulated },
+        [HAL_EVENT_INJECT] = { "inject-l1", l0_inject },
+    };
+    struct trace_record *record = next_record(trace, cpu, 0, row[event].event);
+
+    record->details = row[event].details;
+    record->notice = (struct notice){ .cpu = cpu, .a = a, .b = b, .c = c, .d = d };
+    to_file(trace, record);
 }

@@ -133,8 +133,8 @@ bool guest_read_msr(struct hv_cpu *cpu, uint32_t index, uint64_t *value);
 bool guest_write_msr(struct hv_cpu *cpu, uint32_t index, uint64_t value);
 bool pat_valid(uint64_t value);
 uint64_t guest_efer_allowed(void);
-/* Loads the PDPTEs at `cr3` into the current VMCS, as PAE paging demands. False: a reserved bit is set. */
-bool pdptes_load(const struct hv_machine *machine, uint64_t cr3);
+/* Copies the PDPTEs at `cr3` into the current VMCS, as PAE paging demands. False: a reserved bit is set. */
+bool pdptes_copy(const struct hv_machine *machine, uint64_t cr3);
 
 /* ---- memory.c: the one door to L1's memory ---- */
 /* Is this page RAM of L1's? */

@@ -108,7 +108,7 @@ void vmcs01_build(struct hv_cpu *cpu, const struct hal_capture *s)
     vmwrite(VMCS_guest_pending_debug_exceptions, 0);
     vmwrite(VMCS_guest_activity_state, s->activity);
     cpu->registers = s->registers;
-    if (s->cr0 & CR0_PG && s->cr4 & CR4_PAE && !(s->efer & EFER_LMA) && !pdptes_load(cpu->machine, s->cr3))
+    if (s->cr0 & CR0_PG && s->cr4 & CR4_PAE && !(s->efer & EFER_LMA) && !pdptes_copy(cpu->machine, s->cr3))
         hal_fail_stop("the captured guest's PDPTEs are invalid");
 }
 

@@ -11,8 +11,11 @@ enum {
     PORT_DEBUG = 0xe9,              /* a byte for the console; reads as 0xe9 where it exists */
     PORT_EXIT = 0xf4,
     PORT_RESET = 0xcf9,
+    PORT_TEST_DATA = 0xe0,          /* the test device: four bytes that keep their values */
+    PORT_TEST_IRQ = 0x2000,         /* 24 ports: a write sets the level of that IOAPIC pin and PIC line */
     PORT_SHUTDOWN = 0x8900,
 };
+#define TEST_MEMORY 0xff000000ull
 
 static void kick(struct board *board)
 {
@@ -43,7 +46,8 @@ static uint64_t board_time(const struct board *board)
 /* Interrupt lines of the PC: IRQ 0 is pin 2 of the IOAPIC, the others keep their number. */
 static void irq(struct board *board, unsigned line, bool level)
 {
-    pic_line(&board->pic, line, level);
+    if (line < 16)
+        pic_line(&board->pic, line, level);
     ioapic_line(&board->ioapic, line == 0 ? 2 : line, level);
 }
 
@@ -79,6 +83,11 @@ static uint8_t read_byte(struct board *board, uint16_t port)
         return 0;                               /* no update under way, no alarm; the date is not kept */
     case PORT_DEBUG:
         return PORT_DEBUG;
+    case PORT_TEST_DATA:
+    case PORT_TEST_DATA + 1:
+    case PORT_TEST_DATA + 2:
+    case PORT_TEST_DATA + 3:
+        return board->test_data[port - PORT_TEST_DATA];
     case FW_CFG_DATA:
         return fw_cfg_next(&board->fw_cfg);
     }
@@ -131,6 +140,12 @@ static void write_byte(struct board *board, uint16_t port, uint8_t value)
         if (board->uart.console)
             putc(value, board->uart.console);
         break;
+    case PORT_TEST_DATA:
+    case PORT_TEST_DATA + 1:
+    case PORT_TEST_DATA + 2:
+    case PORT_TEST_DATA + 3:
+        board->test_data[port - PORT_TEST_DATA] = value;
+        break;
     case PORT_SHUTDOWN:
         shutdown_character(board, value);
         break;
@@ -162,6 +177,10 @@ static void port_out(void *context, struct cpu *cpu, uint16_t port, unsigned siz
         fw_cfg_select(&board->fw_cfg, (uint16_t)value);
         return;
     }
+    if (port >= PORT_TEST_IRQ && port < PORT_TEST_IRQ + IOAPIC_PINS) {
+        irq(board, port - PORT_TEST_IRQ, value);
+        return;
+    }
     if (port == PORT_RESET && size == 1) {      /* wider accesses are the PCI configuration address, and there is no PCI */
         if (value & 4)
             end(board, BOARD_RESET, 0);
@@ -184,20 +203,25 @@ static int lapic_offset(const struct board *board, const struct cpu *cpu, uint64
     return (int)(pa - base);
 }
 
+static bool test_memory(uint64_t pa, unsigned size)
+{
+    return pa >= TEST_MEMORY && pa - TEST_MEMORY <= BOARD_TEST_MEMORY_SIZE - size;
+}
+
 static uint64_t mmio_read(void *context, struct cpu *cpu, uint64_t pa, unsigned size)
 {
     struct board *board = context;
-    uint64_t ones = size >= 8 ? ~0ull : (1ull << 8 * size) - 1;
+    uint64_t value = ~0ull, ones = size >= 8 ? ~0ull : (1ull << 8 * size) - 1;
+    unsigned shift = 8 * (pa & 3);
     int offset = lapic_offset(board, cpu, pa);
-    uint32_t value;
 
     if (offset >= 0)
-        value = lapic_read(&board->lapic[cpu->index], (unsigned)offset & ~3u);
+        value = (uint64_t)lapic_read(&board->lapic[cpu->index], (unsigned)offset & ~3u) >> shift;
     else if (pa >= IOAPIC_BASE && pa - IOAPIC_BASE < IOAPIC_SIZE)
-        value = ioapic_read(&board->ioapic, (unsigned)(pa - IOAPIC_BASE) & ~3u);
-    else
-        return ones;
-    return (uint64_t)value >> 8 * (pa & 3) & ones;
+        value = (uint64_t)ioapic_read(&board->ioapic, (unsigned)(pa - IOAPIC_BASE) & ~3u) >> shift;
+    else if (test_memory(pa, size))
+        memcpy(&value, board->test_memory + (pa - TEST_MEMORY), size);
+    return value & ones;
 }
 
 /* Registers are 4 bytes wide; what other accesses do is undefined (12.4.1), here nothing. */
@@ -206,14 +230,18 @@ static void mmio_write(void *context, struct cpu *cpu, uint64_t pa, unsigned siz
     struct board *board = context;
     int offset = lapic_offset(board, cpu, pa);
 
+    if (test_memory(pa, size)) {
+        memcpy(board->test_memory + (pa - TEST_MEMORY), &value, size);
+        return;
+    }
     if (size < 4 || (pa & 3))
         return;
     if (offset >= 0) {
         lapic_write(&board->lapic[cpu->index], (unsigned)offset, (uint32_t)value);
         kick(board);
     } else if (pa >= IOAPIC_BASE && pa - IOAPIC_BASE < IOAPIC_SIZE) {
-        if (!ioapic_write(&board->ioapic, (unsigned)(pa - IOAPIC_BASE), (uint32_t)value))
-            warn(board, "the guest enabled a level-triggered IOAPIC pin; the machine delivers edge-triggered ones only");
+        ioapic_write(&board->ioapic, (unsigned)(pa - IOAPIC_BASE), (uint32_t)value);
+        kick(board);
     }
 }
 
@@ -283,7 +311,8 @@ void board_init(struct board *board, struct model *model, FILE *console)
     board->uart.console = console;
     pic_reset(&board->pic);
     for (unsigned i = 0; i < model->cpu_count; i++) {
-        board->lapic[i] = (struct lapic){ .cpu = &model->cpu[i], .peer = board->lapic, .peers = model->cpu_count };
+        board->lapic[i] = (struct lapic){ .cpu = &model->cpu[i], .peer = board->lapic, .peers = model->cpu_count,
+                                           .ioapic = &board->ioapic };
         lapic_reset(&board->lapic[i]);
     }
     lapic_virtual_wire(&board->lapic[0]);

@@ -18,6 +18,8 @@
 #include "emu/device/uart.h"
 #include "model/model.h"
 
+enum { BOARD_TEST_MEMORY_SIZE = 65536 };
+
 enum board_end { BOARD_RUNNING, BOARD_EXIT, BOARD_SHUTDOWN, BOARD_RESET };
 
 struct board {
@@ -29,6 +31,7 @@ struct board {
     struct fw_cfg fw_cfg;
     struct lapic lapic[MODEL_CPU_MAX];
     uint8_t cmos_index;
+    uint8_t test_data[4], test_memory[BOARD_TEST_MEMORY_SIZE];   /* the test device */
 
     enum board_end end;             /* how the guest asked to stop */
     uint32_t exit_value;            /* BOARD_EXIT */

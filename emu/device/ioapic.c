@@ -8,6 +8,7 @@ enum { SELECT = 0x00, WINDOW = 0x10, REGISTER_ID = 0, REGISTER_VERSION = 1, REGI
 enum { VERSION = 0x11 | (IOAPIC_PINS - 1) << 16 };
 
 #define ENTRY_LOGICAL (1ull << 11)
+#define ENTRY_REMOTE_IRR (1ull << 14)              /* a level-triggered interrupt is on its way or in service */
 #define ENTRY_LEVEL (1ull << 15)
 #define ENTRY_MASKED (1ull << 16)
 #define ENTRY_WRITABLE 0xff0000000001afffull        /* not delivery status (12), not remote IRR (14) */
@@ -38,31 +39,61 @@ uint32_t ioapic_read(const struct ioapic *ioapic, unsigned offset)
     return (uint32_t)(ioapic->select & 1 ? ioapic->entry[pin] >> 32 : ioapic->entry[pin]);
 }
 
-bool ioapic_write(struct ioapic *ioapic, unsigned offset, uint32_t value)
+static void send(struct ioapic *ioapic, unsigned pin)
 {
+    uint64_t entry = ioapic->entry[pin];
+
+    lapic_message(ioapic->lapic, entry >> 8 & 7, entry & ENTRY_LOGICAL, (uint32_t)(entry >> 56), false, (uint8_t)entry,
+                  entry & ENTRY_LEVEL);
+}
+
+/* A level-triggered pin asks as long as its line is up and nobody serves it. */
+static void service(struct ioapic *ioapic, unsigned pin)
+{
+    if (!ioapic->line[pin] || (ioapic->entry[pin] & (ENTRY_LEVEL | ENTRY_MASKED | ENTRY_REMOTE_IRR)) != ENTRY_LEVEL)
+        return;
+    ioapic->entry[pin] |= ENTRY_REMOTE_IRR;
+    send(ioapic, pin);
+}
+
+static void write_entry(struct ioapic *ioapic, unsigned pin, bool high, uint32_t value)
+{
+    uint64_t old = ioapic->entry[pin];
+    uint64_t new = high ? (old & 0xffffffff) | (uint64_t)value << 32 : (old & ~0xffffffffull) | value;
+
+    new = (new & ENTRY_WRITABLE) | (new & ENTRY_LEVEL ? old & ENTRY_REMOTE_IRR : 0);
+    ioapic->entry[pin] = new;
+    service(ioapic, pin);
+}
+
+void ioapic_write(struct ioapic *ioapic, unsigned offset, uint32_t value)
+{
+    unsigned pin = (ioapic->select - TABLE) / 2u;
+
     if (offset == SELECT)
         ioapic->select = (uint8_t)value;
-    if (offset != WINDOW)
-        return true;
-    if (ioapic->select == REGISTER_ID)
+    else if (offset == WINDOW && ioapic->select == REGISTER_ID)
         ioapic->id = value >> 24 & 0xf;
-    unsigned pin = (ioapic->select - TABLE) / 2u;
-    if (ioapic->select < TABLE || pin >= IOAPIC_PINS)
-        return true;
-    uint64_t old = ioapic->entry[pin];
-    uint64_t new = ioapic->select & 1 ? (old & 0xffffffff) | (uint64_t)value << 32 : (old & ~0xffffffffull) | value;
-    ioapic->entry[pin] = new & ENTRY_WRITABLE;
-    return (new & ENTRY_MASKED) || !(new & ENTRY_LEVEL);
+    else if (offset == WINDOW && ioapic->select >= TABLE && pin < IOAPIC_PINS)
+        write_entry(ioapic, pin, ioapic->select & 1, value);
 }
 
 void ioapic_line(struct ioapic *ioapic, unsigned pin, bool level)
 {
-    uint64_t entry = ioapic->entry[pin];
     bool rising = level && !ioapic->line[pin];
 
     ioapic->line[pin] = level;
-    if (!rising || (entry & (ENTRY_MASKED | ENTRY_LEVEL)))
-        return;
-    lapic_message(ioapic->lapic, entry >> 8 & 7, entry & ENTRY_LOGICAL, (uint32_t)(entry >> 56), false, (uint8_t)entry,
-                  false);
+    if (rising && !(ioapic->entry[pin] & (ENTRY_MASKED | ENTRY_LEVEL)))
+        send(ioapic, pin);
+    service(ioapic, pin);
+}
+
+void ioapic_end_of_interrupt(struct ioapic *ioapic, uint8_t vector)
+{
+    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+        if (!(ioapic->entry[pin] & ENTRY_REMOTE_IRR) || (uint8_t)ioapic->entry[pin] != vector)
+            continue;
+        ioapic->entry[pin] &= ~ENTRY_REMOTE_IRR;
+        service(ioapic, pin);
+    }
 }

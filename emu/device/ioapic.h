@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The IOAPIC at 0xfec00000: 24 pins, edge-triggered delivery. Intel 82093AA data sheet. */
+/* The IOAPIC at 0xfec00000: 24 pins. Intel 82093AA data sheet. */
 #ifndef SESQUI_EMU_DEVICE_IOAPIC_H
 #define SESQUI_EMU_DEVICE_IOAPIC_H
 
@@ -14,14 +14,15 @@ struct lapic;
 struct ioapic {
     struct lapic *lapic;            /* any local APIC of the machine: messages go to all */
     uint8_t id, select;
-    uint64_t entry[IOAPIC_PINS];    /* the redirection table */
+    uint64_t entry[IOAPIC_PINS];    /* the redirection table; bit 14 is the remote IRR */
     bool line[IOAPIC_PINS];
 };
 
 void ioapic_reset(struct ioapic *ioapic, struct lapic *lapic);
 uint32_t ioapic_read(const struct ioapic *ioapic, unsigned offset);
-/* False: the write enabled what is not modelled (a level-triggered pin); it is stored, but such a pin stays silent. */
-bool ioapic_write(struct ioapic *ioapic, unsigned offset, uint32_t value);
+void ioapic_write(struct ioapic *ioapic, unsigned offset, uint32_t value);
 void ioapic_line(struct ioapic *ioapic, unsigned pin, bool level);
+/* A local APIC has ended the level-triggered interrupt `vector`. */
+void ioapic_end_of_interrupt(struct ioapic *ioapic, uint8_t vector);
 
 #endif

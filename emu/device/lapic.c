@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "emu/device/ioapic.h"
 #include "emu/device/lapic_parts.h"
 
 bool lapic_enabled(const struct lapic *lapic)
@@ -24,7 +25,8 @@ bool lapic_software_enabled(const struct lapic *lapic)
 void lapic_clear(struct lapic *lapic)
 {
     *lapic = (struct lapic){
-        .cpu = lapic->cpu, .peer = lapic->peer, .peers = lapic->peers, .base = lapic->base,
+        .cpu = lapic->cpu, .peer = lapic->peer, .peers = lapic->peers, .ioapic = lapic->ioapic,
+        .base = lapic->base,
         .dfr = 0xffffffff, .spurious = 0xff,
         .lvt = { LVT_MASKED, LVT_MASKED, LVT_MASKED, LVT_MASKED, LVT_MASKED, LVT_MASKED },
     };
@@ -100,8 +102,11 @@ void lapic_end_of_interrupt(struct lapic *lapic)
 {
     int vector = highest(lapic->in_service);
 
-    if (vector >= 0)
-        set_bit(lapic->in_service, (unsigned)vector, false);
+    if (vector < 0)
+        return;
+    set_bit(lapic->in_service, (unsigned)vector, false);
+    if (lapic->ioapic && (lapic->level[vector / 32] >> vector % 32 & 1))
+        ioapic_end_of_interrupt(lapic->ioapic, (uint8_t)vector);
 }
 
 /* An error is collected; the error LVT entry tells (12.5.3). */

@@ -20,10 +20,13 @@ enum { LAPIC_SIZE = 4096 };
 enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };
 enum delivery { DELIVER_FIXED, DELIVER_LOWEST, DELIVER_SMI, DELIVER_NMI = 4, DELIVER_INIT, DELIVER_STARTUP, DELIVER_EXTINT };
 
+struct ioapic;
+
 struct lapic {
     struct cpu *cpu;
     struct lapic *peer;             /* all local APICs of the machine, this one among them */
     unsigned peers;
+    struct ioapic *ioapic;          /* learns of the end of level-triggered interrupts; may be NULL */
 
     uint64_t base;                  /* IA32_APIC_BASE */
     uint32_t tpr, ldr, dfr, spurious, divide;

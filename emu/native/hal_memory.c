@@ -154,46 +154,6 @@ void hal_port_out(uint16_t port, unsigned size, uint32_t value)
 
 /* ---- what the core tells ---- */
 
-static const char *const event_name[] = {
-    [HAL_EVENT_LEVEL] = "level", [HAL_EVENT_HANDLED] = "handled", [HAL_EVENT_REFLECT] = "reflect",
-    [HAL_EVENT_NESTED_ENTRY] = "nested-entry", [HAL_EVENT_NESTED_FAIL] = "nested-fail",
-    [HAL_EVENT_VMX_INSTRUCTION] = "emulated", [HAL_EVENT_INJECT] = "inject-l1",
-};
-
-/* The details column, in the words of the event. */
-static void log_details(enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
-{
-    struct trace *trace = native()->trace;
-    const struct cpu *cpu = native_here->cpu;
-    const char *name = event_name[event], *reason = exit_reason_name((uint32_t)a & 0xffff);
-    typedef unsigned long long ull;
-    switch (event) {
-    case HAL_EVENT_LEVEL:
-        trace_line(trace, cpu, 0, name, "L%llu vmcs=0x%llx", (ull)a, (ull)b);
-        break;
-    case HAL_EVENT_HANDLED:
-        trace_line(trace, cpu, 0, name, "%s", reason ? reason : "?");
-        break;
-    case HAL_EVENT_REFLECT:
-        trace_line(trace, cpu, 0, name, "%s%s qual=0x%llx", reason ? reason : "?",
-                   a & EXIT_REASON_ENTRY_FAILURE ? " (entry failure)" : "", (ull)b);
-        break;
-    case HAL_EVENT_NESTED_ENTRY:
-        trace_line(trace, cpu, 0, name, "%s vmcs12=0x%llx", a ? "vmlaunch" : "vmresume", (ull)b);
-        break;
-    case HAL_EVENT_NESTED_FAIL:
-        trace_line(trace, cpu, 0, name, "error=0x%llx qual=0x%llx", (ull)a, (ull)b);
-        break;
-    case HAL_EVENT_VMX_INSTRUCTION:
-        trace_line(trace, cpu, 0, name, "%s operand=0x%llx value=0x%llx result=%lld", reason ? reason : "?", (ull)b,
-                   (ull)c, (long long)d);
-        break;
-    case HAL_EVENT_INJECT:
-        trace_line(trace, cpu, 0, name, "vector=%llu error=0x%llx", (ull)a, (ull)b);
-        break;
-    }
-}
-
 void hal_log(enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
     struct native_cpu *here = native_here;
@@ -202,7 +162,7 @@ void hal_log(enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t 
     else
         here->accounted = true;
     if (here->native->trace)
-        log_details(event, a, b, c, d);
+        trace_l0(here->native->trace, here->cpu, event, a, b, c, d);
 }
 
 void hal_own(physical_address page, uint64_t pages, enum hal_owner owner)

@@ -4,7 +4,9 @@
 
 #include "emu/scenario/run.h"
 
-enum { ENTRY_PRESENT = 1, ENTRY_WRITE = 2, ENTRY_USER = 4, ENTRY_ACCESSED = 0x20, ENTRY_DIRTY = 0x40, ENTRY_LARGE = 0x80 };
+enum {
+    ENTRY_PRESENT = 1, ENTRY_WRITE = 2, ENTRY_USER = 4, ENTRY_ACCESSED = 0x20, ENTRY_DIRTY = 0x40, ENTRY_LARGE = 0x80,
+};
 enum { LARGE_PAGE = 2 << 20, ENTRIES = 512, DIRECTORIES = 4 };
 
 /* 4 GB by 2 MB pages. Flags are set beforehand, so that accesses change no paging structure. */

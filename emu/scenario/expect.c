@@ -36,8 +36,8 @@ static void describe(const struct run *run, char *to, size_t size)
         snprintf(to, size, "%s", o->failed_invalid ? "VMfailInvalid" : "VMfailValid");
     else if (o->entry_failed || (o->exited && o->level_after < o->level_top))
         snprintf(to, size, "%s %s, qualification 0x%" PRIx64 "; l%u runs now",
-                 o->entry_failed ? "the VM entry failed:" : "VM exit", reason_name(o->exit_reason), o->exit_qualification,
-                 o->level_after);
+                 o->entry_failed ? "the VM entry failed:" : "VM exit", reason_name(o->exit_reason),
+                 o->exit_qualification, o->level_after);
     else if (o->unusual & UNUSUAL_STALE)
         snprintf(to, size, "a stale translation was used");
     else if (o->entered)
@@ -117,8 +117,8 @@ static bool expect_fail(struct run *run, const struct statement *s)
         return run_fail(run, "the VM-instruction error could not be read by VMREAD");
     if (error != s->operand[0]) {
         const char *text = vm_error_text((int)error);
-        return run_fail(run, "expected VM-instruction error %" PRIu64 ", but it is %" PRIu64 " (%s)", s->operand[0], error,
-                        text ? text : "unknown");
+        return run_fail(run, "expected VM-instruction error %" PRIu64 ", but it is %" PRIu64 " (%s)", s->operand[0],
+                        error, text ? text : "unknown");
     }
     return named(run, UNUSUAL_FAIL | UNUSUAL_ENTRY_FAILED);
 }
@@ -158,7 +158,8 @@ static bool expect_field(struct run *run, const struct statement *s)
         return run_fail(run, "no VMCS is current");
     if (s->operand[0] > UINT32_MAX || field >= VMCS_FIELD_COUNT)
         return run_fail(run, "this processor has no such VMCS field");
-    return expect_number(run, "the field to be", vmcs_get(run->cpu->vmx.current, (uint32_t)s->operand[0]), s->operand[1]);
+    uint64_t value = vmcs_get(run->cpu->vmx.current, (uint32_t)s->operand[0]);
+    return expect_number(run, "the field to be", value, s->operand[1]);
 }
 
 bool expect_line(struct run *run, const struct statement *s)
@@ -174,7 +175,8 @@ bool expect_line(struct run *run, const struct statement *s)
     case OP_expect_fail_invalid:
         return o->failed_invalid ? named(run, UNUSUAL_FAIL | UNUSUAL_ENTRY_FAILED) : unmet(run, "VMfailInvalid");
     case OP_expect_fail_valid:
-        return o->failed && !o->failed_invalid ? named(run, UNUSUAL_FAIL | UNUSUAL_ENTRY_FAILED) : unmet(run, "VMfailValid");
+        return o->failed && !o->failed_invalid ? named(run, UNUSUAL_FAIL | UNUSUAL_ENTRY_FAILED)
+                                               : unmet(run, "VMfailValid");
     case OP_expect_fail:
         return expect_fail(run, s);
     case OP_expect_fault:

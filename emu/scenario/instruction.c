@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines that are one sensitive instruction: the line's operands go to registers and to the actor's scratch page, then the
- * same struct insn is built that the decoder would give, and execute() decides what it means.
+ * Lines that are one sensitive instruction: the line's operands go to registers and to the actor's scratch page, then
+ * the same struct insn is built that the decoder would give, and execute() decides what it means.
  */
 #include <string.h>
 
@@ -75,7 +75,7 @@ static uint64_t scratch_address(const struct run *run)
     return PLACE_SCRATCH + PAGE_SIZE * run->outcome.level_before + PLACE_SCRATCH_CPU * run->cpu->index;
 }
 
-/* The scratch page as memory, looked up without a trace; false where the actor has none: then the instruction faults. */
+/* The scratch page as memory, looked up without a trace. False where the actor has none: the instruction will fault. */
 static bool scratch(struct run *run, uint64_t *pa)
 {
     struct access probe = { .kind = ACCESS_READ, .probe = true, .user = cpu_cpl(run->cpu) == 3 };

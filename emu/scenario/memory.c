@@ -82,7 +82,8 @@ static enum status block_once(struct run *run, const void *what)
 static bool move(struct run *run, uint64_t linear, void *data, unsigned length, bool write)
 {
     for (unsigned done = 0; done < length; done += PIECE) {
-        struct move piece = { linear + done, (uint8_t *)data + done, length - done < PIECE ? length - done : PIECE, write };
+        unsigned size = length - done < PIECE ? length - done : PIECE;
+        struct move piece = { linear + done, (uint8_t *)data + done, size, write };
         if (!run_attempt(run, move_once, &piece))
             return false;
         if (run->outcome.unusual)

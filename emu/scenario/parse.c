@@ -74,6 +74,8 @@ static int leading_words(const struct op *op, char *const *token, unsigned count
     const char *cursor = op->syntax;
     struct element element;
     int words = 0;
+    if (!count || token[0][0] != *op->syntax)   /* each row begins with a word of its own */
+        return -1;
     while (syntax_next(&cursor, &element) && !element.argument) {
         if ((unsigned)words >= count || strcmp(token[words], element.word))
             return -1;
@@ -192,7 +194,7 @@ static bool parse_statement(struct parser *parser, char **token, unsigned count)
     const char *almost = NULL;              /* the words fit, the level does not */
     for (unsigned i = 0; i < OP_COUNT; i++) {
         const struct op *op = &op_table[i];
-        int words = count ? leading_words(op, token, count) : -1;
+        int words = leading_words(op, token, count);
         if (words < 0)
             continue;
         if (actor ? op->who == WHO_MACHINE : op->who != WHO_MACHINE) {

@@ -9,12 +9,13 @@
 #include "emu/scenario/run.h"
 #include "model/vmx/capability.h"
 
-enum { LARGE_PAGE = 2 << 20, ENTRIES = 512, DIRECTORIES = 4, EPT_SPLITS = 2 + DIRECTORIES, EPT_DEFAULT = MEMORY_WB << 3 };
+enum { LARGE_PAGE = 2 << 20, ENTRIES = 512, DIRECTORIES = 4, EPT_SPLITS = 2 + DIRECTORIES };
+enum { EPT_DEFAULT = MEMORY_WB << 3 };
 #define EPT_MAPPED (DIRECTORIES * 1ull << 30)
 #define EPT_ADDRESS 0x000ffffffffff000ull
 #define BASIC_TRUE_CONTROLS (1ull << 55)        /* IA32_VMX_BASIC: SDM Vol. 3, A.1 */
 
-/* A step of a preparation did not succeed: where the reason is unusual, expectations or the end of the line report it. */
+/* A step of a preparation did not succeed. What is unusual about it is left to expectations, or to the next line. */
 static bool undone(struct run *run, const char *what)
 {
     if (*run->error->text)
@@ -247,7 +248,8 @@ static bool set_register(struct run *run, const struct statement *s)
     if (number == REGISTER_RIP)
         run->cpu->rip = value;
     else if (number == REGISTER_RFLAGS)
-        run->cpu->rflags = (value & (RFLAGS_ARITHMETIC | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_AC)) | RFLAGS_FIXED;
+        run->cpu->rflags = RFLAGS_FIXED |
+                           (value & (RFLAGS_ARITHMETIC | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_AC));
     else
         run->cpu->gpr[number] = value;
     return true;

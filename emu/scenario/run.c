@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "model/cpu/execute.h"
+#include "model/vmx/vmx.h"
 
 enum { MEMORY_DEFAULT = 64 << 20, MEMORY_STEP = 1 << 20, ATTEMPTS_MAX = 32, BOUNDARIES_MAX = 1000, GATE_SIZE = 16 };
 
@@ -49,9 +50,8 @@ static void see_exit(struct outcome *outcome, unsigned level, uint64_t reason, u
     outcome->exit_qualification = qualification;
 }
 
-static void see(void *context, const struct notice *notice)
+static void see(struct run *run, const struct notice *notice)
 {
-    struct run *run = context;
     struct outcome *outcome = &run->outcome;
     unsigned level = run->native ? machine_level(run->machine, notice->cpu) : 1;
 
@@ -86,6 +86,27 @@ static void see(void *context, const struct notice *notice)
     }
 }
 
+/* A native L0 makes a hundred VMREADs and VMWRITEs an exit: they would hide what a trace is read for. */
+static bool is_native_field_access(const struct run *run, const struct notice *notice)
+{
+    return run->native && notice->kind == NOTICE_VMX_INSTRUCTION && notice->d == VMX_SUCCEED &&
+           (notice->a == INSN_vmread || notice->a == INSN_vmwrite) && !notice->cpu->vmx.non_root;
+}
+
+/* Stands between the model and the machine's trace. */
+static void notify(void *context, const struct notice *notice)
+{
+    struct run *run = context;
+    struct trace *trace = machine_trace(run->machine);
+    FILE *file = trace->file;
+
+    if (!run->full_trace && is_native_field_access(run, notice))
+        trace->file = NULL;
+    run->tracer.notify(run->tracer.context, notice);
+    trace->file = file;
+    see(run, notice);
+}
+
 static bool stopped(struct run *run)
 {
     struct machine_result result;
@@ -98,8 +119,8 @@ static bool stopped(struct run *run)
 }
 
 /*
- * Delivers cpu->event to the script: the gate is read as delivery would read it, so that a fault or an EPT violation there
- * happens while the event is under way; then the event ends as a line of the trace.
+ * Delivers cpu->event to the script: the gate is read as delivery would read it, so that a fault or an EPT violation
+ * there happens while the event is under way; then the event ends as a line of the trace.
  */
 static enum status deliver(struct run *run)
 {
@@ -118,8 +139,8 @@ static enum status deliver(struct run *run)
     cpu->rip += event.instruction_length;
     if (event.has_error_code)
         snprintf(code, sizeof code, " error=0x%" PRIx32, event.error_code);
-    trace_line(machine_trace(run->machine), cpu, machine_level(run->machine, cpu), "event", "vector=%u type=%u%s rip=0x%" PRIx64,
-               event.vector, event.type, code, cpu->rip);
+    trace_line(machine_trace(run->machine), cpu, machine_level(run->machine, cpu), "event",
+               "vector=%u type=%u%s rip=0x%" PRIx64, event.vector, event.type, code, cpu->rip);
     run->outcome.event = event;
     run->outcome.unusual |= UNUSUAL_EVENT;
     return STATUS_OK;
@@ -198,7 +219,7 @@ static bool start_cpu(struct run *run, unsigned index)
     return !machine_stopped(run->machine, &result) || run_fail(run, "L0 did not start: %s", result.message);
 }
 
-static bool machine_line_run(struct run *run, const struct statement *s)
+static bool machine_line(struct run *run, const struct statement *s)
 {
     switch (s->op) {
     case OP_cpu:
@@ -250,11 +271,11 @@ static bool actor_line(struct run *run, const struct statement *s)
 {
     unsigned level = machine_level(run->machine, run->cpu);
     if (s->actor != level)
-        return run_fail(run, "l%u does not run now, l%u does (an exit or entry that was not expected, or a wrong level)",
-                        s->actor, level);
+        return run_fail(run, "l%u does not run now, l%u does (an exit or entry that was not expected, or a wrong "
+                        "level)", s->actor, level);
     if (run->cpu->activity != ACTIVITY_ACTIVE)
-        return run_fail(run, "l%u does not execute instructions: its activity state is %" PRIu32 " (an `interrupt` or `nmi` "
-                        "line wakes it)", s->actor, run->cpu->activity);
+        return run_fail(run, "l%u does not execute instructions: its activity state is %" PRIu32 " (an `interrupt` or "
+                        "`nmi` line wakes it)", s->actor, run->cpu->activity);
     if (is_preparation(s->op))
         return prepare(run, s);
     return is_memory(s->op) ? memory_line(run, s) : instruction_run(run, s);
@@ -272,8 +293,8 @@ static bool execute_line(struct run *run, const struct statement *s)
     unsigned level = machine_level(run->machine, run->cpu);
     uint64_t stale = run->model->tlb.stale_uses;
     run->outcome = (struct outcome){ .statement = s, .level_before = level, .level_after = level, .level_top = level };
-    bool good = op_table[s->op].who == WHO_MACHINE || s->op == OP_native || s->op == OP_script ? machine_line_run(run, s)
-                                                                                               : actor_line(run, s);
+    bool machine = op_table[s->op].who == WHO_MACHINE || s->op == OP_native || s->op == OP_script;
+    bool good = machine ? machine_line(run, s) : actor_line(run, s);
     if (run->model->tlb.stale_uses != stale)
         run->outcome.unusual |= UNUSUAL_STALE;
     return good;
@@ -361,7 +382,8 @@ bool scenario_run(const struct program *program, const struct scenario_options *
     run.model = machine_model(run.machine);
     environment_prepare(&run);
     environment_bus(&run);
-    machine_observe(run.machine, see, &run);
+    run.tracer = run.model->observer;
+    run.model->observer = (struct observer){ &run, notify };
     good = start_cpu(&run, 0) && execute_program(&run);
     if (!good && diagnostics)
         trace_print_tail(machine_trace(run.machine), diagnostics, "# ");

@@ -9,18 +9,20 @@
 
 /* Where things are: the table in docs/scenarios.md (print.c). */
 enum {
-    PLACE_GDT = 0x1000, PLACE_IDT = 0x2000, PLACE_TSS = 0x3000, PLACE_PML4 = 0x4000, PLACE_PDPT = 0x5000, PLACE_PD = 0x6000,
+    PLACE_GDT = 0x1000, PLACE_IDT = 0x2000, PLACE_TSS = 0x3000,
+    PLACE_PML4 = 0x4000, PLACE_PDPT = 0x5000, PLACE_PD = 0x6000,
     PLACE_SCRATCH = 0xa000, PLACE_SCRATCH_CPU = 0x100,
     PLACE_RIP = 0x100000, PLACE_RSP = 0xff000, PLACE_HOST_RIP = 0x110000, PLACE_HOST_RSP = 0xfe000,
     PLACE_GUEST_RIP = 0x200000, PLACE_GUEST_RSP = 0x1ff000,
-    SELECTOR_CODE = 0x08, SELECTOR_DATA = 0x10, SELECTOR_TSS = 0x18, SELECTOR_USER_DATA = 0x2b, SELECTOR_USER_CODE = 0x33,
+    SELECTOR_CODE = 0x08, SELECTOR_DATA = 0x10, SELECTOR_TSS = 0x18,
+    SELECTOR_USER_DATA = 0x2b, SELECTOR_USER_CODE = 0x33,
     IDT_LIMIT = 0xfff, GDT_LIMIT = 0x37, TSS_LIMIT = 0x67,
 };
 
 /* What happened to a line that is not plain success; each must be named by an expectation. */
 enum {
-    UNUSUAL_EXIT = 1, UNUSUAL_ENTRY_FAILED = 2, UNUSUAL_FAIL = 4, UNUSUAL_EVENT = 8, UNUSUAL_RULE = 16, UNUSUAL_STALE = 32,
-    UNUSUAL_SHUTDOWN = 64,
+    UNUSUAL_EXIT = 1, UNUSUAL_ENTRY_FAILED = 2, UNUSUAL_FAIL = 4, UNUSUAL_EVENT = 8, UNUSUAL_RULE = 16,
+    UNUSUAL_STALE = 32, UNUSUAL_SHUTDOWN = 64,
 };
 
 enum { ROWS_MAX = 1024 };
@@ -52,6 +54,7 @@ struct run {
     struct cpu *cpu;
     bool native, full_trace;
     bool settled[MODEL_CPU_MAX];        /* the native L0 of this processor has started */
+    struct observer tracer;             /* the machine's; the interpreter looks at each notice after it */
     struct bus devices;                 /* the machine's; an `interrupt` line comes on top of them */
     bool interrupt;
     uint8_t interrupt_vector;

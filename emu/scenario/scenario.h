@@ -57,7 +57,7 @@ bool scenario_parse_text(const char *text, size_t length, const char *name, stru
                          struct scenario_error *error);
 void scenario_free(struct program *program);
 
-/* Prints a program in canonical form: one statement a line, included files in place. Parsing that gives the same again. */
+/* Prints a program in canonical form: one statement a line, included files in place. It parses to the same program. */
 void scenario_print(const struct program *program, FILE *to);
 /* One statement without a newline; at most `size` - 1 bytes. */
 void scenario_print_statement(const struct statement *statement, char *to, size_t size);
@@ -66,7 +66,7 @@ void scenario_print_reference(FILE *to);
 
 struct scenario_options {
     FILE *trace;                    /* NULL: none */
-    bool full_trace;                /* also what preparation lines do, which else are one line each */
+    bool full_trace;                /* also what preparation lines do (else one line each), and a native L0's VMREADs */
     bool seed_given;                /* `seed` instead of the scenario's own */
     uint64_t seed;
 };

@@ -51,7 +51,7 @@ struct control_name {
 };
 extern const struct control_name control_table[];
 
-/* Operands between text and number. Parsing: NULL on success, else what is wrong. Printing gives what parsing accepts. */
+/* Operands between text and number. Parsing: NULL on success, else what is wrong. Printing is what parsing accepts. */
 const char *operand_parse(const struct argument *argument, const char *token, uint64_t *value);
 void operand_print(const struct argument *argument, uint64_t value, char *to, size_t size);
 

@@ -96,6 +96,14 @@ static bool is_vex(const struct engine *e, uint64_t at, bool mode64)
     return (ENV32(e->env, HFLAGS) & HF_PE) && !(flags & RFLAGS_VM) && __real_cpu_ldub_code_x86_64(e->env, at) >= 0xc0;
 }
 
+static bool lock_is_legal(const struct engine *e, enum opcode_map map, uint8_t opcode, uint64_t at)
+{
+    /* Some member of its group (ModRM.reg 1, 2, 5) may be locked: only then its ModRM byte is there to be read. */
+    if (!opcode_lockable(map, opcode, 0x08) && !opcode_lockable(map, opcode, 0x28) && !opcode_lockable(map, opcode, 0x10))
+        return false;
+    return opcode_lockable(map, opcode, (uint8_t)__real_cpu_ldub_code_x86_64(e->env, at));
+}
+
 /* Reads no byte that the translator would not read too, in the same order: fetch faults are the same. */
 static struct view look(const struct engine *e, uint64_t pc)
 {
@@ -118,6 +126,10 @@ static struct view look(const struct engine *e, uint64_t pc)
             opcode = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length++);
         }
     }
+    if (prefixes.lock && !lock_is_legal(e, map, opcode, pc + view.length)) {
+        show(&view, ud2);       /* the library does not check, and ends the process at some */
+        return view;
+    }
     if (map == MAP_ONE_BYTE) {
         switch (opcode) {
         case 0xfb: view.shadow = BLOCKING_BY_STI; return view;
@@ -129,6 +141,11 @@ static struct view look(const struct engine *e, uint64_t pc)
         case 0xc4:
         case 0xc5:
             if (is_vex(e, pc + view.length, mode64))
+                show(&view, ud2);
+            return view;
+        case 0xff:                              /* CALL and JMP far take memory only: the library does not check */
+            modrm = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length);
+            if (modrm >= 0xc0 && ((modrm & 0x38) == 0x18 || (modrm & 0x38) == 0x28))
                 show(&view, ud2);
             return view;
         case 0xf1:                              /* INT1: the library would end the run */

@@ -342,7 +342,9 @@ void engine_run(struct engine *e, struct cpu *cpu, const struct engine_request *
     fill_prepare(e);
     code_prepare(e);
     state_load(e);
+    e->running = true;
     uc_err error = uc_emu_start(e->uc, ENV64(e->env, EIP), 0, 0, 0);
+    e->running = false;
     if (error && e->left == LEFT_NOT) {
         e->left = LEFT_REFUSED;
         e->text = uc_strerror(error);

@@ -73,6 +73,7 @@ struct engine {
     uint64_t retired;                   /* of blocks begun; exact between blocks */
     struct block *current, *previous;
     bool interrupted, stopping;
+    bool running;                       /* the library's loop is on the stack, to be left with leave() */
     bool delivering, delivered;
     uint64_t delivery_eip;
     bool resumed_rf;                    /* RFLAGS.RF was set when the current block began */

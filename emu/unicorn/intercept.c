@@ -67,6 +67,27 @@ _Noreturn void __wrap_cpu_loop_exit_atomic_x86_64(library_cpu *cpu, uintptr_t ra
     refuse(engine_here(), "an atomic access that the CPU engine cannot do", ra);
 }
 
+/*
+ * The library ends the process where its translator meets something it does not expect, and guest code can bring that
+ * about. Nothing is lost by leaving instead: the next translation begins afresh. Other callers (there is one abort() in a
+ * program) get what they asked for.
+ */
+_Noreturn void __wrap_abort(void)
+{
+    struct engine *e = engine_here();
+    if (e && e->running && !e->stopping)
+        refuse(e, "code that the CPU engine cannot translate", 0);
+    __real_abort();
+}
+
+_Noreturn void __wrap___assert_fail(const char *assertion, const char *file, unsigned line, const char *function)
+{
+    struct engine *e = engine_here();
+    if (e && e->running && !e->stopping)
+        refuse(e, "code that the CPU engine cannot execute", 0);
+    __real___assert_fail(assertion, file, line, function);
+}
+
 /* Called on each pass of the library's outer loop: at the start, after STI, IRET, POPF, MOV SS and every far transfer. */
 bool __wrap_x86_cpu_exec_interrupt_x86_64(library_cpu *cpu, int request)
 {

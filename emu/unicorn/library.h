@@ -71,6 +71,10 @@ _Noreturn void __real_cpu_loop_exit_noexc_x86_64(library_cpu *cpu);
 _Noreturn void __wrap_cpu_loop_exit_noexc_x86_64(library_cpu *cpu);
 _Noreturn void __wrap_cpu_loop_exit_atomic_x86_64(library_cpu *cpu, uintptr_t ra);
 _Noreturn void __wrap_cpu_abort_x86_64(library_cpu *cpu, const char *format, ...);
+_Noreturn void __real_abort(void);
+_Noreturn void __wrap_abort(void);
+_Noreturn void __real___assert_fail(const char *assertion, const char *file, unsigned line, const char *function);
+_Noreturn void __wrap___assert_fail(const char *assertion, const char *file, unsigned line, const char *function);
 
 void __wrap_cpu_svm_check_intercept_param_x86_64(library_env *env, uint32_t type, uint64_t param, uintptr_t ra);
 bool __wrap_x86_cpu_exec_interrupt_x86_64(library_cpu *cpu, int request);

@@ -51,15 +51,6 @@ static void fail_late(struct hv_cpu *cpu, enum exit_reason reason, uint64_t qual
     reflect(cpu);
 }
 
-/* Without EPT of L1's, PAE paging takes the PDPTEs from memory at each entry (SDM Vol. 3, 27.3.1.6). */
-static bool pdptes_ok(const struct hv_cpu *cpu)
-{
-    const bool pae = VMCS12(cpu, guest_cr0) & CR0_PG && VMCS12(cpu, guest_cr4) & CR4_PAE &&
-                     !(VMCS12(cpu, entry_controls) & ENTRY_ia32e_mode_guest);
-
-    return vmcs12_ept(cpu) || !pae || pdptes_load(cpu->machine, VMCS12(cpu, guest_cr3));
-}
-
 void nested_enter(struct hv_cpu *cpu)
 {
     struct nested *n = &cpu->nested;
@@ -89,10 +80,6 @@ void nested_enter(struct hv_cpu *cpu)
     vpid_before_entry(cpu);
     vmcs_select(cpu, 2);
     shadow_at(cpu, SHADOW_ENTERING);
-    if (!pdptes_ok(cpu)) {
-        fail_late(cpu, EXIT_REASON_entry_failure_guest_state, 2);
-        return;
-    }
     n->entering = true;
     if (cpu->init_pending) {                    /* no longer blocked: it ends L2's run at once */
         cpu->init_pending = false;
@@ -129,19 +116,23 @@ static bool handle(struct hv_cpu *cpu)
 
     switch ((enum exit_reason)reason) {
     case EXIT_REASON_ept_violation:
-        if (vmcs12_ept(cpu))
-            vept_violation(cpu);
-        else
-            ept01_violation(cpu);
+        if (vmcs12_ept(cpu)) {
+            vept_violation(cpu);                /* may turn out to be L1's */
+            return true;
+        }
+        hal_log(HAL_EVENT_HANDLED, reason, cpu->exit.qualification, 0, 0);
+        ept01_violation(cpu);
         return true;
     case EXIT_REASON_rdmsr:
         if (bitmap_wants_msr(cpu, msr, false))
             return false;
+        hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
         msr_read_exit(cpu);
         return true;
     case EXIT_REASON_wrmsr:
         if (bitmap_wants_msr(cpu, msr, true))
             return false;
+        hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
         msr_write_exit(cpu);
         return true;
     case EXIT_REASON_exception_or_nmi: case EXIT_REASON_external_interrupt: case EXIT_REASON_triple_fault:

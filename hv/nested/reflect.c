@@ -117,7 +117,7 @@ static bool load_host_state(struct hv_cpu *cpu, const struct carried_state *befo
     vmwrite(VMCS_guest_interruptibility_state, blocked ? BLOCKING_BY_NMI : 0);
     vmwrite(VMCS_guest_pending_debug_exceptions, 0);
     vmwrite(VMCS_guest_activity_state, ACTIVITY_ACTIVE);
-    return host64 || !(VMCS12(cpu, host_cr4) & CR4_PAE) || pdptes_load(cpu->machine, VMCS12(cpu, host_cr3));
+    return host64 || !(VMCS12(cpu, host_cr4) & CR4_PAE) || pdptes_copy(cpu->machine, VMCS12(cpu, host_cr3));
 }
 
 void reflect(struct hv_cpu *cpu)

@@ -96,6 +96,7 @@ static uint64_t entry_efer(const struct hv_cpu *cpu)
     return efer | (controls & ENTRY_ia32e_mode_guest ? EFER_LMA | EFER_LME : 0);
 }
 
+/* Without EPT of L1's, PAE paging takes the PDPTEs from memory at each entry; hardware judges them (27.3.1.6). */
 void vmcs02_build(struct hv_cpu *cpu)
 {
     const struct carried_state *carried = &cpu->nested.plan.carried;
@@ -114,6 +115,8 @@ void vmcs02_build(struct hv_cpu *cpu)
     if (vmcs12_ept(cpu))
         for (unsigned i = 0; i < 4; i++)
             to_hardware(cpu, FIELD_guest_pdpte0 + i);
+    else if (VMCS12(cpu, guest_cr0) & CR0_PG && VMCS12(cpu, guest_cr4) & CR4_PAE && !(controls & ENTRY_ia32e_mode_guest))
+        pdptes_copy(cpu->machine, VMCS12(cpu, guest_cr3));
 }
 
 void vmcs02_save(struct hv_cpu *cpu)

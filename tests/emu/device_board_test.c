@@ -185,6 +185,53 @@ START_TEST(ioapic_routes_edges)
 }
 END_TEST
 
+static uint32_t entry_of(unsigned pin)
+{
+    model->bus.mmio_write(board, &model->cpu[0], IOAPIC_BASE, 4, 0x10 + 2 * pin);
+    return (uint32_t)model->bus.mmio_read(board, &model->cpu[0], IOAPIC_BASE + 0x10, 4);
+}
+
+START_TEST(ioapic_levels)
+{
+    struct cpu *cpu = &model->cpu[0];
+    entry_of(14);
+    model->bus.mmio_write(board, cpu, IOAPIC_BASE + 0x10, 4, 1 << 15 | 0x66);
+    out(0x200e, 4, 1);
+    ck_assert_uint_eq(entry_of(14), 1 << 15 | 1 << 14 | 0x66);
+    ck_assert_uint_eq(acknowledge(), 0x66);
+    out(0x200e, 1, 1);                      /* still up: nothing new before its EOI */
+    ck_assert(!requested());
+    model->bus.mmio_write(board, cpu, LAPIC_BASE + 0xb0, 4, 0);
+    ck_assert_uint_eq(acknowledge(), 0x66);
+    out(0x200e, 1, 0);
+    model->bus.mmio_write(board, cpu, LAPIC_BASE + 0xb0, 4, 0);
+    ck_assert(!requested());
+    ck_assert_uint_eq(entry_of(14), 1 << 15 | 0x66);
+    model->bus.mmio_write(board, cpu, IOAPIC_BASE + 0x10, 4, 1 << 16 | 1 << 15 | 0x66);
+    out(0x200e, 1, 1);
+    ck_assert(!requested());                /* masked; a level is seen when the mask goes */
+    entry_of(14);
+    model->bus.mmio_write(board, cpu, IOAPIC_BASE + 0x10, 4, 1 << 15 | 0x66);
+    ck_assert_uint_eq(acknowledge(), 0x66);
+}
+END_TEST
+
+START_TEST(test_device)
+{
+    struct cpu *cpu = &model->cpu[0];
+    out(0xe0, 4, 0x12345678);
+    ck_assert_uint_eq(in(0xe2, 2), 0x1234);
+    model->bus.mmio_write(board, cpu, 0xff00fff8, 8, 0x1122334455667788);
+    ck_assert_uint_eq(model->bus.mmio_read(board, cpu, 0xff00fffc, 4), 0x11223344);
+    ck_assert_uint_eq(model->bus.mmio_read(board, cpu, 0xff00ffff, 1), 0x11);
+    ck_assert_uint_eq(model->bus.mmio_read(board, cpu, 0xff00fffe, 4), 0xffffffff);     /* its end, not beyond */
+    model->bus.mmio_write(board, cpu, 0xff00fffe, 4, 0);
+    ck_assert_uint_eq(model->bus.mmio_read(board, cpu, 0xff010000, 8), ~0ull);
+    for (unsigned port = 0x2000; port < 0x2020; port++)
+        out((uint16_t)port, 4, 1);
+}
+END_TEST
+
 START_TEST(firmware_configuration)
 {
     uint64_t value = 0;
@@ -247,6 +294,8 @@ int main(void)
     tcase_add_test(tcase, pit_periodic);
     tcase_add_test(tcase, pit_channel_2);
     tcase_add_test(tcase, ioapic_routes_edges);
+    tcase_add_test(tcase, ioapic_levels);
+    tcase_add_test(tcase, test_device);
     tcase_add_test(tcase, firmware_configuration);
     tcase_add_test(tcase, unclaimed);
     tcase_add_test(tcase, ends);

@@ -312,6 +312,7 @@ int main(void)
 {
     Suite *suite = suite_create("scenario_parse");
     TCase *tc = tcase_create("language");
+    tcase_set_timeout(tc, 60);
     tcase_add_test(tc, every_line_survives_the_round_trip);
     tcase_add_test(tc, printing_is_stable);
     tcase_add_loop_test(tc, what_is_wrong_is_said_with_its_place, 0, sizeof wrong / sizeof *wrong);

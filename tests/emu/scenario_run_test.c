@@ -145,7 +145,7 @@ START_TEST(traces_repeat)
         ck_assert_msg(run(text, file), "%s", error.text);
         fclose(file);
     }
-    ck_assert_uint_gt(length[0], 500);
+    ck_assert_uint_gt(length[0], 300);
     ck_assert_uint_eq(length[0], length[1]);
     ck_assert_mem_eq(trace[0], trace[1], length[0]);
     free(trace[0]);

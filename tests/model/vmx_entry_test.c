@@ -655,6 +655,24 @@ START_TEST(injection_of_software_events)
 }
 END_TEST
 
+/* 27.7.3: which injections keep a pending debug exception that MOV SS has put off. */
+START_TEST(injection_and_pending_debug)
+{
+    static const struct { uint32_t information; bool mov_ss, keeps; } table[] = {
+        { 0x80000480, true, true },  { 0x80000480, false, false },      /* INT n */
+        { 0x80000603, true, true },  { 0x80000603, false, false },      /* INT3 */
+        { 0x80000501, true, false }, { 0x80000306, true, false },       /* INT1, #UD */
+        { 0x80000020, false, false },
+    };
+
+    VMCS(v, entry_interruption_information) = table[_i].information;
+    VMCS(v, guest_interruptibility_state) = table[_i].mov_ss ? BLOCKING_BY_MOV_SS : 0;
+    VMCS(v, guest_pending_debug_exceptions) = 1 << 12;
+    fixture_enter(&f);
+    ck_assert_uint_eq(cpu->pending_debug, table[_i].keeps ? 1 << 12 : 0);
+}
+END_TEST
+
 START_TEST(injection_of_a_page_fault_keeps_cr2)
 {
     cpu->cr2 = 0x1234567;
@@ -797,6 +815,7 @@ int main(void)
     tcase_add_test(tc, endless_area);
     tcase_add_test(tc, injection);
     tcase_add_test(tc, injection_of_software_events);
+    tcase_add_loop_test(tc, injection_and_pending_debug, 0, 7);
     tcase_add_test(tc, injection_of_a_page_fault_keeps_cr2);
     tcase_add_test(tc, injection_of_an_nmi_blocks);
     tcase_add_test(tc, injection_wakes);

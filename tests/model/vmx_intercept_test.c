@@ -139,6 +139,10 @@ START_TEST(stop_bits)
     vmx_update_intercepts(cpu);
     ck_assert_uint_eq(cpu->intercepts, least | 1ull << INSN_mov_from_cr);
     VMCS(v, cr4_guest_host_mask) = 0;
+    proc(PROC_cr3_store_exiting);
+    vmx_update_intercepts(cpu);
+    ck_assert_uint_eq(cpu->intercepts, least | 1ull << INSN_mov_from_cr);
+    VMCS(v, processor_based_controls) ^= PROC_cr3_store_exiting;
     proc(PROC_use_tsc_offsetting);
     vmx_update_intercepts(cpu);
     ck_assert_uint_eq(cpu->intercepts, least | 1ull << INSN_rdtsc | 1ull << INSN_rdtscp);
