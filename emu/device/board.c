@@ -6,8 +6,8 @@
 
 enum {
     PORT_KEYBOARD = 0x64, KEYBOARD_RESET = 0xfe,
-    PORT_CMOS_INDEX = 0x70, PORT_CMOS_DATA = 0x71,
-    PORT_DELAY = 0x80,
+    PORT_CMOS_DATA = 0x71,
+    PORT_CONTROL_A = 0x92,          /* bit 0: reset; bit 1: A20, always on */
     PORT_DEBUG = 0xe9,              /* a byte for the console; reads as 0xe9 where it exists */
     PORT_EXIT = 0xf4,
     PORT_RESET = 0xcf9,
@@ -81,6 +81,8 @@ static uint8_t read_byte(struct board *board, uint16_t port)
         return 0;                               /* both buffers are empty */
     case PORT_CMOS_DATA:
         return 0;                               /* no update under way, no alarm; the date is not kept */
+    case PORT_CONTROL_A:
+        return 2;
     case PORT_DEBUG:
         return PORT_DEBUG;
     case PORT_TEST_DATA:
@@ -133,8 +135,9 @@ static void write_byte(struct board *board, uint16_t port, uint8_t value)
         if (value == KEYBOARD_RESET)
             end(board, BOARD_RESET, 0);
         break;
-    case PORT_CMOS_INDEX:
-        board->cmos_index = value;
+    case PORT_CONTROL_A:
+        if (value & 1)
+            end(board, BOARD_RESET, 0);
         break;
     case PORT_DEBUG:
         if (board->uart.console)

@@ -30,7 +30,6 @@ struct board {
     struct ioapic ioapic;
     struct fw_cfg fw_cfg;
     struct lapic lapic[MODEL_CPU_MAX];
-    uint8_t cmos_index;
     uint8_t test_data[4], test_memory[BOARD_TEST_MEMORY_SIZE];   /* the test device */
 
     enum board_end end;             /* how the guest asked to stop */

@@ -49,15 +49,19 @@ static void chip_line(struct pic_chip *chip, unsigned line, bool level)
     uint8_t bit = (uint8_t)(1u << line);
 
     if (level && !(chip->lines & bit))
-        chip->requested |= bit;
-    if (!level)
-        chip->requested &= (uint8_t)~bit;       /* the request must be held until INTA */
+        chip->requested |= bit;                 /* the edge is latched: a short pulse is enough */
     chip->lines = level ? chip->lines | bit : chip->lines & (uint8_t)~bit;
 }
 
+/* The second chip's INT output holds its line of the first one. */
 static void cascade(struct pic *pic)
 {
-    chip_line(&pic->chip[0], PIC_CASCADE, pending(&pic->chip[1]) >= 0);
+    uint8_t bit = 1 << PIC_CASCADE;
+
+    if (pending(&pic->chip[1]) >= 0)
+        pic->chip[0].requested |= bit;
+    else
+        pic->chip[0].requested &= (uint8_t)~bit;
 }
 
 void pic_line(struct pic *pic, unsigned line, bool level)
@@ -88,10 +92,8 @@ uint8_t pic_acknowledge(struct pic *pic)
     int line = pending(&pic->chip[0]);
     uint8_t vector = chip_acknowledge(&pic->chip[0]);
 
-    if (line == PIC_CASCADE) {
+    if (line == PIC_CASCADE)
         vector = chip_acknowledge(&pic->chip[1]);
-        chip_line(&pic->chip[0], PIC_CASCADE, false);
-    }
     cascade(pic);
     return vector;
 }

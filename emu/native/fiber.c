@@ -11,10 +11,13 @@
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#define FORGET(stack, size) __asan_unpoison_memory_region((stack), (size))
 #define START_SWITCH(save, bottom, size) __sanitizer_start_switch_fiber((save), (bottom), (size))
 #define FINISH_SWITCH(fake, bottom, size) __sanitizer_finish_switch_fiber((fake), (bottom), (size))
 #else
+#define FORGET(stack, size) ((void)(stack), (void)(size))
 #define START_SWITCH(save, bottom, size) ((void)(save), (void)(bottom), (void)(size))
 #define FINISH_SWITCH(fake, bottom, size) ((void)(fake), (void)(bottom), (void)(size))
 #endif
@@ -66,8 +69,10 @@ bool fiber_create(struct fiber *fiber, size_t stack_size, void (*body)(void *), 
 
 void fiber_destroy(struct fiber *fiber)
 {
-    if (fiber->stack)
+    if (fiber->stack) {
+        FORGET(fiber->stack, fiber->stack_size);   /* frames still on it were poisoned; the address may come back */
         munmap(fiber->stack, fiber->stack_size);
+    }
     fiber->stack = NULL;
 }
 

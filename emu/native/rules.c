@@ -35,8 +35,8 @@ static void rule_owned_address(struct native_cpu *here, const struct vmcs *v)
     bool shadowing = proc2 & PROC2_vmcs_shadowing;
     uint64_t link = VMCS(v, vmcs_link_pointer);
     const struct visible visible[] = {
-        { proc & PROC_use_io_bitmaps, VMCS(v, io_bitmap_a_address), PAGE_SIZE, false },
-        { proc & PROC_use_io_bitmaps, VMCS(v, io_bitmap_b_address), PAGE_SIZE, false },
+        { proc & PROC_use_io_bitmaps, VMCS(v, io_bitmap_a_address), PAGE_SIZE, true },
+        { proc & PROC_use_io_bitmaps, VMCS(v, io_bitmap_b_address), PAGE_SIZE, true },
         { proc & PROC_use_msr_bitmaps, VMCS(v, msr_bitmap_address), PAGE_SIZE, false },
         { VMCS(v, exit_msr_store_count), VMCS(v, exit_msr_store_address), 16 * VMCS(v, exit_msr_store_count), false },
         { VMCS(v, exit_msr_load_count), VMCS(v, exit_msr_load_address), 16 * VMCS(v, exit_msr_load_count), false },
@@ -58,8 +58,8 @@ static void rule_owned_address(struct native_cpu *here, const struct vmcs *v)
             enum hal_owner owner = index == SIZE_MAX ? HAL_OWNER_NONE : here->native->owner[index];
             if (owner == HAL_OWNER_L0 || (visible[i].guest_memory_allowed && owner == HAL_OWNER_L1))
                 continue;
-            broken(here, RULE_OWNED_ADDRESS, page, v->pa, "an address in the VMCS about to be entered is not L0's "
-                   "[25.6]");
+            broken(here, RULE_OWNED_ADDRESS, page, v->pa, "an address in the VMCS about to be entered "
+                   "belongs to nobody whom this VMCS serves [25.6]");
             return;
         }
     }

@@ -79,7 +79,7 @@ static const char introduction[] =
     "both take the same road.\n"
     "\n"
     "    # L1 intercepts HLT\n"
-    "    include parts/l2.scn\n"
+    "    include parts/nested.scn\n"
     "    l1 set proc.hlt_exiting\n"
     "    l1 vmlaunch\n"
     "    l2 hlt\n"

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bitmaps of L1 for L2. Hardware reads private copies, made at entry: L1 could change its own pages while L2 runs. SDM
- * Vol. 3, 25.6.4 (I/O), 25.6.9 (MSRs).
+ * Bitmaps of L1 for L2: SDM Vol. 3, 25.6.4 (I/O), 25.6.9 (MSRs). Hardware reads a private copy of the MSR bitmap, made at
+ * entry, for L0's own MSRs are in it and L1 could change its page while L2 runs. L0 has no wishes about ports: hardware
+ * reads L1's I/O bitmaps themselves, changes while L2 runs included, as it would without L0.
  */
 #include "hv/core.h"
 
-static void copy_page(struct hv_cpu *cpu, uint64_t from, physical_address to)
+/* What is not L1's reads as ones, like any memory that is absent. */
+static physical_address io_bitmap(const struct hv_cpu *cpu, uint64_t address)
 {
-    l1_read(cpu->machine, from, cpu->nested.buffer, PAGE_SIZE);
-    hal_pm_write(to, cpu->nested.buffer, PAGE_SIZE);
+    return l1_owns(cpu->machine, address) ? PA(address) : cpu->nested.io_bitmap_absent;
 }
 
 void bitmap_copy(struct hv_cpu *cpu)
@@ -17,8 +18,8 @@ void bitmap_copy(struct hv_cpu *cpu)
     const uint64_t controls = VMCS12(cpu, processor_based_controls);
 
     if (controls & PROC_use_io_bitmaps) {
-        copy_page(cpu, VMCS12(cpu, io_bitmap_a_address), n->io_bitmap_a);
-        copy_page(cpu, VMCS12(cpu, io_bitmap_b_address), n->io_bitmap_b);
+        n->plan.io_bitmap_a = io_bitmap(cpu, VMCS12(cpu, io_bitmap_a_address));
+        n->plan.io_bitmap_b = io_bitmap(cpu, VMCS12(cpu, io_bitmap_b_address));
     }
     if (controls & PROC_use_msr_bitmaps) {
         l1_read(cpu->machine, VMCS12(cpu, msr_bitmap_address), n->msr_bitmap12, PAGE_SIZE);

@@ -31,13 +31,15 @@ bool nested_create(struct hv_cpu *cpu)
     struct nested *n = &cpu->nested;
 
     n->current = NO_VMCS;
-    n->io_bitmap_a = hal_page_allocate();
-    n->io_bitmap_b = hal_page_allocate();
+    n->io_bitmap_absent = hal_page_allocate();
     n->msr_bitmap = hal_page_allocate();
     n->entry_msr_area = allocate_pair();
-    if (!n->io_bitmap_a.value || !n->io_bitmap_b.value || !n->msr_bitmap.value || !n->entry_msr_area.value ||
+    if (!n->io_bitmap_absent.value || !n->msr_bitmap.value || !n->entry_msr_area.value ||
         !vmcs_create(cpu->machine, &cpu->vmcs02))
         return false;
+    for (unsigned i = 0; i < PAGE_SIZE; i++)
+        n->buffer[i] = 0xff;
+    hal_pm_write(n->io_bitmap_absent, n->buffer, PAGE_SIZE);
     vmcs_select(cpu, 2);
     vmcs02_prepare(cpu);
     return true;

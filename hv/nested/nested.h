@@ -83,6 +83,7 @@ struct carried_state carried_state(void);
 struct entry_plan {
     struct carried_state carried;       /* of L1 */
     uint64_t eptp;                      /* of the shadow EPT, or EPT01's */
+    physical_address io_bitmap_a, io_bitmap_b;  /* if L1 uses them */
     uint32_t msr_count;                 /* entries of the private VM-entry MSR-load list */
 };
 
@@ -97,7 +98,8 @@ struct nested {
     uint16_t vpid12;                    /* whose translations VPID_L2 tags; 0: nobody's */
     struct vept vept;
     /* Private copies of what hardware reads while L2 runs. */
-    physical_address io_bitmap_a, io_bitmap_b, msr_bitmap, entry_msr_area;
+    physical_address msr_bitmap, entry_msr_area;
+    physical_address io_bitmap_absent;  /* a page of ones */
     uint8_t msr_bitmap12[4096];         /* L1's MSR bitmap as it was at entry */
     _Alignas(16) uint8_t buffer[8192];  /* for copying */
 };

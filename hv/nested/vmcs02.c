@@ -15,8 +15,6 @@ void vmcs02_prepare(struct hv_cpu *cpu)
     const struct nested *n = &cpu->nested;
 
     vmcs_write_host_state(cpu);
-    vmwrite(VMCS_io_bitmap_a_address, n->io_bitmap_a.value);
-    vmwrite(VMCS_io_bitmap_b_address, n->io_bitmap_b.value);
     vmwrite(VMCS_msr_bitmap_address, n->msr_bitmap.value);
     vmwrite(VMCS_entry_msr_load_address, n->entry_msr_area.value);
     vmwrite(VMCS_exit_msr_store_count, 0);
@@ -80,6 +78,10 @@ static void write_controls(struct hv_cpu *cpu)
     vmwrite(VMCS_entry_controls, control_adjust(c->entry, entry | ENTRY_load_debug_controls | ENTRY_load_ia32_efer |
                                                               ENTRY_load_ia32_pat));
     vmwrite(VMCS_ept_pointer, cpu->nested.plan.eptp);
+    if (VMCS12(cpu, processor_based_controls) & PROC_use_io_bitmaps) {
+        vmwrite(VMCS_io_bitmap_a_address, cpu->nested.plan.io_bitmap_a.value);
+        vmwrite(VMCS_io_bitmap_b_address, cpu->nested.plan.io_bitmap_b.value);
+    }
     vmwrite(VMCS_entry_msr_load_count, cpu->nested.plan.msr_count);
 }
 

@@ -123,8 +123,12 @@ START_TEST(pic_priorities)
     out(0xa0, 1, 0x20);
     out(0x20, 1, 0x20);
     pic_line(&board->pic, 5, true);
-    pic_line(&board->pic, 5, false);        /* withdrawn before INTA: spurious */
+    pic_line(&board->pic, 5, false);        /* a pulse is enough */
+    ck_assert(requested());
+    out(0x21, 1, 0x20);                     /* masked before INTA: spurious, not in service */
+    ck_assert(!requested());
     ck_assert_uint_eq(pic_acknowledge(&board->pic), 0x27);
+    ck_assert_uint_eq(in(0x20, 1), 0);
 }
 END_TEST
 
@@ -272,6 +276,9 @@ START_TEST(ends)
     board->end = BOARD_RUNNING;
     out(0xcf8, 4, 0x80000600);              /* a PCI configuration address is no reset */
     ck_assert_int_eq(board->end, BOARD_RUNNING);
+    out(0x92, 1, 1);
+    ck_assert_int_eq(board->end, BOARD_RESET);
+    board->end = BOARD_RUNNING;
     out(0xcf9, 1, 6);
     ck_assert_int_eq(board->end, BOARD_RESET);
     board->end = BOARD_RUNNING;

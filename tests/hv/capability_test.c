@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* What the core demands of a processor, what it shows L1 of it, and which VMCS fields follow from that. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "hv/core.h"
+
+/* A processor with everything, beyond what the core knows. */
+static const struct capability rich = {
+    .basic = 0x12345678 | 3ull << 54 | 1ull << 56,
+    .misc = ~0ull,
+    .cr0_fixed0 = CR0_PE | CR0_NE | CR0_PG,
+    .cr0_fixed1 = 0xffffffff,
+    .cr4_fixed0 = CR4_VMXE,
+    .cr4_fixed1 = 0x1fffff,
+    .ept_vpid = ~0ull,
+    .pin = { 0x16, 0x16, 0xffffffff },
+    .proc = { 0x04006172, 0x0401e172, 0xffffffff },
+    .proc2 = { 0, 0, 0xffffffff },
+    .exit = { 0x00036dfb, 0x00036dff, 0xffffffff },
+    .entry = { 0x000011fb, 0x000011ff, 0xffffffff },
+};
+
+static struct capability offered;
+
+static void offer(void) { capability_offer(&rich, &offered); }
+
+static uint64_t value_of(uint32_t msr)
+{
+    uint64_t value = 0;
+    ck_assert_msg(capability_value(&offered, msr, &value), "MSR 0x%x does not exist", msr);
+    return value;
+}
+
+START_TEST(a_rich_processor_lacks_nothing)
+{
+    ck_assert_ptr_null(capability_missing(&rich));
+}
+END_TEST
+
+START_TEST(what_is_missing_is_named)
+{
+    struct capability poor = rich;
+    poor.proc2.allowed &= ~(uint32_t)PROC2_enable_ept;
+    ck_assert_str_eq(capability_missing(&poor), "the processor lacks EPT");
+    poor = rich;
+    poor.misc &= ~MISC_STORES_LMA;
+    ck_assert_str_eq(capability_missing(&poor), "exits do not save IA32_EFER.LMA");
+    poor = rich;
+    poor.proc.required |= PROC_cr3_load_exiting;
+    ck_assert_str_eq(capability_missing(&poor), "accesses to CR3 must exit");
+}
+END_TEST
+
+/* Only what nested/ virtualises: each of these would hand a physical address or L0's own control to L1. */
+START_TEST(dangerous_controls_are_not_offered)
+{
+    const uint32_t refused = PROC2_vmcs_shadowing | PROC2_enable_vm_functions | PROC2_enable_pml | PROC2_ept_violation_ve |
+                             PROC2_virtualize_apic_accesses | PROC2_virtual_interrupt_delivery | PROC2_use_tsc_scaling |
+                             PROC2_mode_based_execute_control | PROC2_sub_page_write_permissions;
+    ck_assert_uint_eq(offered.proc2.allowed & refused, 0);
+    ck_assert_uint_eq(offered.pin.allowed & PIN_process_posted_interrupts, 0);
+    ck_assert_uint_eq(offered.proc.allowed & (PROC_use_tpr_shadow | PROC_activate_tertiary_controls), 0);
+    ck_assert_uint_eq(offered.entry.allowed & (ENTRY_entry_to_smm | ENTRY_deactivate_dual_monitor), 0);
+    ck_assert_uint_eq(offered.misc & (MISC_ACTIVITY_SHUTDOWN | 7ull << 25 | 0xffffffffull << 32), 0);
+    ck_assert_uint_eq(offered.ept_vpid & (1ull << 21 | 1ull << 22), 0);     /* accessed and dirty flags, advanced information */
+}
+END_TEST
+
+/* SDM Vol. 3, A.2: a control that must be 1 may be 1. */
+START_TEST(required_controls_are_allowed)
+{
+    const struct control_word *word[] = { &offered.pin, &offered.proc, &offered.proc2, &offered.exit, &offered.entry };
+    for (unsigned i = 0; i < 5; i++) {
+        ck_assert_uint_eq(word[i]->required & ~word[i]->allowed, 0);
+        ck_assert_uint_eq(word[i]->default1 & ~word[i]->allowed, 0);
+        ck_assert(control_legal(*word[i], word[i]->required));
+        ck_assert(!word[i]->required || !control_legal(*word[i], 0));
+    }
+}
+END_TEST
+
+START_TEST(msrs_tell_what_is_offered)
+{
+    uint64_t value;
+    ck_assert_uint_eq(value_of(MSR_ia32_vmx_basic) & 0xffffffff, VMCS12_REVISION);
+    ck_assert_uint_eq(value_of(MSR_ia32_vmx_basic) >> 32 & 0x1fff, 4096);
+    ck_assert_uint_eq(value_of(MSR_ia32_vmx_true_procbased_ctls) & 0xffffffff, rich.proc.required);
+    ck_assert_uint_eq(value_of(MSR_ia32_vmx_procbased_ctls) & 0xffffffff, rich.proc.default1);
+    ck_assert_uint_eq(value_of(MSR_ia32_vmx_procbased_ctls2) & 0xffffffff, 0);
+    ck_assert_uint_eq(value_of(MSR_ia32_vmx_procbased_ctls2) >> 32, offered.proc2.allowed);
+    ck_assert(!capability_value(&offered, MSR_ia32_vmx_vmfunc, &value));
+    ck_assert(!capability_value(&offered, 0x492, &value));
+}
+END_TEST
+
+/* Each row of the table is found by its encoding, or absent with its feature. */
+START_TEST(fields_are_found)
+{
+    unsigned present = 0, highest = 0;
+    for (unsigned i = 0; i < FIELD_COUNT; i++) {
+        enum field_index found = field_find(&offered, field_table[i].encoding);
+        if (field_table[i].class == CLASS_ABSENT) {
+            ck_assert_uint_eq(found, FIELD_COUNT);
+            continue;
+        }
+        ck_assert_uint_eq(found, i);
+        present++;
+        if (VMCS_ENCODING_INDEX(field_table[i].encoding) > highest)
+            highest = VMCS_ENCODING_INDEX(field_table[i].encoding);
+    }
+    ck_assert_uint_gt(present, 100);
+    ck_assert_uint_eq(offered.vmcs_enum, highest << 1);
+}
+END_TEST
+
+START_TEST(odd_encodings_are_unsupported)
+{
+    ck_assert_uint_eq(field_find(&offered, VMCS_ept_pointer + 1), FIELD_ept_pointer);   /* high half of 64 bits */
+    ck_assert_uint_eq(field_find(&offered, VMCS_guest_rip + 1), FIELD_COUNT);
+    ck_assert_uint_eq(field_find(&offered, VMCS_exit_reason + 1), FIELD_COUNT);
+    ck_assert_uint_eq(field_find(&offered, VMCS_guest_rip | 1ull << 32), FIELD_COUNT);
+    ck_assert_uint_eq(field_find(&offered, VMCS_guest_rip | 1u << 15), FIELD_COUNT);
+    ck_assert_uint_eq(field_find(&offered, 0x7ffe), FIELD_COUNT);
+    ck_assert_uint_eq(field_find(&offered, VMCS_pml_address), FIELD_COUNT);
+}
+END_TEST
+
+START_TEST(values_are_cut_to_their_field)
+{
+    ck_assert_uint_eq(field_cut(FIELD_guest_cs_selector, ~0ull), 0xffff);
+    ck_assert_uint_eq(field_cut(FIELD_exception_bitmap, ~0ull), 0xffffffff);
+    ck_assert_uint_eq(field_cut(FIELD_ept_pointer, ~0ull), ~0ull);
+    ck_assert_uint_eq(field_cut(FIELD_guest_rip, ~0ull), ~0ull);
+}
+END_TEST
+
+/* Class I of the fields: no address, no host state of L1's ever goes into vmcs02 verbatim. */
+START_TEST(no_address_goes_to_hardware)
+{
+    static const enum field_index never[] = {
+        FIELD_io_bitmap_a_address, FIELD_io_bitmap_b_address, FIELD_msr_bitmap_address, FIELD_exit_msr_store_address,
+        FIELD_exit_msr_load_address, FIELD_entry_msr_load_address, FIELD_exit_msr_store_count, FIELD_exit_msr_load_count,
+        FIELD_ept_pointer, FIELD_vmcs_link_pointer, FIELD_virtual_processor_identifier, FIELD_exit_controls,
+    };
+    for (unsigned i = 0; i < sizeof never / sizeof *never; i++)
+        ck_assert(field_table[never[i]].class != CLASS_GUEST && field_table[never[i]].class != CLASS_CONTROL_VERBATIM);
+    for (unsigned i = 0; i < FIELD_COUNT; i++)
+        if (VMCS_ENCODING_TYPE(field_table[i].encoding) == VMCS_TYPE_HOST)
+            ck_assert(field_table[i].class == CLASS_HOST || field_table[i].class == CLASS_ABSENT);
+}
+END_TEST
+
+START_TEST(ept_pointers)
+{
+    ck_assert(eptp_valid(&offered, 40, 0x5000 | 3 << 3 | MEMORY_WB));
+    ck_assert(eptp_valid(&offered, 40, 0x5000 | 3 << 3 | MEMORY_UC));
+    ck_assert(!eptp_valid(&offered, 40, 0x5000 | 3 << 3 | MEMORY_WT));
+    ck_assert(!eptp_valid(&offered, 40, 0x5000 | 4 << 3 | MEMORY_WB));      /* CVE-2017-12188: another walk length */
+    ck_assert(!eptp_valid(&offered, 40, 0x5000 | 3 << 3 | MEMORY_WB | EPTP_ACCESSED_DIRTY));
+    ck_assert(!eptp_valid(&offered, 40, 0x5000 | 3 << 3 | MEMORY_WB | 1 << 7));
+    ck_assert(!eptp_valid(&offered, 40, 1ull << 40 | 3 << 3 | MEMORY_WB));
+}
+END_TEST
+
+START_TEST(msr_bitmap_intercepts_vmx_alone)
+{
+    static uint8_t bitmap[4096];
+    unsigned bits = 0;
+    msr_bitmap_fill(bitmap);
+    for (unsigned i = 0; i < sizeof bitmap; i++)
+        bits += (unsigned)__builtin_popcount(bitmap[i]);
+    ck_assert_uint_eq(bits, 2 * (1 + 0x14));            /* reads and writes: 0x3a, 0x480-0x493 */
+    ck_assert(bitmap[0x3a / 8] >> 0x3a % 8 & 1);
+    ck_assert(bitmap[2048 + 0x491 / 8] >> 0x491 % 8 & 1);
+}
+END_TEST
+
+START_TEST(canonical_addresses)
+{
+    ck_assert(canonical(0) && canonical(0x7fffffffffff) && canonical(0xffff800000000000) && canonical(~0ull));
+    ck_assert(!canonical(0x800000000000) && !canonical(0xffff7fffffffffff) && !canonical(1ull << 63));
+}
+END_TEST
+
+START_TEST(pat_values)
+{
+    ck_assert(pat_valid(0x0007040600070406));
+    ck_assert(!pat_valid(2) && !pat_valid(3) && !pat_valid(8) && !pat_valid(0xffull << 56));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("hv capability");
+    TCase *tests = tcase_create("all");
+    tcase_add_checked_fixture(tests, offer, NULL);
+    tcase_add_test(tests, a_rich_processor_lacks_nothing);
+    tcase_add_test(tests, what_is_missing_is_named);
+    tcase_add_test(tests, dangerous_controls_are_not_offered);
+    tcase_add_test(tests, required_controls_are_allowed);
+    tcase_add_test(tests, msrs_tell_what_is_offered);
+    tcase_add_test(tests, fields_are_found);
+    tcase_add_test(tests, odd_encodings_are_unsupported);
+    tcase_add_test(tests, values_are_cut_to_their_field);
+    tcase_add_test(tests, no_address_goes_to_hardware);
+    tcase_add_test(tests, ept_pointers);
+    tcase_add_test(tests, msr_bitmap_intercepts_vmx_alone);
+    tcase_add_test(tests, canonical_addresses);
+    tcase_add_test(tests, pat_values);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The core beneath scripts: what L1 must find as on a processor, and what a hostile L1 must not reach. Each line that its
+ * `expect` lines do not cover must succeed; a broken rule (docs/rules.md) fails the test.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emu/scenario/scenario.h"
+
+/* Machine of 64 MB: L0's pool is its last 8. The page in the middle of it stands for all of L0. */
+#define POOL "0x3c00000"
+
+#define L1 "l0 native trap\n"
+#define ROOT                                                                                                        \
+    L1 "l1 prepare vmx\nl1 prepare region 0x10000\nl1 vmxon 0x10000\nl1 prepare region 0x11000\nl1 vmclear 0x11000\n" \
+       "l1 vmptrld 0x11000\n"
+#define L2 ROOT "l1 prepare vmcs\n"
+#define L2_EPT ROOT "l1 prepare ept 0x400000\nl1 prepare vmcs ept=0x400000\n"
+
+static struct scenario_error error;
+
+static bool run(const char *text)
+{
+    struct program program;
+    struct scenario_options options = { 0 };
+    error.text[0] = 0;
+    ck_assert_msg(scenario_parse_text(text, strlen(text), "test", &program, &error), "%s", error.text);
+    bool good = scenario_run(&program, &options, NULL, &error);
+    scenario_free(&program);
+    return good;
+}
+
+static const char *const scenario[] = {
+    /* ---- L0's memory is absent ---- */
+    L1 "l1 read " POOL " 8\nexpect fault 13 0\nl1 write " POOL " 8 1\nexpect fault 13 0\n",
+    L1 "l1 read 0x3800000 1\nexpect fault 13 0\nl1 read 0x37fffff 1\n",
+    ROOT "l1 vmptrld " POOL "\nexpect fail 11\n",
+    ROOT "l1 vmclear " POOL "\nl1 vmptrst\nexpect value 0x11000\n",
+    L1 "l1 prepare vmx\nl1 vmxon " POOL "\nexpect fail invalid\n",
+    L1 "l1 prepare vmx\nl1 vmxon 0xfee00000\nexpect fail invalid\n",
+    L2_EPT "l1 ept map 0x400000 0x300000 " POOL " rwx\nl1 vmlaunch\nl2 read 0x300000 8\n"
+           "expect exit ept_violation to=l1\nl1 vmread exit_qualification\nexpect value 0x181\n",
+    L2 "l1 vmlaunch\nl2 read " POOL " 8\nexpect fault 13 0\nexpect level l2\n",
+    L2 "l1 vmwrite exception_bitmap 0x2000\nl1 vmlaunch\nl2 read " POOL " 8\nexpect exit ept_violation to=l1\n"
+       "l1 vmread exit_reason\nexpect value 0\nl1 vmread exit_interruption_information\nexpect value 0x80000b0d\n",
+    L2_EPT "l1 vmwrite ept_pointer 0x3c0001e\nl1 vmlaunch\nl2 read 0x300000 8\nexpect exit ept_violation to=l1\n"
+           "l1 vmread exit_reason\nexpect value 49\n",
+    L2 "l1 set proc.use_msr_bitmaps\nl1 vmwrite msr_bitmap_address " POOL "\nl1 vmlaunch\nl2 rdmsr ia32_star\n"
+       "expect exit rdmsr to=l1\n",
+    L2 "l1 vmwrite entry_msr_load_address " POOL "\nl1 vmwrite entry_msr_load_count 1\nl1 vmlaunch\n"
+       "expect entry failed\nl1 vmread exit_reason\nexpect value 0x80000022\nl1 vmread exit_qualification\nexpect value 1\n",
+
+    /* ---- operands: check first, read once, privilege ---- */
+    ROOT "l1 vmptrld 0x11001\nexpect fail 9\nl1 vmptrld 0x10000\nexpect fail 10\nl1 vmclear 0x10000\nexpect fail 3\n",
+    ROOT "l1 vmread 0x7ffe\nexpect fail 12\nl1 vmread vm_instruction_error\nexpect value 12\n",
+    ROOT "l1 vmwrite pml_address 0\nexpect fail 12\nl1 vmwrite exit_reason 7\nl1 vmread exit_reason\nexpect value 7\n",
+    ROOT "l1 vmwrite guest_cs_selector 0x12345678\nl1 vmread guest_cs_selector\nexpect value 0x5678\n",
+    ROOT "l1 vmwrite tsc_offset 0x1122334455667788\nl1 vmread 0x2011\nexpect value 0x11223344\n"
+         "l1 vmwrite 0x2011 0xaabbccdd\nl1 vmread tsc_offset\nexpect value 0xaabbccdd55667788\n",
+    ROOT "l1 cpl 3\nl1 vmread guest_rip\nexpect fault 13 0\nl1 vmxoff\nexpect fault 13 0\nl1 vmcall\nexpect fault 13 0\n"
+         "l1 cpl 0\nl1 vmptrst\nexpect value 0x11000\n",
+    L1 "l1 vmxoff\nexpect fault 6\nl1 vmptrst\nexpect fault 6\nl1 invept 2 0\nexpect fault 6\nl1 vmxon 0x10000\nexpect fault 6\n",
+    L1 "l1 mov_to_cr 4 0x2620\nl1 vmxon 0x10000\nexpect fault 13 0\n",      /* IA32_FEATURE_CONTROL is not locked */
+
+    /* ---- the current VMCS: its state survives the change of the pointer, not of memory ---- */
+    ROOT "l1 vmwrite guest_rip 0x1234\nl1 prepare region 0x12000\nl1 vmclear 0x12000\nl1 vmptrld 0x12000\n"
+         "l1 vmwrite guest_rip 0x5678\nl1 vmptrld 0x11000\nl1 vmread guest_rip\nexpect value 0x1234\n"
+         "l1 vmptrld 0x12000\nl1 vmread guest_rip\nexpect value 0x5678\n",
+    ROOT "l1 vmwrite guest_rip 0x1234\nl1 fill 0x11000 0xff\nl1 vmread guest_rip\nexpect value 0x1234\n",
+    ROOT "l1 vmclear 0x11000\nl1 vmread guest_rip\nexpect fail invalid\nl1 vmlaunch\nexpect fail invalid\n",
+    L2 "l1 vmresume\nexpect fail 5\nl1 vmlaunch\nl2 vmcall\nexpect exit vmcall to=l1\nl1 vmlaunch\nexpect fail 4\n"
+       "l1 vmclear 0x11000\nl1 vmptrld 0x11000\nl1 vmresume\nexpect fail 5\nl1 vmlaunch\n",
+    L2 "l1 mov_ss\nl1 vmlaunch\nexpect fail 26\n",
+
+    /* ---- entry checks that only L0 can make ---- */
+    L2 "l1 set proc2.enable_vpid\nl1 set proc.activate_secondary_controls\nl1 vmwrite virtual_processor_identifier 0\n"
+       "l1 vmlaunch\nexpect fail 7\n",
+    L2 "l1 vmwrite pin_based_controls 0\nl1 vmlaunch\nexpect fail 7\n",
+    L2 "l1 vmwrite secondary_processor_based_controls 0x4000\nl1 set proc.activate_secondary_controls\nl1 vmlaunch\n"
+       "expect fail 7\n",
+    L2 "l1 set proc.use_io_bitmaps\nl1 vmwrite io_bitmap_a_address 0x11\nl1 vmlaunch\nexpect fail 7\n",
+    L2 "l1 vmwrite exit_msr_store_count 1\nl1 vmwrite exit_msr_store_address 8\nl1 vmlaunch\nexpect fail 7\n",
+    L2 "l1 vmwrite cr3_target_count 5\nl1 vmlaunch\nexpect fail 7\n",       /* hardware's refusal becomes L1's */
+    L2 "l1 vmwrite host_cr4 0\nl1 vmlaunch\nexpect fail 8\nl1 vmread vm_instruction_error\nexpect value 8\n",
+    L2 "l1 vmwrite host_rip 0x800000000000\nl1 vmlaunch\nexpect fail 8\n",
+    L2 "l1 clear exit.host_address_space_size\nl1 vmlaunch\nexpect fail 8\n",
+    L2 "l1 vmwrite host_tr_selector 0\nl1 vmlaunch\nexpect fail 8\n",
+    L2 "l1 vmwrite guest_activity_state 2\nl1 vmlaunch\nexpect entry failed\nl1 vmread exit_reason\nexpect value 0x80000021\n",
+    L2 "l1 vmwrite vmcs_link_pointer 0x12001\nl1 vmlaunch\nexpect entry failed\nl1 vmread exit_qualification\nexpect value 4\n",
+    L2 "l1 vmwrite guest_rflags 0\nl1 vmlaunch\nexpect entry failed guest.rflags.fixed\nexpect level l1\n"
+       "l1 vmwrite guest_rflags 2\nl1 vmlaunch\nl2 cpuid 0\nexpect exit cpuid to=l1\n",
+
+    /* ---- exits ---- */
+    L2 "l1 vmwrite guest_cr4 0x42620\nl1 vmlaunch\nl2 xsetbv 0 1\nexpect exit xsetbv to=l1\n",
+    L2 "l1 vmlaunch\nl2 vmxon 0x10000\nexpect exit vmxon to=l1\n",
+    L2 "l1 vmlaunch\nl2 rdmsr 0x12345\nexpect exit rdmsr to=l1\n",
+    L2 "l1 set proc.use_msr_bitmaps\nl1 vmwrite msr_bitmap_address 0x20000\nl1 vmlaunch\nl2 rdmsr ia32_vmx_basic\n"
+       "expect exit rdmsr to=l0\nl2 rdmsr ia32_star\nl2 rdmsr 0x12345\nexpect exit rdmsr to=l1\n",
+    L2 "l1 vmwrite entry_interruption_information 0x80000b0d\nl1 vmlaunch\nexpect event 13 0\nl2 vmcall\n"
+       "expect exit vmcall to=l1\nl1 vmread entry_interruption_information\nexpect value 0xb0d\n",
+    L2 "l1 vmlaunch\nl2 register rip 0x7654\nl2 vmcall\nexpect exit vmcall to=l1\nl1 vmread guest_rip\nexpect value 0x7654\n"
+       "l1 mov_from_cr 4\nl1 rdmsr ia32_debugctl\nexpect value 0\nl1 vmread host_rsp\nexpect value 0xfe000\n",
+    /* A violation of the shadow EPT while an event is delivered: the event comes again (B.2, the oldest bug of all). */
+    L2_EPT "l1 vmwrite entry_interruption_information 0x80000b0d\nl1 vmlaunch\nexpect event 13 0\nexpect level l2\n",
+
+    /* ---- L1's EPT: rights up without INVEPT, down with it; many shadows ---- */
+    L2_EPT "l1 ept map 0x400000 0x300000 0x300000 r\nl1 vmlaunch\nl2 read 0x300000 8\nl2 write 0x300000 8 1\n"
+           "expect exit ept_violation to=l1\nl1 vmread exit_qualification\nexpect value 0x18a\n"
+           "l1 ept map 0x400000 0x300000 0x300000 rw\nl1 vmresume\nl2 write 0x300000 8 1\nl2 vmcall\n"
+           "expect exit vmcall to=l1\nl1 ept unmap 0x400000 0x300000\nl1 invept 1 0x40001e\nl1 vmresume\n"
+           "l2 read 0x300000 8\nexpect exit ept_violation to=l1\n",
+    L2_EPT "l1 ept entry 0x400000 0x300000 0x300032\nl1 vmlaunch\nl2 read 0x300000 8\nexpect exit ept_violation to=l1\n"
+           "l1 vmread exit_reason\nexpect value 49\nl1 vmread guest_physical_address\nexpect value 0x300000\n",
+    L2_EPT "l1 vmlaunch\nl2 read 0x300000 8\nl2 vmcall\nexpect exit vmcall to=l1\n"
+           "repeat 20\nl1 invept 2 0\nl1 vmresume\nl2 read 0x300000 8\nl2 vmcall\nexpect exit vmcall to=l1\nend\n",
+
+    /* ---- CR0, CR4, XSETBV, MSRs of L1 ---- */
+    ROOT "l1 mov_to_cr 4 0x620\nexpect fault 13 0\nl1 mov_to_cr 0 0x80000011\nexpect fault 13 0\nl1 vmxoff\n"
+         "l1 mov_to_cr 4 0x620\nl1 mov_from_cr 4\nexpect value 0x620\n",
+    L1 "l1 mov_to_cr 0 0x80000013\nl1 mov_from_cr 0\nexpect value 0x80000013\n",
+    L1 "l1 xsetbv 0 1\nexpect fault 6\nl1 mov_to_cr 4 0x40620\nl1 xsetbv 0 2\nexpect fault 13 0\nl1 xsetbv 0 3\n"
+       "l1 cpl 3\nl1 xsetbv 0 1\nexpect fault 13 0\n",
+    L1 "l1 rdmsr 0x12345\nexpect fault 13 0\nl1 wrmsr ia32_vmx_basic 0\nexpect fault 13 0\nl1 rdmsr ia32_vmx_vmfunc\n"
+       "expect fault 13 0\n",
+    L1 "l1 rdmsr ia32_feature_control\nexpect value 0\nl1 wrmsr ia32_feature_control 5\nl1 rdmsr ia32_feature_control\n"
+       "expect value 5\nl1 wrmsr ia32_feature_control 5\nexpect fault 13 0\n",
+    L1 "l1 getsec 0\nexpect fault 6\nl1 invd\n",
+
+    /* ---- nothing stays behind: VMXON, L2, VMXOFF again and again ---- */
+    ROOT "repeat 50\nl1 vmxoff\nl1 vmxon 0x10000\nl1 vmptrld 0x11000\nend\n",
+};
+
+START_TEST(scenario_holds)
+{
+    ck_assert_msg(run(scenario[_i]), "%s\n%s", error.text, scenario[_i]);
+}
+END_TEST
+
+START_TEST(unbuilt_strategies_are_refused_by_name)
+{
+    ck_assert(!run("l0 native copy\nl1 cpuid 0\n"));
+    ck_assert_msg(strstr(error.text, "strategy copy is not built yet"), "%s", error.text);
+    ck_assert(!run("l0 native flip\nl1 cpuid 0\n"));
+    ck_assert_msg(strstr(error.text, "strategy flip is not built yet"), "%s", error.text);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("hv nested");
+    TCase *tests = tcase_create("all");
+    tcase_add_loop_test(tests, scenario_holds, 0, sizeof scenario / sizeof *scenario);
+    tcase_add_test(tests, unbuilt_strategies_are_refused_by_name);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
