@@ -69,6 +69,7 @@ void hal_page_free(physical_address page)
     uint64_t index = (page.value - n->pool_base) / PAGE_SIZE;
     if (page.value < n->pool_base || index >= n->pool_pages || page.value % PAGE_SIZE || !n->pool_used[index])
         native_stop("L0 freed a page that it had not allocated");
+    rules_page_freed(native_here, page.value);
     uint8_t poison[PAGE_SIZE];
     memset(poison, 0xdb, sizeof poison);
     hal_pm_write(page, poison, sizeof poison);

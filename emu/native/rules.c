@@ -78,12 +78,34 @@ static void rule_ordinary_entry(struct native_cpu *here, const struct vmcs *v)
         broken(here, RULE_ORDINARY_ENTRY, v->pa, 0, "VMCS shadowing is on in L2's VMCS [26.1.3]");
 }
 
+static void note_ept_root(struct native_cpu *here, const struct vmcs *v)
+{
+    struct memory *memory = &here->native->model->memory;
+    size_t index = memory_page_index(memory, VMCS(v, ept_pointer) & PAGE_MASK);
+    if (index != SIZE_MAX && (secondary_controls(v) & PROC2_enable_ept))
+        memory->watch[index] |= WATCH_EPT_ROOT;
+}
+
+/* R4: the page could be a root again, or data, while translations tagged by it are still used (SDM Vol. 3, 29.4.3.3). */
+void rules_page_freed(struct native_cpu *here, uint64_t page)
+{
+    struct model *model = here->native->model;
+    size_t index = memory_page_index(&model->memory, page);
+    if (index == SIZE_MAX || !(model->memory.watch[index] & WATCH_EPT_ROOT))
+        return;
+    model->memory.watch[index] &= (uint8_t)~WATCH_EPT_ROOT;
+    if (tlb_remembers_ept(&model->tlb, page))
+        broken(here, RULE_ISOLATION, page, 0, "an EPT root was released while its translations are remembered: INVEPT "
+               "missing [29.4.3.3]");
+}
+
 void rules_before_entry(struct native_cpu *here)
 {
     const struct vmcs *v = here->cpu->vmx.current;
     if (!v)
         return;
     rule_owned_address(here, v);
+    note_ept_root(here, v);
     rule_ordinary_entry(here, v);
 }
 

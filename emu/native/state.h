@@ -47,9 +47,11 @@ void native_yield(enum status request);
 /* Stops L0 for good. */
 _Noreturn void native_stop(const char *reason);
 
-/* rules.c: R1, R3 and R5 on the current VMCS before an entry; R5 on what an exit loaded; R9 on accounting. */
+/* rules.c: R1 and R3 on the current VMCS before an entry; R5 on what an exit loaded; R9 on accounting; R4 on a page that
+ * goes back to the pool. */
 void rules_before_entry(struct native_cpu *here);
 void rules_after_exit(struct native_cpu *here);
 void rules_accounted(struct native_cpu *here);
+void rules_page_freed(struct native_cpu *here, uint64_t page);
 
 #endif

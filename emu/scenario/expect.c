@@ -13,6 +13,15 @@ uint64_t register_read(const struct cpu *cpu, uint64_t number)
     return number == REGISTER_RIP ? cpu->rip : number == REGISTER_RFLAGS ? cpu->rflags : cpu->gpr[number % GPR_COUNT];
 }
 
+static uint64_t state_read(const struct cpu *c, uint64_t number)
+{
+    switch (number) {
+#define STATE(name, expression) case STATE_##name: return expression;
+#include "emu/scenario/state.def"
+    default: return 0;
+    }
+}
+
 static const char *reason_name(uint32_t reason)
 {
     const char *name = exit_reason_name(reason & 0xffff);
@@ -186,6 +195,8 @@ bool expect_line(struct run *run, const struct statement *s)
         return expect_number(run, "the value", o->value, s->operand[0]);
     case OP_expect_field:
         return expect_field(run, s);
+    case OP_expect_state:
+        return expect_number(run, "the state to be", state_read(run->cpu, s->operand[0]), s->operand[1]);
     case OP_expect_register:
         return expect_number(run, "the register to be", register_read(run->cpu, s->operand[0]), s->operand[1]);
     case OP_expect_level:

@@ -30,6 +30,10 @@ static const struct name registers[] = {
     { "rsi", 6 },  { "rdi", 7 },  { "r8", 8 },   { "r9", 9 },   { "r10", 10 }, { "r11", 11 },
     { "r12", 12 }, { "r13", 13 }, { "r14", 14 }, { "r15", 15 }, { "rip", REGISTER_RIP }, { "rflags", REGISTER_RFLAGS },
 };
+static const struct name states[] = {
+#define STATE(name, expression) { #name, STATE_##name },
+#include "emu/scenario/state.def"
+};
 static const struct name levels[] = { { "l0", 0 }, { "l1", 1 }, { "l2", 2 } };
 static const struct name policies[] = { { "keep", 0 }, { "drop", 1 }, { "seeded", 2 } };
 static const struct name strategies[] = { { "trap", 0 }, { "copy", 1 }, { "flip", 2 } };
@@ -69,6 +73,7 @@ static const struct vocabulary *vocabulary_of(enum argument_kind kind)
         [KIND_FIELD] = { NAMES(fields), true, "no such VMCS field (arch/vmcs_fields.def has the names)" },
         [KIND_MSR] = { NAMES(msrs), true, "no such MSR (arch/msrs.def has the names)" },
         [KIND_REASON] = { NAMES(reasons), true, "no such exit reason (arch/exit_reasons.def has the names)" },
+        [KIND_STATE] = { NAMES(states), false, "no such state (emu/scenario/state.def lists them)" },
         [KIND_REGISTER] = { NAMES(registers), false, "no such register (rax ... r15, rip, rflags)" },
         [KIND_LEVEL] = { NAMES(levels), false, "no such level (l0, l1, l2)" },
         [KIND_POLICY] = { NAMES(policies), false, "no such TLB policy (keep, drop, seeded)" },

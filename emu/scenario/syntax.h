@@ -16,7 +16,7 @@ struct op {
 extern const struct op op_table[OP_COUNT];
 
 enum argument_kind {
-    KIND_NUMBER, KIND_SIZE, KIND_PORTSIZE, KIND_CPUS, KIND_FIELD, KIND_MSR, KIND_REASON, KIND_REGISTER, KIND_CONTROL,
+    KIND_NUMBER, KIND_SIZE, KIND_PORTSIZE, KIND_CPUS, KIND_FIELD, KIND_MSR, KIND_REASON, KIND_REGISTER, KIND_STATE, KIND_CONTROL,
     KIND_LEVEL, KIND_POLICY, KIND_STRATEGY, KIND_RIGHTS, KIND_RULE, KIND_ROW, KIND_FILE,
 };
 
@@ -41,6 +41,11 @@ struct element {
 bool syntax_next(const char **cursor, struct element *element);
 
 enum { REGISTER_RIP = 16, REGISTER_RFLAGS = 17 };
+
+enum state_number {
+#define STATE(name, expression) STATE_##name,
+#include "emu/scenario/state.def"
+};
 enum { TLB_POLICIES = 3 };
 
 /* The control that a CONTROL operand means. */

@@ -299,3 +299,18 @@ void tlb_reset(struct cpu *cpu)
 {
     invalidate((struct scope){ .cpu = cpu }, everything);
 }
+
+bool tlb_remembers_ept(const struct tlb *tlb, uint64_t eptp)
+{
+    for (unsigned set = 0; set < TLB_SETS; set++) {
+        if (!(tlb->occupied[set / 64] >> set % 64 & 1))
+            continue;
+        for (unsigned way = 0; way < TLB_WAYS; way++) {
+            const struct tlb_entry *e = &tlb->entry[set][way];
+
+            if (e->valid && e->kind != MAPPING_LINEAR && e->eptrta == EPTRTA(eptp))
+                return true;
+        }
+    }
+    return false;
+}
