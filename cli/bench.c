@@ -14,7 +14,7 @@
 #include "emu/scenario/scenario.h"
 #include "emu/step.h"
 
-enum { RUNS = 5, NESTED_ROUNDS = 100000 };
+enum { RUNS = 5, NESTED_ROUNDS = 100000 };     /* a scenario's greatest repetition */
 
 /* What one run of something took. */
 struct sample {
@@ -73,9 +73,10 @@ static bool nested_once(unsigned rounds, double *seconds)
 {
     char text[1024];
     int length = snprintf(text, sizeof text,
-                          "l0 native trap\n"
-                          "l1 vmxon 0x100000\nl1 vmclear 0x101000\nl1 vmptrld 0x101000\nl1 prepare vmcs\n"
-                          "l1 vmlaunch\nl2 cpuid 0\nrepeat %u\nl1 vmresume\nl2 cpuid 0\nend\n", rounds);
+                          "l0 native trap\nl1 prepare vmx\nl1 prepare region 0x10000\nl1 vmxon 0x10000\n"
+                          "l1 prepare region 0x11000\nl1 vmclear 0x11000\nl1 vmptrld 0x11000\nl1 prepare vmcs\n"
+                          "l1 vmlaunch\nl2 cpuid 0\nexpect exit cpuid to=l1\n"
+                          "repeat %u\nl1 vmresume\nl2 cpuid 0\nexpect exit cpuid to=l1\nend\n", rounds);
     struct program program;
     struct scenario_error error;
     struct scenario_options options = { .trace = NULL };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The VMCS fields and their encodings: SDM Vol. 3, 25.11.2 and Appendix B. */
 #include <stddef.h>
+#include <string.h>
 
 #include "model/model.h"
 
@@ -10,30 +11,24 @@ struct field {
     const char *name;
 };
 
-/* In the order of encodings: lookup() bisects. */
 static const struct field fields[VMCS_FIELD_COUNT] = {
 #define FIELD(name, encoding, exists) { (encoding), CONTROL_##exists, #name },
 #include "arch/vmcs_fields.def"
 };
 
+/* By encoding (bits 14:1), 1 + the field; 0: there is none. Every VMREAD and VMWRITE comes here. */
+static const uint8_t by_encoding[0x4000] = {
+#define FIELD(name, encoding, exists) [(encoding) >> 1] = FIELD_##name + 1,
+#include "arch/vmcs_fields.def"
+};
+_Static_assert(VMCS_FIELD_COUNT < UINT8_MAX, "a field's number and 1 fit into a byte");
+
 static enum vmcs_field lookup(uint32_t encoding)
 {
-    unsigned low = 0, high = VMCS_FIELD_COUNT;
-
-    if (VMCS_ENCODING_HIGH(encoding)) {
-        if (VMCS_ENCODING_WIDTH(encoding) != VMCS_WIDTH_64)
-            return VMCS_FIELD_COUNT;
-        encoding &= ~1u;
-    }
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-
-        if (fields[middle].encoding < encoding)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < VMCS_FIELD_COUNT && fields[low].encoding == encoding ? low : VMCS_FIELD_COUNT;
+    if (encoding >> 15 || (VMCS_ENCODING_HIGH(encoding) && VMCS_ENCODING_WIDTH(encoding) != VMCS_WIDTH_64) ||
+        !by_encoding[encoding >> 1])
+        return VMCS_FIELD_COUNT;
+    return by_encoding[encoding >> 1] - 1u;
 }
 
 enum vmcs_field vmcs_find(const struct model *model, uint32_t encoding)
@@ -53,6 +48,19 @@ uint32_t vmcs_encoding(enum vmcs_field field)
 const char *vmcs_field_name(enum vmcs_field field)
 {
     return field < VMCS_FIELD_COUNT ? fields[field].name : NULL;
+}
+
+unsigned vmcs_field_control(enum vmcs_field field)
+{
+    return fields[field].exists;
+}
+
+enum vmcs_field vmcs_field_by_name(const char *name)
+{
+    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
+        if (strcmp(fields[i].name, name) == 0)
+            return i;
+    return VMCS_FIELD_COUNT;
 }
 
 uint64_t vmcs_field_mask(enum vmcs_field field)
@@ -77,6 +85,16 @@ void vmcs_set(struct vmcs *vmcs, uint32_t encoding, uint64_t value)
         vmcs->field[field] = (vmcs->field[field] & 0xffffffff) | value << 32;
     else
         vmcs->field[field] = value & vmcs_field_mask(field);
+}
+
+void vmcs_note_writer(struct vmcs *vmcs, uint32_t encoding, uint64_t rip)
+{
+    enum vmcs_field field = lookup(encoding);
+
+    if (field == VMCS_FIELD_COUNT)
+        return;
+    vmcs->writer[field] = rip;
+    vmcs->written[field] = vmcs->exits + 1;
 }
 
 uint64_t vmcs_get(const struct vmcs *vmcs, uint32_t encoding)
