@@ -60,6 +60,11 @@ enum vmcs_type { VMCS_TYPE_CONTROL, VMCS_TYPE_EXIT_INFORMATION, VMCS_TYPE_GUEST,
 #define BLOCKING_BY_SMI (1u << 2)
 #define BLOCKING_BY_NMI (1u << 3)
 
+/* Pending debug exceptions (SDM Vol. 3, 25.4.2, Table 25-4). */
+#define PENDING_DEBUG_BREAKPOINTS 0xfull
+#define PENDING_DEBUG_ENABLED (1ull << 12)      /* at least one of them is enabled in DR7 */
+#define PENDING_DEBUG_BS (1ull << 14)
+
 enum activity_state { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_FOR_SIPI };
 
 /* Segment access rights as the VMCS holds them (SDM Vol. 3, 25.4.1, Table 25-2). */
@@ -83,6 +88,8 @@ enum activity_state { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY
 #define EPT_LARGE (1ull << 7)
 #define EPT_ACCESSED (1ull << 8)
 #define EPT_DIRTY (1ull << 9)
+#define EPT_USER_EXECUTE (1ull << 10)           /* XU: with mode-based execute control */
+#define EPT_SUPPRESS_VE (1ull << 63)
 #define EPTP_MEMORY_TYPE(p) ((p) & 7u)
 #define EPTP_WALK_LENGTH(p) (((p) >> 3 & 7u) + 1)
 #define EPTP_ACCESSED_DIRTY (1ull << 6)
@@ -92,8 +99,13 @@ enum activity_state { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY
 #define EPT_VIOLATION_WRITE (1ull << 1)
 #define EPT_VIOLATION_FETCH (1ull << 2)
 #define EPT_VIOLATION_RIGHTS_SHIFT 3
+#define EPT_VIOLATION_USER_EXECUTE (1ull << 6)  /* XU of all entries used: with mode-based execute control */
 #define EPT_VIOLATION_LINEAR_VALID (1ull << 7)
 #define EPT_VIOLATION_TRANSLATION (1ull << 8)   /* the access itself, not a paging-structure entry */
+/* Advanced VM-exit information: what guest paging says of the page; with bits 7 and 8. */
+#define EPT_VIOLATION_USER_PAGE (1ull << 9)
+#define EPT_VIOLATION_WRITABLE_PAGE (1ull << 10)
+#define EPT_VIOLATION_EXECUTE_DISABLE_PAGE (1ull << 11)
 #define EPT_VIOLATION_NMI_UNBLOCKING (1ull << 12)
 
 /* IA32_FEATURE_CONTROL (SDM Vol. 3, 24.7). */

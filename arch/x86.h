@@ -73,6 +73,18 @@ enum segment_register { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR
 #define RFLAGS_ID (1ull << 21)
 #define RFLAGS_ARITHMETIC (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
+/* IA32_DEBUGCTL: SDM Vol. 3, 18.4.1. */
+#define DEBUGCTL_LBR (1ull << 0)
+#define DEBUGCTL_BTF (1ull << 1)
+
+/* IA32_S_CET and IA32_U_CET: SDM Vol. 1, 17.2. */
+#define CET_SH_STK_EN (1ull << 0)
+#define CET_ENDBR_EN (1ull << 2)
+#define CET_SUPPRESS (1ull << 10)
+#define CET_TRACKER (1ull << 11)
+#define CET_RESERVED 0x3c0ull
+#define CET_LEGACY_BITMAP_BASE 0xfffffffffffff000ull
+
 enum vector {
     VECTOR_DE = 0, VECTOR_DB = 1, VECTOR_NMI = 2, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_BR = 5, VECTOR_UD = 6,
     VECTOR_NM = 7, VECTOR_DF = 8, VECTOR_TS = 10, VECTOR_NP = 11, VECTOR_SS = 12, VECTOR_GP = 13, VECTOR_PF = 14,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `sesqui boot`: an image on the machine. The guest's console alone goes to stdout, all else to stderr. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "emu/machine.h"
 #include "emu/native/native.h"
 #include "emu/step.h"
+#include "model/vmx/profile.h"
 
 static const char usage[] =
     "usage: sesqui boot IMAGE [OPTIONS]\n\n"
@@ -19,10 +21,15 @@ static const char usage[] =
     "  --memory SIZE     RAM: 512M unless told; 1M to 4G\n"
     "  --cpus N          processors: 1 unless told; 1 to 8\n"
     "  --hv[=STRATEGY]   the core as L0; strategy for L1's VMCSs: trap (unless told), copy or flip\n"
+    "  --vmx-profile P   processors of a generation: max (unless told), haswell, skylake or icelake\n"
+    "  --vmx LIST        capabilities taken away and given back after that: -ept-ad,+pml; help lists the names\n"
     "  --strict          a broken rule stops the machine (status 122) instead of a warning\n"
     "  --trace FILE      one line an event; - is stdout\n"
+    "  --symbols         names for addresses in the trace, from the image's symbol table (messages always have them)\n"
+    "  --dump-vmcs FILE  the VMCS of each VM entry that fails, for `sesqui check-vmcs`; - is stdout\n"
     "  --limit N         stop after N instructions (status 120)\n"
     "  --seed N          seed of everything random: 0 unless told\n"
+    "  --count           say at the end how many instructions the processors executed\n"
     "  --console FILE    the guest's console goes to FILE instead of stdout\n"
     "  --no-console      nowhere\n\n"
     "The exit status is the guest's own or one of docs/exit-status.md.";
@@ -30,8 +37,9 @@ static const char usage[] =
 struct boot {
     struct machine_options machine;
     struct load_request load;
-    const char *trace, *console;    /* paths */
-    bool no_console, help;
+    const char *vmx;                /* --vmx */
+    const char *trace, *console, *dump; /* paths */
+    bool no_console, count, help, symbols; /* symbols: in the trace, too */
 };
 
 /* "trap", "copy", "flip"; NULL is the first. */
@@ -51,13 +59,60 @@ static bool parse_hypervisor(const char *name, enum hypervisor *hypervisor)
     return false;
 }
 
+static bool select_profile(const char *name, struct vmx_lacks *lacks)
+{
+    if (profile_find(name, lacks))
+        return true;
+    complain("--vmx-profile: unknown profile \"%s\" (try: sesqui boot --vmx help)", name);
+    return false;
+}
+
+/* "-ept-ad,+pml". */
+static bool select_capabilities(const char *list, struct vmx_lacks *lacks)
+{
+    while (*list) {
+        unsigned length = (unsigned)strcspn(list, ",");
+
+        if (length < 2 || (*list != '+' && *list != '-')) {
+            complain("--vmx: \"%.*s\" is neither +NAME nor -NAME (try: sesqui boot --vmx help)", (int)length, list);
+            return false;
+        }
+        switch (profile_switch(lacks, list + 1, length - 1, *list == '+')) {
+        case SWITCH_DONE:
+            break;
+        case SWITCH_UNKNOWN:
+            complain("--vmx: unknown capability \"%.*s\" (try: sesqui boot --vmx help)", (int)length - 1, list + 1);
+            return false;
+        case SWITCH_NOT_IMPLEMENTED:
+            complain("--vmx: \"%.*s\" is not implemented", (int)length - 1, list + 1);
+            return false;
+        }
+        list += length + (list[length] == ',');
+    }
+    return true;
+}
+
+static void list_capabilities(void)
+{
+    const char *name, *text;
+
+    puts("profiles (--vmx-profile):");
+    for (unsigned i = 0; (name = profile_name(i, &text)); i++)
+        printf("  %-32s%s\n", name, text);
+    puts("\ncapabilities (--vmx -NAME,+NAME; \"-\" for \"_\"; without enable_, use_, activate_ or process_ if you like):");
+    for (unsigned i = 0; (name = profile_capability(i, &text)); i++)
+        printf("  %-32s%s\n", name, text);
+    puts("\nWhat needs a capability that was taken away goes with it.");
+}
+
 /* The option just met. False after a complaint. */
 static bool parse_option(struct boot *boot, struct arguments *arguments)
 {
     static const struct { const char *name; bool takes_value; } options[] = {
         { "--append", true }, { "--initrd", true }, { "--memory", true }, { "--cpus", true }, { "--trace", true },
-        { "--limit", true }, { "--seed", true }, { "--console", true },
-        { "--strict", false }, { "--no-console", false }, { "--help", false }, { "-h", false },
+        { "--vmx-profile", true }, { "--vmx", true },
+        { "--limit", true }, { "--seed", true }, { "--console", true }, { "--dump-vmcs", true }, { "--symbols", false },
+        { "--strict", false }, { "--no-console", false }, { "--count", false }, { "--help", false }, { "-h", false },
     };
     const char *name = arguments->name, *value = NULL;
     uint64_t number;
@@ -93,10 +148,20 @@ static bool parse_option(struct boot *boot, struct arguments *arguments)
         return parse_number(name, value, &boot->machine.seed);
     else if (strcmp(name, "--console") == 0)
         boot->console = value;
+    else if (strcmp(name, "--dump-vmcs") == 0)
+        boot->dump = value;
+    else if (strcmp(name, "--symbols") == 0)
+        boot->symbols = true;
+    else if (strcmp(name, "--vmx-profile") == 0)
+        return select_profile(value, &boot->machine.lacks);
+    else if (strcmp(name, "--vmx") == 0)
+        boot->vmx = value;
     else if (strcmp(name, "--strict") == 0)
         boot->machine.strict = true;
     else if (strcmp(name, "--no-console") == 0)
         boot->no_console = true;
+    else if (strcmp(name, "--count") == 0)
+        boot->count = true;
     else if (strcmp(name, "--cpus") == 0) {
         if (!parse_number(name, value, &number))
             return false;
@@ -126,6 +191,10 @@ static bool parse(struct boot *boot, int argc, char **argv)
         }
         boot->load.image = operand;
     }
+    if (boot->vmx && strcmp(boot->vmx, "help") == 0)
+        return true;
+    if (boot->vmx && !select_capabilities(boot->vmx, &boot->machine.lacks))
+        return false;
     if (!boot->load.image && !boot->help)
         complain("boot: which image?  (try: sesqui boot --help)");
     return boot->load.image || boot->help;
@@ -144,23 +213,39 @@ static void print_command(int argc, char **argv)
     fputc('\n', stderr);
 }
 
+static void print_count(const struct model *model)
+{
+    uint64_t instructions = 0;
+
+    for (unsigned i = 0; i < model->cpu_count; i++)
+        instructions += model->cpu[i].instructions;
+    fprintf(stderr, "sesqui: %" PRIu64 " instructions\n", instructions);
+}
+
 static int run(struct boot *boot, struct machine *machine, int argc, char **argv)
 {
     char error[MACHINE_MESSAGE_MAX];
     struct machine_result result;
+    struct symbols symbols = { 0 };
 
+    boot->load.symbols = &symbols;
     if (machine_native(machine))
         native_pool(machine_native(machine), &boot->load.reserved_base, &boot->load.reserved_size);
     if (!load_image(machine_model(machine), &boot->load, error, sizeof error))
         return complain("%s", error);
+    machine_symbols(machine, &symbols, boot->symbols);
     machine_run(machine, &result);
     if (result.message[0])
         complain("%s", result.message);
+    if (boot->count)
+        print_count(machine_model(machine));
     if (result.end == MACHINE_RULE) {
         fputs("sesqui: the latest events:\n", stderr);
         trace_print_tail(machine_trace(machine), stderr, "    ");
         print_command(argc, argv);
     }
+    machine_symbols(machine, NULL, false);
+    symbols_free(&symbols);
     return machine_exit_status(&result);
 }
 
@@ -176,7 +261,13 @@ int command_boot(int argc, char **argv)
         puts(usage);
         return 0;
     }
+    if (boot.vmx && strcmp(boot.vmx, "help") == 0) {
+        list_capabilities();
+        return 0;
+    }
     if (boot.trace && !(boot.machine.trace = open_output("--trace", boot.trace)))
+        return EXIT_STATUS_USAGE;
+    if (boot.dump && !(boot.machine.dump = open_output("--dump-vmcs", boot.dump)))
         return EXIT_STATUS_USAGE;
     if (!boot.no_console)
         boot.machine.console = boot.console ? open_output("--console", boot.console) : stdout;
@@ -188,7 +279,9 @@ int command_boot(int argc, char **argv)
         machine_close(machine);
     }
     bool written = close_output(boot.machine.trace, "--trace");
-    if (boot.machine.console != boot.machine.trace)
+    if (boot.machine.dump != boot.machine.trace)
+        written &= close_output(boot.machine.dump, "--dump-vmcs");
+    if (boot.machine.console != boot.machine.trace && boot.machine.console != boot.machine.dump)
         written &= close_output(boot.machine.console, "--console");
     return written ? status : EXIT_STATUS_USAGE;
 }

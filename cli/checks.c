@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "model/vmx/check.h"
+#include "model/vmx/vmcs.h"
 
 static const char *outcome(const struct check *check)
 {
@@ -30,12 +31,24 @@ static void print_plain(void)
                check_table[i].text);
 }
 
+/* The page docs/checks.md. */
 static void print_markdown(void)
 {
-    puts("| check | SDM Vol. 3 | a failure gives | requirement |\n|---|---|---|---|");
-    for (unsigned i = 0; i < check_count; i++)
-        printf("| `%s` | %s | %s | %s |\n", check_table[i].id, check_table[i].section, outcome(&check_table[i]),
+    printf("# The VM-entry checks\n\n"
+           "*Written by `make docs` from `model/vmx/checks.def` and `check_fields.def`.*\n\n"
+           "VM entry evaluates all %u and reports every one that fails. What the processor does follows from the first group\n"
+           "with a failure: controls, host state, guest state (SDM Vol. 3, 27.2, 27.3, 27.8). The fields are those that a check\n"
+           "is about, then those that make it apply.\n\n", check_count);
+    puts("| check | SDM Vol. 3 | a failure gives | requirement | fields |\n|---|---|---|---|---|");
+    for (unsigned i = 0; i < check_count; i++) {
+        unsigned fields[CHECK_FIELDS_MAX], count = check_fields(&check_table[i], fields);
+
+        printf("| `%s` | %s | %s | %s |", check_table[i].id, check_table[i].section, outcome(&check_table[i]),
                check_table[i].text);
+        for (unsigned j = 0; j < count; j++)
+            printf("%s %s", j ? "," : "", vmcs_field_name(fields[j]));
+        puts(" |");
+    }
 }
 
 int command_checks(int argc, char **argv)
@@ -53,7 +66,7 @@ int command_checks(int argc, char **argv)
         if (strcmp(arguments.name, "--help") == 0 || strcmp(arguments.name, "-h") == 0) {
             puts("usage: sesqui checks [--markdown]\n\n"
                  "Lists the VM-entry checks of the model: name, SDM section (Vol. 3), what a failure gives, requirement.\n\n"
-                 "  --markdown    as a Markdown table");
+                 "  --markdown    as the page docs/checks.md, with the VMCS fields that each check looks at");
             return 0;
         }
         if (strcmp(arguments.name, "--markdown") != 0)

@@ -7,5 +7,6 @@ int command_run(int argc, char **argv);
 int command_boot(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_checks(int argc, char **argv);
+int command_check_vmcs(int argc, char **argv);
 
 #endif

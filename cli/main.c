@@ -18,6 +18,7 @@ static const struct {
     { "boot", command_boot, "boot an image, on the bare machine or on top of the hypervisor core" },
     { "bench", command_bench, "count what nested operation costs" },
     { "checks", command_checks, "list the VM-entry checks with their SDM sections" },
+    { "check-vmcs", command_check_vmcs, "name the VM-entry checks that a VMCS dump fails" },
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -25,7 +26,7 @@ static void help(void)
 {
     puts("usage: sesqui COMMAND [ARGUMENTS]\n\nA hypervisor core, and the machine to run it on without VT-x.\n");
     for (unsigned i = 0; i < COMMANDS; i++)
-        printf("  %-8s %s\n", commands[i].name, commands[i].help);
+        printf("  %-10s %s\n", commands[i].name, commands[i].help);
     puts("\n  sesqui COMMAND --help    what a command takes\n  sesqui --version         versions of the program and its CPU engine");
 }
 

@@ -20,6 +20,7 @@ static const char usage[] =
     "\n"
     "  --trace FILE       write the traces to FILE; - is standard output\n"
     "  --full-trace       trace what preparation lines do, too, and the native L0's VMREADs and VMWRITEs\n"
+    "  --dump-vmcs FILE   the VMCS of a VM entry at which a scenario fails, for `sesqui check-vmcs`\n"
     "  --seed N           use this seed instead of the scenarios' own\n"
     "  --golden DIR       compare each trace with DIR/NAME.trace\n"
     "  --update-golden    write DIR/NAME.trace instead of comparing\n"
@@ -29,7 +30,7 @@ static const char usage[] =
     "Exit status: 0 all passed, 1 some failed, 2 wrong usage or nothing to run.\n";
 
 struct run_options {
-    const char *trace_path, *golden;
+    const char *trace_path, *golden, *dump_path;
     FILE *trace;
     bool update, print, reference, help;
     struct scenario_options scenario;
@@ -246,6 +247,8 @@ static bool parse_option(struct arguments *arguments, struct run_options *option
 
     if (!strcmp(name, "--trace"))
         return (options->trace_path = arguments_value(arguments)) != NULL;
+    if (!strcmp(name, "--dump-vmcs"))
+        return (options->dump_path = arguments_value(arguments)) != NULL;
     if (!strcmp(name, "--golden"))
         return (options->golden = arguments_value(arguments)) != NULL;
     if (!strcmp(name, "--seed")) {
@@ -321,8 +324,12 @@ int command_run(int argc, char **argv)
     } else if (options.reference) {
         scenario_print_reference(stdout);
         status = 0;
-    } else if (!options.trace_path || (options.trace = open_output("--trace", options.trace_path))) {
+    } else if ((!options.trace_path || (options.trace = open_output("--trace", options.trace_path))) &&
+               (!options.dump_path || (options.scenario.dump = open_output("--dump-vmcs", options.dump_path)))) {
         status = run_all(&paths, &options);
+        if (options.scenario.dump && options.scenario.dump != options.trace &&
+            !close_output(options.scenario.dump, options.dump_path))
+            status = 2;
         if (options.trace && !close_output(options.trace, options.trace_path))
             status = 2;
     }

@@ -19,8 +19,10 @@ struct engine;
 enum stop_reason {
     STOP_LIMIT,             /* cpu->clock reached the limit (at the next block boundary) */
     STOP_INSTRUCTION,       /* a sensitive instruction at cpu->rip, not executed: `insn` */
-    STOP_EVENT,             /* an exception, INT n, INT3, INTO or #DB at cpu->rip: `event`; nothing of it delivered */
+    STOP_EVENT,             /* an exception, INT n, INT3 or INTO at cpu->rip: `event`; nothing of it delivered. A #DB: by an
+                               instruction breakpoint; debug traps end in STOP_LIMIT with cpu->pending_debug set */
     STOP_FAULT,             /* an access to `linear` failed for a reason other than #PF and #GP: `translation` */
+    STOP_APIC_WRITE,        /* the instruction at cpu->rip writes to a virtual APIC register: run it as a single step */
     STOP_INTERRUPTIBLE,     /* RFLAGS.IF = 1 without blocking, and the caller had asked for it, or asked to stop */
     STOP_REFUSED,           /* the engine cannot execute what is at cpu->rip: `text` says why */
 };

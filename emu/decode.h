@@ -19,6 +19,9 @@ size_t fetch_code(struct cpu *cpu, uint8_t bytes[15]);
 /* "mov rax, qword ptr [rbx]", or "(bad)"; `rip` is the address of the instruction, `bits` 16, 32 or 64. */
 void disassemble(unsigned bits, uint64_t rip, const uint8_t *bytes, size_t length, char *text, size_t text_size);
 
+/* Bytes of the first instruction of `bytes`; 0 if it is none. */
+uint8_t instruction_length(unsigned bits, const uint8_t *bytes, size_t length);
+
 /* Width of the processor's present code segment: 16, 32 or 64. */
 unsigned code_bits(const struct cpu *cpu);
 

@@ -6,13 +6,32 @@
 
 #include "emu/decode.h"
 
+static cs_mode mode_of(unsigned bits)
+{
+    return bits == 64 ? CS_MODE_64 : bits == 32 ? CS_MODE_32 : CS_MODE_16;
+}
+
+uint8_t instruction_length(unsigned bits, const uint8_t *bytes, size_t length)
+{
+    csh handle;
+    cs_insn *insn = NULL;
+    uint8_t result = 0;
+    if (cs_open(CS_ARCH_X86, mode_of(bits), &handle) != CS_ERR_OK)
+        return 0;
+    if (cs_disasm(handle, bytes, length, 0, 1, &insn) == 1) {
+        result = (uint8_t)insn->size;
+        cs_free(insn, 1);
+    }
+    cs_close(&handle);
+    return result;
+}
+
 void disassemble(unsigned bits, uint64_t rip, const uint8_t *bytes, size_t length, char *text, size_t text_size)
 {
-    cs_mode mode = bits == 64 ? CS_MODE_64 : bits == 32 ? CS_MODE_32 : CS_MODE_16;
     csh handle;
     cs_insn *insn = NULL;
     snprintf(text, text_size, "(bad)");
-    if (cs_open(CS_ARCH_X86, mode, &handle) != CS_ERR_OK)
+    if (cs_open(CS_ARCH_X86, mode_of(bits), &handle) != CS_ERR_OK)
         return;
     if (cs_disasm(handle, bytes, length, rip, 1, &insn) == 1) {
         snprintf(text, text_size, *insn->op_str ? "%s %s" : "%s", insn->mnemonic, insn->op_str);

@@ -36,6 +36,7 @@ static bool open_parts(struct machine *machine, char *message, size_t message_si
     }
     memory_init(&machine->model->memory, machine->ram, options->memory_size, machine->watch);
     model_init(machine->model, options->cpus);
+    capability_init(&machine->model->capability, &options->lacks);
     tlb_init(&machine->model->tlb, TLB_KEEP, options->seed);
     machine->model->random = options->seed;
     for (unsigned i = 1; i < options->cpus; i++)
@@ -99,6 +100,17 @@ struct cpu *machine_cpu(struct machine *machine, unsigned index)
 struct trace *machine_trace(struct machine *machine)
 {
     return &machine->trace;
+}
+
+void machine_symbols(struct machine *machine, const struct symbols *symbols, bool in_traces)
+{
+    machine->symbols = symbols;
+    machine->trace.symbols = in_traces ? symbols : NULL;
+}
+
+const struct entry_failure *machine_entry_failure(const struct machine *machine)
+{
+    return machine->failure.complete ? &machine->failure : NULL;
 }
 
 struct native *machine_native(struct machine *machine)

@@ -27,12 +27,14 @@ struct machine_options {
     uint64_t memory_size;           /* bytes; a multiple of 1 MB, 1 MB to 4 GB */
     unsigned cpus;
     enum hypervisor hypervisor;
+    struct vmx_lacks lacks;         /* what the processors lack of VMX (model/vmx/profile.h); all 0: nothing */
     bool strict;                    /* a broken rule stops the machine (always in scenarios) */
     uint64_t limit;                 /* instructions; 0: none */
     uint64_t seed;
     FILE *console;                  /* bytes of the UART go here; NULL: nowhere */
     FILE *trace;                    /* NULL: no trace */
-    FILE *messages;                 /* warnings and failed checks for people; NULL: nowhere */
+    FILE *messages;                 /* warnings and failed VM entries for people; NULL: nowhere */
+    FILE *dump;                     /* with messages: the VMCS of each failed VM entry that they tell of; NULL: nowhere */
 };
 
 struct machine;
@@ -44,6 +46,11 @@ void machine_close(struct machine *machine);
 struct model *machine_model(struct machine *machine);
 struct cpu *machine_cpu(struct machine *machine, unsigned index);
 struct trace *machine_trace(struct machine *machine);
+/* Names for addresses, used in messages and, if asked for, in traces. They outlive the machine. */
+void machine_symbols(struct machine *machine, const struct symbols *symbols, bool in_traces);
+/* The VM entry that failed last; NULL if none did. */
+struct entry_failure;
+const struct entry_failure *machine_entry_failure(const struct machine *machine);
 /* Level that runs now on `cpu`: 0 root operation or bare machine, 1 or 2 (docs/scenarios.md). */
 unsigned machine_level(const struct machine *machine, const struct cpu *cpu);
 

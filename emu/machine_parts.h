@@ -4,6 +4,7 @@
 #define SESQUI_EMU_MACHINE_PARTS_H
 
 #include "emu/device/board.h"
+#include "emu/entry_failure.h"
 #include "emu/machine.h"
 #include "emu/native/native.h"
 #include "emu/step.h"
@@ -33,6 +34,8 @@ struct machine {
     unsigned faults[MODEL_CPU_MAX];
     uint64_t warned[WARNINGS_MAX];  /* hashes of the warnings that have been given */
     unsigned warnings;
+    const struct symbols *symbols;  /* of the image; NULL: none */
+    struct entry_failure failure;   /* the VM entry that failed last */
 };
 
 /* Host memory for the guest's RAM: reserved, zero, backed when touched. NULL if the host has none. */
@@ -53,7 +56,7 @@ uint64_t machine_wake_time(const struct machine *machine, const struct cpu *cpu)
 /* The last exceptions of `cpu` in words: "#PF(0x2) at 0x1000, then #DF(0x0) at 0x1000". */
 void faults_describe(const struct machine *machine, const struct cpu *cpu, char *text, size_t size);
 void faults_record(struct machine *machine, const struct cpu *cpu, const struct event *event);
-/* "rip 0x1000: mov rax, rbx" */
-void place_describe(struct cpu *cpu, char *text, size_t size);
+/* "rip 0x1000 <main+0x12>: mov rax, rbx" */
+void place_describe(const struct machine *machine, struct cpu *cpu, char *text, size_t size);
 
 #endif

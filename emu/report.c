@@ -61,20 +61,30 @@ static uint64_t hash(const char *text)
     return value;
 }
 
-void machine_warn(struct machine *machine, const char *text)
+/* Has a warning with this hash not been given yet?  Then it counts as given. */
+static bool is_new(struct machine *machine, uint64_t value)
 {
-    uint64_t value = hash(text);
-
-    if (!machine->options.messages)
-        return;
+    if (!machine->options.messages || machine->warnings == WARNINGS_MAX)
+        return false;
     for (unsigned i = 0; i < machine->warnings; i++)
         if (machine->warned[i] == value)
-            return;
-    if (machine->warnings == WARNINGS_MAX)
-        return;
+            return false;
     machine->warned[machine->warnings++] = value;
-    fprintf(machine->options.messages, "sesqui: warning: %s%s\n", text,
-            machine->warnings == WARNINGS_MAX ? " (no further warnings will be shown)" : "");
+    return true;
+}
+
+static void warnings_end(const struct machine *machine)
+{
+    if (machine->warnings == WARNINGS_MAX)
+        fputs("sesqui: warning: no further warnings will be shown\n", machine->options.messages);
+}
+
+void machine_warn(struct machine *machine, const char *text)
+{
+    if (!is_new(machine, hash(text)))
+        return;
+    fprintf(machine->options.messages, "sesqui: warning: %s\n", text);
+    warnings_end(machine);
 }
 
 static void rule_broken(struct machine *machine, const struct notice *notice)
@@ -91,13 +101,18 @@ static void rule_broken(struct machine *machine, const struct notice *notice)
         machine_warn(machine, text);
 }
 
-static void check_failed(struct machine *machine, const struct notice *notice)
+static void entry_failed(struct machine *machine, const struct notice *notice)
 {
-    char text[MACHINE_MESSAGE_MAX];
+    struct entry_failure *failure = &machine->failure;
 
-    snprintf(text, sizeof text, "entry failed: %s [%s] %s", notice->check->id, notice->check->section,
-             notice->check->text);
-    machine_warn(machine, text);
+    entry_failure_complete(failure, notice, machine->native);
+    if (!is_new(machine, entry_failure_hash(failure)))
+        return;
+    fputs("sesqui: warning: ", machine->options.messages);
+    entry_failure_print(failure, machine->symbols, machine->options.messages, "  ");
+    if (machine->options.dump)
+        entry_failure_dump(failure, machine->symbols, machine->options.dump);
+    warnings_end(machine);
 }
 
 /* Exits are told by the level that ran, the rest by the one that runs. */
@@ -116,7 +131,9 @@ static void notify(void *context, const struct notice *notice)
     if (notice->kind == NOTICE_VIOLATION)
         rule_broken(machine, notice);
     if (notice->kind == NOTICE_CHECK_FAILED)
-        check_failed(machine, notice);
+        entry_failure_row(&machine->failure, notice->check);
+    if (notice->kind == NOTICE_ENTRY_FAILED)
+        entry_failed(machine, notice);
     if (machine->observe)
         machine->observe(machine->observe_context, notice);
 }
@@ -157,6 +174,7 @@ void faults_describe(const struct machine *machine, const struct cpu *cpu, char 
 {
     unsigned count = machine->faults[cpu->index], kept = count < FAULTS_KEPT ? count : FAULTS_KEPT;
     size_t used = 0;
+    char name[SYMBOL_TEXT_MAX];
 
     text[0] = '\0';
     for (unsigned i = 0; i < kept && used < size; i++) {
@@ -168,17 +186,19 @@ void faults_describe(const struct machine *machine, const struct cpu *cpu, char 
         if (fault->event.vector == VECTOR_PF && used < size)
             used += (size_t)snprintf(text + used, size - used, " address 0x%" PRIx64, fault->event.address);
         if (used < size)
-            used += (size_t)snprintf(text + used, size - used, " at rip 0x%" PRIx64, fault->rip);
+            used += (size_t)snprintf(text + used, size - used, " at rip 0x%" PRIx64 "%s", fault->rip,
+                                     symbols_text(machine->symbols, fault->rip, name));
     }
 }
 
-void place_describe(struct cpu *cpu, char *text, size_t size)
+void place_describe(const struct machine *machine, struct cpu *cpu, char *text, size_t size)
 {
+    char name[SYMBOL_TEXT_MAX];
     uint8_t bytes[15];
     char words[80];
     size_t length = fetch_code(cpu, bytes);
     unsigned bits = cpu_64bit(cpu) ? 64 : cpu->seg[SEG_CS].access_rights & AR_DB ? 32 : 16;
 
     disassemble(bits, cpu->rip, bytes, length, words, sizeof words);
-    snprintf(text, size, "rip 0x%" PRIx64 ": %s", cpu->rip, words);
+    snprintf(text, size, "rip 0x%" PRIx64 "%s: %s", cpu->rip, symbols_text(machine->symbols, cpu->rip, name), words);
 }

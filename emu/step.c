@@ -19,7 +19,7 @@ static enum status refused(struct machine *machine, struct cpu *cpu, const char 
 {
     char place[160];
 
-    place_describe(cpu, place, sizeof place);
+    place_describe(machine, cpu, place, sizeof place);
     machine_stop(machine, MACHINE_REFUSED, "not implemented: %s (%s)", what, place);
     return STATUS_REFUSED;
 }
@@ -103,10 +103,11 @@ uint64_t machine_wake_time(const struct machine *machine, const struct cpu *cpu)
 static enum status wait(struct machine *machine, struct cpu *cpu, uint64_t limit)
 {
     uint64_t wake = machine_wake_time(machine, cpu);
+    char name[SYMBOL_TEXT_MAX];
 
     if (wake == UINT64_MAX && machine->model->cpu_count == 1) {
-        machine_stop(machine, MACHINE_DEAD_HALT, "the processor is halted at rip 0x%" PRIx64 " and nothing can wake it (%s)",
-                     cpu->rip, cpu->activity != ACTIVITY_HLT ? "not in the HLT state"
+        machine_stop(machine, MACHINE_DEAD_HALT, "the processor is halted at rip 0x%" PRIx64 "%s and nothing can wake it (%s)",
+                     cpu->rip, symbols_text(machine->symbols, cpu->rip, name), cpu->activity != ACTIVITY_HLT ? "not in the HLT state"
                      : cpu->rflags & RFLAGS_IF ? "no timer is armed" : "interrupts are off");
         return STATUS_SHUTDOWN;
     }
@@ -130,6 +131,8 @@ static enum status decide(struct machine *machine, struct cpu *cpu, const struct
     case STOP_LIMIT:
     case STOP_INTERRUPTIBLE:
         return STATUS_OK;
+    case STOP_APIC_WRITE:
+        return STATUS_NATIVE;           /* boundary() comes right after it */
     case STOP_INSTRUCTION:
         return execute(cpu, &stop->insn);
     case STOP_EVENT:
@@ -141,6 +144,14 @@ static enum status decide(struct machine *machine, struct cpu *cpu, const struct
         return model_refuse(cpu, stop->text);
     }
     return model_refuse(cpu, "an unknown stop of the CPU engine");
+}
+
+/* Shadow stacks or indirect-branch tracking in effect: their state is kept and switched, but nothing executes them. */
+static bool enforces_cet(const struct cpu *cpu)
+{
+    uint64_t features = cpu_cpl(cpu) == 3 ? CPU_MSR(cpu, ia32_u_cet) : CPU_MSR(cpu, ia32_s_cet);
+
+    return (cpu->cr4 & CR4_CET) && (features & (CET_SH_STK_EN | CET_ENDBR_EN));
 }
 
 /* Runs guest code until it stops; then what the stop means. */
@@ -157,6 +168,8 @@ static enum status run(struct machine *machine, struct cpu *cpu, uint64_t limit)
     };
     struct stop stop = { 0 };
 
+    if (enforces_cet(cpu))
+        return model_refuse(cpu, "control-flow enforcement (CR4.CET with shadow stacks or ENDBRANCH tracking enabled)");
     if (!machine_engine(machine))
         return STATUS_REFUSED;
     engine_run(machine->engine, cpu, &request, &stop);

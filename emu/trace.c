@@ -29,6 +29,7 @@ static struct trace_record *next_record(struct trace *trace, const struct cpu *c
     record->cpu = cpu->index;
     record->level = level;
     record->text = trace->text[slot];
+    record->symbols = trace->symbols;
     trace->tail_next = (slot + 1) % TRACE_TAIL;
     trace->lines++;
     return record;
@@ -214,11 +215,24 @@ static void exit_text(char *to, size_t size, const struct trace_record *record)
 
 /* ---- one function for each kind of notice ---- */
 
+/* "0x401234 <main+0x12>" */
+struct place {
+    char text[SYMBOL_TEXT_MAX + 20];
+};
+
+static struct place place(const struct trace_record *record, uint64_t rip)
+{
+    char name[SYMBOL_TEXT_MAX];
+    struct place place;
+
+    snprintf(place.text, sizeof place.text, "0x%" PRIx64 "%s", rip, symbols_text(record->symbols, rip, name));
+    return place;
+}
+
 static void entry(char *to, size_t size, const struct trace_record *r)
 {
     const struct notice *n = &r->notice;
-    snprintf(to, size, "%s vmcs=0x%" PRIx64 " rip=0x%" PRIx64, n->c ? "launch" : "resume", n->a,
-               n->b);
+    snprintf(to, size, "%s vmcs=0x%" PRIx64 " rip=%s", n->c ? "launch" : "resume", n->a, place(r, n->b).text);
 }
 
 static void entry_failed(char *to, size_t size, const struct trace_record *r)
@@ -246,8 +260,8 @@ static void vm_exit(char *to, size_t size, const struct trace_record *r)
     char text[DETAIL_MAX];
 
     exit_text(text, sizeof text, r);
-    snprintf(to, size, "%s%s qual=0x%" PRIx64 " rip=0x%" PRIx64 "%s", reason_word(n->a),
-               n->a & EXIT_REASON_ENTRY_FAILURE ? " (entry failed)" : "", n->b, n->c, text);
+    snprintf(to, size, "%s%s qual=0x%" PRIx64 " rip=%s%s", reason_word(n->a),
+               n->a & EXIT_REASON_ENTRY_FAILURE ? " (entry failed)" : "", n->b, place(r, n->c).text, text);
 }
 
 static void vmx_instruction(char *to, size_t size, const struct trace_record *r)
@@ -290,9 +304,9 @@ static void inject(char *to, size_t size, const struct trace_record *r)
 
     event_text(event, sizeof event, n->a, n->b);
     if (n->d)
-        snprintf(to, size, "%s error=0x%" PRIx64 " rip=0x%" PRIx64, event, n->c, r->rip);
+        snprintf(to, size, "%s error=0x%" PRIx64 " rip=%s", event, n->c, place(r, r->rip).text);
     else
-        snprintf(to, size, "%s rip=0x%" PRIx64, event, r->rip);
+        snprintf(to, size, "%s rip=%s", event, place(r, r->rip).text);
 }
 
 static void invalidate(char *to, size_t size, const struct trace_record *r)
@@ -325,7 +339,7 @@ static void shutdown(char *to, size_t size, const struct trace_record *r)
     if (n->a)
         snprintf(to, size, "VMX abort %" PRIu64, n->a);
     else
-        snprintf(to, size, "triple fault rip=0x%" PRIx64, r->rip);
+        snprintf(to, size, "triple fault rip=%s", place(r, r->rip).text);
 }
 
 static const struct {

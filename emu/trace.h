@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "emu/load/symbols.h"
 #include "hv/hal.h"
 #include "model/observer.h"
 
@@ -28,10 +29,12 @@ struct trace_record {
     struct notice notice;       /* notices of the model; native L0's events in a, b, c, d */
     uint32_t interruption_information, interruption_error_code;    /* exits with an event */
     char *text;                 /* trace_line(): the slot's own buffer */
+    const struct symbols *symbols;
 };
 
 struct trace {
     FILE *file;                 /* NULL: only the tail is kept */
+    const struct symbols *symbols;  /* names for instruction pointers; NULL: none are shown */
     struct trace_record tail[TRACE_TAIL];   /* the latest lines, for reports of broken rules */
     char text[TRACE_TAIL][TRACE_LINE_MAX];
     unsigned tail_next;

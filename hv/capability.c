@@ -95,7 +95,8 @@ const char *capability_missing(const struct capability *c)
         { c->ept_vpid & EPT_CAP_WRITE_BACK, "EPT lacks write-back paging structures" },
         { c->ept_vpid & EPT_CAP_2M, "EPT lacks 2-MByte pages" },
         { c->ept_vpid & EPT_CAP_INVEPT && c->ept_vpid & EPT_CAP_INVEPT_SINGLE, "single-context INVEPT is missing" },
-        { c->ept_vpid & VPID_CAP_INVVPID && c->ept_vpid & VPID_CAP_INVVPID_SINGLE, "single-context INVVPID is missing" },
+        { c->ept_vpid & VPID_CAP_INVVPID && c->ept_vpid & VPID_CAP_INVVPID_SINGLE,
+          "single-context INVVPID is missing" },
     };
 
     for (unsigned i = 0; i < sizeof need / sizeof *need; i++)
@@ -137,7 +138,8 @@ void capability_offer(const struct capability *physical, struct capability *offe
         .cr0_fixed0 = physical->cr0_fixed0,
         .cr0_fixed1 = physical->cr0_fixed1,
         .cr4_fixed0 = physical->cr4_fixed0,
-        .cr4_fixed1 = physical->cr4_fixed1,
+        /* CET: its state is not switched between L1 and L2. LA57: L0's own walks have four levels. */
+        .cr4_fixed1 = physical->cr4_fixed1 & ~(CR4_CET | CR4_LA57),
         .ept_vpid = physical->ept_vpid & EPT_VPID_OFFERED,
         .pin = restrict_word(physical->pin, PIN_OFFERED),
         .proc = restrict_word(physical->proc, PROC_OFFERED),

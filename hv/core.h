@@ -3,8 +3,9 @@
  * The core's state, one struct per processor and one per machine, and what its files offer each other. The core is
  * reactive: it runs when its guest L1 causes a VM exit, and has no device, no timer and no scheduler of its own.
  *
- * Two VMCSs per processor: L1 runs on vmcs01, L1's guest L2 on vmcs02. What L1 believes to be its VMCS is vmcs12, kept in
- * software (nested/). Guest-physical addresses of L1 are physical addresses; memory.c decides which of them L1 may reach.
+ * Two VMCSs per processor: L1 runs on vmcs01, L1's guest L2 on vmcs02. What L1 believes to be its VMCS is vmcs12, kept
+ * in software (nested/). Guest-physical addresses of L1 are physical addresses; memory.c decides which of them L1 may
+ * reach.
  */
 #ifndef SESQUI_HV_CORE_H
 #define SESQUI_HV_CORE_H
@@ -63,6 +64,7 @@ struct hv_cpu {
     physical_address vmxon_region;
     struct exit_record exit;            /* the exit being handled */
     uint64_t feature_control;           /* IA32_FEATURE_CONTROL as L1 sees it */
+    bool just_started;                  /* the latest exit was a SIPI */
     bool init_pending;                  /* an INIT that met L1 in VMX root operation, where it is blocked */
     struct nested nested;
 };
@@ -114,7 +116,10 @@ uint64_t guest_visible_cr4(void);
 bool canonical(uint64_t linear);
 
 /* ---- inject.c ---- */
-/* An exception for the guest, merged with an event whose delivery the exit interrupted. L2's goes to L1 if L1 wants it. */
+/*
+ * An exception for the guest, merged with an event whose delivery the exit interrupted. L2's goes to L1 if L1 wants
+ * it.
+ */
 void inject_exception(struct hv_cpu *cpu, enum vector vector, uint32_t error_code);
 void inject_page_fault(struct hv_cpu *cpu, uint64_t linear, uint32_t error_code);
 /* L0 handled the exit and lets the guest repeat what it did: the interrupted event has to be delivered again. */

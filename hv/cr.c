@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MOV to CR0 and CR4, CLTS and LMSW of L1 that touch the bits which VMX operation fixes (SDM Vol. 3, 24.8, 26.3). The new
- * value is checked whole, then loaded whole: the real register, what L1 sees of it, and what hangs on it.
+ * MOV to CR0 and CR4, CLTS and LMSW of L1 that touch the bits which VMX operation fixes (SDM Vol. 3, 24.8, 26.3). The
+ * new value is checked whole, then loaded whole: the real register, what L1 sees of it, and what hangs on it.
  */
 #include "hv/core.h"
 
@@ -83,7 +83,7 @@ static bool write_cr4(struct hv_cpu *cpu, uint64_t new)
     const uint64_t old = guest_visible_cr4(), cr0 = vmread(VMCS_guest_cr0), cr3 = vmread(VMCS_guest_cr3);
     const uint64_t efer = vmread(VMCS_guest_ia32_efer), paging = CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP;
 
-    if (new & ~c->cr4_fixed1 || (cpu->nested.on && c->cr4_fixed0 & ~new))
+    if (new & ~cpu->machine->offered.cr4_fixed1 || (cpu->nested.on && c->cr4_fixed0 & ~new))
         return false;
     if (efer & EFER_LMA && (!(new & CR4_PAE) || (new ^ old) & CR4_LA57))
         return false;

@@ -27,8 +27,8 @@ bool ept_create(struct ept *ept, unsigned limit);
 void ept_destroy(struct ept *ept);
 uint64_t ept_pointer(const struct ept *ept);
 /*
- * Writes the leaf for `gpa` at `level` (1: 4 KB, 2: 2 MB); the levels above get all rights. True on success. False: a page
- * was needed and the limit or the pool is reached, or a larger leaf is in the way; then nothing is mapped.
+ * Writes the leaf for `gpa` at `level` (1: 4 KB, 2: 2 MB); the levels above get all rights. True on success. False: a
+ * page was needed and the limit or the pool is reached, or a larger leaf is in the way; then nothing is mapped.
  */
 bool ept_map(struct ept *ept, uint64_t gpa, unsigned level, uint64_t leaf);
 

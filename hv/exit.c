@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every exit reason has its line here: handled, or impossible by the controls of vmcs01 and then a named stop. Nothing is
- * skipped. SDM Vol. 3, Appendix C.
+ * Every exit reason has its line here: handled, or impossible by the controls of vmcs01 and then a named stop. Nothing
+ * is skipped. SDM Vol. 3, Appendix C.
  */
 #include "hv/core.h"
 
@@ -34,9 +34,15 @@ static _Noreturn void unexpected(uint32_t reason)
     hal_fail_stop("an exit of L1 with an exit reason that this core does not know");
 }
 
-/* INIT is blocked in VMX root operation (SDM Vol. 3, 26.2): for L1 there it waits, as nested_enter() and VMXOFF know. */
-static void init_signal(struct hv_cpu *cpu)
+/*
+ * INIT is blocked in VMX root operation (SDM Vol. 3, 26.2): for L1 there it waits, as nested_enter() and VMXOFF know. It is
+ * blocked in the wait-for-SIPI state too: one that comes out when the SIPI has ended that state, before an instruction, is
+ * the first half of INIT-SIPI, and has done its work.
+ */
+static void init_signal(struct hv_cpu *cpu, bool just_started)
 {
+    if (just_started && !vmread(VMCS_guest_rip))
+        return;
     if (!cpu->nested.on) {
         vmcs01_init(cpu);
         return;
@@ -55,7 +61,9 @@ static void invd(struct hv_cpu *cpu)
 static void handle_l1(struct hv_cpu *cpu)
 {
     const uint32_t reason = cpu->exit.reason;
+    const bool just_started = cpu->just_started;
 
+    cpu->just_started = false;
     if (reason & EXIT_REASON_ENTRY_FAILURE)
         hal_fail_stop("the processor refused L1's state in vmcs01");
     switch ((enum exit_reason)reason) {
@@ -73,10 +81,11 @@ static void handle_l1(struct hv_cpu *cpu)
         vmcs01_shutdown(cpu);
         return;
     case EXIT_REASON_init_signal:
-        init_signal(cpu);
+        init_signal(cpu, just_started);
         return;
     case EXIT_REASON_startup_ipi:
         vmcs01_startup(cpu, (uint8_t)cpu->exit.qualification);
+        cpu->just_started = true;
         return;
     case EXIT_REASON_cpuid:
         cpuid_exit(cpu);

@@ -2,9 +2,6 @@
 /* Registers of the guest whose VMCS is current, and how an instruction executed for it ends. */
 #include "hv/core.h"
 
-#define PENDING_DEBUG_BS (1ull << 14)
-#define DEBUGCTL_BTF (1ull << 1)
-
 uint64_t guest_register(const struct hv_cpu *cpu, unsigned gpr)
 {
     return gpr == RSP ? vmread(VMCS_guest_rsp) : cpu->registers.gpr[gpr & 15];
@@ -34,7 +31,9 @@ bool guest_64bit(void)
     return guest_long_mode() && vmread32(VMCS_guest_cs_access_rights) & AR_L;
 }
 
-/* SDM Vol. 3, 25.4.2: an instruction ends blocking by STI and MOV SS; with TF, BS is pending as after any instruction. */
+/*
+ * SDM Vol. 3, 25.4.2: an instruction ends blocking by STI and MOV SS; with TF, BS is pending as after any instruction.
+ */
 void guest_advance(const struct hv_cpu *cpu)
 {
     uint64_t rip = vmread(VMCS_guest_rip) + cpu->exit.instruction_length;

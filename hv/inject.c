@@ -83,9 +83,9 @@ void inject_page_fault(struct hv_cpu *cpu, uint64_t linear, uint32_t error_code)
 }
 
 /*
- * SDM Vol. 3, 28.2.4: IDT-vectoring information has the format of the entry field but for bit 12. An NMI that is injected
- * again must not find itself blocked (27.3.1.5), and an IRET that faulted after it unblocked NMIs must block them again
- * (28.2.3).
+ * SDM Vol. 3, 28.2.4: IDT-vectoring information has the format of the entry field but for bit 12. An NMI that is
+ * injected again must not find itself blocked (27.3.1.5), and an IRET that faulted after it unblocked NMIs must block
+ * them again (28.2.3).
  */
 void inject_again(struct hv_cpu *cpu)
 {

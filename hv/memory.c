@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * L1's memory, for L0. Every datum that L1 supplies comes through here, once, and every address is checked here: RAM that
- * is not L0's is L1's; anything else is absent, as if the processor addressed nothing.
+ * L1's memory, for L0. Every datum that L1 supplies comes through here, once, and every address is checked here: RAM
+ * that is not L0's is L1's; anything else is absent, as if the processor addressed nothing.
  */
 #include "hv/core.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MSRs of the guest. Nearly all pass through; L0 answers for IA32_FEATURE_CONTROL and the VMX capability MSRs, and repeats
- * accesses outside the ranges of MSR bitmaps, which exit always (SDM Vol. 3, 26.1.3).
+ * MSRs of the guest. Nearly all pass through; L0 answers for IA32_FEATURE_CONTROL and the VMX capability MSRs, and
+ * repeats accesses outside the ranges of MSR bitmaps, which exit always (SDM Vol. 3, 26.1.3).
  */
 #include "hv/core.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Operands of VMX instructions. Hardware decoded them into the VM-exit instruction information (SDM Vol. 3, 28.2.5, Tables
- * 28-9, 28-13, 28-14) and the displacement into the exit qualification (28.2.1); segmentation is left to software.
+ * Operands of VMX instructions. Hardware decoded them into the VM-exit instruction information (SDM Vol. 3, 28.2.5,
+ * Tables 28-9, 28-13, 28-14) and the displacement into the exit qualification (28.2.1); segmentation is left to
+ * software.
  */
 #include "hv/core.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * L1's own paging, walked for operands of VMX instructions: explicit supervisor-mode data accesses (these instructions need
- * CPL 0). None, 32-bit, PAE and 4-level paging: SDM Vol. 3, ch. 4. Protection keys are not looked at.
+ * L1's own paging, walked for operands of VMX instructions: explicit supervisor-mode data accesses (these instructions
+ * need CPL 0). None, 32-bit, PAE and 4-level paging: SDM Vol. 3, ch. 4. Protection keys are not looked at.
  */
 #include "hv/core.h"
 
@@ -85,8 +85,8 @@ static bool set_flags(const struct hv_machine *m, const struct mode *mode, uint6
 }
 
 /* One walk. *changed: an entry changed under it, the result says nothing. */
-static struct walk walk_once(const struct hv_machine *m, const struct state *s, const struct mode *mode, uint64_t linear,
-                             bool write, bool *changed)
+static struct walk walk_once(const struct hv_machine *m, const struct state *s, const struct mode *mode,
+                             uint64_t linear, bool write, bool *changed)
 {
     const uint32_t access = write ? PF_WRITE : 0;
     uint64_t table = s->cr3 & (mode->long_mode ? EPT_ADDRESS : 0xfffff000);

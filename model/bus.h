@@ -24,6 +24,8 @@ struct bus {
     /* Is an external interrupt requested (PIC or local APIC, priority considered)?  Then: acknowledge it, get its vector. */
     bool (*interrupt_requested)(void *context, struct cpu *cpu);
     uint8_t (*interrupt_acknowledge)(void *context, struct cpu *cpu);
+    /* The local APIC's EOI, as if software had written its register. */
+    void (*interrupt_end)(void *context, struct cpu *cpu);
 };
 
 #endif

@@ -13,7 +13,7 @@ void model_init(struct model *model, unsigned cpu_count)
     model->random = 0;
     model->refusal[0] = '\0';
     memset(&model->vmcs_cache, 0, sizeof(model->vmcs_cache));
-    capability_init(&model->capability);
+    capability_init(&model->capability, NULL);
     tlb_init(&model->tlb, TLB_KEEP, 0);
     for (unsigned i = 0; i < MODEL_CPU_MAX; i++) {
         model->cpu[i] = (struct cpu){ .model = model, .index = i };

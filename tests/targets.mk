@@ -4,7 +4,31 @@
 # What `make test` runs, besides the unit tests: programs that print TAP.
 TAP_TESTS := $(filter-out tests/conformance/%,$(sort $(wildcard tests/*/*.sh)))
 
-.PHONY: deps run test check asan coverage bench golden conformance-smoke tcb help
+# Fuzz targets: tests/fuzz/NAME.c with LLVMFuzzerTestOneInput(); here with standalone.c, which needs no clang.
+FUZZ_MODEL := $(B)/tests/fuzz/vmcs_random
+FUZZ_EMU := $(addprefix $(B)/tests/fuzz/,scenario_text image_load vmcs_text)
+FUZZ_MAIN := $(addprefix $(B)/tests/fuzz/,standalone.o fail.o)
+$(FUZZ_MODEL): %: %.o $(FUZZ_MAIN) $(MODEL_LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(FLAGS) -o $@ $^
+$(FUZZ_EMU): %: %.o $(FUZZ_MAIN) $(EMU_LIB) $(HV_LIB) $(MODEL_LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(FLAGS) -o $@ $< $(FUZZ_MAIN) $(call emu_group)
+tests: $(FUZZ_MODEL) $(FUZZ_EMU)
+
+# The long run, sanitized: FUZZ_COUNT inputs. Under libFuzzer: make libfuzzer, then run build/fuzz/vmcs_random.
+FUZZ_COUNT ?= 10000000
+FUZZ_SEED ?= 1
+.PHONY: fuzz-vmcs libfuzzer
+fuzz-vmcs:
+	@$(MAKE) --no-print-directory VARIANT=asan build/asan/tests/fuzz/vmcs_random
+	@build/asan/tests/fuzz/vmcs_random --seed $(FUZZ_SEED) --count $(FUZZ_COUNT)
+libfuzzer:
+	@mkdir -p build/fuzz
+	@clang -std=gnu11 -g -O1 -I. -fsanitize=fuzzer,address,undefined -fno-strict-aliasing -o build/fuzz/vmcs_random \
+		tests/fuzz/vmcs_random.c tests/fuzz/fail.c $(MODEL_SRC)
+
+.PHONY: docs deps run test check asan coverage bench golden conformance conformance-smoke tcb help
 deps:
 	@tests/deps.sh
 
@@ -26,6 +50,11 @@ coverage: deps
 bench: all
 	@build/release/sesqui bench
 
+# The pages that are written by the program itself.
+docs: $(SESQUI)
+	@$(SESQUI) checks --markdown >docs/checks.md
+	@$(SESQUI) run --reference >docs/scenarios.md
+
 golden: all
 	@build/release/sesqui run scenarios --golden traces --update-golden
 	@git diff --stat -- traces 2>/dev/null || true
@@ -33,6 +62,10 @@ golden: all
 # KUT=DIR: a build of kvm-unit-tests (its x86/*.flat); nothing of it is in this repository.
 conformance-smoke: all
 	@tests/conformance/smoke.sh "$(KUT)"
+
+# All of vmx.flat's subtests and the images of cpu.list; KUT_OPTIONS='--threshold 100 --jobs 4': tests/conformance/run.sh --help
+conformance: all
+	@tests/conformance/run.sh $(KUT_OPTIONS) "$(KUT)"
 
 # The trusted core in lines of code: what runs in L0.
 tcb:
@@ -42,9 +75,12 @@ help:
 	@echo "make                     build build/release/sesqui and the guest images"
 	@echo "make run                 install what is missing, build, show L1 and its L2 running over the core"
 	@echo "make test                build and run every test (the sanitized build too)"
+	@echo "make fuzz-vmcs           ten million VMCSs from random numbers, sanitized (FUZZ_COUNT, FUZZ_SEED)"
 	@echo "make coverage            line and branch coverage as HTML in build/report/coverage/"
 	@echo "make bench               speed and memory, as medians"
 	@echo "make golden              rewrite the golden traces in traces/; review the diff"
+	@echo "make docs                rewrite the pages that are generated: docs/checks.md, docs/scenarios.md"
+	@echo "make conformance KUT=DIR          all of it, beside an independent emulator's results"
 	@echo "make conformance-smoke KUT=DIR    a user's build of kvm-unit-tests: the smoke set"
 	@echo "make tcb                 size of the trusted core"
 	@echo "make deps                install the Debian packages that are missing"

@@ -306,6 +306,14 @@ static uint8_t interrupt_acknowledge(void *context, struct cpu *cpu)
     return lapic_acknowledge(&board->lapic[cpu->index]);
 }
 
+static void interrupt_end(void *context, struct cpu *cpu)
+{
+    struct board *board = context;
+
+    lapic_end_of_interrupt(&board->lapic[cpu->index]);
+    kick(board);
+}
+
 /* ---- the whole ---- */
 
 void board_init(struct board *board, struct model *model, FILE *console)
@@ -327,6 +335,7 @@ void board_init(struct board *board, struct model *model, FILE *console)
         .apic_read_msr = apic_read_msr, .apic_write_msr = apic_write_msr,
         .apic_read_cr8 = apic_read_cr8, .apic_write_cr8 = apic_write_cr8,
         .interrupt_requested = interrupt_requested, .interrupt_acknowledge = interrupt_acknowledge,
+        .interrupt_end = interrupt_end,
     };
 }
 

@@ -36,6 +36,7 @@ struct lapic {
     uint64_t icr;
     uint32_t initial_count;
     uint64_t timer_start, timer_fired;  /* clock: counting began; interrupts delivered up to here */
+    bool timer_expired;             /* a one-shot count has ended: it stays 0 whatever the mode becomes */
     uint64_t deadline;              /* IA32_TSC_DEADLINE; 0: disarmed */
 };
 
@@ -60,6 +61,7 @@ bool lapic_accepts_pic(const struct lapic *lapic);
 /* The vector to be delivered now, priority considered, or -1. Then: takes it into service (SDM Vol. 3, 12.8.3). */
 int lapic_pending(const struct lapic *lapic);
 uint8_t lapic_acknowledge(struct lapic *lapic);
+void lapic_end_of_interrupt(struct lapic *lapic);
 /* A message arrives (an IPI, the IOAPIC): `destination` is 8 bits wide unless `wide`. */
 void lapic_message(struct lapic *any, enum delivery mode, bool logical, uint32_t destination, bool wide, uint8_t vector,
                    bool level);

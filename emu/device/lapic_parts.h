@@ -28,7 +28,6 @@ enum lapic_register {
 
 bool lapic_software_enabled(const struct lapic *lapic);
 uint32_t lapic_processor_priority(const struct lapic *lapic);
-void lapic_end_of_interrupt(struct lapic *lapic);
 void lapic_accept(struct lapic *lapic, uint8_t vector, bool level);
 void lapic_raise(struct lapic *lapic, enum lapic_lvt which);
 uint32_t lapic_id(const struct lapic *lapic);

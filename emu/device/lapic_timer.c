@@ -24,7 +24,7 @@ static uint64_t elapsed_counts(const struct lapic *lapic)
 
 uint32_t lapic_timer_current(const struct lapic *lapic)
 {
-    if (!lapic->initial_count || mode_of(lapic) == TIMER_DEADLINE)
+    if (!lapic->initial_count || lapic->timer_expired || mode_of(lapic) == TIMER_DEADLINE)
         return 0;
     uint64_t counts = elapsed_counts(lapic);
     if (mode_of(lapic) == TIMER_PERIODIC)
@@ -38,6 +38,7 @@ void lapic_timer_start(struct lapic *lapic, uint32_t initial)
         return;                                 /* 12.5.4.1: the write is ignored */
     lapic->initial_count = initial;
     lapic->timer_start = lapic->timer_fired = lapic->cpu->clock;
+    lapic->timer_expired = false;
 }
 
 void lapic_timer_set_divide(struct lapic *lapic, uint32_t value)
@@ -53,6 +54,8 @@ void lapic_timer_set_lvt(struct lapic *lapic, uint32_t value)
     bool deadline_before = mode_of(lapic) == TIMER_DEADLINE;
 
     lapic_advance(lapic);
+    if (mode_of(lapic) == TIMER_ONE_SHOT && elapsed_counts(lapic) >= lapic->initial_count)
+        lapic->timer_expired = true;
     lapic->lvt[LVT_TIMER] = value;
     /* A switch to or from TSC-deadline mode disarms the timer (12.5.4.1). */
     if (deadline_before != (mode_of(lapic) == TIMER_DEADLINE)) {
@@ -89,7 +92,7 @@ uint64_t lapic_next(const struct lapic *lapic)
         return UINT64_MAX;
     if (mode_of(lapic) == TIMER_DEADLINE)
         return lapic->deadline ? deadline_clock(lapic) : UINT64_MAX;
-    if (!lapic->initial_count)
+    if (!lapic->initial_count || lapic->timer_expired)
         return UINT64_MAX;
     uint64_t period = lapic->initial_count * divisor(lapic);
     uint64_t fired = lapic->timer_fired - lapic->timer_start;

@@ -146,6 +146,8 @@ static bool load_file(struct model *model, const struct load_request *request, c
     place(model, file, &image);
     multiboot_information(model, request, module);
     enter(&model->cpu[0], image.entry);
+    if (request->symbols)
+        symbols_read(request->symbols, file);
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "emu/load/symbols.h"
 #include "model/model.h"
 
 /* Where the loader puts what it tells the image; an image may not be loaded over it. */
@@ -21,6 +22,7 @@ struct load_request {
     const char *initrd;             /* path of module 0, or NULL */
     const char *arguments;          /* follows the image's name on its command line; NULL: none */
     uint64_t reserved_base, reserved_size;  /* L0's pool: neither used nor shown in the memory map */
+    struct symbols *symbols;        /* receives the image's symbols; NULL: not wanted */
 };
 
 /*

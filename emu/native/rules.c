@@ -43,6 +43,8 @@ static void rule_owned_address(struct native_cpu *here, const struct vmcs *v)
         { VMCS(v, entry_msr_load_count), VMCS(v, entry_msr_load_address), 16 * VMCS(v, entry_msr_load_count), false },
         { proc & PROC_use_tpr_shadow, VMCS(v, virtual_apic_address), PAGE_SIZE, true },
         { proc2 & PROC2_virtualize_apic_accesses, VMCS(v, apic_access_address), PAGE_SIZE, true },
+        { VMCS(v, pin_based_controls) & PIN_process_posted_interrupts, VMCS(v, posted_interrupt_descriptor_address), 64,
+          true },
         { proc2 & PROC2_enable_ept, VMCS(v, ept_pointer) & PAGE_MASK, PAGE_SIZE, false },
         { shadowing, VMCS(v, vmread_bitmap_address), PAGE_SIZE, false },
         { shadowing, VMCS(v, vmwrite_bitmap_address), PAGE_SIZE, false },
@@ -109,13 +111,17 @@ void rules_before_entry(struct native_cpu *here)
     rule_ordinary_entry(here, v);
 }
 
+/* A VM exit leaves these bits of CR0 as the guest had them (SDM Vol. 3, 28.5.1). */
+#define CR0_NOT_LOADED (CR0_ET | CR0_NW | CR0_CD)
+
 /* R5: what the exit loaded, against what the core said it would put into every host-state area (SDM Vol. 3, 28.5). */
 void rules_after_exit(struct native_cpu *here)
 {
     const struct hal_host_state *h = &here->host;
     const struct cpu *c = here->cpu;
     const struct { const char *text; uint64_t loaded, wanted; } row[] = {
-        { "the exit loaded another CR0 than L0's [28.5.1]", c->cr0, h->cr0 },
+        { "the exit loaded another CR0 than L0's [28.5.1]", c->cr0 & ~CR0_NOT_LOADED,
+          h->cr0 & ~CR0_NOT_LOADED },
         { "the exit loaded another CR3 than L0's [28.5.1]", c->cr3, h->cr3 },
         { "the exit loaded another CR4 than L0's [28.5.1]", c->cr4, h->cr4 },
         { "the exit loaded another RIP than L0's [28.5.3]", c->rip, h->rip },

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "emu/entry_failure.h"
 #include "model/cpu/execute.h"
 #include "model/vmx/vmx.h"
 
@@ -368,6 +369,24 @@ static struct machine *open_machine(struct run *run, const struct scenario_optio
     return opened;
 }
 
+/* Of a program that failed: what a person asks for next. */
+static void help(const struct run *run, FILE *dump, FILE *diagnostics)
+{
+    const struct entry_failure *failure = machine_entry_failure(run->machine);
+    bool here = false;
+
+    for (unsigned i = 0; i < sizeof run->outcome.rows; i++)
+        here |= run->outcome.rows[i];
+    if (failure && here && diagnostics) {
+        fputs("# ", diagnostics);
+        entry_failure_print(failure, NULL, diagnostics, "#   ");
+    }
+    if (failure && here && dump)
+        entry_failure_dump(failure, NULL, dump);
+    if (diagnostics)
+        trace_print_tail(machine_trace(run->machine), diagnostics, "# ");
+}
+
 bool scenario_run(const struct program *program, const struct scenario_options *options, FILE *diagnostics,
                   struct scenario_error *error)
 {
@@ -385,8 +404,8 @@ bool scenario_run(const struct program *program, const struct scenario_options *
     run.tracer = run.model->observer;
     run.model->observer = (struct observer){ &run, notify };
     good = start_cpu(&run, 0) && execute_program(&run);
-    if (!good && diagnostics)
-        trace_print_tail(machine_trace(run.machine), diagnostics, "# ");
+    if (!good)
+        help(&run, options->dump, diagnostics);
     machine_close(run.machine);
     return good;
 }

@@ -26,6 +26,12 @@ void clock_publish(struct engine *e)
     e->cpu->instructions = e->start_instructions + retired;
 }
 
+/* SDM Vol. 3, 6.15, "Alignment Check Exception". */
+static bool alignment_checked(const library_env *env)
+{
+    return (ENV64(env, EFLAGS) & RFLAGS_AC) && (ENV32(env, HFLAGS) & 3) == 3 && (ENV64(env, CR) & CR0_AM);
+}
+
 static void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *data)
 {
     struct engine *e = engine_here();
@@ -33,14 +39,15 @@ static void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *data)
     (void)uc, (void)size;
     if (e->retired >= e->budget || e->debug_armed) {
         ENV64(e->env, EIP) = address - SEGMENT(uint64_t, e->env, SEG_CS, SEGMENT_BASE);
-        if (e->debug_armed)
-            debug_block(e, address);
         if (e->retired >= e->budget)
-            leave(e, e->left == LEFT_FLUSH ? LEFT_FLUSH : LEFT_POLL, BETWEEN_BLOCKS, 0);
+            leave(e, e->flush_wanted ? LEFT_FLUSH : LEFT_POLL, BETWEEN_BLOCKS, 0);
+        debug_block(e, address);
     }
     e->previous = e->current;
     e->current = block;
     e->retired += block->count;
+    if (alignment_checked(e->env) != e->alignment_checked)
+        fill_check_alignment(e, !e->alignment_checked);
     e->resumed_rf = ENV64(e->env, EFLAGS) & RFLAGS_RF;
     if (e->resumed_rf)          /* RF is clear after the instruction; state_store() restores it if it was not executed */
         ENV64(e->env, EFLAGS) &= ~RFLAGS_RF;

@@ -11,13 +11,14 @@
 
 #include "emu/decode.h"
 
-enum { ARENA_SIZE = 512 << 20, ARENA_MARGIN = 16 << 20 };
+/* When the library's buffer (1 GB) is full it drops all blocks but keeps references to some: it must not get there. */
+enum { ARENA_SIZE = 512 << 20, ARENA_MARGIN = 1 << 20, TRANSLATED_MAX = 256 << 20 };
 
 /* ---- which instructions stop ---------------------------------------------------------------------------------------- */
 
 /* Rows that stop only if the model asks (cpu->intercepts); all others always stop. */
 static const uint8_t variant_rows[] = {
-    INSN_mov_from_cr, INSN_smsw, INSN_pause, INSN_sgdt, INSN_sidt, INSN_lgdt, INSN_lidt, INSN_sldt, INSN_str, INSN_lldt,
+    INSN_mov_from_cr, INSN_smsw, INSN_sgdt, INSN_sidt, INSN_sldt, INSN_str, INSN_lldt,
     INSN_ltr, INSN_iret,
 };
 enum { VARIANT_ROW_COUNT = sizeof variant_rows };
@@ -78,7 +79,7 @@ struct view {
     uint8_t bytes[2], shadow;
     uint8_t length;             /* bytes looked at, prefixes included */
 };
-static const uint8_t ud2[2] = { 0x0f, 0x0b }, nop[2] = { 0x66, 0x90 };
+static const uint8_t ud2[2] = { 0x0f, 0x0b };
 
 static void show(struct view *view, const uint8_t bytes[2])
 {
@@ -153,6 +154,12 @@ static struct view look(const struct engine *e, uint64_t pc)
             return view;
         }
     }
+    /* MOVBE has no register form; with F2 these are CRC32. */
+    if (map == MAP_0F38 && (opcode == 0xf0 || opcode == 0xf1) && !prefixes.repne &&
+        (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length) >= 0xc0) {
+        show(&view, ud2);
+        return view;
+    }
     enum opcode_interest interest = (enum opcode_interest)e->interest[map][opcode];
     if (interest == OPCODE_ORDINARY)
         return view;
@@ -163,8 +170,6 @@ static struct view look(const struct engine *e, uint64_t pc)
         return view;
     if (row_stops(e->variant, id, (modrm >> 3 & 7u) | (prefixes.rex & 4u) << 1, hflags & 3))
         show(&view, ud2);
-    else if (id == INSN_pause)                  /* the library would leave the block */
-        show(&view, nop);
     return view;
 }
 
@@ -191,12 +196,13 @@ static void translate_insn(void *db, library_cpu *cpu)
         FIELD(uint64_t, db, DB_PC_NEXT) = pc + view.length;
 
     /*
-     * An instruction that may cross into the next page begins a block of its own: if fetching it faults, RIP is right. So
-     * does the one after an instruction that was resumed with RFLAGS.RF set: RF is part of the key of blocks.
+     * An instruction that may cross into the next page begins a block of its own: if fetching it faults, RIP is right. It
+     * also ends it, so that each instruction begins in its block's first page. The one after an instruction that was
+     * resumed with RFLAGS.RF set begins a block too: RF is part of the key of blocks.
      */
-    uint64_t left_in_page = PAGE_SIZE - (FIELD(uint64_t, db, DB_PC_NEXT) & ~PAGE_MASK);
+    uint64_t next = FIELD(uint64_t, db, DB_PC_NEXT), left_in_page = PAGE_SIZE - (next & ~PAGE_MASK);
     if (FIELD(uint32_t, db, DB_IS_JMP) == DISAS_NEXT &&
-        (left_in_page < INSTRUCTION_MAX || left_in_page == PAGE_SIZE || (ENV64(e->env, EFLAGS) & RFLAGS_RF)))
+        (left_in_page < INSTRUCTION_MAX || (next ^ b->pc) & PAGE_MASK || (ENV64(e->env, EFLAGS) & RFLAGS_RF)))
         FIELD(uint32_t, db, DB_IS_JMP) = DISAS_TOO_MANY;
 }
 
@@ -205,6 +211,7 @@ void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *db, l
     struct engine *e = engine_here();
     struct block *b = (struct block *)(e->arena + e->arena_used);
     b->pc = ENV64(e->env, EIP) + SEGMENT(uint64_t, e->env, SEG_CS, SEGMENT_BASE);
+    b->ram = get_page_addr_code_x86_64(e->env, b->pc);  /* just looked up: it cannot fault */
     b->count = 0;
     e->building = b;
     e->translations++;
@@ -214,9 +221,13 @@ void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *db, l
     e->ops.translate_insn = translate_insn;
     *e->hook_data = b;
     __real_translator_loop_x86_64(&e->ops, db, cpu, tb, e->variant & VARIANT_SINGLE ? 1 : max_insns);
+    b->length = (uint16_t)(FIELD(uint64_t, db, DB_PC_NEXT) - b->pc);
     e->arena_used += (sizeof *b + b->count * sizeof b->offset[0] + 7) & ~(size_t)7;
-    if (e->arena_used > ARENA_SIZE - ARENA_MARGIN) {
-        e->left = LEFT_FLUSH;
+    if (!e->first_tb)
+        e->first_tb = (uintptr_t)tb;
+    if ((e->arena_used > ARENA_SIZE - ARENA_MARGIN || (uintptr_t)tb - e->first_tb > TRANSLATED_MAX) && !e->flush_wanted) {
+        e->flush_wanted = true;
+        e->budget_after_flush = e->budget;
         e->budget = 0;
     }
 }
@@ -243,7 +254,11 @@ void code_flush(struct engine *e)
 {
     tb_flush_x86_64(e->library);
     e->arena_used = 0;
+    e->first_tb = 0;
     e->current = e->previous = NULL;
+    if (e->flush_wanted)
+        e->budget = e->interrupted ? 0 : e->budget_after_flush;
+    e->flush_wanted = false;
 }
 
 void code_prepare(struct engine *e)

@@ -23,7 +23,7 @@ static void finish_delivery(struct engine *e)
     if (cpu->event.type == EVENT_NMI)
         cpu->interruptibility |= BLOCKING_BY_NMI;
     if (cpu->event.type == EVENT_HARDWARE_EXCEPTION && cpu->event.vector == VECTOR_DB) {
-        cpu->dr6 |= cpu->event.address & 0xe00f;
+        cpu->dr6 = (cpu->dr6 & ~0xfull) | (cpu->event.address & 0xe00f);    /* 18.2.3: B0-B3 tell of this one only */
         cpu->dr7 &= ~(1ull << 13);              /* GD: SDM Vol. 3, 18.2.4 */
     }
     cpu->event.valid = false;

@@ -188,6 +188,28 @@ static void stop_exception(struct stop *stop, enum vector vector, bool has_error
                                      .has_error_code = has_error_code, .error_code = error_code });
 }
 
+/*
+ * The bytes of the instruction at RIP, as they were executed: the page tables may say something else by now, as long as
+ * nothing was invalidated. The part in a second page is read anew.
+ */
+static size_t executed_code(struct engine *e, uint8_t code[INSTRUCTION_MAX])
+{
+    struct cpu *cpu = e->cpu;
+    const struct block *b = e->current;
+    uint64_t pc = cpu->seg[SEG_CS].base + cpu->rip;
+    if (e->position != WITHIN_BLOCK || !b || b->ram == ~0ull || (pc ^ b->pc) & PAGE_MASK)
+        return fetch_code(cpu, code);
+    size_t here_bytes = PAGE_SIZE - (pc & ~PAGE_MASK), n = here_bytes < INSTRUCTION_MAX ? here_bytes : INSTRUCTION_MAX;
+    memcpy(code, e->model->memory.ram + b->ram + (pc - b->pc), n);
+    struct access fetch = { .kind = ACCESS_FETCH, .user = cpu_cpl(cpu) == 3, .probe = true };
+    for (; n < INSTRUCTION_MAX; n++) {
+        struct translation t = translate(cpu, cpu_64bit(cpu) ? pc + n : (uint32_t)(pc + n), fetch);
+        if (t.result != TRANSLATION_OK || !memory_read(&e->model->memory, t.pa, code + n, 1))
+            break;
+    }
+    return n;
+}
+
 /* Error codes of faults met while an event is delivered: SDM Vol. 3, 6.13. */
 static uint32_t delivery_error_code(const struct engine *e, uint8_t vector, uint32_t error_code)
 {
@@ -200,6 +222,43 @@ static uint32_t delivery_error_code(const struct engine *e, uint8_t vector, uint
     return error_code | !software;                      /* EXT */
 }
 
+/* Opcode behind the prefixes; *at is set to its place. */
+static uint8_t first_opcode(const struct cpu *cpu, const uint8_t *code, size_t length, size_t *at)
+{
+    struct prefixes prefixes = { .segment = NO_REGISTER };
+    for (*at = 0; *at < length && prefix_add(&prefixes, code[*at], code_bits(cpu) == 64); ++*at)
+        ;
+    return *at < length ? code[*at] : 0;
+}
+
+/*
+ * A near branch to an address that is not canonical faults itself (SDM Vol. 2, JMP, CALL, RET); the library has executed it
+ * and failed to fetch at its target. Takes it back, but for the return address that CALL has written below the stack.
+ */
+static void branch_back(struct engine *e)
+{
+    struct cpu *cpu = e->cpu;
+    const struct block *b = e->current;
+    uint8_t code[INSTRUCTION_MAX];
+    uint64_t target = cpu->rip;
+    size_t at;
+    if (!b || !b->count || !e->retired || !cpu_64bit(cpu) || target == b->pc + b->length)
+        return;
+    cpu->rip = b->pc + b->offset[b->count - 1];
+    size_t length = fetch_code(cpu, code);
+    uint8_t opcode = first_opcode(cpu, code, length, &at), reg = at + 1 < length ? code[at + 1] >> 3 & 7 : 0;
+    if (opcode == 0xff && reg == 2) {
+        cpu->gpr[RSP] += 8;
+    } else if (opcode == 0xc3 || (opcode == 0xc2 && at + 2 < length)) {
+        cpu->gpr[RSP] -= 8 + (opcode == 0xc2 ? code[at + 1] | (uint64_t)code[at + 2] << 8 : 0);
+    } else if (opcode != 0xff || reg != 4) {
+        cpu->rip = target;
+        return;
+    }
+    cpu->instructions--;
+    cpu->clock--;
+}
+
 /* An access that failed. Whether it used the stack, or was going to write what it failed to read, is seen only in the
  * instruction. */
 static void stop_fault(struct engine *e, struct stop *stop)
@@ -210,7 +269,7 @@ static void stop_fault(struct engine *e, struct stop *stop)
     bool not_canonical = e->translation.result == TRANSLATION_NOT_CANONICAL;
     if (!e->delivering && e->access != ACCESS_FETCH &&
         (not_canonical || (e->translation.result == TRANSLATION_PAGE_FAULT && e->access == ACCESS_READ)))
-        use = decode_memory_use(e->cpu, code, fetch_code(e->cpu, code));
+        use = decode_memory_use(e->cpu, code, executed_code(e, code));
     switch (e->translation.result) {
     case TRANSLATION_PAGE_FAULT:
         if (e->access == ACCESS_READ && use.read_modify_write)
@@ -219,11 +278,17 @@ static void stop_fault(struct engine *e, struct stop *stop)
         stop->event.address = e->linear;
         break;
     case TRANSLATION_NOT_CANONICAL:
+        if (!e->delivering && e->access == ACCESS_FETCH)
+            branch_back(e);
         if (use.stack || (e->delivering && e->access == ACCESS_WRITE))
             stop_exception(stop, VECTOR_SS, true, 0);
         else
             stop_exception(stop, VECTOR_GP, true, 0);
         break;
+    case TRANSLATION_APIC_ACCESS:
+        if (!e->delivering && e->access != ACCESS_FETCH)
+            e->translation.instruction_length = instruction_length(code_bits(e->cpu), code, fetch_code(e->cpu, code));
+        /* fall through */
     default:
         stop->reason = STOP_FAULT;
         stop->linear = e->linear;
@@ -232,20 +297,11 @@ static void stop_fault(struct engine *e, struct stop *stop)
     }
 }
 
-/* Opcode behind the prefixes; *at is set to its place. */
-static uint8_t first_opcode(const struct cpu *cpu, const uint8_t *code, size_t length, size_t *at)
-{
-    struct prefixes prefixes = { .segment = NO_REGISTER };
-    for (*at = 0; *at < length && prefix_add(&prefixes, code[*at], code_bits(cpu) == 64); ++*at)
-        ;
-    return *at < length ? code[*at] : 0;
-}
-
 /* INT n, INT3, INTO and INT1: types of SDM Vol. 3, Table 25-17. */
 static bool stop_software(struct engine *e, struct stop *stop)
 {
     uint8_t code[INSTRUCTION_MAX];
-    size_t length = fetch_code(e->cpu, code), at;
+    size_t length = executed_code(e, code), at;
     struct event event = { .type = EVENT_SOFTWARE_EXCEPTION };
     switch (first_opcode(e->cpu, code, length, &at)) {
     case 0xcc: event.vector = VECTOR_BP; break;
@@ -271,7 +327,7 @@ static void stop_undefined(struct engine *e, struct stop *stop)
 {
     struct cpu *cpu = e->cpu;
     uint8_t code[INSTRUCTION_MAX];
-    size_t length = fetch_code(cpu, code), at;
+    size_t length = executed_code(e, code), at;
     if (!length && e->current && e->current->patched) {
         stop->reason = STOP_REFUSED;
         stop->text = "a sensitive instruction that is not in RAM";
@@ -298,6 +354,9 @@ static void finish(struct engine *e, struct stop *stop)
         break;
     case LEFT_INTERRUPTIBLE:
         stop->reason = STOP_INTERRUPTIBLE;
+        break;
+    case LEFT_APIC_WRITE:
+        stop->reason = STOP_APIC_WRITE;
         break;
     case LEFT_EVENT:
         stop_event(stop, e->event);
@@ -331,6 +390,8 @@ void engine_run(struct engine *e, struct cpu *cpu, const struct engine_request *
     e->request = request;
     e->start_clock = cpu->clock;
     e->start_instructions = cpu->instructions;
+    if (e->flush_wanted)
+        code_flush(e);
     e->budget = request->single_step && budget > 1 ? 1 : budget;
     e->retired = 0;
     e->current = e->previous = NULL;
@@ -350,6 +411,7 @@ void engine_run(struct engine *e, struct cpu *cpu, const struct engine_request *
         e->text = uc_strerror(error);
     }
     state_store(e);
+    fill_finish(e);
     finish(e, stop);
     here = NULL;
 }

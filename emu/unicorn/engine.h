@@ -12,11 +12,14 @@
 #include "emu/cpu.h"
 #include "emu/opcode.h"
 #include "emu/unicorn/library.h"
+#include "model/cpu/debug.h"
 
 /* One translated block: what counting needs to know of it. */
 struct block {
     uint64_t pc;                /* linear address */
+    uint64_t ram;               /* offset in RAM, or ~0: device memory */
     uint16_t count;             /* instructions */
+    uint16_t length;            /* in bytes */
     uint8_t shadow;             /* BLOCKING_BY_STI or BLOCKING_BY_MOV_SS if its last instruction shadows the next */
     bool patched;               /* its last instruction is not the one the library has translated */
     uint16_t offset[];          /* of each instruction from pc */
@@ -31,10 +34,11 @@ enum left {
     LEFT_SOFTWARE_INTERRUPT,    /* INT n, INT3, INTO at RIP */
     LEFT_FAULT,                 /* engine->linear, engine->translation */
     LEFT_POLL,                  /* budget exhausted */
+    LEFT_APIC_WRITE,            /* the instruction has to be a step of its own */
     LEFT_INTERRUPTIBLE,
     LEFT_REFUSED,               /* engine->text */
     LEFT_AGAIN,                 /* nothing: go on */
-    LEFT_FLUSH,                 /* the records of blocks are full: drop all translations, go on */
+    LEFT_FLUSH,                 /* too many translations: drop them all, go on */
 };
 /* Does RIP point at an instruction of the current block, or has that block been retired as a whole? */
 enum position { WITHIN_BLOCK, BETWEEN_BLOCKS };
@@ -49,7 +53,7 @@ enum {
 
 /* What decides how the library's TLB was filled; any change flushes it. */
 struct mapping_key {
-    uint64_t cr0, cr3, cr4, efer, pdpte[4], eptp, generation, dr[4], dr7;
+    uint64_t cr0, cr3, cr4, efer, pdpte[4], eptp, generation, dr[4], dr7, apic_access;
     unsigned cpu;
     uint16_t vpid;
     bool non_root, ept;
@@ -101,6 +105,9 @@ struct engine {
     uint8_t patch[2];
     uint8_t *arena;                     /* struct block after struct block */
     size_t arena_used;
+    uintptr_t first_tb;                 /* the library's first block since all were dropped; blocks are laid end to end */
+    bool flush_wanted;                  /* budget is 0 to get there; the real one is kept here: */
+    uint64_t budget_after_flush;
     void **hook_data;                   /* user_data in the library's record of the block hook */
     uint64_t translations;
 
@@ -109,10 +116,13 @@ struct engine {
     struct { uint64_t linear, page; } recent[RECENT_PAGES];
     struct mapping_key mapped;
     uint64_t fills;
+    uint64_t apic_linear;               /* linear page through which this run has written to the virtual-APIC page; ~0 */
+
+    bool alignment_checked;             /* #AC is in effect: every data access of CPL 3 comes to fill.c */
 
     /* Breakpoints (debug.c). */
     bool debug_armed;
-    uint64_t debug_hits;
+    uint64_t debug_pending;             /* as cpu->pending_debug: met in this run */
 
     /* State (state.c). */
     uint8_t segments[LIBRARY_SEGMENTS * SEGMENT_SIZE];  /* as loaded */
@@ -155,6 +165,8 @@ bool only_umip_stops(uint32_t variant, enum insn_id id, unsigned reg, unsigned c
 
 /* fill.c */
 void fill_prepare(struct engine *engine);
+void fill_check_alignment(struct engine *engine, bool check);
+void fill_finish(struct engine *engine);
 /* Reads memory as the processor would for descriptor tables, without side effects. */
 bool peek(struct engine *engine, uint64_t linear, void *to, unsigned length);
 
@@ -163,9 +175,11 @@ void deliver(struct engine *engine);
 
 /* debug.c */
 void debug_prepare(struct engine *engine);
-bool debug_watches_page(const struct engine *engine, uint64_t linear);
 void debug_access(struct engine *engine, uint64_t linear, unsigned size, enum access_kind kind);
 void debug_block(struct engine *engine, uint64_t linear_pc);
+/* Did the instruction just executed hold debug traps back (MOV SS, POP SS)?  Is it a single step? */
+bool debug_held_back(const struct engine *engine);
+bool debug_steps(const struct engine *engine);
 
 /* layout.c: the first assumption that does not hold, or NULL. */
 const char *check_layout(struct engine *engine);

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "model/vmx/apic.h"
+
 static struct mapping_key mapping_key(const struct engine *e)
 {
     const struct cpu *cpu = e->cpu;
@@ -24,15 +26,52 @@ static struct mapping_key mapping_key(const struct engine *e)
     key.vpid = cpu->vmx.vpid;
     key.non_root = cpu->vmx.non_root;
     key.ept = cpu->vmx.ept;
+    key.apic_access = cpu->vmx.apic_accesses ? cpu->vmx.apic_access_page : ~0ull;
     return key;
 }
 
 void fill_prepare(struct engine *e)
 {
     struct mapping_key key = mapping_key(e);
+    e->apic_linear = ~0ull;
     if (!memcmp(&key, &e->mapped, sizeof key))
         return;
     e->mapped = key;
+    tlb_flush_x86_64(e->library);
+}
+
+/* The write that this run was for is done: the next one comes to the model again. */
+void fill_finish(struct engine *e)
+{
+    if (e->apic_linear != ~0ull)
+        tlb_flush_page_x86_64(e->library, e->apic_linear);
+}
+
+/*
+ * A data access to the APIC-access page. If it is virtualized it goes to the virtual-APIC page, this once: reads have an entry
+ * that does not last, a write is a step of its own, after which the model does what it means (SDM Vol. 3, 30.4.3.2).
+ */
+static bool map_virtual_apic(struct engine *e, uint64_t va, unsigned size, enum access_kind kind, int mmu, uintptr_t ra)
+{
+    uint64_t pa;
+    if (e->delivering || !apic_access_virtualized(e->cpu, va & ~PAGE_MASK, size, kind, &pa))
+        return false;
+    if (kind == ACCESS_READ) {
+        tlb_set_page_with_attrs_x86_64(e->library, va & PAGE_MASK, pa & PAGE_MASK, (library_attributes){ 0 }, RIGHT_READ, mmu, 1);
+        return true;
+    }
+    if (!e->request->single_step)
+        leave(e, LEFT_APIC_WRITE, WITHIN_BLOCK, ra);
+    apic_access_written(e->cpu, va & ~PAGE_MASK);
+    e->apic_linear = va & PAGE_MASK;
+    tlb_set_page_with_attrs_x86_64(e->library, va & PAGE_MASK, pa & PAGE_MASK, (library_attributes){ 0 },
+                                   RIGHT_READ | RIGHT_WRITE, mmu, PAGE_SIZE);
+    return true;
+}
+
+void fill_check_alignment(struct engine *e, bool check)
+{
+    e->alignment_checked = check;
     tlb_flush_x86_64(e->library);
 }
 
@@ -42,9 +81,12 @@ static void map_page(struct engine *e, uint64_t linear, uint64_t pa, int rights,
     struct memory *memory = &e->model->memory;
     size_t page = memory_page_index(memory, pa);
     unsigned slot = linear_page / PAGE_SIZE % RECENT_PAGES;
-    if (e->debug_armed && debug_watches_page(e, linear_page)) {
+    if (e->debug_armed && debug_watches_page(e->cpu, linear_page)) {
         rights &= access == LIBRARY_FETCH ? RIGHT_EXECUTE : RIGHT_READ | RIGHT_WRITE;
         size = access == LIBRARY_FETCH ? PAGE_SIZE : 1;     /* every data access comes here */
+    } else if (e->alignment_checked && mmu == MMU_USER && access != LIBRARY_FETCH) {
+        rights &= ~RIGHT_EXECUTE;
+        size = 1;
     }
     if (page != SIZE_MAX && e->recent[slot].linear == linear_page && e->recent[slot].page != page)
         tlb_flush_page_x86_64(e->library, linear_page); /* so that no MMU mode keeps an older page at this address */
@@ -77,11 +119,15 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(library_cpu *cpu, uint64_t va, int size, int
     e->fills++;
     struct translation t = translate(e->cpu, va, how);
     if (t.result == TRANSLATION_OK) {
+        if (e->alignment_checked && mmu == MMU_USER && access != LIBRARY_FETCH && (va & (unsigned)(size - 1)))
+            leave_event(e, VECTOR_AC, true, 0, WITHIN_BLOCK, ra);
         if (e->debug_armed && access != LIBRARY_FETCH)
             debug_access(e, va, (unsigned)size, how.kind);
         map_page(e, va, t.pa, t.rights, mmu, access);
         return true;
     }
+    if (t.result == TRANSLATION_APIC_ACCESS && map_virtual_apic(e, va, (unsigned)size, how.kind, mmu, ra))
+        return true;
     e->linear = va;
     e->access = how.kind;
     e->translation = t;

@@ -32,15 +32,15 @@ static bool has_error_code(uint32_t vector)     /* SDM Vol. 3, Table 6-1 */
     return vector == VECTOR_DF || (vector >= VECTOR_TS && vector <= VECTOR_PF) || vector == VECTOR_AC;
 }
 
-/* A single step completed: SDM Vol. 3, 18.3.1.4. MOV SS and POP SS hold it back (6.8.3). */
+/*
+ * A single step completed: SDM Vol. 3, 18.3.1.4. It becomes a pending debug exception; what comes before its delivery the
+ * model knows. MOV SS and POP SS hold it back (6.8.3).
+ */
 static _Noreturn void single_step(struct engine *e)
 {
-    if (e->current && e->current->shadow == BLOCKING_BY_MOV_SS && (ENV32(e->env, HFLAGS) & HF_SHADOW))
-        leave(e, LEFT_AGAIN, BETWEEN_BLOCKS, 0);
-    e->event = (struct event){ .vector = VECTOR_DB, .type = EVENT_HARDWARE_EXCEPTION,
-                               .address = 1u << 14 | e->debug_hits };
-    e->debug_hits = 0;
-    leave(e, LEFT_EVENT, BETWEEN_BLOCKS, 0);
+    if (debug_steps(e))
+        e->debug_pending |= PENDING_DEBUG_BS;
+    leave(e, e->debug_pending && !debug_held_back(e) ? LEFT_POLL : LEFT_AGAIN, BETWEEN_BLOCKS, 0);
 }
 
 /* The library calls this before it raises any exception, and before INT n, INT3 and INTO (then RIP is theirs). */

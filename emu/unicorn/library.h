@@ -39,6 +39,7 @@ void tlb_flush_x86_64(library_cpu *cpu);
 void tlb_flush_page_x86_64(library_cpu *cpu, uint64_t va);
 void tb_flush_x86_64(library_cpu *cpu);
 void tb_invalidate_phys_range_x86_64(uc_engine *uc, uint64_t start, uint64_t end);
+uint64_t get_page_addr_code_x86_64(library_env *env, uint64_t va);
 uint64_t qemu_ram_addr_from_host_x86_64(uc_engine *uc, void *host);
 _Noreturn void cpu_loop_exit_restore_x86_64(library_cpu *cpu, uintptr_t return_address);
 bool cpu_restore_state_x86_64(library_cpu *cpu, uintptr_t return_address, bool will_exit);
@@ -93,6 +94,14 @@ void __real_helper_lcall_protected_x86_64(library_env *env, int selector, uint64
 void __wrap_helper_lcall_protected_x86_64(library_env *env, int selector, uint64_t rip, int shift, uint64_t next_rip);
 void __real_helper_iret_protected_x86_64(library_env *env, int shift, int next_rip);
 void __wrap_helper_iret_protected_x86_64(library_env *env, int shift, int next_rip);
+void __real_helper_lret_protected_x86_64(library_env *env, int shift, int addend);
+void __wrap_helper_lret_protected_x86_64(library_env *env, int shift, int addend);
+void __real_helper_load_seg_x86_64(library_env *env, int segment, int selector);
+void __wrap_helper_load_seg_x86_64(library_env *env, int segment, int selector);
+void __real_helper_lldt_x86_64(library_env *env, int selector);
+void __wrap_helper_lldt_x86_64(library_env *env, int selector);
+void __real_helper_ltr_x86_64(library_env *env, int selector);
+void __wrap_helper_ltr_x86_64(library_env *env, int selector);
 
 /* Byte offsets in CPUX86State; those named CPU_, DB_, HOOK_, CONTEXT_ are in other structures. */
 enum {

@@ -161,10 +161,12 @@ void state_store(struct engine *e)
     CPU_MSR(cpu, ia32_kernel_gs_base) = ENV64(env, KERNEL_GS_BASE);     /* SWAPGS */
     cpu->interruptibility &= ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
     cpu->interruptibility |= shadow(e, retired);
-    if (e->debug_hits) {
-        cpu->pending_debug |= e->debug_hits | 1u << 12;     /* SDM Vol. 3, Table 25-4: enabled breakpoint */
-        e->debug_hits = 0;
-    }
+    cpu->pending_debug |= e->debug_pending;
+    /* The library forgets the single step of MOV SS and POP SS; it is held back by one instruction (SDM Vol. 3, 6.8.3). */
+    if ((cpu->interruptibility & BLOCKING_BY_MOV_SS) && (cpu->rflags & RFLAGS_TF) &&
+        !(CPU_MSR(cpu, ia32_debugctl) & DEBUGCTL_BTF))
+        cpu->pending_debug |= PENDING_DEBUG_BS;
+    e->debug_pending = 0;
 }
 
 /*

@@ -8,7 +8,11 @@
 /* Attributes of the flat segments these instructions load, as in a descriptor's second doubleword. */
 enum { CODE64 = 0xa09b00, CODE32 = 0xc09b00, DATA = 0xc09300, USER = 3 << 13 };
 
-static bool canonical(uint64_t address) { return (int64_t)(address << 16) >> 16 == (int64_t)address; }
+static bool canonical(const library_env *env, uint64_t address)
+{
+    unsigned unused = ENV64(env, CR + 32) & CR4_LA57 ? 64 - 57 : 64 - 48;
+    return (int64_t)(address << unused) >> unused == (int64_t)address;
+}
 
 static uint64_t *gpr(library_env *env, enum gpr index) { return &ENV64(env, REGS) + index; }
 
@@ -53,7 +57,7 @@ void __wrap_helper_sysret_x86_64(library_env *env, int size)
     uint64_t flags = *gpr(env, R11);
     if (!(ENV64(env, EFER) & EFER_SCE) || !(ENV32(env, HFLAGS) & HF_CS64))
         fault(VECTOR_UD, RETURN_ADDRESS);
-    if ((ENV32(env, HFLAGS) & 3) || (size == 2 && !canonical(*gpr(env, RCX))))
+    if ((ENV32(env, HFLAGS) & 3) || (size == 2 && !canonical(env, *gpr(env, RCX))))
         fault(VECTOR_GP, RETURN_ADDRESS);
     *gpr(env, R11) = (flags & 0x3c7fd7) | RFLAGS_FIXED;
     __real_helper_sysret_x86_64(env, size);
@@ -77,7 +81,7 @@ void __wrap_helper_sysexit_x86_64(library_env *env, int size)
 {
     unsigned selector = ENV32(env, SYSENTER_CS) & 0xfffc;
     uint64_t rip = *gpr(env, RDX), rsp = *gpr(env, RCX);
-    if (!selector || (ENV32(env, HFLAGS) & 3) || (size == 2 && !(canonical(rip) && canonical(rsp))))
+    if (!selector || (ENV32(env, HFLAGS) & 3) || (size == 2 && !(canonical(env, rip) && canonical(env, rsp))))
         fault(VECTOR_GP, RETURN_ADDRESS);
     if (size == 2) {
         flat(env, ((selector + 32) | 3) & 0xffff, ((selector + 40) | 3) & 0xffff, CODE64, USER);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bitmaps of L1 for L2: SDM Vol. 3, 25.6.4 (I/O), 25.6.9 (MSRs). Hardware reads a private copy of the MSR bitmap, made at
- * entry, for L0's own MSRs are in it and L1 could change its page while L2 runs. L0 has no wishes about ports: hardware
- * reads L1's I/O bitmaps themselves, changes while L2 runs included, as it would without L0.
+ * Bitmaps of L1 for L2: SDM Vol. 3, 25.6.4 (I/O), 25.6.9 (MSRs). Hardware reads a private copy of the MSR bitmap, made
+ * at entry, for L0's own MSRs are in it and L1 could change its page while L2 runs. L0 has no wishes about ports:
+ * hardware reads L1's I/O bitmaps themselves, changes while L2 runs included, as it would without L0.
  */
 #include "hv/core.h"
 

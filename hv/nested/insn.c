@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * L1's VMX instructions: SDM Vol. 3, 31.3. In VMX non-root operation they exit before the privilege check, so each of them
- * starts with it here; then the operand, then the checks in the manual's order, then the effect.
+ * L1's VMX instructions: SDM Vol. 3, 31.3. In VMX non-root operation they exit before the privilege check, so each of
+ * them starts with it here; then the operand, then the checks in the manual's order, then the effect.
  */
 #include "hv/core.h"
 

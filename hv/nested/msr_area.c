@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * L1's MSR areas: SDM Vol. 3, 27.4, 28.4, 28.6. Hardware applies the entry list, from a private copy, as only it knows when
- * guest state has passed its checks. The exit lists belong to reflected exits alone, so L0 applies them.
+ * L1's MSR areas: SDM Vol. 3, 27.4, 28.4, 28.6. Hardware applies the entry list, from a private copy, as only it knows
+ * when guest state has passed its checks. The exit lists belong to reflected exits alone, so L0 applies them.
  */
 #include "hv/core.h"
 

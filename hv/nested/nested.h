@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Nesting: L1 as a hypervisor. L0 executes L1's VMX instructions, keeps its VMCSs (vmcs12) in software, builds vmcs02 for
- * L2, and takes each exit of L2 itself or reflects it to L1. Included by hv/core.h.
+ * Nesting: L1 as a hypervisor. L0 executes L1's VMX instructions, keeps its VMCSs (vmcs12) in software, builds vmcs02
+ * for L2, and takes each exit of L2 itself or reflects it to L1. Included by hv/core.h.
  */
 #ifndef SESQUI_HV_NESTED_H
 #define SESQUI_HV_NESTED_H

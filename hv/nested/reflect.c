@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An exit of L2 as L1 sees it: guest state and exit information in vmcs12, L1's host state in vmcs01. SDM Vol. 3, 28.2-28.6,
- * and 27.8 for failed entries.
+ * An exit of L2 as L1 sees it: guest state and exit information in vmcs12, L1's host state in vmcs01. SDM Vol. 3,
+ * 28.2-28.6, and 27.8 for failed entries.
  */
 #include "hv/core.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shadow EPTs. A shadow maps L2-physical addresses to physical ones with the rights of L1's EPT (EPT12), for memory that L1
- * may reach. It is filled in 4-KByte pages when L2 touches them, and is to L1 what the processor's own cache of guest-
- * physical mappings is: L1's changes count after INVEPT at the latest, and a violation walks EPT12 anew. SDM Vol. 3, 29.3.
+ * Shadow EPTs. A shadow maps L2-physical addresses to physical ones with the rights of L1's EPT (EPT12), for memory
+ * that L1 may reach. It is filled in 4-KByte pages when L2 touches them, and is to L1 what the processor's own cache
+ * of guest- physical mappings is: L1's changes count after INVEPT at the latest, and a violation walks EPT12 anew. SDM
+ * Vol. 3, 29.3.
  */
 #include "hv/core.h"
 

@@ -104,6 +104,8 @@ void vmcs02_build(struct hv_cpu *cpu)
     const struct carried_state *carried = &cpu->nested.plan.carried;
     const uint64_t controls = VMCS12(cpu, entry_controls);
     const bool debug = controls & ENTRY_load_debug_controls, pat = controls & ENTRY_load_ia32_pat;
+    const bool pae = VMCS12(cpu, guest_cr0) & CR0_PG && VMCS12(cpu, guest_cr4) & CR4_PAE &&
+                     !(controls & ENTRY_ia32e_mode_guest);
 
     class_to_hardware(cpu, CLASS_GUEST);
     class_to_hardware(cpu, CLASS_CONTROL_VERBATIM);
@@ -117,7 +119,7 @@ void vmcs02_build(struct hv_cpu *cpu)
     if (vmcs12_ept(cpu))
         for (unsigned i = 0; i < 4; i++)
             to_hardware(cpu, FIELD_guest_pdpte0 + i);
-    else if (VMCS12(cpu, guest_cr0) & CR0_PG && VMCS12(cpu, guest_cr4) & CR4_PAE && !(controls & ENTRY_ia32e_mode_guest))
+    else if (pae)
         pdptes_copy(cpu->machine, VMCS12(cpu, guest_cr3));
 }
 

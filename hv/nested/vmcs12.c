@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * L1's VMCSs. The current one lives in struct nested; the others in L1's pages, in a format of the core's own. A page is
- * read once and whole when its VMCS becomes current; what L1 writes there meanwhile counts for nothing.
+ * L1's VMCSs. The current one lives in struct nested; the others in L1's pages, in a format of the core's own. A page
+ * is read once and whole when its VMCS becomes current; what L1 writes there meanwhile counts for nothing.
  */
 #include "hv/core.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * L1's VPIDs. All of L2's translations carry VPID_L2; it stands for one VPID of L1's at a time and is emptied when that
- * changes. Without VPIDs L1's entries and exits invalidate everything, L1's own translations too (SDM Vol. 3, 29.4.3.1).
+ * L1's VPIDs. All of L2's translations carry VPID_L2; it stands for one VPID of L1's at a time and is emptied when
+ * that changes. Without VPIDs L1's entries and exits invalidate everything, L1's own translations too (SDM Vol. 3,
+ * 29.4.3.1).
  */
 #include "hv/core.h"
 

@@ -4,9 +4,23 @@
 
 #include <string.h>
 
+#include "model/cpu/debug.h"
 #include "model/cpu/raise.h"
 #include "model/cpu/walk.h"
 #include "model/model.h"
+#include "model/vmx/apic.h"
+
+/* An access to the APIC-access page that is virtualized goes to the virtual-APIC page instead (30.4). */
+static bool redirected(struct cpu *cpu, uint64_t linear, unsigned length, enum access_kind kind, bool system,
+                       struct translation *translation)
+{
+    if (translation->result != TRANSLATION_APIC_ACCESS || system ||
+        !apic_access_virtualized(cpu, linear & ~PAGE_MASK, length, kind, &translation->pa))
+        return false;
+    if (kind == ACCESS_WRITE)
+        apic_access_written(cpu, linear & ~PAGE_MASK);
+    return true;
+}
 
 enum status span_locate(struct cpu *cpu, uint64_t linear, unsigned length, enum access_kind kind, bool system,
                         struct span *span)
@@ -24,7 +38,7 @@ enum status span_locate(struct cpu *cpu, uint64_t linear, unsigned length, enum 
         unsigned room = (unsigned)(PAGE_SIZE - (linear & ~PAGE_MASK)), part = length < room ? length : room;
         struct translation translation = translate(cpu, linear, access);
 
-        if (translation.result != TRANSLATION_OK)
+        if (translation.result != TRANSLATION_OK && !redirected(cpu, linear, length, kind, system, &translation))
             return translation_fault(cpu, cpu_long_mode(cpu) ? linear : (uint32_t)linear, &translation, false);
         span->part[span->count].pa = translation.pa;
         span->part[span->count++].length = part;
@@ -109,6 +123,8 @@ enum status linear_read(struct cpu *cpu, uint64_t linear, void *to, unsigned len
 
     TRY(span_locate(cpu, linear, length, ACCESS_READ, system, &span));
     span_read(cpu, &span, to);
+    if (!system)
+        debug_note(cpu, DEBUG_READ, linear, length);
     return STATUS_OK;
 }
 
@@ -118,5 +134,7 @@ enum status linear_write(struct cpu *cpu, uint64_t linear, const void *from, uns
 
     TRY(span_locate(cpu, linear, length, ACCESS_WRITE, system, &span));
     span_write(cpu, &span, from);
+    if (!system)
+        debug_note(cpu, DEBUG_WRITE, linear, length);
     return STATUS_OK;
 }

@@ -2,20 +2,18 @@
 /*
  * Between two instructions: what is due, in the order of SDM Vol. 3, 6.9 (Table 6-2) and 26.5.1, 26.5.2, 26.2:
  *
- *   INIT, SIPI | monitor trap flag | debug traps | VMX-preemption timer | NMI window | NMI | interrupt window | interrupt
+ *   APIC-write emulation | INIT, SIPI | TPR below threshold at VM entry | monitor trap flag | debug traps |
+ *   VMX-preemption timer | NMI window | NMI | interrupt window, virtual interrupt | interrupt
  *
  * INIT and SIPI outside non-root operation are the machine's, which knows how a processor starts.
  */
 #include "model/cpu/execute.h"
 #include "model/cpu/raise.h"
 #include "model/model.h"
+#include "model/vmx/apic.h"
 #include "model/vmx/vmx.h"
 
-/* Pending debug exceptions: SDM Vol. 3, 25.4.2, Table 25-4. */
-#define PENDING_ENABLED_BREAKPOINT (1ull << 12)
-#define PENDING_SINGLE_STEP (1ull << 14)
-#define PENDING_TRAP (PENDING_ENABLED_BREAKPOINT | PENDING_SINGLE_STEP)
-#define PENDING_BREAKPOINTS 0xfull
+#define PENDING_TRAP (PENDING_DEBUG_ENABLED | PENDING_DEBUG_BS)
 
 static bool blocked(const struct cpu *cpu, uint32_t by)
 {
@@ -72,6 +70,12 @@ static bool wants_interrupt(const struct cpu *cpu)
            bus->interrupt_requested(bus->context, &cpu->model->cpu[cpu->index]);
 }
 
+/* A virtual interrupt wakes from the same states as an external one (30.2.2). */
+static bool wants_virtual_interrupt(const struct cpu *cpu)
+{
+    return apic_interrupt_recognized(cpu) && cpu->activity <= ACTIVITY_HLT;
+}
+
 /* "External-interrupt exiting" takes RFLAGS.IF out of the decision (26.2). */
 static bool interrupts_exit(const struct cpu *cpu)
 {
@@ -81,6 +85,11 @@ static bool interrupts_exit(const struct cpu *cpu)
 static bool interrupt_flag_shadow(const struct cpu *cpu)
 {
     return blocked(cpu, BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
+}
+
+static bool virtual_interrupt_due(const struct cpu *cpu)
+{
+    return wants_virtual_interrupt(cpu) && (cpu->rflags & RFLAGS_IF) && !interrupt_flag_shadow(cpu);
 }
 
 /* ---- what follows ---- */
@@ -94,7 +103,7 @@ static enum status debug_trap(struct cpu *cpu)
 {
     struct event event = {
         .vector = VECTOR_DB, .type = EVENT_HARDWARE_EXCEPTION,
-        .address = cpu->pending_debug & (PENDING_BREAKPOINTS | PENDING_SINGLE_STEP),
+        .address = cpu->pending_debug & (PENDING_DEBUG_BREAKPOINTS | PENDING_DEBUG_BS),
     };
 
     cpu->pending_debug = 0;
@@ -127,6 +136,8 @@ static enum status take_interrupt(struct cpu *cpu)
         return exit_for_event(cpu, &event);
     event.valid = true;
     event.vector = bus->interrupt_acknowledge ? bus->interrupt_acknowledge(bus->context, cpu) : 0;
+    if (interrupts_exit(cpu) && apic_posted_process(cpu, event.vector))     /* the processor stays as it is: in HLT, too */
+        return virtual_interrupt_due(cpu) ? apic_interrupt_deliver(cpu) : STATUS_OK;
     return interrupts_exit(cpu) ? exit_for_event(cpu, &event) : cpu_deliver(cpu, &event);
 }
 
@@ -149,12 +160,17 @@ static enum status startup(struct cpu *cpu)
 enum status boundary(struct cpu *cpu)
 {
     cpu->vmx.delivering.valid = false;
+    if (cpu->event.valid)       /* the instruction that wrote to a virtual register faulted after all */
+        cpu->vmx.apic_write = 0;
     if (cpu->event.valid) {     /* injected or raised: delivered first; that is an instruction boundary for MTF (26.5.2) */
         cpu->vmx.mtf_pending = cpu->vmx.mtf_pending || (cpu_proc_controls(cpu) & PROC_monitor_trap_flag);
         return STATUS_OK;
     }
+    TRY(apic_write_emulate(cpu));       /* 30.4.3.2: before INIT and everything that comes after it */
     if (cpu->vmx.non_root)
         TRY(startup(cpu));
+    if (cpu->vmx.tpr_exit)              /* 27.7.7 */
+        return exit_with(cpu, EXIT_REASON_tpr_below_threshold);
     if (trap_flag_due(cpu))
         return exit_with(cpu, EXIT_REASON_monitor_trap_flag);
     if (debug_trap_due(cpu))
@@ -163,10 +179,12 @@ enum status boundary(struct cpu *cpu)
         return exit_with(cpu, EXIT_REASON_preemption_timer_expired);
     if (wants_nmi_window(cpu) && !blocked(cpu, BLOCKING_BY_MOV_SS))
         return exit_with(cpu, EXIT_REASON_nmi_window);
-    if (wants_nmi(cpu) && !blocked(cpu, BLOCKING_BY_MOV_SS))
+    if (wants_nmi(cpu) && !interrupt_flag_shadow(cpu))      /* STI too "may" hold an NMI back: as most processors do */
         return take_nmi(cpu);
     if (wants_interrupt_window(cpu) && (cpu->rflags & RFLAGS_IF) && !interrupt_flag_shadow(cpu))
         return exit_with(cpu, EXIT_REASON_interrupt_window);
+    if (virtual_interrupt_due(cpu))
+        return apic_interrupt_deliver(cpu);
     if (wants_interrupt(cpu) && ((cpu->rflags & RFLAGS_IF) || interrupts_exit(cpu)) && !interrupt_flag_shadow(cpu))
         return take_interrupt(cpu);
     return STATUS_OK;
@@ -174,7 +192,7 @@ enum status boundary(struct cpu *cpu)
 
 bool boundary_awaits_interrupt_window(const struct cpu *cpu)
 {
-    return wants_interrupt_window(cpu) || wants_interrupt(cpu);
+    return wants_interrupt_window(cpu) || wants_virtual_interrupt(cpu) || wants_interrupt(cpu);
 }
 
 uint64_t boundary_deadline(const struct cpu *cpu)

@@ -6,8 +6,6 @@
 #include "model/model.h"
 #include "model/vmx/vmx.h"
 
-#define PENDING_SINGLE_STEP (1ull << 14)        /* BS: SDM Vol. 3, 25.4.2, Table 25-4 */
-
 /* IA32_PAT at reset: SDM Vol. 3, 12.12.4. */
 #define PAT_RESET 0x0007040600070406ull
 /* What firmware leaves behind: MTRRs on, everything write-back, since there is no variable range (SDM Vol. 3, 12.11). */
@@ -72,6 +70,7 @@ void cpu_retire(struct cpu *cpu, unsigned length)
     cpu->rflags &= ~RFLAGS_RF;
     cpu->instructions++;
     cpu->clock++;
-    if (cpu->rflags & RFLAGS_TF)
-        cpu->pending_debug |= PENDING_SINGLE_STEP;
+    /* With BTF only taken branches single-step (18.4.3), and none is executed here. */
+    if ((cpu->rflags & RFLAGS_TF) && !(CPU_MSR(cpu, ia32_debugctl) & DEBUGCTL_BTF))
+        cpu->pending_debug |= PENDING_DEBUG_BS;
 }

@@ -53,6 +53,13 @@ struct vmx {
     uint64_t entry_instructions;    /* cpu->instructions at VM entry: an MTF exit is due once they differ */
     uint64_t preemption_deadline;   /* clock at which the preemption timer expires; ~0 if inactive */
     bool mtf_pending;
+    uint64_t pause_first, pause_latest;     /* clock at PAUSEs of the present loop (25.6.13); ~0: none since VM entry */
+    /* APIC virtualization: SDM Vol. 3, ch. 30. */
+    bool apic_accesses;         /* non-root with "virtualize APIC accesses": to this page */
+    uint64_t apic_access_page;
+    uint16_t apic_write;        /* offset of a virtual register that the present instruction wrote; 0: none */
+    bool virtual_interrupt;     /* a pending virtual interrupt is recognized */
+    bool tpr_exit;              /* VM entry found TPR below threshold: the exit is due */
 };
 
 struct cpu {
@@ -62,6 +69,7 @@ struct cpu {
     uint64_t gpr[GPR_COUNT], rip, rflags;
     uint64_t cr0, cr2, cr3, cr4, cr8, xcr0; /* cr8: used only while no bus is installed */
     uint64_t dr[4], dr6, dr7;
+    uint64_t ssp;               /* shadow-stack pointer: kept and switched; no instruction uses it here */
     uint64_t pdpte[4];          /* PAE paging: loaded by MOV CR3 and VM entry (SDM Vol. 3, 4.4.1) */
     struct segment seg[SEG_COUNT];
     struct table_register gdtr, idtr;

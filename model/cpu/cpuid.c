@@ -21,17 +21,21 @@ enum { LEAF_BASIC_LAST = 0x16, TSC_MHZ = 1000, CRYSTAL_HZ = 25000000 };
 #define ECX1_OSXSAVE (1u << 27)
 #define EDX1_FEATURES                                                                                               \
     (1u << 0 /* FPU */ | 1u << 2 /* DE */ | 1u << 3 /* PSE */ | 1u << 4 /* TSC */ | 1u << 5 /* MSR */ |               \
-     1u << 6 /* PAE */ | 1u << 7 /* MCE */ | 1u << 8 /* CX8 */ | 1u << 9 /* APIC */ | 1u << 11 /* SEP */ |           \
+     1u << 6 /* PAE */ | 1u << 7 /* MCE */ | 1u << 8 /* CX8 */ | EDX1_APIC | 1u << 11 /* SEP */ |                    \
      1u << 12 /* MTRR */ | 1u << 13 /* PGE */ | 1u << 14 /* MCA */ | 1u << 15 /* CMOV */ | 1u << 16 /* PAT */ |      \
      1u << 17 /* PSE-36 */ | 1u << 19 /* CLFLUSH */ | 1u << 23 /* MMX */ | 1u << 24 /* FXSR */ |                    \
      1u << 25 /* SSE */ | 1u << 26 /* SSE2 */ | 1u << 27 /* self snoop */)
 #define EDX1_VME (1u << 1)
+#define EDX1_APIC (1u << 9)
 #define EBX7_FEATURES                                                                                               \
     (1u << 0 /* FSGSBASE */ | 1u << 1 /* TSC_ADJUST */ | 1u << 7 /* SMEP */ | 1u << 9 /* ERMS */ |                 \
      1u << 10 /* INVPCID */ | 1u << 18 /* RDSEED */ | 1u << 20 /* SMAP */)
+#define ECX7_LA57 (1u << 16)
 #define ECX_EXTENDED_LAHF 1u
 #define EDX_EXTENDED_SYSCALL (1u << 11)
 #define EDX_EXTENDED_FEATURES (1u << 20 /* NX */ | 1u << 26 /* 1-GByte pages */ | 1u << 27 /* RDTSCP */ | 1u << 29 /* LM */)
+
+#define APIC_BASE_ENABLED (1ull << 11)             /* in IA32_APIC_BASE */
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -48,7 +52,7 @@ static const struct leaf table[] = {
     { 0x4, 1, { 0x00000122, 7u << 22 | 63, 63, 0 } },                                   /* L1 instruction */
     { 0x4, 2, { 0x00000143, 15u << 22 | 63, 1023, 0 } },                                /* L2: 1 MB, 16 ways */
     { 0x6, ANY_SUBLEAF, { 1u << 2 /* ARAT */, 0, 0, 0 } },
-    { 0x7, 0, { 0, EBX7_FEATURES, 0, 0 } },
+    { 0x7, 0, { 0, EBX7_FEATURES, 1u << 2 /* UMIP */ | ECX7_LA57, 0 } },
     { 0xd, 0, { 3 /* x87, SSE */, 576, 576, 0 } },
     { 0x15, ANY_SUBLEAF, { 1, TSC_MHZ * 1000000u / CRYSTAL_HZ, CRYSTAL_HZ, 0 } },
     { 0x16, ANY_SUBLEAF, { TSC_MHZ, TSC_MHZ, 100, 0 } },
@@ -92,6 +96,16 @@ static void topology(const struct cpu *cpu, uint32_t subleaf, uint32_t out[4])
     out[EDX] = cpu->index;
 }
 
+/* EDX.APIC follows the enable bit of IA32_APIC_BASE: SDM Vol. 3, 12.4.3. */
+static bool apic_disabled(const struct cpu *cpu)
+{
+    const struct bus *bus = &cpu->model->bus;
+    uint64_t base;
+
+    return bus->apic_read_msr && bus->apic_read_msr(bus->context, &cpu->model->cpu[cpu->index], MSR_ia32_apic_base, &base) &&
+           !(base & APIC_BASE_ENABLED);
+}
+
 void cpuid_read(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     const struct leaf *row;
@@ -108,6 +122,7 @@ void cpuid_read(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t
         out[ECX] |= cpu->cr4 & CR4_OSXSAVE ? ECX1_OSXSAVE : 0;
         out[EDX] |= cr4_allowed(cpu) & CR4_VME ? EDX1_VME : 0;
         out[EDX] |= cpu->model->cpu_count > 1 ? 1u << 28 : 0;   /* HTT: the count in EBX is valid */
+        out[EDX] &= apic_disabled(cpu) ? ~EDX1_APIC : ~0u;
         break;
     case 0x4:
         if (row)
@@ -120,7 +135,7 @@ void cpuid_read(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t
         out[EDX] |= cpu_64bit(cpu) ? EDX_EXTENDED_SYSCALL : 0;
         break;
     case 0x80000008:
-        out[EAX] = 48u << 8 | cpu->model->physical_address_width;
+        out[EAX] = (cr4_allowed(cpu) & CR4_LA57 ? 57u : 48u) << 8 | cpu->model->physical_address_width;
         break;
     }
 }

@@ -49,6 +49,8 @@ static bool cr0_valid(const struct cpu *cpu, uint64_t value)
         return false;
     if (!paging && was_paging && (cpu_64bit(cpu) || (cpu->cr4 & CR4_PCIDE)))
         return false;
+    if (!(value & CR0_WP) && (cpu->cr4 & CR4_CET))
+        return false;
     return cr0_fixed(cpu, value);
 }
 
@@ -58,7 +60,9 @@ static bool cr4_valid(const struct cpu *cpu, uint64_t value)
 
     if (value & ~cr4_allowed(cpu))
         return false;
-    if (cpu_long_mode(cpu) && !(value & CR4_PAE))
+    if (cpu_long_mode(cpu) && (!(value & CR4_PAE) || ((value ^ cpu->cr4) & CR4_LA57)))
+        return false;
+    if ((value & CR4_CET) && !(cpu->cr0 & CR0_WP))
         return false;
     if ((value & ~cpu->cr4 & CR4_PCIDE) && (!cpu_long_mode(cpu) || (cpu->cr3 & CR3_PCID)))
         return false;

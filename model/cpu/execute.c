@@ -5,11 +5,14 @@
  */
 #include "model/cpu/execute.h"
 
+#include <string.h>
+
 #include "model/cpu/access.h"
 #include "model/cpu/cr.h"
 #include "model/cpu/raise.h"
 #include "model/cpu/walk.h"
 #include "model/model.h"
+#include "model/vmx/apic.h"
 #include "model/vmx/vmx.h"
 
 #define XCR0_X87 1ull
@@ -88,6 +91,18 @@ static enum status done(struct cpu *cpu, const struct insn *insn)
     return STATUS_OK;
 }
 
+/*
+ * Clock ticks that some instructions take beyond the one of every instruction. The order of magnitude is that of current
+ * processors, so that a loop that waits for a time makes no more turns than there.
+ */
+enum { PAUSE_TIME = 100, CACHES_TIME = 20000 };
+
+static enum status done_slowly(struct cpu *cpu, const struct insn *insn, uint64_t time)
+{
+    cpu->clock += time;
+    return done(cpu, insn);
+}
+
 static enum status native(struct cpu *cpu, const struct insn *insn)
 {
     cpu->intercepts &= ~(1ull << insn->id);
@@ -124,10 +139,18 @@ static enum status hlt(struct cpu *cpu, const struct insn *insn)
     return STATUS_OK;
 }
 
-/* 26.3, RDTSC and RDMSR of IA32_TIME_STAMP_COUNTER: the guest's counter is offset. */
-static uint64_t tsc_offset(const struct cpu *cpu)
+__extension__ typedef unsigned __int128 uint128;
+
+/* 25.6.5, 26.3: the guest's counter is scaled (a multiplier with 48 fraction bits), then offset. */
+static uint64_t guest_tsc(const struct cpu *cpu, uint64_t tsc)
 {
-    return cpu_proc_controls(cpu) & PROC_use_tsc_offsetting ? VMCS(cpu->vmx.current, tsc_offset) : 0;
+    const struct vmcs *vmcs = cpu->vmx.current;
+
+    if (!(cpu_proc_controls(cpu) & PROC_use_tsc_offsetting))
+        return tsc;
+    if (cpu_proc2_controls(cpu) & PROC2_use_tsc_scaling)
+        tsc = (uint64_t)((uint128)tsc * VMCS(vmcs, tsc_multiplier) >> 48);
+    return tsc + VMCS(vmcs, tsc_offset);
 }
 
 static enum status rdmsr(struct cpu *cpu, const struct insn *insn)
@@ -135,19 +158,26 @@ static enum status rdmsr(struct cpu *cpu, const struct insn *insn)
     uint32_t index = (uint32_t)cpu->gpr[RCX];
     uint64_t value;
 
+    if (apic_virtualizes_msr(cpu, index, false)) {
+        set_edx_eax(cpu, apic_msr_read(cpu, index));
+        return done(cpu, insn);
+    }
     if (!msr_read(cpu, index, &value))
         return cpu_fault(cpu, VECTOR_GP, 0);
     if (index == MSR_ia32_time_stamp_counter)
-        value += tsc_offset(cpu);
+        value = guest_tsc(cpu, value);
     set_edx_eax(cpu, value);
     return done(cpu, insn);
 }
 
 static enum status wrmsr(struct cpu *cpu, const struct insn *insn)
 {
-    if (!msr_write(cpu, (uint32_t)cpu->gpr[RCX], edx_eax(cpu)))
+    uint32_t index = (uint32_t)cpu->gpr[RCX];
+
+    if (!(apic_virtualizes_msr(cpu, index, true) ? apic_msr_write : msr_write)(cpu, index, edx_eax(cpu)))
         return cpu_fault(cpu, VECTOR_GP, 0);
-    return done(cpu, insn);
+    done(cpu, insn);
+    return apic_write_emulate(cpu);
 }
 
 static enum status rdtsc(struct cpu *cpu, const struct insn *insn)
@@ -155,7 +185,7 @@ static enum status rdtsc(struct cpu *cpu, const struct insn *insn)
     uint64_t tsc;
 
     msr_read(cpu, MSR_ia32_time_stamp_counter, &tsc);
-    set_edx_eax(cpu, tsc + tsc_offset(cpu));
+    set_edx_eax(cpu, guest_tsc(cpu, tsc));
     if (insn->id == INSN_rdtscp)
         cpu->gpr[RCX] = (uint32_t)CPU_MSR(cpu, ia32_tsc_aux);
     return done(cpu, insn);
@@ -177,7 +207,7 @@ static enum status invlpg(struct cpu *cpu, const struct insn *insn)
 {
     uint64_t linear = operand_address(cpu, insn);
 
-    if (linear_canonical(linear))
+    if (linear_canonical(cpu, linear))
         tlb_invlpg(cpu, linear);
     cpu_notify(cpu, &(struct notice){ .kind = NOTICE_INVALIDATE, .a = INSN_invlpg, .c = linear });
     return done(cpu, insn);
@@ -198,7 +228,7 @@ static enum status invpcid(struct cpu *cpu, const struct insn *insn)
         return cpu_fault(cpu, VECTOR_GP, 0);
     if (type <= SINGLE_CONTEXT && pcid && !(cpu->cr4 & CR4_PCIDE))
         return cpu_fault(cpu, VECTOR_GP, 0);
-    if (type == INDIVIDUAL_ADDRESS && !linear_canonical(descriptor[1]))
+    if (type == INDIVIDUAL_ADDRESS && !register_canonical(cpu, descriptor[1]))
         return cpu_fault(cpu, VECTOR_GP, 0);
     if (type == INDIVIDUAL_ADDRESS)
         tlb_flush_linear_pcid(cpu, descriptor[1], pcid);
@@ -241,6 +271,26 @@ static enum status iret(struct cpu *cpu, const struct insn *insn)
     return native(cpu, insn);
 }
 
+/* SDM Vol. 2, LGDT/LIDT. */
+static enum status load_table_register(struct cpu *cpu, const struct insn *insn)
+{
+    unsigned length = insn->operand_size == 8 ? 10 : 6;
+    struct table_register table = { .base = 0 };
+    uint64_t linear;
+    uint8_t image[10] = { 0 };
+
+    TRY(operand_linear(cpu, insn, length, false, &linear));
+    TRY(linear_read(cpu, linear, image, length, false));
+    table.limit = (uint32_t)(image[0] | image[1] << 8);
+    memcpy(&table.base, image + 2, sizeof(table.base));         /* without a 64-bit operand, zero-extended */
+    if (insn->operand_size == 2)
+        table.base &= 0xffffff;
+    if (cpu_64bit(cpu) && !register_canonical(cpu, table.base))
+        return cpu_fault(cpu, VECTOR_GP, 0);
+    *(insn->id == INSN_lgdt ? &cpu->gdtr : &cpu->idtr) = table;
+    return done(cpu, insn);
+}
+
 static enum status perform(struct cpu *cpu, const struct insn *insn)
 {
     switch (insn->id) {
@@ -276,16 +326,19 @@ static enum status perform(struct cpu *cpu, const struct insn *insn)
         return invlpg(cpu, insn);
     case INSN_invpcid:
         return invpcid(cpu, insn);
-    case INSN_invd: case INSN_wbinvd: case INSN_pause:      /* there are no caches, and nothing to wait for */
-        return done(cpu, insn);
+    case INSN_invd: case INSN_wbinvd:                       /* there are no caches */
+        return done_slowly(cpu, insn, CACHES_TIME);
+    case INSN_pause:
+        return done_slowly(cpu, insn, PAUSE_TIME);
     case INSN_xsetbv:
         return xsetbv(cpu, insn);
     case INSN_rdrand: case INSN_rdseed:
         return random_number(cpu, insn);
     case INSN_iret:
         return iret(cpu, insn);
-    case INSN_sgdt: case INSN_sidt: case INSN_lgdt: case INSN_lidt: case INSN_sldt: case INSN_str: case INSN_lldt:
-    case INSN_ltr:
+    case INSN_lgdt: case INSN_lidt:
+        return load_table_register(cpu, insn);
+    case INSN_sgdt: case INSN_sidt: case INSN_sldt: case INSN_str: case INSN_lldt: case INSN_ltr:
         return native(cpu, insn);
     default:
         return model_refuse(cpu, "execute() was given an instruction without a row in arch/instructions.def");

@@ -46,5 +46,8 @@ uint64_t cr4_allowed(const struct cpu *cpu);        /* bits of CR4 that may be 1
 uint64_t cr4_visible(const struct cpu *cpu);        /* CR4 as MOV from CR4 sees it in non-root operation */
 uint64_t cr0_visible(const struct cpu *cpu);
 uint64_t efer_allowed(const struct cpu *cpu);
+uint64_t perf_global_ctrl_allowed(const struct cpu *cpu);
+/* May IA32_S_CET and IA32_U_CET hold this? */
+bool cet_valid(const struct cpu *cpu, uint64_t value);
 
 #endif

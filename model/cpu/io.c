@@ -2,6 +2,7 @@
 /* IN, OUT, INS, OUTS and the permission to execute them: SDM Vol. 1, ch. 19; one iteration of REP at a time. */
 #include "model/cpu/access.h"
 #include "model/cpu/cr.h"
+#include "model/cpu/debug.h"
 #include "model/cpu/raise.h"
 #include "model/model.h"
 
@@ -43,6 +44,7 @@ static uint32_t port_in(struct cpu *cpu, uint16_t port, unsigned size)
 {
     const struct bus *bus = &cpu->model->bus;
 
+    debug_note(cpu, DEBUG_PORT, port, size);
     return bus->port_in ? bus->port_in(bus->context, cpu, port, size) : ~0u;
 }
 
@@ -50,6 +52,7 @@ static void port_out(struct cpu *cpu, uint16_t port, unsigned size, uint32_t val
 {
     const struct bus *bus = &cpu->model->bus;
 
+    debug_note(cpu, DEBUG_PORT, port, size);
     if (size < 4)
         value &= (1u << 8 * size) - 1;
     if (bus->port_out)
@@ -113,6 +116,7 @@ static enum status ins(struct cpu *cpu, const struct insn *insn)
     TRY(span_locate(cpu, linear, insn->operand_size, ACCESS_WRITE, false, &span));
     value = port_in(cpu, insn->port, insn->operand_size);
     span_write(cpu, &span, &value);
+    debug_note(cpu, DEBUG_WRITE, linear, insn->operand_size);
     return finish_string(cpu, insn, RDI);
 }
 

@@ -4,6 +4,7 @@
 #include "model/cpu/execute.h"
 #include "model/cpu/raise.h"
 #include "model/model.h"
+#include "model/vmx/apic.h"
 #include "model/vmx/vmx.h"
 
 #define LMSW_BITS (CR0_PE | CR0_MP | CR0_EM | CR0_TS)
@@ -13,7 +14,6 @@
 #define DR6_BD (1ull << 13)
 #define DR7_FIXED1 0x400ull
 #define DR7_WRITABLE 0xffff23ffull
-#define DR7_ENABLES 0xffull
 #define DR7_GD (1ull << 13)
 
 static uint64_t source(const struct cpu *cpu, const struct insn *insn)
@@ -54,7 +54,9 @@ static enum status cr8_load(struct cpu *cpu, uint64_t value)
 
     if (value >> 4)
         return cpu_fault(cpu, VECTOR_GP, 0);
-    if (bus->apic_write_cr8)
+    if (apic_shadows_cr8(cpu))
+        apic_cr8_write(cpu, value);
+    else if (bus->apic_write_cr8)
         bus->apic_write_cr8(bus->context, cpu, value);
     else
         cpu->cr8 = value;
@@ -84,7 +86,7 @@ enum status move_to_cr(struct cpu *cpu, const struct insn *insn)
         break;
     }
     cpu_retire(cpu, insn->length);
-    return STATUS_OK;
+    return apic_write_emulate(cpu);
 }
 
 enum status move_from_cr(struct cpu *cpu, const struct insn *insn)
@@ -101,6 +103,8 @@ enum status move_from_cr(struct cpu *cpu, const struct insn *insn)
     case 4:
         return to_register(cpu, insn, cr4_visible(cpu));
     default:
+        if (apic_shadows_cr8(cpu))
+            return to_register(cpu, insn, apic_cr8_read(cpu));
         return to_register(cpu, insn, bus->apic_read_cr8 ? bus->apic_read_cr8(bus->context, cpu) : cpu->cr8);
     }
 }
@@ -158,8 +162,6 @@ enum status move_to_dr(struct cpu *cpu, const struct insn *insn)
         return general_detect(cpu);
     if (number >= 6 && value >> 32)
         return cpu_fault(cpu, VECTOR_GP, 0);
-    if (number == 7 && (value & DR7_ENABLES))
-        return model_refuse(cpu, "breakpoints by debug registers (MOV to DR7 that enables one)");
     if (number == 6)
         cpu->dr6 = (value & DR6_WRITABLE) | DR6_FIXED1;
     else if (number == 7)

@@ -20,6 +20,8 @@ static const struct {
 
 /* IA32_DEBUGCTL: LBR and BTF; the other facilities do not exist here (SDM Vol. 3, 18.4.1). */
 #define DEBUGCTL_ALLOWED 3ull
+/* IA32_PERF_GLOBAL_CTRL: four general counters and three fixed ones. CPUID leaf 0AH claims none, and none counts. */
+#define PERF_GLOBAL_CTRL_ALLOWED 0x70000000full
 /* IA32_FEATURE_CONTROL: lock, VMX inside and outside SMX (SDM Vol. 3, 24.7). Inside needs SMX, which there is none of. */
 #define FEATURE_CONTROL_ALLOWED (FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX)
 
@@ -77,9 +79,31 @@ static bool efer_write(struct cpu *cpu, uint64_t value)
     return true;
 }
 
+uint64_t perf_global_ctrl_allowed(const struct cpu *cpu)
+{
+    (void)cpu;
+    return PERF_GLOBAL_CTRL_ALLOWED;
+}
+
+/* The MSRs of CET are there if CR4.CET is. */
+static bool cet(const struct cpu *cpu)
+{
+    return cr4_allowed(cpu) & CR4_CET;
+}
+
+bool cet_valid(const struct cpu *cpu, uint64_t value)
+{
+    return !(value & CET_RESERVED) && (value & (CET_SUPPRESS | CET_TRACKER)) != (CET_SUPPRESS | CET_TRACKER) &&
+           linear_canonical(cpu, value & CET_LEGACY_BITMAP_BASE);
+}
+
 static bool special_read(const struct cpu *cpu, enum msr_slot slot, uint64_t *value)
 {
     switch (slot) {
+    case MSR_SLOT_ia32_u_cet: case MSR_SLOT_ia32_s_cet: case MSR_SLOT_ia32_pl0_ssp: case MSR_SLOT_ia32_pl1_ssp:
+    case MSR_SLOT_ia32_pl2_ssp: case MSR_SLOT_ia32_pl3_ssp: case MSR_SLOT_ia32_interrupt_ssp_table_addr:
+        *value = cpu->msr[slot];
+        return cet(cpu);
     case MSR_SLOT_ia32_time_stamp_counter:
         *value = cpu->clock + CPU_MSR(cpu, ia32_tsc_adjust);
         return true;
@@ -114,17 +138,35 @@ static bool special_write(struct cpu *cpu, enum msr_slot slot, uint64_t value)
             return false;
         CPU_MSR(cpu, ia32_debugctl) = value;
         return true;
+    case MSR_SLOT_ia32_perf_global_ctrl:
+        if (value & ~perf_global_ctrl_allowed(cpu))
+            return false;
+        break;
+    case MSR_SLOT_ia32_u_cet: case MSR_SLOT_ia32_s_cet:
+        if (!cet(cpu) || !cet_valid(cpu, value))
+            return false;
+        break;
+    case MSR_SLOT_ia32_pl0_ssp: case MSR_SLOT_ia32_pl1_ssp: case MSR_SLOT_ia32_pl2_ssp: case MSR_SLOT_ia32_pl3_ssp:
+        if (!cet(cpu) || !linear_canonical(cpu, value) || (value & 3))
+            return false;
+        break;
+    case MSR_SLOT_ia32_interrupt_ssp_table_addr:
+        if (!cet(cpu) || !linear_canonical(cpu, value))
+            return false;
+        break;
     case MSR_SLOT_ia32_efer:
         return efer_write(cpu, value);
     case MSR_SLOT_ia32_fs_base:
     case MSR_SLOT_ia32_gs_base:
-        if (!linear_canonical(value))
+        if (!register_canonical(cpu, value))
             return false;
         cpu->seg[slot == MSR_SLOT_ia32_fs_base ? SEG_FS : SEG_GS].base = value;
         return true;
     default:
         return false;
     }
+    cpu->msr[slot] = value;
+    return true;
 }
 
 bool msr_read(struct cpu *cpu, uint32_t index, uint64_t *value)
@@ -157,7 +199,7 @@ bool msr_write(struct cpu *cpu, uint32_t index, uint64_t value)
     case KIND_APIC:
         return false;
     case KIND_CANONICAL:
-        if (!linear_canonical(value))
+        if (!register_canonical(cpu, value))
             return false;
         break;
     case KIND_PAT:

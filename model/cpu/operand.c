@@ -61,7 +61,7 @@ enum status operand_linear(struct cpu *cpu, const struct insn *insn, unsigned le
 
     if (cpu_64bit(cpu)) {
         *linear = operand_address(cpu, insn);
-        if (!linear_canonical(*linear) || !linear_canonical(*linear + length - 1))
+        if (!linear_canonical(cpu, *linear) || !linear_canonical(cpu, *linear + length - 1))
             return cpu_fault(cpu, vector, 0);
         return STATUS_OK;
     }

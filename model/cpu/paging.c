@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The walk of guest paging structures, two-stage with EPT: SDM Vol. 3, 4.3 (32-bit), 4.4 (PAE), 4.5 (4-level), 29.3.
+ * The walk of guest paging structures, two-stage with EPT: SDM Vol. 3, 4.3 (32-bit), 4.4 (PAE), 4.5 (4-level and
+ * 5-level), 29.3.
  *
  *    63 62    52 51      M M-1             12 11 9 8   7   6   5   4   3   2   1   0
  *   +--+--------+---------+------------------+----+---+---+---+---+---+---+---+---+---+
  *   |XD|ignored |reserved |     address      |ign.| G |PS | D | A |PCD|PWT|U/S|R/W| P |
  *   +--+--------+---------+------------------+----+---+---+---+---+---+---+---+---+---+
  */
+#include "model/cpu/execute.h"
 #include "model/cpu/walk.h"
 #include "model/ept/ept.h"
 #include "model/model.h"
+#include "model/vmx/apic.h"
 
 #define ENTRY_PRESENT (1ull << 0)
 #define ENTRY_WRITABLE (1ull << 1)
@@ -32,6 +35,8 @@ struct format {
 static const struct format format_32bit = { 2, 4, 10 };
 static const struct format format_pae = { 2, 8, 9 };    /* the third level is in the PDPTE registers */
 static const struct format format_4level = { 4, 8, 9 };
+static const struct format format_5level = { 5, 8, 9 };
+enum { WIDTH_4LEVEL = 48, WIDTH_5LEVEL = 57 };          /* of linear addresses, in bits */
 
 bool paging_is_pae(const struct cpu *cpu)
 {
@@ -40,7 +45,24 @@ bool paging_is_pae(const struct cpu *cpu)
 
 static const struct format *paging_format(const struct cpu *cpu)
 {
-    return cpu_long_mode(cpu) ? &format_4level : cpu->cr4 & CR4_PAE ? &format_pae : &format_32bit;
+    if (cpu_long_mode(cpu))
+        return cpu->cr4 & CR4_LA57 ? &format_5level : &format_4level;
+    return cpu->cr4 & CR4_PAE ? &format_pae : &format_32bit;
+}
+
+static bool sign_extended(uint64_t linear, unsigned width)
+{
+    return linear >> (width - 1) == 0 || linear >> (width - 1) == ~0ull >> (width - 1);
+}
+
+bool linear_canonical(const struct cpu *cpu, uint64_t linear)
+{
+    return sign_extended(linear, cpu_long_mode(cpu) && (cpu->cr4 & CR4_LA57) ? WIDTH_5LEVEL : WIDTH_4LEVEL);
+}
+
+bool register_canonical(const struct cpu *cpu, uint64_t linear)
+{
+    return sign_extended(linear, cr4_allowed(cpu) & CR4_LA57 ? WIDTH_5LEVEL : WIDTH_4LEVEL);
 }
 
 /* Bytes that one entry of this level maps. */
@@ -71,7 +93,7 @@ static uint64_t reserved_bits(const struct cpu *cpu, const struct format *format
         reserved |= 0x7ffull << 52;
     if (!(CPU_MSR(cpu, ia32_efer) & EFER_NXE))
         reserved |= ENTRY_EXECUTE_DISABLE;
-    if (level == 4)
+    if (level >= 4)
         reserved |= ENTRY_LARGE;
     if (large)
         reserved |= (level_span(format, level) - 1) & PAGE_MASK & ~(1ull << 12);    /* bit 12 is PAT */
@@ -82,7 +104,7 @@ static bool maps_page(const struct cpu *cpu, const struct format *format, unsign
 {
     if (level == 1)
         return true;
-    if (!(entry & ENTRY_LARGE) || level == 4)
+    if (!(entry & ENTRY_LARGE) || level >= 4)
         return false;
     return format != &format_32bit || (cpu->cr4 & CR4_PSE);
 }
@@ -113,6 +135,8 @@ struct purpose {
     enum access_kind kind;
     bool paging_structure, probe;
     uint64_t linear;
+    uint64_t page;              /* EPT_VIOLATION_*_PAGE, once guest paging has been walked */
+    struct trail *trail;
 };
 
 /* Guest-physical to physical. False: *failure is the translation's end. */
@@ -125,9 +149,15 @@ static bool second_stage(struct cpu *cpu, uint64_t gpa, struct purpose purpose, 
     }
     *out = ept_walk(cpu, cpu->vmx.eptp, gpa, (struct ept_access){
         .kind = purpose.kind, .paging_structure = purpose.paging_structure, .linear_valid = true,
-        .probe = purpose.probe, .linear = purpose.linear,
+        .probe = purpose.probe, .linear = purpose.linear, .page = purpose.page, .trail = purpose.trail,
     });
-    *failure = (struct translation){ .result = out->result, .gpa = gpa, .qualification = out->qualification };
+    if (out->result == TRANSLATION_OK && purpose.paging_structure && apic_access_hits(cpu, out->pa)) {
+        *failure = (struct translation){ .result = TRANSLATION_APIC_ACCESS, .gpa = gpa,
+                                         .qualification = apic_access_guest_physical(cpu) };   /* 30.4.6.1 */
+        return false;
+    }
+    *failure = (struct translation){ .result = out->result, .gpa = gpa, .qualification = out->qualification,
+                                     .convertible = out->convertible };
     return out->result == TRANSLATION_OK;
 }
 
@@ -139,6 +169,48 @@ void physical_write(struct cpu *cpu, uint64_t pa, const void *from, unsigned len
     if (page != SIZE_MAX && (memory->watch[page] & WATCH_VMCS))
         vmcs_watch_write(cpu, pa, length);
     memory_write(memory, pa, from, length);
+}
+
+/* ---- trails ---- */
+
+/* Where the walk begins: CR3, or with PAE paging the PDPTE register of the address. */
+static uint64_t paging_root(const struct cpu *cpu, uint64_t linear)
+{
+    if (!(cpu->cr0 & CR0_PG))
+        return 0;
+    return paging_is_pae(cpu) ? cpu->pdpte[linear >> 30 & 3] : cpu->cr3;
+}
+
+static void trail_begin(const struct cpu *cpu, uint64_t linear, struct trail *trail)
+{
+    trail->root = paging_root(cpu, linear);
+    trail->eptp = cpu->vmx.ept ? cpu->vmx.eptp : 0;
+    trail->cr4 = cpu->cr4;
+    trail->efer = CPU_MSR(cpu, ia32_efer);
+    trail->count = 0;
+}
+
+void trail_note(struct trail *trail, const struct memory *memory, uint64_t pa)
+{
+    if (trail->count == TRAIL_STEPS)
+        return;
+    pa &= ~7ull;
+    trail->step[trail->count].pa = pa;
+    trail->step[trail->count++].value = memory_read64(memory, pa);
+}
+
+bool trail_holds(const struct cpu *cpu, uint64_t linear, const struct trail *trail)
+{
+    const struct memory *memory = &cpu->model->memory;
+
+    if (trail->root != paging_root(cpu, linear) || trail->eptp != (cpu->vmx.ept ? cpu->vmx.eptp : 0) ||
+        trail->cr4 != cpu->cr4 || trail->efer != CPU_MSR(cpu, ia32_efer))
+        return false;
+    for (unsigned i = 0; i < trail->count; i++) {
+        if (memory_read64(memory, trail->step[i].pa) != trail->step[i].value)
+            return false;
+    }
+    return true;
 }
 
 /* ---- the first stage ---- */
@@ -170,6 +242,7 @@ static bool set_flags(struct cpu *cpu, struct place *place, uint64_t flags, stru
     if ((place->value & flags) == flags || purpose.probe)
         return true;
     purpose.kind = ACCESS_WRITE;
+    purpose.trail = NULL;
     if (!second_stage(cpu, place->gpa, purpose, &at, failure))
         return false;
     place->value |= flags;
@@ -178,24 +251,21 @@ static bool set_flags(struct cpu *cpu, struct place *place, uint64_t flags, stru
 }
 
 /* Walks guest paging; on success `mapping` has its part and the result is the guest-physical address. */
-static struct translation first_stage(struct cpu *cpu, uint64_t linear, struct access access, struct mapping *mapping)
+static struct translation first_stage(struct cpu *cpu, uint64_t linear, struct access access, struct mapping *mapping,
+                                      struct trail *trail)
 {
     const struct format *format = paging_format(cpu);
-    struct purpose purpose = { .kind = ACCESS_READ, .paging_structure = true, .probe = access.probe, .linear = linear };
+    struct purpose purpose = { .kind = ACCESS_READ, .paging_structure = true, .probe = access.probe, .linear = linear,
+                               .trail = trail };
     struct place place = { .size = format->entry_size };
     struct translation failure;
-    uint64_t table = cpu->cr3 & (format == &format_4level ? ENTRY_ADDRESS & physical_mask(cpu) : 0xfffff000ull);
-    uint64_t span, flags;
+    uint64_t root = paging_root(cpu, linear), span, flags;
+    uint64_t table = format == &format_32bit ? root & 0xfffff000ull : root & ENTRY_ADDRESS & physical_mask(cpu);
     unsigned level = format->levels;
 
     *mapping = (struct mapping){ .user = true, .writable = true };
-    if (format == &format_pae) {
-        uint64_t pdpte = cpu->pdpte[linear >> 30 & 3];
-
-        if (!(pdpte & ENTRY_PRESENT))
-            return page_fault(cpu, access, 0);
-        table = pdpte & ENTRY_ADDRESS & physical_mask(cpu);
-    }
+    if (format == &format_pae && !(root & ENTRY_PRESENT))
+        return page_fault(cpu, access, 0);
     for (;; level--) {
         bool page;
 
@@ -215,6 +285,8 @@ static struct translation first_stage(struct cpu *cpu, uint64_t linear, struct a
             break;
         if (!set_flags(cpu, &place, ENTRY_ACCESSED, purpose, &failure))
             return failure;
+        if (trail)
+            trail_note(trail, &cpu->model->memory, place.pa);
         table = format == &format_32bit ? place.value & 0xfffff000 : place.value & ENTRY_ADDRESS;
     }
     if (!(paging_rights(cpu, mapping, access) & access_right(access.kind)))
@@ -222,24 +294,30 @@ static struct translation first_stage(struct cpu *cpu, uint64_t linear, struct a
     flags = ENTRY_ACCESSED | (access.kind == ACCESS_WRITE ? ENTRY_DIRTY : 0);
     if (!set_flags(cpu, &place, flags, purpose, &failure))
         return failure;
+    if (trail)
+        trail_note(trail, &cpu->model->memory, place.pa);
     mapping->global = (place.value & ENTRY_GLOBAL) && (cpu->cr4 & CR4_PGE);
     mapping->dirty = place.value & ENTRY_DIRTY;
     mapping->page_size = span;
     return (struct translation){ .gpa = frame(format, level, place.value) | (linear & (span - 1)) };
 }
 
-struct translation paging_walk(struct cpu *cpu, uint64_t linear, struct access access, struct mapping *mapping)
+struct translation paging_walk(struct cpu *cpu, uint64_t linear, struct access access, struct mapping *mapping,
+                               struct trail *trail)
 {
     struct translation translation = { .gpa = linear };
-    struct purpose purpose = { .kind = access.kind, .probe = access.probe, .linear = linear };
+    struct purpose purpose = { .kind = access.kind, .probe = access.probe, .linear = linear, .trail = trail };
     struct ept_translation at;
 
+    if (trail)
+        trail_begin(cpu, linear, trail);
     if (cpu->cr0 & CR0_PG)
-        translation = first_stage(cpu, linear, access, mapping);
+        translation = first_stage(cpu, linear, access, mapping, trail);
     else
         *mapping = (struct mapping){ .user = true, .writable = true, .dirty = true, .page_size = PAGE_SIZE };
     if (translation.result != TRANSLATION_OK)
         return translation;
+    purpose.page = mapping_page_bits(mapping);
     if (!second_stage(cpu, translation.gpa, purpose, &at, &translation))
         return translation;
     mapping->ept_rights = at.rights;
@@ -247,6 +325,13 @@ struct translation paging_walk(struct cpu *cpu, uint64_t linear, struct access a
     mapping->gpa_page = translation.gpa & PAGE_MASK;
     mapping->pa_page = at.pa & PAGE_MASK;
     return (struct translation){ .pa = at.pa, .gpa = translation.gpa };
+}
+
+/* Table 28-7, bits 11:9. With paging off every linear address is a writable user-mode one. */
+uint64_t mapping_page_bits(const struct mapping *mapping)
+{
+    return (mapping->user ? EPT_VIOLATION_USER_PAGE : 0) | (mapping->writable ? EPT_VIOLATION_WRITABLE_PAGE : 0) |
+           (mapping->execute_disable ? EPT_VIOLATION_EXECUTE_DISABLE_PAGE : 0);
 }
 
 /* ---- rights ---- */
@@ -294,7 +379,8 @@ bool load_pdptes(struct cpu *cpu, uint64_t cr3, enum status *status)
                 .kind = ACCESS_READ, .paging_structure = true });
 
             if (at.result != TRANSLATION_OK) {
-                struct translation failure = { .result = at.result, .gpa = gpa, .qualification = at.qualification };
+                struct translation failure = { .result = at.result, .gpa = gpa, .qualification = at.qualification,
+                                               .convertible = at.convertible };
 
                 *status = translation_fault(cpu, 0, &failure, false);
                 return false;

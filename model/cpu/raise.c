@@ -162,8 +162,12 @@ enum status cpu_deliver(struct cpu *cpu, const struct event *event)
     cpu->event.valid = true;
     cpu->activity = ACTIVITY_ACTIVE;
     cpu->interruptibility &= ~(uint32_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
-    if (is_exception(event, VECTOR_DB))
+    if (is_exception(event, VECTOR_DB)) {       /* 18.2.4, 18.4.3: not so where the exception exits instead (28.1) */
         cpu->dr7 &= ~DR7_GENERAL_DETECT;
+        CPU_MSR(cpu, ia32_debugctl) &= ~(DEBUGCTL_LBR | DEBUGCTL_BTF);
+    }
+    if (event->vector == VECTOR_DB && event->type != EVENT_SOFTWARE_INTERRUPT)
+        cpu->pending_debug = 0;                 /* one debug exception: what MOV SS held back before INT1 goes with it */
     if (event->type == EVENT_NMI) {
         cpu->interruptibility |= BLOCKING_BY_NMI;
         vmx_update_intercepts(cpu);

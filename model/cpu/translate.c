@@ -2,10 +2,13 @@
 /* Translation of linear addresses: what is remembered first, then a walk; and what a failure means for the program. */
 #include "model/cpu/translate.h"
 
+#include <stddef.h>
+
 #include "model/cpu/raise.h"
 #include "model/cpu/walk.h"
 #include "model/ept/ept.h"
 #include "model/model.h"
+#include "model/vmx/apic.h"
 #include "model/vmx/vmx.h"
 
 /* A broken rule R4: b = guest-physical, c = physical, d = linear address. */
@@ -19,14 +22,17 @@ static void report(struct cpu *cpu, uint64_t linear, const struct mapping *mappi
  * A remembered translation is being used: would a walk still find it?  Stale guest paging is the guest's own business
  * until it invalidates; a stale second stage means that whoever changed EPT did not execute INVEPT.
  */
-static void look_for_staleness(struct cpu *cpu, uint64_t linear, struct access access, const struct mapping *mapping)
+static void look_for_staleness(struct cpu *cpu, uint64_t linear, struct access access, const struct mapping *mapping,
+                               const struct trail *trail)
 {
     struct mapping fresh;
     struct access probe = access;
     struct ept_translation at;
 
+    if (trail_holds(cpu, linear, trail))
+        return;
     probe.probe = true;
-    if (paging_walk(cpu, linear, probe, &fresh).result == TRANSLATION_OK && fresh.pa_page == mapping->pa_page &&
+    if (paging_walk(cpu, linear, probe, &fresh, NULL).result == TRANSLATION_OK && fresh.pa_page == mapping->pa_page &&
         !(mapping->ept_rights & ~fresh.ept_rights) &&
         !(paging_rights(cpu, mapping, access) & ~paging_rights(cpu, &fresh, access)))
         return;
@@ -34,7 +40,8 @@ static void look_for_staleness(struct cpu *cpu, uint64_t linear, struct access a
     if (!cpu->vmx.ept)
         return;
     at = ept_walk(cpu, cpu->vmx.eptp, mapping->gpa_page, (struct ept_access){
-        .kind = access.kind, .linear_valid = true, .probe = true, .linear = linear });
+        .kind = access.kind, .linear_valid = true, .probe = true, .linear = linear,
+        .page = mapping_page_bits(mapping) });
     if (at.result != TRANSLATION_OK || (at.pa & PAGE_MASK) != mapping->pa_page || (mapping->ept_rights & ~at.rights))
         report(cpu, linear, mapping, "a remembered translation was used after its EPT entry had changed: "
                                      "INVEPT is missing [29.4.3.3]");
@@ -46,10 +53,13 @@ static struct translation translated(struct cpu *cpu, uint64_t linear, struct ac
 {
     struct memory *memory = &cpu->model->memory;
     size_t page = cpu->vmx.non_root && !access.probe ? memory_page_index(memory, mapping->pa_page) : SIZE_MAX;
+    bool apic = apic_access_hits(cpu, mapping->pa_page);
 
     if (page != SIZE_MAX && (memory->watch[page] & WATCH_PRIVATE))
         report(cpu, linear, mapping, "a translation in non-root operation reaches a page of the hypervisor's own");
     return (struct translation){
+        .result = apic ? TRANSLATION_APIC_ACCESS : TRANSLATION_OK,
+        .qualification = apic ? apic_access_linear(cpu, access.kind, linear) : 0,
         .pa = mapping->pa_page | (linear & ~PAGE_MASK),
         .rights = mapping_rights(cpu, mapping, access),
         .gpa = mapping->gpa_page | (linear & ~PAGE_MASK),
@@ -59,8 +69,10 @@ static struct translation translated(struct cpu *cpu, uint64_t linear, struct ac
 /* A walk, remembered. `dropped`: a remembered mapping did not serve and is gone. */
 static struct translation walk(struct cpu *cpu, uint64_t linear, struct access access, const struct mapping *dropped)
 {
+    bool remember = !access.probe && ((cpu->cr0 & CR0_PG) || cpu->vmx.ept);
     struct mapping mapping;
-    struct translation translation = paging_walk(cpu, linear, access, &mapping);
+    struct trail trail;
+    struct translation translation = paging_walk(cpu, linear, access, &mapping, remember ? &trail : NULL);
 
     if (translation.result == TRANSLATION_EPT_VIOLATION && !access.probe)
         tlb_drop_gpa(cpu, cpu->vmx.eptp, translation.gpa);
@@ -71,8 +83,8 @@ static struct translation walk(struct cpu *cpu, uint64_t linear, struct access a
     }
     if (dropped && dropped->pa_page != mapping.pa_page)
         cpu->model->tlb.generation++;
-    if (!access.probe && ((cpu->cr0 & CR0_PG) || cpu->vmx.ept))
-        tlb_insert(cpu, linear, &mapping);
+    if (remember)
+        tlb_insert(cpu, linear, &mapping, &trail);
     return translated(cpu, linear, access, &mapping);
 }
 
@@ -83,7 +95,7 @@ struct translation translate(struct cpu *cpu, uint64_t linear, struct access acc
 
     if (!cpu_long_mode(cpu))
         linear &= 0xffffffff;
-    else if (!linear_canonical(linear))
+    else if (!linear_canonical(cpu, linear))
         return (struct translation){ .result = TRANSLATION_NOT_CANONICAL };
     entry = access.probe ? NULL : tlb_find(cpu, linear);
     if (!entry)
@@ -93,12 +105,43 @@ struct translation translate(struct cpu *cpu, uint64_t linear, struct access acc
         tlb_drop(cpu, entry);
         return walk(cpu, linear, access, &mapping);
     }
-    look_for_staleness(cpu, linear, access, &mapping);
+    look_for_staleness(cpu, linear, access, &mapping, tlb_trail(&cpu->model->tlb, entry));
     return translated(cpu, linear, access, &mapping);
+}
+
+/* ---- what a failure means ---- */
+
+/*
+ * 26.5.7 "Virtualization Exceptions": a convertible violation becomes a #VE unless an event is being delivered or the
+ * information area is still in use.
+ */
+static bool becomes_virtualization_exception(const struct cpu *cpu, const struct translation *translation)
+{
+    return translation->convertible && (cpu_proc2_controls(cpu) & PROC2_ept_violation_ve) && cpu_protected(cpu) &&
+           !cpu->event.valid &&
+           !memory_read32(&cpu->model->memory, VMCS(cpu->vmx.current, virtualization_exception_address) + 4);
+}
+
+/* 26.5.7.2: the information is saved whether or not the exception bitmap then makes the #VE a VM exit. */
+static enum status virtualization_exception(struct cpu *cpu, const struct exit_information *violation)
+{
+    const struct vmcs *v = cpu->vmx.current;
+    struct {
+        uint32_t reason, busy;
+        uint64_t qualification, guest_linear_address, guest_physical_address, eptp_index;
+    } area = {
+        violation->reason, 0xffffffff, violation->qualification, violation->guest_linear_address,
+        violation->guest_physical_address, VMCS(v, eptp_index),
+    };
+    enum { LENGTH = offsetof(__typeof__(area), eptp_index) + 2 };
+
+    physical_write(cpu, VMCS(v, virtualization_exception_address), &area, LENGTH);
+    return cpu_fault(cpu, VECTOR_VE, 0);
 }
 
 enum status translation_fault(struct cpu *cpu, uint64_t linear, const struct translation *translation, bool stack)
 {
+    uint64_t unblocking = cpu_iret_unblocked_nmi(cpu) && !cpu->event.valid ? EPT_VIOLATION_NMI_UNBLOCKING : 0;
     struct exit_information information = { .guest_physical_address = translation->gpa };
 
     switch (translation->result) {
@@ -110,15 +153,26 @@ enum status translation_fault(struct cpu *cpu, uint64_t linear, const struct tra
         return cpu_fault(cpu, stack ? VECTOR_SS : VECTOR_GP, 0);
     case TRANSLATION_EPT_VIOLATION:
         information.reason = EXIT_REASON_ept_violation;
-        information.qualification = translation->qualification |
-            (cpu_iret_unblocked_nmi(cpu) && !cpu->event.valid ? EPT_VIOLATION_NMI_UNBLOCKING : 0);
+        information.qualification = translation->qualification | unblocking;
         if (translation->qualification & EPT_VIOLATION_LINEAR_VALID)
             information.guest_linear_address = linear;
         cpu_notify(cpu, &(struct notice){ .kind = NOTICE_EPT_VIOLATION, .a = translation->gpa,
                                           .b = information.qualification, .c = linear });
+        if (becomes_virtualization_exception(cpu, translation))
+            return virtualization_exception(cpu, &information);
         break;
     case TRANSLATION_EPT_MISCONFIGURATION:
         information.reason = EXIT_REASON_ept_misconfiguration;
+        break;
+    case TRANSLATION_PML_FULL:
+        information = (struct exit_information){ .reason = EXIT_REASON_page_modification_log_full,
+                                                 .qualification = unblocking };
+        break;
+    case TRANSLATION_APIC_ACCESS:
+        information.reason = EXIT_REASON_apic_access;
+        information.qualification = translation->qualification;
+        information.guest_physical_address = 0;
+        information.instruction_length = translation->instruction_length;
         break;
     }
     /* 28.3.3: RF is saved as 1, as a fault would; during delivery, as the event's own image would have it. */

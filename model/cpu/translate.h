@@ -29,6 +29,8 @@ enum translation_result {
     TRANSLATION_NOT_CANONICAL,      /* #GP, or #SS for stack accesses: the caller knows */
     TRANSLATION_EPT_VIOLATION,      /* gpa, qualification */
     TRANSLATION_EPT_MISCONFIGURATION, /* gpa */
+    TRANSLATION_APIC_ACCESS,        /* the APIC-access page: pa, rights, gpa as for success; qualification */
+    TRANSLATION_PML_FULL,           /* an EPT flag was to be set, but the page-modification log is full */
 };
 
 enum { RIGHT_READ = 1, RIGHT_WRITE = 2, RIGHT_EXECUTE = 4 };
@@ -40,7 +42,9 @@ struct translation {
                                    back here (write only once the dirty flags are set) */
     uint32_t error_code;
     uint64_t gpa;               /* guest-physical address, also on success */
-    uint64_t qualification;     /* EPT violation: as the exit qualification */
+    uint64_t qualification;     /* EPT violation, APIC access: as the exit qualification */
+    uint8_t instruction_length; /* APIC access: set by whoever knows it, for the exit; 0 otherwise */
+    bool convertible;           /* EPT violation: it may become a #VE (SDM Vol. 3, 26.5.7.1) */
 };
 
 /* Translates one byte's address. Sets accessed and dirty flags unless probing; fills the TLB. */

@@ -12,6 +12,7 @@
 #include "model/cpu/translate.h"
 
 struct cpu;
+struct memory;
 
 /* What the paging structures say of one 4 KB page: what a TLB entry remembers of them (SDM Vol. 3, 4.10.2.2). */
 struct mapping {
@@ -25,10 +26,31 @@ struct mapping {
 };
 
 /*
- * Walks for `access` to `linear`, a canonical address; sets accessed and dirty flags unless probing, where the walk
- * permits the access. On TRANSLATION_OK `mapping` is set; otherwise the translation's error_code, gpa, qualification.
+ * The entries that a walk used, of guest paging and of EPT, and what it started from. As long as they are unchanged
+ * another walk finds the same mapping.
  */
-struct translation paging_walk(struct cpu *cpu, uint64_t linear, struct access access, struct mapping *mapping);
+enum { TRAIL_STEPS = 5 * (5 + 1) + 5 };         /* five levels of each; every guest entry is reached through EPT */
+struct trail {
+    uint64_t root, eptp, cr4, efer;
+    unsigned count;
+    struct {
+        uint64_t pa, value;                     /* an aligned quadword of memory */
+    } step[TRAIL_STEPS];
+};
+/* Notes the entry at `pa` with its present value. */
+void trail_note(struct trail *trail, const struct memory *memory, uint64_t pa);
+/* Would a walk of `linear` by `cpu` find each entry as it was? */
+bool trail_holds(const struct cpu *cpu, uint64_t linear, const struct trail *trail);
+
+/*
+ * Walks for `access` to `linear`, a canonical address; sets accessed and dirty flags unless probing, where the walk
+ * permits the access. On TRANSLATION_OK `mapping` is set, and `trail` unless it is NULL; otherwise the translation's
+ * error_code, gpa, qualification.
+ */
+struct translation paging_walk(struct cpu *cpu, uint64_t linear, struct access access, struct mapping *mapping,
+                               struct trail *trail);
+/* What `mapping` says of its page, as bits of an exit qualification: EPT_VIOLATION_*_PAGE. */
+uint64_t mapping_page_bits(const struct mapping *mapping);
 
 /* What an access as `access` (but of any kind) may do in a page mapped so: RIGHT_*, by the present CR0, CR4, EFER.
  * paging_rights() judges by guest paging alone; mapping_rights() also by EPT, and grants no write that would have to set
@@ -44,9 +66,11 @@ bool paging_is_pae(const struct cpu *cpu);
 /* Writes of the processor to physical memory that an active VMCS must not notice silently: reports R2 first. */
 void physical_write(struct cpu *cpu, uint64_t pa, const void *from, unsigned length);
 
-static inline bool linear_canonical(uint64_t linear)
-{
-    return linear >> 47 == 0 || linear >> 47 == 0x1ffff;    /* 48 bits: 4-level paging is the deepest */
-}
+/*
+ * Canonical addresses (SDM Vol. 1, 3.3.7.1): of memory accesses, by the present paging mode; of what is loaded into
+ * registers that hold addresses, by the width that the processor supports.
+ */
+bool linear_canonical(const struct cpu *cpu, uint64_t linear);
+bool register_canonical(const struct cpu *cpu, uint64_t linear);
 
 #endif

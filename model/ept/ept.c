@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The walk of extended page tables with four levels: SDM Vol. 3, 29.3.2, Tables 29-1 to 29-7.
+ * The walk of extended page tables with four or five levels: SDM Vol. 3, 29.3.2, Tables 29-1 to 29-7.
  *
- *    63        52 51      M M-1                      12 11 10  9  8   7   6   5 3  2   1   0
- *   +------------+---------+--------------------------+-----+---+---+---+---+-----+---+---+---+
- *   |  ignored   |reserved |  address of table, page  |ign. | D | A |PS |IPAT|type | X | W | R |
- *   +------------+---------+--------------------------+-----+---+---+---+---+-----+---+---+---+
+ *    63 62     52 51      M M-1                      12 11 10  9  8   7   6   5 3  2   1   0
+ *   +---+--------+---------+--------------------------+--+---+---+---+---+-----+----+---+---+---+
+ *   |SVE|ignored |reserved |  address of table, page  |ig| XU| D | A |PS |IPAT |type| X | W | R |
+ *   +---+--------+---------+--------------------------+--+---+---+---+---+-----+----+---+---+---+
  */
 #include "model/ept/ept.h"
 
+#include "model/cpu/raise.h"
 #include "model/model.h"
 
 #define ADDRESS_BITS 0x000ffffffffff000ull
 #define CAPABILITY_EXECUTE_ONLY (1ull << 0)     /* of IA32_VMX_EPT_VPID_CAP: A.10 */
 #define CAPABILITY_2M (1ull << 16)
 #define CAPABILITY_1G (1ull << 17)
+#define CAPABILITY_ADVANCED_INFORMATION (1ull << 22)
 
-enum { EPT_LEVELS = 4 };
+enum { LEVELS_MAX = 5, PML_ENTRIES = 512 };
 
 _Static_assert(EPT_READ == RIGHT_READ && EPT_WRITE == RIGHT_WRITE && EPT_EXECUTE == RIGHT_EXECUTE, "one numbering");
 
@@ -26,19 +28,55 @@ static uint64_t level_span(unsigned level)
     return PAGE_SIZE << 9 * (level - 1);
 }
 
-/* 29.3.3.1 "EPT Misconfigurations": a present entry that no access may use. */
-static bool misconfigured(const struct model *model, uint64_t entry, unsigned level, bool leaf)
+/* What one walk is about. */
+struct walk {
+    struct cpu *cpu;
+    struct ept_access access;
+    bool flags;                 /* accessed and dirty flags are in use */
+    bool mode_based;            /* bit 10 is the right to execute at user-mode linear addresses */
+    bool write;                 /* what the access counts as: see below */
+    uint64_t present, rights;   /* the bits that give rights; those that all entries so far have in common */
+    unsigned levels, count;
+    struct {
+        uint64_t pa, value;
+    } step[LEVELS_MAX];         /* the entries used, from the root on */
+};
+
+/*
+ * With accessed and dirty flags for EPT, any access to a guest paging-structure entry counts as a write, and so does an
+ * update of one without them (29.3.3.2, 29.3.5; Table 28-7, note 1).
+ */
+static bool counts_as_write(uint64_t eptp, struct ept_access access)
 {
+    return access.kind == ACCESS_WRITE || (access.paging_structure && (eptp & EPTP_ACCESSED_DIRTY));
+}
+
+static struct walk begin(struct cpu *cpu, uint64_t eptp, struct ept_access access)
+{
+    bool mode_based = cpu_proc2_controls(cpu) & PROC2_mode_based_execute_control;
+    uint64_t present = EPT_RIGHTS | (mode_based ? EPT_USER_EXECUTE : 0);
+
+    return (struct walk){
+        .cpu = cpu, .access = access, .flags = eptp & EPTP_ACCESSED_DIRTY, .mode_based = mode_based,
+        .write = counts_as_write(eptp, access), .present = present, .rights = present,
+        .levels = EPTP_WALK_LENGTH(eptp) == LEVELS_MAX ? LEVELS_MAX : LEVELS_MAX - 1,
+    };
+}
+
+/* 29.3.3.1 "EPT Misconfigurations": a present entry that no access may use. */
+static bool misconfigured(const struct walk *walk, uint64_t entry, unsigned level, bool leaf)
+{
+    const struct model *model = walk->cpu->model;
     uint64_t capability = model->capability.ept_vpid;
     uint64_t reserved = ADDRESS_BITS & ~((1ull << model->physical_address_width) - 1);
     unsigned type = EPT_MEMORY_TYPE(entry);
 
     if ((entry & EPT_WRITE) && !(entry & EPT_READ))
         return true;
-    if ((entry & EPT_RIGHTS) == EPT_EXECUTE && !(capability & CAPABILITY_EXECUTE_ONLY))
+    if (!(entry & EPT_READ) && !(capability & CAPABILITY_EXECUTE_ONLY))
         return true;
     if (!leaf)
-        reserved |= 0x78 | (level == EPT_LEVELS ? EPT_LARGE : 0);
+        reserved |= 0x78 | (level > 3 ? EPT_LARGE : 0);
     else if (level > 1)
         reserved |= (level_span(level) - 1) & PAGE_MASK;
     if (leaf && level == 3 && !(capability & CAPABILITY_1G))
@@ -50,84 +88,113 @@ static bool misconfigured(const struct model *model, uint64_t entry, unsigned le
     return leaf && (type == 2 || type == 3 || type == 7);
 }
 
-/* What an access is to EPT: with accessed and dirty flags for EPT, any access to a guest paging-structure entry counts as
- * a write, and so does an update of one without them (29.3.3.2, 29.3.5; Table 28-7, note 1). */
-static bool counts_as_write(uint64_t eptp, struct ept_access access)
+/* Table 28-7. `rights`: of all entries used, or 0 where one is not present. `last`: the entry that is not present, or the
+ * one that maps the page; its bit 63 keeps the violation from becoming a #VE (26.5.7.1). */
+static struct ept_translation violation(const struct walk *walk, uint64_t rights, uint64_t last)
 {
-    return access.kind == ACCESS_WRITE || (access.paging_structure && (eptp & EPTP_ACCESSED_DIRTY));
-}
+    struct ept_access access = walk->access;
+    uint64_t q = (rights & EPT_RIGHTS) << EPT_VIOLATION_RIGHTS_SHIFT;
 
-/* Table 28-7; `rights` is the AND of the rights of all entries used. */
-static struct ept_translation violation(uint64_t eptp, struct ept_access access, uint64_t rights)
-{
-    uint64_t q = rights << EPT_VIOLATION_RIGHTS_SHIFT;
-
-    if (counts_as_write(eptp, access))
+    if (rights & EPT_USER_EXECUTE)
+        q |= EPT_VIOLATION_USER_EXECUTE;
+    if (walk->write)
         q |= EPT_VIOLATION_WRITE | (access.paging_structure ? EPT_VIOLATION_READ : 0);
     else
         q |= access.kind == ACCESS_FETCH ? EPT_VIOLATION_FETCH : EPT_VIOLATION_READ;
     if (access.linear_valid)
         q |= EPT_VIOLATION_LINEAR_VALID | (access.paging_structure ? 0 : EPT_VIOLATION_TRANSLATION);
-    return (struct ept_translation){ .result = TRANSLATION_EPT_VIOLATION, .qualification = q };
+    if ((q & EPT_VIOLATION_TRANSLATION) && (walk->cpu->model->capability.ept_vpid & CAPABILITY_ADVANCED_INFORMATION))
+        q |= access.page;
+    return (struct ept_translation){
+        .result = TRANSLATION_EPT_VIOLATION, .qualification = q, .convertible = !(last & EPT_SUPPRESS_VE),
+    };
 }
 
-/* The entries that one walk used, from the root on. */
-struct walk {
-    unsigned count;
-    struct {
-        uint64_t pa, value;
-    } step[EPT_LEVELS];
-};
-
-/* 29.3.5 "Accessed and Dirty Flags for EPT": every entry used is accessed, the last one dirty if written through. */
-static void set_flags(struct memory *memory, struct walk *walk, bool dirty)
+/* RIGHT_* of the page for an access from the mode of the linear address: user-mode addresses have a right of their own. */
+static uint64_t effective_rights(const struct walk *walk)
 {
-    for (unsigned i = 0; i < walk->count; i++) {
-        uint64_t flags = EPT_ACCESSED | (dirty && i == walk->count - 1 ? EPT_DIRTY : 0);
+    uint64_t rights = walk->rights & EPT_RIGHTS;
 
-        if ((walk->step[i].value & flags) == flags)
-            continue;
-        walk->step[i].value |= flags;
-        memory_write64(memory, walk->step[i].pa, walk->step[i].value);
+    if (!walk->mode_based || !(walk->access.page & EPT_VIOLATION_USER_PAGE))
+        return rights;
+    return (rights & ~EPT_EXECUTE) | (walk->rights & EPT_USER_EXECUTE ? EPT_EXECUTE : 0);
+}
+
+/* 29.3.6 "Page-Modification Logging". */
+static void log_write(struct cpu *cpu, uint64_t gpa)
+{
+    struct vmcs *v = cpu->vmx.current;
+    uint64_t page = gpa & PAGE_MASK;
+
+    physical_write(cpu, VMCS(v, pml_address) + 8 * VMCS(v, pml_index), &page, sizeof(page));
+    VMCS(v, pml_index) = (uint16_t)(VMCS(v, pml_index) - 1);
+}
+
+/*
+ * 29.3.5 "Accessed and Dirty Flags for EPT": every entry used is accessed, the last one dirty if written through. False:
+ * one would have to be set, and the page-modification log is full; then none is set.
+ */
+static bool set_flags(struct walk *walk, uint64_t gpa)
+{
+    struct cpu *cpu = walk->cpu;
+    bool logging = cpu_proc2_controls(cpu) & PROC2_enable_pml;
+    uint64_t missing[LEVELS_MAX], any = 0;
+
+    for (unsigned i = 0; i < walk->count; i++) {
+        uint64_t flags = EPT_ACCESSED | (walk->write && i == walk->count - 1 ? EPT_DIRTY : 0);
+
+        missing[i] = flags & ~walk->step[i].value;
+        any |= missing[i];
     }
+    if (any && logging && VMCS(cpu->vmx.current, pml_index) >= PML_ENTRIES)
+        return false;
+    for (unsigned i = 0; any && i < walk->count; i++) {
+        walk->step[i].value |= missing[i];
+        if (missing[i])
+            physical_write(cpu, walk->step[i].pa, &walk->step[i].value, sizeof(walk->step[i].value));
+    }
+    if ((any & EPT_DIRTY) && logging)
+        log_write(cpu, gpa);
+    return true;
 }
 
 struct ept_translation ept_walk(struct cpu *cpu, uint64_t eptp, uint64_t gpa, struct ept_access access)
 {
-    struct model *model = cpu->model;
-    bool write = counts_as_write(eptp, access), flags = eptp & EPTP_ACCESSED_DIRTY, leaf = false;
-    uint64_t table = eptp & ADDRESS_BITS, rights = EPT_RIGHTS, need, entry = 0, span = 0;
-    struct walk walk = { .count = 0 };
+    struct walk walk = begin(cpu, eptp, access);
+    uint64_t table = eptp & ADDRESS_BITS, need, entry = 0, span = 0;
+    bool leaf = false;
 
-    if (gpa >> 48)
-        return violation(eptp, access, 0);
-    for (unsigned level = EPT_LEVELS; !leaf; level--) {
+    if (gpa >> (12 + 9 * walk.levels))
+        return violation(&walk, 0, EPT_SUPPRESS_VE);
+    for (unsigned level = walk.levels; !leaf; level--) {
         uint64_t pa = table + (gpa / level_span(level) & 0x1ff) * 8;
 
-        entry = memory_read64(&model->memory, pa);
-        if (!(entry & EPT_RIGHTS))
-            return violation(eptp, access, 0);
-        leaf = level == 1 || (level < EPT_LEVELS && (entry & EPT_LARGE));
-        if (misconfigured(model, entry, level, leaf))
+        entry = memory_read64(&cpu->model->memory, pa);
+        if (!(entry & walk.present))
+            return violation(&walk, 0, entry);
+        leaf = level == 1 || (level <= 3 && (entry & EPT_LARGE));
+        if (misconfigured(&walk, entry, level, leaf))
             return (struct ept_translation){ .result = TRANSLATION_EPT_MISCONFIGURATION };
-        rights &= entry;
+        walk.rights &= entry;
         walk.step[walk.count].pa = pa;
         walk.step[walk.count++].value = entry;
         table = entry & ADDRESS_BITS;
         span = level_span(level);
     }
     need = access.kind == ACCESS_FETCH ? EPT_EXECUTE : access.kind == ACCESS_READ ? EPT_READ : EPT_WRITE;
-    need |= write ? EPT_WRITE : 0;
-    if (need & ~rights)
-        return violation(eptp, access, rights);
-    if (flags && !access.probe)
-        set_flags(&model->memory, &walk, write);
+    need |= walk.write ? EPT_WRITE : 0;
+    if (need & ~effective_rights(&walk))
+        return violation(&walk, walk.rights, entry);
+    if (walk.flags && !access.probe && !set_flags(&walk, gpa))
+        return (struct ept_translation){ .result = TRANSLATION_PML_FULL };
+    for (unsigned i = 0; access.trail && i < walk.count; i++)
+        trail_note(access.trail, &cpu->model->memory, walk.step[i].pa);
     return (struct ept_translation){
         .result = TRANSLATION_OK,
         .pa = (entry & ADDRESS_BITS & ~(span - 1)) | (gpa & (span - 1)),
-        .rights = (uint8_t)rights,
+        .rights = (uint8_t)effective_rights(&walk),
         .memory_type = (uint8_t)EPT_MEMORY_TYPE(entry),
-        .dirty = !flags || (walk.step[walk.count - 1].value & EPT_DIRTY),
+        .dirty = !walk.flags || (walk.step[walk.count - 1].value & EPT_DIRTY),
         .page_size = span,
     };
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "model/cpu/translate.h"
+#include "model/cpu/walk.h"
 
 struct cpu;
 
@@ -14,13 +15,16 @@ struct ept_access {
     enum access_kind kind;
     bool paging_structure;      /* the access reads or updates a guest paging-structure entry */
     bool linear_valid;          /* a linear address stands behind it (not for PDPTE loads) */
-    bool probe;                 /* no accessed or dirty flags, nothing reported */
+    bool probe;                 /* no accessed or dirty flags, nothing logged or reported */
     uint64_t linear;
+    uint64_t page;              /* the access itself: what guest paging says of the page, EPT_VIOLATION_*_PAGE */
+    struct trail *trail;        /* NULL, or where a walk that succeeds notes the entries that it used */
 };
 
 /*
  * Walks the EPT of `eptp` for `gpa`. On success pa, rights (of the page, all levels ANDed) and memory type are set;
- * otherwise result is TRANSLATION_EPT_VIOLATION with its qualification, or TRANSLATION_EPT_MISCONFIGURATION.
+ * otherwise result is TRANSLATION_EPT_VIOLATION with its qualification, TRANSLATION_EPT_MISCONFIGURATION, or
+ * TRANSLATION_PML_FULL. With mode-based execute control the right to execute is that of the linear address's mode.
  */
 struct ept_translation {
     enum translation_result result;
@@ -28,6 +32,7 @@ struct ept_translation {
     uint8_t rights;
     uint8_t memory_type;
     bool dirty;                 /* writable without another walk (dirty flag set, or A/D flags off) */
+    bool convertible;           /* violation: no entry suppresses #VE */
     uint64_t page_size;
     uint64_t qualification;
 };

@@ -43,6 +43,7 @@ struct tlb {
     enum tlb_policy policy;
     uint64_t seed;
     struct tlb_entry entry[TLB_SETS][TLB_WAYS];
+    struct trail trail[TLB_SETS][TLB_WAYS];     /* of each entry; apart, since a look-up does not read it */
     uint8_t next_way[TLB_SETS];
     uint64_t occupied[TLB_SETS / 64];       /* sets with a valid entry: a flush looks at no others */
     uint32_t large[TLB_REGIONS];            /* valid entries of guest pages above 4 KB, by linear address bits 37:30 */
@@ -57,7 +58,9 @@ void tlb_init(struct tlb *tlb, enum tlb_policy policy, uint64_t seed);
  * that context; forgetting one entry (the caller moves the generation unless a like mapping takes its place at once).
  */
 struct tlb_entry *tlb_find(struct cpu *cpu, uint64_t linear);
-void tlb_insert(struct cpu *cpu, uint64_t linear, const struct mapping *mapping);
+void tlb_insert(struct cpu *cpu, uint64_t linear, const struct mapping *mapping, const struct trail *trail);
+/* How the walk went that made an entry. */
+const struct trail *tlb_trail(const struct tlb *tlb, const struct tlb_entry *entry);
 void tlb_drop(struct cpu *cpu, struct tlb_entry *entry);
 /* The next decision of TLB_SEEDED: may a remembered translation be used? */
 bool tlb_use(struct tlb *tlb);

@@ -15,29 +15,37 @@ enum {
 
 /* The controls that are implemented. What is not named here does not exist on this processor. */
 enum {
-    PIN_OFFERED = PIN_external_interrupt_exiting | PIN_nmi_exiting | PIN_virtual_nmis | PIN_activate_preemption_timer,
+    PIN_OFFERED = PIN_external_interrupt_exiting | PIN_nmi_exiting | PIN_virtual_nmis | PIN_activate_preemption_timer |
+                  PIN_process_posted_interrupts,
     PROC2_OFFERED = PROC2_enable_ept | PROC2_descriptor_table_exiting | PROC2_enable_rdtscp | PROC2_enable_vpid |
                     PROC2_wbinvd_exiting | PROC2_unrestricted_guest | PROC2_enable_invpcid | PROC2_vmcs_shadowing |
-                    PROC2_rdrand_exiting | PROC2_rdseed_exiting,
+                    PROC2_rdrand_exiting | PROC2_rdseed_exiting | PROC2_use_tsc_scaling |
+                    PROC2_pause_loop_exiting | PROC2_virtualize_apic_accesses |
+                    PROC2_virtualize_x2apic_mode | PROC2_apic_register_virtualization |
+                    PROC2_virtual_interrupt_delivery | PROC2_enable_vm_functions | PROC2_enable_pml |
+                    PROC2_ept_violation_ve | PROC2_mode_based_execute_control,
     EXIT_OFFERED = EXIT_save_debug_controls | EXIT_host_address_space_size | EXIT_acknowledge_interrupt_on_exit |
                    EXIT_save_ia32_pat | EXIT_load_ia32_pat | EXIT_save_ia32_efer | EXIT_load_ia32_efer |
-                   EXIT_save_preemption_timer,
-    ENTRY_OFFERED = ENTRY_load_debug_controls | ENTRY_ia32e_mode_guest | ENTRY_load_ia32_pat | ENTRY_load_ia32_efer,
+                   EXIT_save_preemption_timer | EXIT_load_ia32_perf_global_ctrl | EXIT_load_cet_state,
+    ENTRY_OFFERED = ENTRY_load_debug_controls | ENTRY_ia32e_mode_guest | ENTRY_load_ia32_pat | ENTRY_load_ia32_efer |
+                    ENTRY_load_ia32_perf_global_ctrl | ENTRY_load_cet_state,
 };
 #define PROC_OFFERED                                                                                                \
     (PROC_interrupt_window_exiting | PROC_use_tsc_offsetting | PROC_hlt_exiting | PROC_invlpg_exiting |             \
      PROC_mwait_exiting | PROC_rdpmc_exiting | PROC_rdtsc_exiting | PROC_cr3_load_exiting | PROC_cr3_store_exiting | \
-     PROC_cr8_load_exiting | PROC_cr8_store_exiting | PROC_nmi_window_exiting | PROC_mov_dr_exiting |               \
-     PROC_unconditional_io_exiting | PROC_use_io_bitmaps | PROC_monitor_trap_flag | PROC_use_msr_bitmaps |          \
-     PROC_monitor_exiting | PROC_pause_exiting | PROC_activate_secondary_controls)
+     PROC_cr8_load_exiting | PROC_cr8_store_exiting | PROC_use_tpr_shadow | PROC_nmi_window_exiting |               \
+     PROC_mov_dr_exiting | PROC_unconditional_io_exiting | PROC_use_io_bitmaps | PROC_monitor_trap_flag |           \
+     PROC_use_msr_bitmaps | PROC_monitor_exiting | PROC_pause_exiting | PROC_activate_secondary_controls)
 
 /* The members of default1 classes that have got a meaning and may be 0 by the TRUE MSRs (SDM Vol. 3, A.2). */
 #define PROC_CLEARABLE (PROC_cr3_load_exiting | PROC_cr3_store_exiting)
 #define EXIT_CLEARABLE EXIT_save_debug_controls
 #define ENTRY_CLEARABLE ENTRY_load_debug_controls
 
-static struct control_word word(uint32_t default1, uint32_t clearable, uint32_t offered)
+static struct control_word word(uint32_t default1, uint32_t clearable, uint32_t offered, uint32_t lacks)
 {
+    clearable &= ~lacks;
+    offered &= ~lacks;
     return (struct control_word){
         .default1 = default1, .required = default1 & ~clearable, .allowed = default1 | offered,
     };
@@ -50,7 +58,7 @@ static struct control_word word(uint32_t default1, uint32_t clearable, uint32_t 
 #define BASIC_TRUE_CONTROLS (1ull << 55)
 
 /* SDM Vol. 3, A.6. The MSR lists may hold 512 entries: bits 27:25 are 0. */
-#define MISC_TIMER_RATE 5ull
+#define MISC_TIMER_RATE 0ull                /* the preemption timer counts every tick: an entry and exit always shows */
 #define MISC_STORES_LMA (1ull << 5)
 #define MISC_ACTIVITY_STATES (7ull << 6)
 #define MISC_CR3_TARGETS (4ull << 16)
@@ -60,25 +68,23 @@ static struct control_word word(uint32_t default1, uint32_t clearable, uint32_t 
 #define EPT_WALK_4 (1ull << 6)
 #define EPT_2M (1ull << 16)
 #define EPT_1G (1ull << 17)
+/* SDM Vol. 3, A.11. */
+#define VMFUNC_EPTP_SWITCHING (1ull << 0)
 #define INVEPT_OFFERED (1ull << 20 | 1ull << 25 | 1ull << 26)
 #define INVVPID_OFFERED (1ull << 32 | 0xfull << 40)
 
 bool capability_control_allowed(const struct vmx_capability *capability, enum control_id control)
 {
-    enum { WORD_PIN, WORD_PROC, WORD_PROC2, WORD_EXIT, WORD_ENTRY };
     static const struct {
         uint8_t word, bit;
     } place[] = {
 #define CONTROL(word, name, bit, text) [CONTROL_##word##_##name] = { WORD_##word, (bit) },
 #include "arch/vmx_controls.def"
     };
-    const struct control_word *const words[] = {
-        &capability->pin, &capability->proc, &capability->proc2, &capability->exit, &capability->entry,
-    };
 
     if (control == CONTROL_ALWAYS)
         return true;
-    return words[place[control].word]->allowed >> place[control].bit & 1;
+    return capability->word[place[control].word].allowed >> place[control].bit & 1;
 }
 
 /* SDM Vol. 3, A.9: the highest index of any field's encoding. */
@@ -102,14 +108,66 @@ static uint64_t highest_field_index(const struct vmx_capability *capability)
     return highest;
 }
 
-void capability_init(struct vmx_capability *capability)
+/*
+ * A capability in a control word or in IA32_VMX_EPT_VPID_CAP, and one that it needs: checks of 27.2.1.1 and 27.2.1.2 would
+ * refuse every use of the first without the second.
+ */
+enum { EPT_VPID_WORD = WORD_COUNT };
+static const struct dependence {
+    uint8_t word, needs_word;
+    uint64_t mask, needs;
+} dependences[] = {
+    { WORD_PIN, WORD_PIN, PIN_virtual_nmis, PIN_nmi_exiting },
+    { WORD_PROC, WORD_PIN, PROC_nmi_window_exiting, PIN_virtual_nmis },
+    { WORD_EXIT, WORD_PIN, EXIT_save_preemption_timer, PIN_activate_preemption_timer },
+    { WORD_PROC2, WORD_PROC, ~0u, PROC_activate_secondary_controls },
+    { WORD_PROC2, WORD_PROC2,
+      PROC2_unrestricted_guest | PROC2_enable_pml | PROC2_ept_violation_ve | PROC2_mode_based_execute_control |
+          PROC2_enable_vm_functions, PROC2_enable_ept },
+    { WORD_PROC2, EPT_VPID_WORD, PROC2_enable_pml, CAPABILITY_EPT_ACCESSED_DIRTY },
+    { WORD_PROC2, WORD_PROC,
+      PROC2_virtualize_x2apic_mode | PROC2_apic_register_virtualization | PROC2_virtual_interrupt_delivery,
+      PROC_use_tpr_shadow },
+    { WORD_PROC2, WORD_PIN, PROC2_virtual_interrupt_delivery, PIN_external_interrupt_exiting },
+    { WORD_PIN, WORD_PROC2, PIN_process_posted_interrupts, PROC2_virtual_interrupt_delivery },
+    { WORD_PIN, WORD_EXIT, PIN_process_posted_interrupts, EXIT_acknowledge_interrupt_on_exit },
+#define EPT_VPID(name, bit, needs, text) { EPT_VPID_WORD, WORD_PROC2, 1ull << (bit), PROC2_##needs },
+#include "arch/ept_vpid.def"
+};
+enum { DEPENDENCES = sizeof(dependences) / sizeof(dependences[0]) };
+
+static bool lacking(const struct vmx_lacks *lacks, unsigned word, uint64_t mask)
 {
+    return (word == EPT_VPID_WORD ? lacks->ept_vpid : lacks->word[word]) & mask;
+}
+
+/* As often as there are rows: then the longest chain of dependences has been followed. */
+static struct vmx_lacks with_dependents(struct vmx_lacks lacks)
+{
+    for (unsigned i = 0; i < DEPENDENCES * DEPENDENCES; i++) {
+        const struct dependence *d = &dependences[i % DEPENDENCES];
+
+        if (!lacking(&lacks, d->needs_word, d->needs))
+            continue;
+        if (d->word == EPT_VPID_WORD)
+            lacks.ept_vpid |= d->mask;
+        else
+            lacks.word[d->word] |= (uint32_t)d->mask;
+    }
+    return lacks;
+}
+
+void capability_init(struct vmx_capability *capability, const struct vmx_lacks *lacks)
+{
+    static const struct vmx_lacks nothing = { .ept_vpid = 0 };
+    const struct vmx_lacks l = with_dependents(lacks ? *lacks : nothing);
+
     *capability = (struct vmx_capability){
-        .pin = word(PIN_DEFAULT1, 0, PIN_OFFERED),
-        .proc = word(PROC_DEFAULT1, PROC_CLEARABLE, PROC_OFFERED),
-        .proc2 = word(0, 0, PROC2_OFFERED),
-        .exit = word(EXIT_DEFAULT1, EXIT_CLEARABLE, EXIT_OFFERED),
-        .entry = word(ENTRY_DEFAULT1, ENTRY_CLEARABLE, ENTRY_OFFERED),
+        .pin = word(PIN_DEFAULT1, 0, PIN_OFFERED, l.word[WORD_PIN]),
+        .proc = word(PROC_DEFAULT1, PROC_CLEARABLE, PROC_OFFERED, l.word[WORD_PROC]),
+        .proc2 = word(0, 0, PROC2_OFFERED, l.word[WORD_PROC2]),
+        .exit = word(EXIT_DEFAULT1, EXIT_CLEARABLE, EXIT_OFFERED, l.word[WORD_EXIT]),
+        .entry = word(ENTRY_DEFAULT1, ENTRY_CLEARABLE, ENTRY_OFFERED, l.word[WORD_ENTRY]),
         .basic = VMCS_REVISION | BASIC_REGION_SIZE | BASIC_WRITE_BACK | BASIC_INS_OUTS_INFORMATION |
                  BASIC_TRUE_CONTROLS,
         .misc = MISC_TIMER_RATE | MISC_STORES_LMA | MISC_ACTIVITY_STATES | MISC_CR3_TARGETS |
@@ -119,10 +177,16 @@ void capability_init(struct vmx_capability *capability)
         .cr4_fixed0 = CR4_VMXE,
         .cr4_fixed1 = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |
                       CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_VMXE | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP |
-                      CR4_SMAP,
-        .ept_vpid = EPT_EXECUTE_ONLY | EPT_WALK_4 | EPT_2M | EPT_1G | CAPABILITY_EPT_UNCACHEABLE |
+                      CR4_SMAP | CR4_UMIP | CR4_LA57,
+        .ept_vpid = EPT_EXECUTE_ONLY | EPT_WALK_4 | CAPABILITY_EPT_WALK_5 | EPT_2M | EPT_1G |
+                    CAPABILITY_EPT_UNCACHEABLE |
                     CAPABILITY_EPT_WRITE_BACK | CAPABILITY_EPT_ACCESSED_DIRTY | INVEPT_OFFERED | INVVPID_OFFERED,
     };
+    capability->ept_vpid &= ~l.ept_vpid;
+    if (capability->proc2.allowed & PROC2_enable_vm_functions)
+        capability->vmfunc = VMFUNC_EPTP_SWITCHING;
+    if (capability_control_allowed(capability, CONTROL_ENTRY_load_cet_state))
+        capability->cr4_fixed1 |= CR4_CET;
     capability->vmcs_enum = highest_field_index(capability) << 1;
 }
 

@@ -12,6 +12,7 @@
 #define CAPABILITY_VMWRITE_ANY (1ull << 29)
 #define CAPABILITY_INJECT_LENGTH_0 (1ull << 30)
 /* Of IA32_VMX_EPT_VPID_CAP (A.10). */
+#define CAPABILITY_EPT_WALK_5 (1ull << 7)
 #define CAPABILITY_EPT_UNCACHEABLE (1ull << 8)
 #define CAPABILITY_EPT_WRITE_BACK (1ull << 14)
 #define CAPABILITY_EPT_ACCESSED_DIRTY (1ull << 21)
@@ -29,8 +30,14 @@ struct control_word {
     uint32_t allowed;           /* may be 1 */
 };
 
+/* The words of arch/vmx_controls.def. */
+enum control_word_id { WORD_PIN, WORD_PROC, WORD_PROC2, WORD_EXIT, WORD_ENTRY, WORD_COUNT };
+
 struct vmx_capability {
-    struct control_word pin, proc, proc2, exit, entry;
+    union {
+        struct { struct control_word pin, proc, proc2, exit, entry; };
+        struct control_word word[WORD_COUNT];
+    };
     uint64_t basic, misc, cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1, vmcs_enum, ept_vpid, vmfunc;
 };
 
@@ -39,7 +46,13 @@ struct vmx_capability {
 /* May the control be 1?  CONTROL_ALWAYS: true. */
 bool capability_control_allowed(const struct vmx_capability *capability, enum control_id control);
 
-void capability_init(struct vmx_capability *capability);
+/* What a processor lacks of that which the model implements: bits of the control words, of IA32_VMX_EPT_VPID_CAP. */
+struct vmx_lacks {
+    uint32_t word[WORD_COUNT];
+    uint64_t ept_vpid;
+};
+/* `lacks`: NULL for nothing. What cannot be used without something that is lacking goes with it. */
+void capability_init(struct vmx_capability *capability, const struct vmx_lacks *lacks);
 /* Value of a capability MSR (0x480-0x491). False: no such MSR. */
 bool capability_msr(const struct vmx_capability *capability, uint32_t index, uint64_t *value);
 

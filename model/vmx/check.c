@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "model/cpu/execute.h"
+#include "model/cpu/walk.h"
 #include "model/vmx/internal.h"
 
 const struct check check_table[] = {
@@ -83,6 +84,8 @@ static struct entry entry_of(const struct cpu *cpu, const struct vmcs *v)
 
 #define F(name) VMCS(e->v, name)
 #define SEGMENT(name) (e->segment[SEG_##name])
+/* By the width that the processor supports, whatever CR4.LA57 will be. */
+#define canonical(linear) register_canonical(e->cpu, (linear))
 
 static bool within(const struct entry *e, uint64_t pa)
 {
@@ -129,9 +132,9 @@ static bool eptp_memory_type(const struct vmx_capability *c, uint64_t eptp)
            (type == MEMORY_WB && (c->ept_vpid & CAPABILITY_EPT_WRITE_BACK));
 }
 
-static bool eptp_walk_length(uint64_t eptp)
+static bool eptp_walk_length(const struct vmx_capability *c, uint64_t eptp)
 {
-    return EPTP_WALK_LENGTH(eptp) == 4;
+    return EPTP_WALK_LENGTH(eptp) == 4 || (EPTP_WALK_LENGTH(eptp) == 5 && (c->ept_vpid & CAPABILITY_EPT_WALK_5));
 }
 
 static bool eptp_accessed_dirty(const struct vmx_capability *c, uint64_t eptp)
@@ -148,8 +151,16 @@ bool check_eptp(const struct cpu *cpu, uint64_t eptp)
 {
     const struct vmx_capability *c = &cpu->model->capability;
 
-    return eptp_memory_type(c, eptp) && eptp_walk_length(eptp) && eptp_accessed_dirty(c, eptp) && eptp_reserved(eptp) &&
+    return eptp_memory_type(c, eptp) && eptp_walk_length(c, eptp) && eptp_accessed_dirty(c, eptp) && eptp_reserved(eptp) &&
            !(eptp >> cpu->model->physical_address_width);
+}
+
+/* 27.3.1.4: bits 63:N, for a processor with N linear-address bits. */
+static bool rip_bits_identical(const struct entry *e, uint64_t rip)
+{
+    unsigned width = cr4_allowed(e->cpu) & CR4_LA57 ? 57 : 48;
+
+    return !(rip >> width) || rip >> width == ~0ull >> width;
 }
 
 static bool eptp_switching(const struct entry *e)
@@ -219,9 +230,6 @@ static bool wakes_hlt(const struct entry *e)
            (e->type == EVENT_HARDWARE_EXCEPTION && e->vector == VECTOR_DB) ||
            (e->type == EVENT_OTHER && e->vector == 0);
 }
-
-#define PENDING_DEBUG_BS (1ull << 14)
-#define DEBUGCTL_BTF (1ull << 1)
 
 static bool single_step_decided(const struct entry *e)
 {

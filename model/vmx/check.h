@@ -43,4 +43,9 @@ struct check_outcome check_entry(struct cpu *cpu, struct vmcs *vmcs);
 /* Whether one row holds, for tests. `index` < check_count. */
 bool check_holds(struct cpu *cpu, struct vmcs *vmcs, unsigned index);
 
+/* The fields (enum vmcs_field) that a row looks at, those that it is about first: model/vmx/check_fields.def. Returns how
+ * many; 0 for a row that the table has forgotten. */
+enum { CHECK_FIELDS_MAX = 5 };
+unsigned check_fields(const struct check *check, unsigned fields[CHECK_FIELDS_MAX]);
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* VM entries: SDM Vol. 3, ch. 27, in its order. */
+#include "model/vmx/apic.h"
 #include "model/vmx/check.h"
 #include "model/vmx/internal.h"
 
@@ -65,6 +66,7 @@ static void enter_non_root(struct cpu *cpu, const struct vmcs *v)
     vmx->eptp = vmx->ept ? VMCS(v, ept_pointer) : 0;
     vmx->vpid = proc2 & PROC2_enable_vpid ? (uint16_t)VMCS(v, virtual_processor_identifier) : 0;
     vmx->nmi_blocking_by_iret = false;
+    vmx->pause_latest = ~0ull;
     vmx->entry_clock = cpu->clock;
     vmx->entry_instructions = cpu->instructions;
     if (!(proc2 & PROC2_enable_vpid))
@@ -107,6 +109,7 @@ enum status vmx_enter(struct cpu *cpu, bool launch, vmx_result *result)
     link(cpu, v);
     vmx_notify(cpu, NOTICE_ENTRY, v->pa, cpu->rip, launch, 0);
     inject(cpu, v);
+    apic_enter(cpu);
     vmx_update_intercepts(cpu);
     return STATUS_VM_ENTRY;
 }

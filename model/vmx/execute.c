@@ -122,6 +122,11 @@ enum status vmx_execute(struct cpu *cpu, const struct insn *insn)
         return cpu_fault(cpu, VECTOR_UD, 0);
     if (vmx_intercepts(cpu, insn, &information))
         return vmx_exit(cpu, &information);
+    if (insn->id == INSN_vmfunc) {      /* at any privilege level; flags stay */
+        function_invoke(cpu);
+        cpu_retire(cpu, insn->length);
+        return STATUS_OK;
+    }
     if (cpu_cpl(cpu) > 0)
         return cpu_fault(cpu, VECTOR_GP, 0);
     switch (insn->id) {

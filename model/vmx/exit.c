@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* VM exits: SDM Vol. 3, ch. 28, in its order; and the end of VM entries that fail late (27.8). */
+#include "model/vmx/apic.h"
 #include "model/vmx/internal.h"
 
 enum status vmx_abort(struct cpu *cpu, struct vmcs *vmcs, uint32_t indicator)
@@ -47,6 +48,7 @@ static void leave_non_root(struct cpu *cpu)
     vmx->nmi_blocking_by_iret = false;
     vmx->preemption_deadline = ~0ull;
     vmx->mtf_pending = false;
+    apic_leave(cpu);
     cpu->event = (struct event){ .valid = false };
     cpu->pending_debug = 0;
     cpu->activity = ACTIVITY_ACTIVE;
@@ -77,6 +79,7 @@ enum status vmx_exit(struct cpu *cpu, const struct exit_information *information
     record(cpu, v, information);
     VMCS(v, entry_interruption_information) &= ~(uint64_t)INTERRUPTION_VALID;
     guest_save(cpu, v);
+    v->exits++;
     /* The areas are processed as in root operation: no TSC offset, for example (28.4). */
     cpu->vmx.non_root = false;
     if (msr_area_store(cpu, VMCS(v, exit_msr_store_address), VMCS(v, exit_msr_store_count)))

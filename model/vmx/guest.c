@@ -35,6 +35,13 @@ static void load_msrs(struct cpu *cpu, const struct vmcs *v)
     }
     if (entry & ENTRY_load_ia32_pat)
         CPU_MSR(cpu, ia32_pat) = VMCS(v, guest_ia32_pat);
+    if (entry & ENTRY_load_ia32_perf_global_ctrl)
+        CPU_MSR(cpu, ia32_perf_global_ctrl) = VMCS(v, guest_ia32_perf_global_ctrl);
+    if (entry & ENTRY_load_cet_state) {
+        CPU_MSR(cpu, ia32_s_cet) = VMCS(v, guest_ia32_s_cet);
+        CPU_MSR(cpu, ia32_interrupt_ssp_table_addr) = VMCS(v, guest_ia32_interrupt_ssp_table);
+        cpu->ssp = VMCS(v, guest_ssp);
+    }
 }
 
 /* 27.3.2.4: the checks have seen the same four entries. */
@@ -85,6 +92,11 @@ static void save_msrs(const struct cpu *cpu, struct vmcs *v)
         VMCS(v, guest_ia32_efer) = CPU_MSR(cpu, ia32_efer);
     if (exit & EXIT_save_ia32_pat)
         VMCS(v, guest_ia32_pat) = CPU_MSR(cpu, ia32_pat);
+    if (capability_control_allowed(&cpu->model->capability, CONTROL_ENTRY_load_cet_state)) {
+        VMCS(v, guest_ia32_s_cet) = CPU_MSR(cpu, ia32_s_cet);
+        VMCS(v, guest_ia32_interrupt_ssp_table) = CPU_MSR(cpu, ia32_interrupt_ssp_table_addr);
+        VMCS(v, guest_ssp) = cpu->ssp;
+    }
     /* 28.2: EFER.LMA goes to the "IA-32e mode guest" control. */
     VMCS(v, entry_controls) &= ~(uint64_t)ENTRY_ia32e_mode_guest;
     if (cpu_long_mode(cpu))

@@ -28,6 +28,13 @@ static void load_msrs(struct cpu *cpu, const struct vmcs *v, bool host64)
         *efer = (*efer & ~(EFER_LMA | EFER_LME)) | (host64 ? EFER_LMA | EFER_LME : 0);
     if (exit & EXIT_load_ia32_pat)
         CPU_MSR(cpu, ia32_pat) = VMCS(v, host_ia32_pat);
+    if (exit & EXIT_load_ia32_perf_global_ctrl)
+        CPU_MSR(cpu, ia32_perf_global_ctrl) = VMCS(v, host_ia32_perf_global_ctrl);
+    if (exit & EXIT_load_cet_state) {
+        CPU_MSR(cpu, ia32_s_cet) = VMCS(v, host_ia32_s_cet);
+        CPU_MSR(cpu, ia32_interrupt_ssp_table_addr) = VMCS(v, host_ia32_interrupt_ssp_table);
+        cpu->ssp = VMCS(v, host_ssp);
+    }
 }
 
 /* Flat 4-GByte segments; those with a null selector are unusable, except CS and TR, which cannot have one (28.5.2). */

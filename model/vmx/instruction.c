@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the VMX instructions do once privilege and operand are settled: SDM Vol. 3, 31.3, in its order of checks. */
 #include "model/cpu/execute.h"
+#include "model/cpu/walk.h"
 #include "model/model.h"
 #include "model/vmx/internal.h"
 #include "model/vmx/vmx.h"
@@ -126,8 +127,10 @@ vmx_result vmx_vmwrite(struct cpu *cpu, uint64_t encoding, uint64_t value)
     if (!cpu->vmx.current)
         return done(cpu, INSN_vmwrite, encoding, value, VMX_FAIL_INVALID);
     result = vmx_field_for(cpu, encoding, true, &field);
-    if (result == VMX_SUCCEED)
+    if (result == VMX_SUCCEED) {
         vmcs_set(cpu->vmx.current, (uint32_t)encoding, value);
+        vmcs_note_writer(cpu->vmx.current, (uint32_t)encoding, cpu->rip);
+    }
     return done(cpu, INSN_vmwrite, encoding, value, result);
 }
 
@@ -149,7 +152,7 @@ vmx_result vmx_invept(struct cpu *cpu, uint64_t type, uint64_t eptp)
 /* SDM Vol. 3, 31.3, INVVPID: individual address, single context, all contexts, single context but for global pages. */
 vmx_result vmx_invvpid(struct cpu *cpu, uint64_t type, uint16_t vpid, uint64_t linear)
 {
-    if (type > 3 || (type != 2 && !vpid) || (type == 0 && !canonical(linear)))
+    if (type > 3 || (type != 2 && !vpid) || (type == 0 && !register_canonical(cpu, linear)))
         return done(cpu, INSN_invvpid, type, vpid, vmx_fail(cpu, VM_ERROR_invept_invvpid_operand));
     if (type == 0)
         tlb_invvpid_address(cpu, vpid, linear);

@@ -148,8 +148,8 @@ bool vmx_undefined(const struct cpu *cpu, const struct insn *insn)
     bool compatibility = cpu_long_mode(cpu) && !cpu_64bit(cpu);
 
     switch (insn->id) {
-    case INSN_vmfunc:                   /* "enable VM functions" is not offered */
-        return true;
+    case INSN_vmfunc:
+        return function_undefined(cpu);
     case INSN_vmcall:
         return !cpu->vmx.operation || (!cpu->vmx.non_root && (cpu_virtual_8086(cpu) || compatibility));
     case INSN_vmxon:
@@ -186,6 +186,25 @@ static bool if_control(uint32_t control, struct exit_information *information, e
 static uint64_t displacement(const struct insn *insn)
 {
     return insn->kind == OPERAND_MEMORY ? (uint64_t)insn->displacement : 0;
+}
+
+/*
+ * 25.6.13, 26.1.3 (PAUSE): at CPL 0 without PAUSE exiting. A PAUSE later than PLE_Gap after the one before begins a new
+ * loop; one later than PLE_Window after the loop began exits. The clock is the TSC's.
+ */
+static bool pause_loop(struct cpu *cpu, const struct vmcs *v)
+{
+    struct vmx *vmx = &cpu->vmx;
+    uint64_t latest = vmx->pause_latest;
+
+    if (!(proc2_controls(v) & PROC2_pause_loop_exiting) || cpu_cpl(cpu) > 0)
+        return false;
+    vmx->pause_latest = cpu->clock;
+    if (latest == ~0ull || cpu->clock - latest > VMCS(v, ple_gap)) {
+        vmx->pause_first = cpu->clock;
+        return false;
+    }
+    return cpu->clock - vmx->pause_first > VMCS(v, ple_window);
 }
 
 static bool decide(struct cpu *cpu, const struct insn *insn, struct exit_information *information)
@@ -244,7 +263,7 @@ static bool decide(struct cpu *cpu, const struct insn *insn, struct exit_informa
     case INSN_mwait:                    /* bit 0: was the monitoring hardware armed?  There is none. */
         return if_control(proc & PROC_mwait_exiting, information, EXIT_REASON_mwait, 0);
     case INSN_pause:
-        return if_control(proc & PROC_pause_exiting, information, EXIT_REASON_pause, 0);
+        return ((proc & PROC_pause_exiting) || pause_loop(cpu, v)) && exits(information, EXIT_REASON_pause, 0);
     case INSN_rdrand:
         return if_control(proc2 & PROC2_rdrand_exiting, information, EXIT_REASON_rdrand, 0);
     case INSN_rdseed:
@@ -261,6 +280,8 @@ static bool decide(struct cpu *cpu, const struct insn *insn, struct exit_informa
     case INSN_ltr:
         return if_control(proc2 & PROC2_descriptor_table_exiting, information, EXIT_REASON_ldtr_or_tr_access,
                           displacement(insn));
+    case INSN_vmfunc:
+        return !function_undefined(cpu) && function_intercepts(cpu) && exits(information, EXIT_REASON_vmfunc, 0);
     case INSN_vmcall:
     case INSN_vmclear:
     case INSN_vmlaunch:
@@ -274,7 +295,7 @@ static bool decide(struct cpu *cpu, const struct insn *insn, struct exit_informa
     case INSN_invept:
     case INSN_invvpid:
         return vmx_instruction(cpu, insn, information);
-    default:                            /* SMSW, IRET never; RSM outside SMM and VMFUNC are #UD */
+    default:                            /* SMSW, IRET never; RSM outside SMM is #UD */
         return false;
     }
 }
@@ -356,7 +377,7 @@ static uint64_t non_root_intercepts(const struct vmcs *v)
         bits |= INSN_BIT(monitor);
     if (proc & PROC_mwait_exiting)
         bits |= INSN_BIT(mwait);
-    if (proc & PROC_pause_exiting)
+    if ((proc & PROC_pause_exiting) || (proc2 & PROC2_pause_loop_exiting))
         bits |= INSN_BIT(pause);
     if (proc2 & PROC2_rdrand_exiting)
         bits |= INSN_BIT(rdrand);

@@ -27,12 +27,6 @@ static inline uint32_t proc2_controls(const struct vmcs *vmcs)
 static inline uint32_t exit_controls(const struct vmcs *vmcs) { return (uint32_t)VMCS(vmcs, exit_controls); }
 static inline uint32_t entry_controls(const struct vmcs *vmcs) { return (uint32_t)VMCS(vmcs, entry_controls); }
 
-/* 48 bits of linear address: 4-level paging is the deepest. */
-static inline bool canonical(uint64_t linear)
-{
-    return linear >> 47 == 0 || linear >> 47 == 0x1ffff;
-}
-
 /* Bits of CR0 that neither VM entry nor VM exit loads: ET, reserved ones, NW, CD (27.3.2.1, 28.5.1). */
 #define CR0_UNMODIFIED (0xffffffff00000000ull | CR0_CD | CR0_NW | 0x1ff80000ull | 1ull << 17 | 0xffc0ull | CR0_ET)
 
@@ -58,6 +52,11 @@ vmx_result shadow_vmread(struct cpu *cpu, uint64_t encoding, uint64_t *value);
 vmx_result shadow_vmwrite(struct cpu *cpu, uint64_t encoding, uint64_t value);
 /* The VMCS that the link pointer of the current VMCS names, or NULL where a VMREAD would get VMfailInvalid. */
 struct vmcs *shadow_linked(struct cpu *cpu);
+
+/* function.c, VMFUNC (26.5.6): is there no such function at all (#UD)?  Does the function that EAX names exit?  If not: */
+bool function_undefined(const struct cpu *cpu);
+bool function_intercepts(const struct cpu *cpu);
+void function_invoke(struct cpu *cpu);
 
 /* bitmap.c (25.6.4, 25.6.9). */
 bool bitmap_intercepts_msr(const struct cpu *cpu, const struct vmcs *vmcs, uint32_t index, bool write);

@@ -49,7 +49,9 @@ vmx_result shadow_vmwrite(struct cpu *cpu, uint64_t encoding, uint64_t value)
     if (!linked)
         return VMX_FAIL_INVALID;
     result = vmx_field_for(cpu, encoding, true, &field);
-    if (result == VMX_SUCCEED)
+    if (result == VMX_SUCCEED) {
         vmcs_set(linked, (uint32_t)encoding, value);
+        vmcs_note_writer(linked, (uint32_t)encoding, cpu->rip);
+    }
     return result;
 }

@@ -35,6 +35,10 @@ struct vmcs {
     uint64_t pa;                /* address of its region */
     uint64_t last_use;          /* for eviction */
     uint64_t field[VMCS_FIELD_COUNT];
+    /* Who wrote what since it became active: for the report of a failed VM entry. Nothing in the model asks. */
+    uint64_t writer[VMCS_FIELD_COUNT];  /* RIP of the last VMWRITE */
+    uint32_t written[VMCS_FIELD_COUNT]; /* 0: never; else 1 + `exits` at that time */
+    uint32_t exits;                     /* VM exits that have saved guest state in it */
 };
 
 /* Reads and writes a field of a struct vmcs by its SDM name. */
@@ -53,10 +57,16 @@ struct vmcs_cache {
 enum vmcs_field vmcs_find(const struct model *model, uint32_t encoding);
 uint32_t vmcs_encoding(enum vmcs_field field);
 const char *vmcs_field_name(enum vmcs_field field);
+/* The control that must be allowed for the field to exist: enum control_id, CONTROL_ALWAYS for most. */
+unsigned vmcs_field_control(enum vmcs_field field);
+/* The field of that name, or VMCS_FIELD_COUNT. */
+enum vmcs_field vmcs_field_by_name(const char *name);
 /* The bits that a field of this width has. */
 uint64_t vmcs_field_mask(enum vmcs_field field);
 /* Stores `value` cut to the field's width; `encoding` may name the high half of a 64-bit field. Likewise reading. */
 void vmcs_set(struct vmcs *vmcs, uint32_t encoding, uint64_t value);
+/* Notes that an instruction at `rip` has just done that. */
+void vmcs_note_writer(struct vmcs *vmcs, uint32_t encoding, uint64_t rip);
 uint64_t vmcs_get(const struct vmcs *vmcs, uint32_t encoding);
 
 /* The active VMCS at `pa` on any processor, or NULL. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "emu/device/board.h"
+#include "model/cpu/execute.h"
 
 enum { ID = 0x20, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0, ISR = 0x100, IRR = 0x200, ESR = 0x280,
        ICR = 0x300, ICR_HIGH = 0x310, LVT_TIMER_AT = 0x320, LVT_LINT0_AT = 0x350, LVT_ERROR_AT = 0x370, INITIAL = 0x380,
@@ -75,6 +76,42 @@ START_TEST(one_shot_fires_once)
     elapse(0, 5000);
     lapic_write(lapic, EOI, 0);
     ck_assert(!requested(0));
+}
+END_TEST
+
+START_TEST(an_ended_count_stays_zero)
+{
+    struct lapic *lapic = &board->lapic[0];
+    lapic_write(lapic, DIVIDE, 0xb);
+    lapic_write(lapic, LVT_TIMER_AT, 0x40);
+    lapic_write(lapic, INITIAL, 1000);
+    elapse(0, 400);
+    lapic_write(lapic, LVT_TIMER_AT, PERIODIC | 0x40);      /* counting goes on */
+    ck_assert_uint_eq(lapic_read(lapic, CURRENT), 600);
+    elapse(0, 700);
+    ck_assert_uint_eq(lapic_read(lapic, CURRENT), 900);
+    lapic_write(lapic, LVT_TIMER_AT, 0x40);
+    elapse(0, 5000);
+    lapic_write(lapic, LVT_TIMER_AT, PERIODIC | 0x40);      /* nothing is left to count */
+    ck_assert_uint_eq(lapic_read(lapic, INITIAL), 1000);
+    ck_assert_uint_eq(lapic_read(lapic, CURRENT), 0);
+    ck_assert_uint_eq(board_next_event(board, &model->cpu[0]), UINT64_MAX);
+    lapic_write(lapic, INITIAL, 1000);
+    ck_assert_uint_eq(board_next_event(board, &model->cpu[0]), model->cpu[0].clock + 1000);
+}
+END_TEST
+
+START_TEST(cpuid_tells_whether_it_is_enabled)
+{
+    struct lapic *lapic = &board->lapic[1];
+    uint32_t out[4];
+    cpuid_read(&model->cpu[1], 1, 0, out);
+    ck_assert(out[3] >> 9 & 1);
+    ck_assert(lapic_write_msr(lapic, MSR_ia32_apic_base, LAPIC_BASE));
+    cpuid_read(&model->cpu[1], 1, 0, out);
+    ck_assert(!(out[3] >> 9 & 1));
+    cpuid_read(&model->cpu[0], 1, 0, out);
+    ck_assert(out[3] >> 9 & 1);
 }
 END_TEST
 
@@ -292,6 +329,8 @@ int main(void)
     TCase *tcase = tcase_create("lapic");
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, one_shot_fires_once);
+    tcase_add_test(tcase, an_ended_count_stays_zero);
+    tcase_add_test(tcase, cpuid_tells_whether_it_is_enabled);
     tcase_add_test(tcase, periodic_divided);
     tcase_add_test(tcase, masked_expiry_is_lost);
     tcase_add_test(tcase, deadline_counts_the_tsc);

@@ -97,6 +97,18 @@ START_TEST(writes_of_the_model)
 }
 END_TEST
 
+BLOB(code_stale, "1: mov [rbx],rcx\n cpuid\n jmp 1b");
+START_TEST(code_behind_a_stale_translation)
+{
+    PUT(f, 0x50000, code_stale);
+    memset(f->ram + 0x51000, 0x90, 64);             /* the new page holds something else */
+    f->cpu->gpr[RBX] = FIXTURE_PT + 8 * 0x50;
+    f->cpu->gpr[RCX] = 0x51000 | 7;                 /* no INVLPG follows */
+    fixture_run_at(f, 0x50000);
+    fixture_expect_instruction(f, INSN_cpuid, 0x50003);
+}
+END_TEST
+
 BLOB(code_count, "mov ecx,1000\n1: inc rax\n mov [rbx],rax\n push rax\n pop rdx\n dec ecx\n jnz 1b\n mov rax,[rsi]\n nop\n cpuid");
 START_TEST(counts_are_exact)
 {
@@ -217,6 +229,7 @@ int main(void)
     tcase_add_test(tc, store_into_the_next_instruction);
     tcase_add_test(tc, stores_to_another_page_and_through_aliases);
     tcase_add_test(tc, writes_of_the_model);
+    tcase_add_test(tc, code_behind_a_stale_translation);
     tcase_add_test(tc, counts_are_exact);
     tcase_add_test(tc, single_steps_add_up);
     tcase_add_test(tc, repetitions_step_one_by_one);

@@ -241,6 +241,14 @@ START_TEST(interrupts_and_nmi)
 }
 END_TEST
 
+static void expect_debug_trap(uint64_t pending, uint64_t rip)
+{
+    ck_assert_int_eq(f->stop.reason, STOP_LIMIT);
+    ck_assert_uint_eq(f->cpu->pending_debug, pending);
+    ck_assert_uint_eq(f->cpu->rip, rip);
+    f->cpu->pending_debug = 0;
+}
+
 BLOB(event_tf, "nop\n mov ss,eax\n nop\n nop\n cpuid");
 START_TEST(single_step_trap)
 {
@@ -250,12 +258,13 @@ START_TEST(single_step_trap)
     f->cpu->gpr[RAX] = SELECTOR_DATA;
     f->cpu->rflags |= RFLAGS_TF;
     fixture_run(f);
-    fixture_expect_event(f, VECTOR_DB, 0, FIXTURE_CODE + 1);
-    ck_assert_uint_eq(f->stop.event.address, 1u << 14);
+    expect_debug_trap(1u << 14, FIXTURE_CODE + 1);
     ck_assert_uint_eq(f->cpu->instructions, 1);
     fixture_run(f);                         /* MOV SS holds the trap back by one instruction */
-    fixture_expect_event(f, VECTOR_DB, 0, FIXTURE_CODE + 4);
+    expect_debug_trap(1u << 14, FIXTURE_CODE + 4);
     ck_assert_uint_eq(f->cpu->instructions, 3);
+    f->stop.event = (struct event){ .valid = true, .vector = VECTOR_DB, .type = EVENT_HARDWARE_EXCEPTION,
+                                    .address = 1u << 14 };
     fixture_deliver(f);
     fixture_expect_instruction(f, INSN_hlt, FIXTURE_CODE + 0x100 + 24);
     ck_assert_uint_eq(f->cpu->dr6, 0xffff4ff0);
@@ -271,8 +280,36 @@ START_TEST(single_step_of_a_jump_to_itself)
     PUT(f, FIXTURE_CODE, event_self);
     f->cpu->rflags |= RFLAGS_TF;
     fixture_run(f);
-    fixture_expect_event(f, VECTOR_DB, 0, FIXTURE_CODE);
+    expect_debug_trap(1u << 14, FIXTURE_CODE);
     ck_assert_uint_eq(f->cpu->instructions, 1);
+}
+END_TEST
+
+BLOB(event_branch, "nop\n jz 1f\n nop\n 1: jnz 2f\n nop\n 2: cpuid");
+START_TEST(single_step_on_branches)
+{
+    PUT(f, FIXTURE_CODE, event_branch);
+    f->cpu->rflags |= RFLAGS_TF;
+    CPU_MSR(f->cpu, ia32_debugctl) = DEBUGCTL_BTF;
+    fixture_run(f);                         /* JZ is not taken, JNZ is */
+    expect_debug_trap(1u << 14, FIXTURE_CODE + 7);
+    ck_assert_uint_eq(f->cpu->instructions, 4);
+}
+END_TEST
+
+BLOB(event_mov_ss_watched, "mov ss,[rbx]\n cpuid");
+START_TEST(traps_behind_mov_ss_are_pending)
+{
+    PUT(f, FIXTURE_CODE, event_mov_ss_watched);
+    f->cpu->gpr[RBX] = 0x30000;
+    memory_write64(&f->model->memory, 0x30000, SELECTOR_DATA);
+    f->cpu->rflags |= RFLAGS_TF;
+    f->cpu->dr[3] = 0x30000;
+    f->cpu->dr7 = 0x400 | 1u << 6 | 7u << 28;       /* DR3: two bytes read or written */
+    fixture_run(f);
+    fixture_expect_instruction(f, INSN_cpuid, FIXTURE_CODE + 2);
+    ck_assert_uint_eq(f->cpu->pending_debug, 1u << 14 | 1u << 12 | 8);
+    ck_assert_uint_eq(f->cpu->interruptibility, BLOCKING_BY_MOV_SS);
 }
 END_TEST
 
@@ -294,15 +331,13 @@ START_TEST(breakpoints)
     f->cpu->dr[1] = 0x30000;
     f->cpu->dr7 = 0x400 | 1u << 3 | 1u << 20;       /* DR1, global: byte written */
     fixture_run_at(f, FIXTURE_CODE);
-    fixture_expect_event(f, VECTOR_DB, 0, FIXTURE_CODE + 3);
-    ck_assert_uint_eq(f->stop.event.address, 2);
+    expect_debug_trap(1u << 12 | 2, FIXTURE_CODE + 3);
     fixture_run(f);
     fixture_expect_instruction(f, INSN_cpuid, FIXTURE_CODE + 8);
     f->cpu->dr[2] = 0x30004;
     f->cpu->dr7 = 0x400 | 1u << 4 | 15u << 24;      /* DR2, local: four bytes read or written */
     fixture_run_at(f, FIXTURE_CODE);
-    fixture_expect_event(f, VECTOR_DB, 0, FIXTURE_CODE + 7);
-    ck_assert_uint_eq(f->stop.event.address, 4);
+    expect_debug_trap(1u << 12 | 4, FIXTURE_CODE + 7);
 }
 END_TEST
 
@@ -323,6 +358,8 @@ int main(void)
     tcase_add_test(tc, interrupts_and_nmi);
     tcase_add_test(tc, single_step_trap);
     tcase_add_test(tc, single_step_of_a_jump_to_itself);
+    tcase_add_test(tc, single_step_on_branches);
+    tcase_add_test(tc, traps_behind_mov_ss_are_pending);
     tcase_add_test(tc, breakpoints);
     suite_add_tcase(suite, tc);
     return fixture_main(suite);

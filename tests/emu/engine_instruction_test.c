@@ -39,13 +39,14 @@ static const struct sample always[] = {
     { INSN_vmptrst, 3, { 0x0f, 0xc7, 0x38 } },      { INSN_vmxon, 4, { 0xf3, 0x0f, 0xc7, 0x30 } },
     { INSN_vmread, 3, { 0x0f, 0x78, 0xc8 } },       { INSN_vmwrite, 3, { 0x0f, 0x79, 0x08 } },
     { INSN_invept, 5, { 0x66, 0x0f, 0x38, 0x80, 0x08 } }, { INSN_invvpid, 5, { 0x66, 0x0f, 0x38, 0x81, 0x08 } },
+    { INSN_pause, 2, { 0xf3, 0x90 } },
 };
 enum { ALWAYS = sizeof always / sizeof *always };
 
 /* Rows that stop only when the model asks. RBX points at memory that may be read and written. */
 static const struct sample conditional[] = {
     { INSN_mov_from_cr, 3, { 0x0f, 0x20, 0xd8 } },  { INSN_mov_from_cr, 3, { 0x0f, 0x20, 0xc0 } },
-    { INSN_smsw, 3, { 0x0f, 0x01, 0xe0 } },         { INSN_pause, 2, { 0xf3, 0x90 } },
+    { INSN_smsw, 3, { 0x0f, 0x01, 0xe0 } },
     { INSN_sgdt, 3, { 0x0f, 0x01, 0x03 } },         { INSN_sidt, 3, { 0x0f, 0x01, 0x0b } },
     { INSN_sldt, 3, { 0x0f, 0x00, 0xc0 } },         { INSN_str, 3, { 0x0f, 0x00, 0xc8 } },
 };

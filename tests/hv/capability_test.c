@@ -55,15 +55,16 @@ END_TEST
 /* Only what nested/ virtualises: each of these would hand a physical address or L0's own control to L1. */
 START_TEST(dangerous_controls_are_not_offered)
 {
-    const uint32_t refused = PROC2_vmcs_shadowing | PROC2_enable_vm_functions | PROC2_enable_pml | PROC2_ept_violation_ve |
-                             PROC2_virtualize_apic_accesses | PROC2_virtual_interrupt_delivery | PROC2_use_tsc_scaling |
+    const uint32_t refused = PROC2_vmcs_shadowing | PROC2_enable_vm_functions | PROC2_enable_pml |
+                             PROC2_ept_violation_ve | PROC2_virtualize_apic_accesses |
+                             PROC2_virtual_interrupt_delivery | PROC2_use_tsc_scaling |
                              PROC2_mode_based_execute_control | PROC2_sub_page_write_permissions;
     ck_assert_uint_eq(offered.proc2.allowed & refused, 0);
     ck_assert_uint_eq(offered.pin.allowed & PIN_process_posted_interrupts, 0);
     ck_assert_uint_eq(offered.proc.allowed & (PROC_use_tpr_shadow | PROC_activate_tertiary_controls), 0);
     ck_assert_uint_eq(offered.entry.allowed & (ENTRY_entry_to_smm | ENTRY_deactivate_dual_monitor), 0);
     ck_assert_uint_eq(offered.misc & (MISC_ACTIVITY_SHUTDOWN | 7ull << 25 | 0xffffffffull << 32), 0);
-    ck_assert_uint_eq(offered.ept_vpid & (1ull << 21 | 1ull << 22), 0);     /* accessed and dirty flags, advanced information */
+    ck_assert_uint_eq(offered.ept_vpid & (1ull << 21 | 1ull << 22), 0);     /* A/D flags, advanced information */
 }
 END_TEST
 
@@ -139,9 +140,10 @@ END_TEST
 START_TEST(no_address_goes_to_hardware)
 {
     static const enum field_index never[] = {
-        FIELD_io_bitmap_a_address, FIELD_io_bitmap_b_address, FIELD_msr_bitmap_address, FIELD_exit_msr_store_address,
-        FIELD_exit_msr_load_address, FIELD_entry_msr_load_address, FIELD_exit_msr_store_count, FIELD_exit_msr_load_count,
-        FIELD_ept_pointer, FIELD_vmcs_link_pointer, FIELD_virtual_processor_identifier, FIELD_exit_controls,
+        FIELD_io_bitmap_a_address, FIELD_io_bitmap_b_address, FIELD_msr_bitmap_address,
+        FIELD_exit_msr_store_address, FIELD_exit_msr_load_address, FIELD_entry_msr_load_address,
+        FIELD_exit_msr_store_count, FIELD_exit_msr_load_count, FIELD_ept_pointer, FIELD_vmcs_link_pointer,
+        FIELD_virtual_processor_identifier, FIELD_exit_controls,
     };
     for (unsigned i = 0; i < sizeof never / sizeof *never; i++)
         ck_assert(field_table[never[i]].class != CLASS_GUEST && field_table[never[i]].class != CLASS_CONTROL_VERBATIM);

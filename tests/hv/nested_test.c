@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The core beneath scripts: what L1 must find as on a processor, and what a hostile L1 must not reach. Each line that its
- * `expect` lines do not cover must succeed; a broken rule (docs/rules.md) fails the test.
+ * The core beneath scripts: what L1 must find as on a processor, and what a hostile L1 must not reach. Each line that
+ * its `expect` lines do not cover must succeed; a broken rule (docs/rules.md) fails the test.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -50,7 +50,8 @@ static const char *const scenario[] = {
     L2 "l1 set proc.use_msr_bitmaps\nl1 vmwrite msr_bitmap_address " POOL "\nl1 vmlaunch\nl2 rdmsr ia32_star\n"
        "expect exit rdmsr to=l1\n",
     L2 "l1 vmwrite entry_msr_load_address " POOL "\nl1 vmwrite entry_msr_load_count 1\nl1 vmlaunch\n"
-       "expect entry failed\nl1 vmread exit_reason\nexpect value 0x80000022\nl1 vmread exit_qualification\nexpect value 1\n",
+       "expect entry failed\nl1 vmread exit_reason\nexpect value 0x80000022\n"
+       "l1 vmread exit_qualification\nexpect value 1\n",
 
     /* ---- operands: check first, read once, privilege ---- */
     ROOT "l1 vmptrld 0x11001\nexpect fail 9\nl1 vmptrld 0x10000\nexpect fail 10\nl1 vmclear 0x10000\nexpect fail 3\n",
@@ -59,9 +60,11 @@ static const char *const scenario[] = {
     ROOT "l1 vmwrite guest_cs_selector 0x12345678\nl1 vmread guest_cs_selector\nexpect value 0x5678\n",
     ROOT "l1 vmwrite tsc_offset 0x1122334455667788\nl1 vmread 0x2011\nexpect value 0x11223344\n"
          "l1 vmwrite 0x2011 0xaabbccdd\nl1 vmread tsc_offset\nexpect value 0xaabbccdd55667788\n",
-    ROOT "l1 cpl 3\nl1 vmread guest_rip\nexpect fault 13 0\nl1 vmxoff\nexpect fault 13 0\nl1 vmcall\nexpect fault 13 0\n"
+    ROOT "l1 cpl 3\nl1 vmread guest_rip\nexpect fault 13 0\nl1 vmxoff\nexpect fault 13 0\nl1 vmcall\n"
+       "expect fault 13 0\n"
          "l1 cpl 0\nl1 vmptrst\nexpect value 0x11000\n",
-    L1 "l1 vmxoff\nexpect fault 6\nl1 vmptrst\nexpect fault 6\nl1 invept 2 0\nexpect fault 6\nl1 vmxon 0x10000\nexpect fault 6\n",
+    L1 "l1 vmxoff\nexpect fault 6\nl1 vmptrst\nexpect fault 6\nl1 invept 2 0\nexpect fault 6\n"
+       "l1 vmxon 0x10000\nexpect fault 6\n",
     L1 "l1 mov_to_cr 4 0x2620\nl1 vmxon 0x10000\nexpect fault 13 0\n",      /* IA32_FEATURE_CONTROL is not locked */
 
     /* ---- the current VMCS: its state survives the change of the pointer, not of memory ---- */
@@ -87,8 +90,10 @@ static const char *const scenario[] = {
     L2 "l1 vmwrite host_rip 0x800000000000\nl1 vmlaunch\nexpect fail 8\n",
     L2 "l1 clear exit.host_address_space_size\nl1 vmlaunch\nexpect fail 8\n",
     L2 "l1 vmwrite host_tr_selector 0\nl1 vmlaunch\nexpect fail 8\n",
-    L2 "l1 vmwrite guest_activity_state 2\nl1 vmlaunch\nexpect entry failed\nl1 vmread exit_reason\nexpect value 0x80000021\n",
-    L2 "l1 vmwrite vmcs_link_pointer 0x12001\nl1 vmlaunch\nexpect entry failed\nl1 vmread exit_qualification\nexpect value 4\n",
+    L2 "l1 vmwrite guest_activity_state 2\nl1 vmlaunch\nexpect entry failed\nl1 vmread exit_reason\n"
+       "expect value 0x80000021\n",
+    L2 "l1 vmwrite vmcs_link_pointer 0x12001\nl1 vmlaunch\nexpect entry failed\n"
+       "l1 vmread exit_qualification\nexpect value 4\n",
     L2 "l1 vmwrite guest_rflags 0\nl1 vmlaunch\nexpect entry failed guest.rflags.fixed\nexpect level l1\n"
        "l1 vmwrite guest_rflags 2\nl1 vmlaunch\nl2 cpuid 0\nexpect exit cpuid to=l1\n",
 
@@ -100,7 +105,8 @@ static const char *const scenario[] = {
        "expect exit rdmsr to=l0\nl2 rdmsr ia32_star\nl2 rdmsr 0x12345\nexpect exit rdmsr to=l1\n",
     L2 "l1 vmwrite entry_interruption_information 0x80000b0d\nl1 vmlaunch\nexpect event 13 0\nl2 vmcall\n"
        "expect exit vmcall to=l1\nl1 vmread entry_interruption_information\nexpect value 0xb0d\n",
-    L2 "l1 vmlaunch\nl2 register rip 0x7654\nl2 vmcall\nexpect exit vmcall to=l1\nl1 vmread guest_rip\nexpect value 0x7654\n"
+    L2 "l1 vmlaunch\nl2 register rip 0x7654\nl2 vmcall\nexpect exit vmcall to=l1\nl1 vmread guest_rip\n"
+       "expect value 0x7654\n"
        "l1 mov_from_cr 4\nl1 rdmsr ia32_debugctl\nexpect value 0\nl1 vmread host_rsp\nexpect value 0xfe000\n",
     /* A violation of the shadow EPT while an event is delivered: the event comes again (B.2, the oldest bug of all). */
     L2_EPT "l1 vmwrite entry_interruption_information 0x80000b0d\nl1 vmlaunch\nexpect event 13 0\nexpect level l2\n",

@@ -438,7 +438,10 @@ START_TEST(nmis)
     f.cpu->interruptibility = BLOCKING_BY_MOV_SS;
     ck_assert_int_eq(boundary(f.cpu), STATUS_OK);
     ck_assert_uint_eq(boundary_deadline(f.cpu), f.cpu->clock + 1);
-    f.cpu->interruptibility = BLOCKING_BY_STI;
+    f.cpu->interruptibility = BLOCKING_BY_STI;                  /* comes after the next instruction */
+    ck_assert_int_eq(boundary(f.cpu), STATUS_OK);
+    ck_assert_uint_eq(boundary_deadline(f.cpu), f.cpu->clock + 1);
+    f.cpu->interruptibility = 0;
     ck_assert_int_eq(boundary(f.cpu), STATUS_EVENT);
     ck_assert_uint_eq(f.cpu->event.vector, 2);
     ck_assert(f.cpu->interruptibility & BLOCKING_BY_NMI);
@@ -506,10 +509,11 @@ END_TEST
 
 START_TEST(preemption_timer)
 {
+    f.model->capability.misc = (f.model->capability.misc & ~31ull) | 5;   /* counts at multiples of 32 */
     VMCS(vmcs(), preemption_timer_value) = 2;
     f.cpu->clock = 10;
     enter_with(PIN_activate_preemption_timer, 0);
-    ck_assert_uint_eq(boundary_deadline(f.cpu), 64);                    /* rate 5: at multiples of 32 */
+    ck_assert_uint_eq(boundary_deadline(f.cpu), 64);
     f.cpu->clock = 63;
     ck_assert_int_eq(boundary(f.cpu), STATUS_OK);
     f.cpu->clock = 64;

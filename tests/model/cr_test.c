@@ -170,7 +170,7 @@ static void remember(uint64_t linear, uint16_t pcid, bool global)
     uint64_t cr3 = f.cpu->cr3;
 
     f.cpu->cr3 = (cr3 & ~CR3_PCID) | pcid;
-    tlb_insert(f.cpu, linear, &mapping);
+    tlb_insert(f.cpu, linear, &mapping, &(struct trail){ .count = 0 });
     f.cpu->cr3 = cr3;
 }
 

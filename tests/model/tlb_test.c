@@ -72,7 +72,7 @@ static void populate(void)
         const struct member *m = &members[i];
         struct mapping mapping = { .global = m->global, .page_size = m->large ? 2 << 20 : 4096, .pa_page = i << 12 };
 
-        tlb_insert(into_context(m), m->linear, &mapping);
+        tlb_insert(into_context(m), m->linear, &mapping, &(struct trail){ .count = 0 });
     }
 }
 
@@ -269,7 +269,7 @@ START_TEST(full_sets_displace)
     unsigned kept = 0;
 
     for (uint64_t page = 0; page < 3 * TLB_SETS * TLB_WAYS; page++)
-        tlb_insert(cpu, page << 12, &mapping);
+        tlb_insert(cpu, page << 12, &mapping, &(struct trail){ .count = 0 });
     for (uint64_t page = 0; page < 3 * TLB_SETS * TLB_WAYS; page++)
         kept += tlb_find(cpu, page << 12) != NULL;
     ck_assert_uint_eq(kept, TLB_SETS * TLB_WAYS);

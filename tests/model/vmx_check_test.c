@@ -47,7 +47,7 @@ struct row_case {
 #define ENTRY_(bit) X(entry_controls, ENTRY_##bit)
 #define WIDE (1ull << 50)
 #define LAST_ENTRY ((1ull << 40) - 16)  /* of a 40-bit physical-address space */
-#define NONCANONICAL 0x0000800000000000ull
+#define NONCANONICAL 0x0100000000000000ull           /* with 57 bits of linear address */
 
 static const struct row_case row_cases[] = {
     { "control.pin.must_be_1", 0, { X(pin_based_controls, 1 << 1) } },
@@ -85,7 +85,7 @@ static const struct row_case row_cases[] = {
     { "control.posted_interrupts.width", APIC | OFFERED, { S(posted_interrupt_descriptor_address, WIDE) } },
     { "control.vpid.nonzero", 0, { PROC2(enable_vpid), S(virtual_processor_identifier, 0) } },
     { "control.eptp.memory_type", EPT, { S(ept_pointer, FIXTURE_EPT | 3 << 3 | MEMORY_WT) } },
-    { "control.eptp.walk_length", EPT, { S(ept_pointer, FIXTURE_EPT | 4 << 3 | MEMORY_WB) } },
+    { "control.eptp.walk_length", EPT, { S(ept_pointer, FIXTURE_EPT | 5 << 3 | MEMORY_WB) } },
     { "control.eptp.accessed_dirty", EPT | NO_AD, { X(ept_pointer, EPTP_ACCESSED_DIRTY) } },
     { "control.eptp.reserved", EPT, { X(ept_pointer, 1 << 7) } },
     { "control.eptp.width", EPT, { X(ept_pointer, WIDE) } },
@@ -112,7 +112,7 @@ static const struct row_case row_cases[] = {
       { PROC2(ept_violation_ve), S(virtualization_exception_address, WIDE) } },
 
     { "control.exit.must_be_1", 0, { X(exit_controls, 1 << 0) } },
-    { "control.exit.must_be_0", 0, { EXIT_(load_ia32_perf_global_ctrl) } },
+    { "control.exit.must_be_0", 0, { EXIT_(clear_ia32_bndcfgs) } },
     { "control.exit.save_timer", 0, { EXIT_(save_preemption_timer) } },
     { "control.exit_msr_store.aligned", 0, { S(exit_msr_store_count, 1), S(exit_msr_store_address, 0x9008) } },
     { "control.exit_msr_store.width", 0, { S(exit_msr_store_count, 1), S(exit_msr_store_address, WIDE) } },
@@ -151,6 +151,20 @@ static const struct row_case row_cases[] = {
     { "host.sysenter_esp.canonical", 0, { S(host_ia32_sysenter_esp, NONCANONICAL) } },
     { "host.sysenter_eip.canonical", 0, { S(host_ia32_sysenter_eip, NONCANONICAL) } },
     { "host.pat", 0, { S(host_ia32_pat, 0x0007040600070402ull) } },
+    { "host.perf_global_ctrl", 0, { EXIT_(load_ia32_perf_global_ctrl), S(host_ia32_perf_global_ctrl, 1 << 4) } },
+    { "host.cr4.cet_wp", 0, { X(host_cr4, CR4_CET), X(host_cr0, CR0_WP) } },
+    { "host.s_cet", 0, { EXIT_(load_cet_state), S(host_ia32_s_cet, 1 << 6) } },
+    { "host.ssp.aligned", 0, { EXIT_(load_cet_state), S(host_ssp, 0x1002) } },
+    { "host.interrupt_ssp_table.canonical", 0,
+      { EXIT_(load_cet_state), S(host_ia32_interrupt_ssp_table, 1ull << 60) } },
+    { "host.size.cet_high", PAE | HOST32, { EXIT_(load_cet_state), S(host_ssp, 1ull << 32) } },
+    { "host.size.ssp_canonical", 0, { EXIT_(load_cet_state), S(host_ssp, 1ull << 60) } },
+    { "guest.perf_global_ctrl", 0, { ENTRY_(load_ia32_perf_global_ctrl), S(guest_ia32_perf_global_ctrl, 1ull << 35) } },
+    { "guest.s_cet", 0, { ENTRY_(load_cet_state), S(guest_ia32_s_cet, CET_SUPPRESS | CET_TRACKER) } },
+    { "guest.interrupt_ssp_table.canonical", 0,
+      { ENTRY_(load_cet_state), S(guest_ia32_interrupt_ssp_table, 1ull << 60) } },
+    { "guest.ssp.aligned", 0, { ENTRY_(load_cet_state), S(guest_ssp, 1) } },
+    { "guest.ssp.canonical", 0, { ENTRY_(load_cet_state), S(guest_ssp, 1ull << 60) } },
     { "host.efer.reserved", 0, { X(host_ia32_efer, 1 << 1) } },
     { "host.efer.lma", 0, { X(host_ia32_efer, EFER_LMA) } },
     { "host.efer.lme", 0, { X(host_ia32_efer, EFER_LME) } },
@@ -268,7 +282,7 @@ static const struct row_case row_cases[] = {
     { "guest.gdtr.limit", 0, { S(guest_gdtr_limit, 0x10000) } },
     { "guest.idtr.limit", 0, { S(guest_idtr_limit, 0x10000) } },
     { "guest.rip.high", PAE, { X(guest_rip, 1ull << 32) } },
-    { "guest.rip.identical", 0, { S(guest_rip, 1ull << 48) } },
+    { "guest.rip.identical", 0, { S(guest_rip, 1ull << 57) } },
     { "guest.rflags.reserved", 0, { X(guest_rflags, 1 << 3) } },
     { "guest.rflags.fixed", 0, { X(guest_rflags, RFLAGS_FIXED) } },
     { "guest.rflags.vm_ia32e", PAE | V86, { ENTRY_(ia32e_mode_guest) } },
@@ -335,6 +349,12 @@ static const struct row_case accepted[] = {
     { "#TS", 0, { INJECT_CODE(EVENT_HARDWARE_EXCEPTION, VECTOR_TS) } },
     { "#NP", 0, { INJECT_CODE(EVENT_HARDWARE_EXCEPTION, VECTOR_NP) } },
     { "#SS", 0, { INJECT_CODE(EVENT_HARDWARE_EXCEPTION, VECTOR_SS) } },
+    { "performance counters", 0,
+      { EXIT_(load_ia32_perf_global_ctrl), ENTRY_(load_ia32_perf_global_ctrl),
+        S(host_ia32_perf_global_ctrl, 0x70000000f), S(guest_ia32_perf_global_ctrl, 0x700000003) } },
+    { "CET state", 0,
+      { EXIT_(load_cet_state), ENTRY_(load_cet_state), S(host_ia32_s_cet, CET_SUPPRESS), S(guest_ia32_s_cet, 0x143f),
+        S(guest_ssp, 0x7ffffffffff8), S(host_ssp, 0xffff800000000000ull) } },
     { "#PF", 0, { INJECT_CODE(EVENT_HARDWARE_EXCEPTION, VECTOR_PF), S(entry_exception_error_code, 0xffff) } },
     { "#AC", 0, { INJECT_CODE(EVENT_HARDWARE_EXCEPTION, VECTOR_AC) } },
     { "#UD", 0, { INJECT(EVENT_HARDWARE_EXCEPTION, VECTOR_UD) } },
@@ -379,7 +399,7 @@ static const struct row_case accepted[] = {
     { "real mode", PAE | UNRESTRICTED | REAL, { S(guest_cs_access_rights, 0x9b), S(guest_cs_limit, 0xffff) } },
     { "EFER.LME without paging", PAE | UNRESTRICTED | REAL,
       { ENTRY_(load_ia32_efer), S(guest_ia32_efer, EFER_LME) } },
-    { "RIP that is identical but not canonical", 0, { S(guest_rip, 0x0000900000000000ull) } },
+    { "RIP that is identical but not canonical", 0, { S(guest_rip, NONCANONICAL) } },
     { "reserved PDPTE bits without P", PAE, { M(FIXTURE_PDPTES, 0x13ffe) } },
     { "PDPTE fields do not matter without PAE paging", EPT, { S(guest_pdpte0, ~0ull) } },
     { "a linked ordinary VMCS", 0, { S(vmcs_link_pointer, FIXTURE_LINKED), M(FIXTURE_LINKED, VMCS_REVISION) } },
@@ -419,7 +439,7 @@ static void start_from(unsigned base)
     const struct vmx vmx = f.cpu->vmx;
     struct vmcs *v = vmx.current;
 
-    capability_init(&f.model->capability);
+    capability_init(&f.model->capability, NULL);
     fixture_processor(&f, f.cpu);
     f.cpu->vmx = vmx;
     fixture_page_tables(&f);

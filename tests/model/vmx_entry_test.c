@@ -111,7 +111,8 @@ START_TEST(guest_state_is_saved)
     for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
         if (VMCS_ENCODING_TYPE(vmcs_encoding(i)) != VMCS_TYPE_GUEST || vmcs_find(f.model, vmcs_encoding(i)) != i ||
             i == FIELD_vmcs_link_pointer || i == FIELD_guest_smbase || i == FIELD_preemption_timer_value ||
-            is(i, "pdpte"))
+            i == FIELD_guest_interrupt_status || i == FIELD_guest_ia32_perf_global_ctrl || i == FIELD_pml_index || is(i, "pdpte") ||
+            i == FIELD_guest_ia32_perf_global_ctrl)
             ck_assert_uint_eq(v->field[i], VMCS_ENCODING_TYPE(vmcs_encoding(i)) == VMCS_TYPE_GUEST
                                                ? 0x5a5a5a5a5a5a5a5a & vmcs_field_mask(i) : v->field[i]);
         else
@@ -152,6 +153,52 @@ START_TEST(save_and_load_controls_are_obeyed)
 END_TEST
 
 /* A 32-bit guest of a 64-bit host, EFER by the IA-32e control alone; a mode change is told by the same control. */
+START_TEST(performance_and_cet_state)
+{
+    VMCS(v, entry_controls) |= ENTRY_load_ia32_perf_global_ctrl | ENTRY_load_cet_state;
+    VMCS(v, exit_controls) |= EXIT_load_ia32_perf_global_ctrl | EXIT_load_cet_state;
+    VMCS(v, guest_ia32_perf_global_ctrl) = 3;
+    VMCS(v, host_ia32_perf_global_ctrl) = 0x700000000;
+    VMCS(v, guest_ia32_s_cet) = 1;
+    VMCS(v, guest_ssp) = 0x1000;
+    VMCS(v, guest_ia32_interrupt_ssp_table) = 0x2000;
+    VMCS(v, host_ia32_s_cet) = 4;
+    VMCS(v, host_ssp) = 0x3000;
+    VMCS(v, host_ia32_interrupt_ssp_table) = 0x4000;
+    fixture_enter(&f);
+    ck_assert_uint_eq(CPU_MSR(cpu, ia32_perf_global_ctrl), 3);
+    ck_assert_uint_eq(CPU_MSR(cpu, ia32_s_cet), 1);
+    ck_assert_uint_eq(CPU_MSR(cpu, ia32_interrupt_ssp_table_addr), 0x2000);
+    ck_assert_uint_eq(cpu->ssp, 0x1000);
+    CPU_MSR(cpu, ia32_perf_global_ctrl) = 1;
+    CPU_MSR(cpu, ia32_s_cet) = 5;
+    CPU_MSR(cpu, ia32_interrupt_ssp_table_addr) = 0x5000;
+    cpu->ssp = 0x6000;
+    fixture_exit(&f, EXIT_REASON_vmcall);
+    ck_assert_uint_eq(VMCS(v, guest_ia32_perf_global_ctrl), 3);         /* not saved */
+    ck_assert_uint_eq(VMCS(v, guest_ia32_s_cet), 5);
+    ck_assert_uint_eq(VMCS(v, guest_ia32_interrupt_ssp_table), 0x5000);
+    ck_assert_uint_eq(VMCS(v, guest_ssp), 0x6000);
+    ck_assert_uint_eq(CPU_MSR(cpu, ia32_perf_global_ctrl), 0x700000000);
+    ck_assert_uint_eq(CPU_MSR(cpu, ia32_s_cet), 4);
+    ck_assert_uint_eq(CPU_MSR(cpu, ia32_interrupt_ssp_table_addr), 0x4000);
+    ck_assert_uint_eq(cpu->ssp, 0x3000);
+}
+END_TEST
+
+/* CET state is saved by every exit of a processor that can load it, and loaded only where the controls say so. */
+START_TEST(cet_state_without_its_controls)
+{
+    VMCS(v, guest_ssp) = 0x1000;
+    cpu->ssp = 0x7000;
+    fixture_enter(&f);
+    ck_assert_uint_eq(cpu->ssp, 0x7000);
+    fixture_exit(&f, EXIT_REASON_vmcall);
+    ck_assert_uint_eq(VMCS(v, guest_ssp), 0x7000);
+    ck_assert_uint_eq(cpu->ssp, 0x7000);
+}
+END_TEST
+
 START_TEST(efer_follows_the_mode)
 {
     VMCS(v, entry_controls) &= ~(uint64_t)(ENTRY_ia32e_mode_guest | ENTRY_load_ia32_efer);
@@ -497,7 +544,7 @@ START_TEST(invalid_guest_state)
     vmx_result result;
 
     distinct_guest();
-    VMCS(v, guest_rip) = 1ull << 50;
+    VMCS(v, guest_rip) = 1ull << 60;
     VMCS(v, entry_interruption_information) = 0x80000306;
     VMCS(v, guest_interruptibility_state) = 0;
     VMCS(v, exit_msr_store_count) = 1;
@@ -558,7 +605,7 @@ static const struct {
     { 1ull << 32 | MSR_ia32_star, 0 },          /* reserved bits */
     { 0x12345, 0 },                             /* no such MSR */
     { MSR_ia32_vmx_basic, 0 },                  /* read-only */
-    { MSR_ia32_lstar, 0x800000000000 },         /* WRMSR would raise #GP */
+    { MSR_ia32_lstar, 1ull << 56 },             /* WRMSR would raise #GP */
     { MSR_ia32_efer, 1 << 1 }, { MSR_ia32_efer, 0 },
 };
 
@@ -749,6 +796,7 @@ START_TEST(preemption_timer)
 {
     vmx_result result;
 
+    cpu->model->capability.misc = (cpu->model->capability.misc & ~31ull) | 5;
     VMCS(v, pin_based_controls) |= PIN_activate_preemption_timer;
     VMCS(v, exit_controls) |= EXIT_save_preemption_timer;
     VMCS(v, preemption_timer_value) = 100;
@@ -792,6 +840,8 @@ int main(void)
     tcase_add_test(tc, guest_state_is_saved);
     tcase_add_test(tc, save_and_load_controls_are_obeyed);
     tcase_add_test(tc, efer_follows_the_mode);
+    tcase_add_test(tc, performance_and_cet_state);
+    tcase_add_test(tc, cet_state_without_its_controls);
     tcase_add_test(tc, pdptes_with_ept);
     tcase_add_test(tc, vpid_and_transitions);
     tcase_add_test(tc, without_vpid_transitions_flush);

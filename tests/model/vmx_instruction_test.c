@@ -137,7 +137,7 @@ START_TEST(field_errors)
         0x4003, 0x0801,                 /* ... of 32-bit and 16-bit fields */
         0x1000 | VMCS_tsc_offset,       /* bit 12 is reserved */
         0x8000 | VMCS_guest_rip, 0xffffffff, 1ull << 32 | VMCS_guest_rip,
-        VMCS_pml_address, VMCS_tsc_multiplier, VMCS_guest_ssp, VMCS_posted_interrupt_notification_vector,
+        VMCS_guest_ia32_bndcfgs, VMCS_host_ia32_pkrs, VMCS_xss_exiting_bitmap, VMCS_encls_exiting_bitmap,
         0x2ffe, 0x6c7e,
     };
     uint64_t value = 0x1234;
@@ -252,7 +252,7 @@ START_TEST(invept_operands)
     ck_assert_int_eq(vmx_invept(f.cpu, 1, FIXTURE_EPTP), VMX_SUCCEED);
     ck_assert_int_eq(vmx_invept(f.cpu, 1, FIXTURE_EPTP | EPTP_ACCESSED_DIRTY), VMX_SUCCEED);
     ck_assert_int_eq(vmx_invept(f.cpu, 1, FIXTURE_EPTP ^ 1), VM_ERROR_invept_invvpid_operand);
-    ck_assert_int_eq(vmx_invept(f.cpu, 1, FIXTURE_EPT | 4 << 3 | MEMORY_WB), VM_ERROR_invept_invvpid_operand);
+    ck_assert_int_eq(vmx_invept(f.cpu, 1, FIXTURE_EPT | 5 << 3 | MEMORY_WB), VM_ERROR_invept_invvpid_operand);
     ck_assert_int_eq(vmx_invept(f.cpu, 1, FIXTURE_EPTP | 1 << 7), VM_ERROR_invept_invvpid_operand);
     ck_assert_int_eq(vmx_invept(f.cpu, 1, FIXTURE_EPTP | 1ull << 40), VM_ERROR_invept_invvpid_operand);
     ck_assert_int_eq(vmx_invept(f.cpu, 2, 0), VMX_SUCCEED);
@@ -291,7 +291,7 @@ START_TEST(invvpid_operands)
     for (uint64_t type = 0; type < 4; type++) {
         ck_assert_int_eq(vmx_invvpid(f.cpu, type, 1, 0), VMX_SUCCEED);
         ck_assert_int_eq(vmx_invvpid(f.cpu, type, 0, 0), type == 2 ? 0 : VM_ERROR_invept_invvpid_operand);
-        ck_assert_int_eq(vmx_invvpid(f.cpu, type, 1, 0x800000000000), type ? 0 : VM_ERROR_invept_invvpid_operand);
+        ck_assert_int_eq(vmx_invvpid(f.cpu, type, 1, 1ull << 56), type ? 0 : VM_ERROR_invept_invvpid_operand);
     }
 }
 END_TEST
@@ -503,9 +503,9 @@ START_TEST(capability_msrs)
     const struct vmx_capability *c = &f.model->capability;
     uint64_t plain, exact;
 
-    for (uint32_t index = 0x480; index <= 0x490; index++)
+    for (uint32_t index = 0x480; index <= 0x491; index++)
         ck_assert(capability_msr(c, index, &plain));
-    ck_assert(!capability_msr(c, MSR_ia32_vmx_vmfunc, &plain));     /* VM functions are not offered */
+    ck_assert_uint_eq(plain, 1);                /* IA32_VMX_VMFUNC: EPTP switching */
     ck_assert(!capability_msr(c, 0x47f, &plain) && !capability_msr(c, 0x492, &plain));
     for (unsigned i = 0; i < 4; i++) {
         capability_msr(c, MSR_ia32_vmx_pinbased_ctls + i, &plain);

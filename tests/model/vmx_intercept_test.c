@@ -156,6 +156,40 @@ START_TEST(stop_bits)
 }
 END_TEST
 
+/* 25.6.13: gap and window in ticks of the counter. */
+START_TEST(pause_loops)
+{
+    static const struct {
+        uint64_t clock;
+        bool exits;
+    } pauses[] = {
+        { 1000, false }, { 1010, false },               /* the first begins a loop, the second comes within the gap */
+        { 1021, false },                                /* later than the gap: a new loop */
+        { 1031, false }, { 1041, false }, { 1051, true }, /* the loop lasts longer than its window */
+        { 1052, true },
+        { 2000, false }, { 2001, false },
+    };
+
+    proc2(PROC2_pause_loop_exiting);
+    VMCS(v, ple_gap) = 10;
+    VMCS(v, ple_window) = 29;
+    vmx_update_intercepts(cpu);
+    ck_assert(cpu->intercepts >> INSN_pause & 1);
+    for (unsigned i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++) {
+        cpu->clock = pauses[i].clock;
+        if (pauses[i].exits)
+            exits(plain(INSN_pause), EXIT_REASON_pause, 0);
+        else
+            stays(plain(INSN_pause));
+    }
+    cpu->seg[SEG_SS].access_rights |= 3 << 5;           /* above CPL 0 there are no loops */
+    cpu->clock = 2009;
+    stays(plain(INSN_pause));
+    cpu->clock = 2040;
+    stays(plain(INSN_pause));
+}
+END_TEST
+
 START_TEST(enabling_controls)
 {
     proc(PROC_rdtsc_exiting | PROC_invlpg_exiting);
@@ -555,6 +589,7 @@ int main(void)
     tcase_add_test(tc, always);
     tcase_add_test(tc, stop_bits);
     tcase_add_test(tc, enabling_controls);
+    tcase_add_test(tc, pause_loops);
     tcase_add_test(tc, mov_to_cr0_and_cr4);
     tcase_add_test(tc, mov_cr3_and_its_targets);
     tcase_add_test(tc, mov_cr8_and_others);

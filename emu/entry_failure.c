@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Failed VM entries, for people. */
+#include "emu/entry_failure.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "model/vmx/check.h"
+#include "model/vmx/vmx.h"
+
+enum { COLUMNS = 118 };
+
+void entry_failure_row(struct entry_failure *failure, const struct check *row)
+{
+    if (failure->complete) {            /* the first row of another entry */
+        failure->complete = false;
+        failure->rows = 0;
+    }
+    if (failure->rows < SNAPSHOT_ROWS_MAX)
+        failure->row[failure->rows++] = row;
+}
+
+void entry_failure_complete(struct entry_failure *failure, const struct notice *notice, bool native)
+{
+    const struct vmcs *vmcs = notice->cpu->vmx.current;
+
+    if (failure->complete)
+        failure->rows = 0;
+    failure->complete = true;
+    failure->has_vmcs = vmcs && vmcs->pa == notice->a;
+    failure->native = native;
+    failure->late = notice->b & EXIT_REASON_ENTRY_FAILURE && !(notice->b >> 32);
+    failure->result = (int64_t)notice->b;
+    failure->qualification = notice->c;
+    failure->rip = notice->cpu->rip;
+    if (failure->has_vmcs)
+        snapshot_take(&failure->snapshot, notice->cpu, vmcs, native);
+}
+
+uint64_t entry_failure_hash(const struct entry_failure *failure)
+{
+    uint64_t hash = 0x100000001b3 * ((uint64_t)failure->result ^ failure->rip << 8 ^ 0xcbf29ce484222325);
+
+    for (unsigned i = 0; i < failure->rows; i++)
+        hash = (hash ^ (uint64_t)(failure->row[i] - check_table)) * 0x100000001b3;
+    return hash;
+}
+
+/* "exit 33 (VM-entry failure ...), qualification 0x0", "VM-instruction error 7: ..." */
+static void print_result(const struct entry_failure *failure, FILE *to)
+{
+    const char *text;
+
+    if (failure->late) {
+        text = exit_reason_text((uint32_t)failure->result & 0xffff);
+        fprintf(to, "exit %" PRId64 " (%s), qualification 0x%" PRIx64, failure->result & 0xffff, text ? text : "unknown",
+                failure->qualification);
+    } else if (failure->result == VMX_FAIL_INVALID) {
+        fputs("VMfailInvalid: there is no current VMCS, or it is a shadow VMCS [27.1]", to);
+    } else {
+        text = vm_error_text((int)failure->result);
+        fprintf(to, "VM-instruction error %" PRId64 ": %s", failure->result, text ? text : "unknown");
+    }
+}
+
+static void print_row(const struct entry_failure *failure, const struct check *row, const struct symbols *symbols, FILE *to,
+                      const char *prefix)
+{
+    unsigned fields[CHECK_FIELDS_MAX], count = check_fields(row, fields);
+
+    fprintf(to, "%sentry failed: %s [%s] %s\n", prefix, row->id, row->section, row->text);
+    for (unsigned i = 0; i < count; i++) {
+        char writer[200];
+
+        snapshot_writer(&failure->snapshot, fields[i], symbols, writer, sizeof writer);
+        fprintf(to, "%s    %s = 0x%" PRIx64 " (%s)\n", prefix, vmcs_field_name(fields[i]),
+                failure->snapshot.vmcs.field[fields[i]], writer);
+    }
+}
+
+/* Fields that these controls use and that no VMWRITE has set since VMCLEAR. Those that are 0 by name: most likely they were
+ * forgotten. The others keep what an earlier life of the region left. */
+static void print_unwritten(const struct entry_failure *failure, FILE *to, const char *prefix)
+{
+    const struct vmcs *v = &failure->snapshot.vmcs;
+    unsigned zero = 0, kept = 0;
+    size_t column = COLUMNS;
+
+    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
+        const char *name = vmcs_field_name(i);
+
+        if (v->written[i] || !snapshot_field_used(&failure->snapshot, i))
+            continue;
+        if (v->field[i]) {
+            kept++;
+            continue;
+        }
+        if (!zero++)
+            fprintf(to, "%snever written since VMCLEAR, and 0:", prefix);
+        if (column + strlen(name) + 1 > COLUMNS) {
+            fprintf(to, "\n%s   ", prefix);
+            column = strlen(prefix) + 3;
+        }
+        fprintf(to, " %s", name);
+        column += strlen(name) + 1;
+    }
+    if (zero)
+        fputc('\n', to);
+    if (kept)
+        fprintf(to, "%snever written since VMCLEAR, but not 0: %u more (--dump-vmcs shows them)\n", prefix, kept);
+}
+
+void entry_failure_print(const struct entry_failure *failure, const struct symbols *symbols, FILE *to, const char *prefix)
+{
+    char name[SYMBOL_TEXT_MAX];
+
+    fputs("VM entry failed", to);
+    if (failure->native)
+        fputs(" (by the native L0)", to);
+    else        /* when MSRs are loaded, RIP is the guest's already (27.4) */
+        fprintf(to, " at %srip 0x%" PRIx64 "%s",
+                failure->late && (failure->result & 0xffff) == EXIT_REASON_entry_failure_msr_loading ? "guest " : "",
+                failure->rip, symbols_text(symbols, failure->rip, name));
+    if (failure->has_vmcs)
+        fprintf(to, ", VMCS 0x%" PRIx64, failure->snapshot.vmcs.pa);
+    fputs(": ", to);
+    print_result(failure, to);
+    fputc('\n', to);
+    if (!failure->has_vmcs || !failure->rows)
+        return;
+    for (unsigned i = 0; i < failure->rows; i++)
+        print_row(failure, failure->row[i], symbols, to, prefix);
+    print_unwritten(failure, to, prefix);
+}
+
+void entry_failure_dump(const struct entry_failure *failure, const struct symbols *symbols, FILE *to)
+{
+    if (!failure->has_vmcs)
+        return;
+    fputs("# ", to);
+    entry_failure_print(failure, symbols, to, "# ");
+    snapshot_write(&failure->snapshot, symbols, to);
+    fputc('\n', to);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* A VM entry that failed, as told to the person who has to find out why: failed checks, fields, and who wrote them. */
+#ifndef SESQUI_EMU_ENTRY_FAILURE_H
+#define SESQUI_EMU_ENTRY_FAILURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "emu/load/symbols.h"
+#include "emu/vmcs/snapshot.h"
+#include "model/observer.h"
+
+struct entry_failure {
+    const struct check *row[SNAPSHOT_ROWS_MAX];     /* that failed, of the entry under way */
+    unsigned rows;
+    bool complete;                                  /* what follows is of the last entry that failed */
+    bool has_vmcs, native, late;                    /* late: with a VM exit */
+    int64_t result;                                 /* exit reason, VM-instruction error, or -1 (VMfailInvalid) */
+    uint64_t qualification, rip;
+    struct snapshot snapshot;
+};
+
+/* The model's notices: one call for each NOTICE_CHECK_FAILED, then one for NOTICE_ENTRY_FAILED. */
+void entry_failure_row(struct entry_failure *failure, const struct check *row);
+void entry_failure_complete(struct entry_failure *failure, const struct notice *notice, bool native);
+
+/* The same for entries that fail at the same place with the same result and rows. */
+uint64_t entry_failure_hash(const struct entry_failure *failure);
+/* The first line goes without, the others with `prefix`. `symbols` may be NULL. */
+void entry_failure_print(const struct entry_failure *failure, const struct symbols *symbols, FILE *to, const char *prefix);
+/* The VMCS in the format that `sesqui check-vmcs` reads; the failed rows as comments. */
+void entry_failure_dump(const struct entry_failure *failure, const struct symbols *symbols, FILE *to);
+
+#endif

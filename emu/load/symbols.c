@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* The symbol table of an ELF file: System V ABI, chapter 4, "Sections", "Symbol Table". Files are not trusted. */
+#include "emu/load/symbols.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emu/load/load.h"
+
+enum { CLASS_64 = 2, SECTION_SYMBOLS = 2, SYMBOL_LABEL = 0, SYMBOL_FUNCTION = 2, SECTION_UNDEFINED = 0,
+       SECTION_RESERVED = 0xff00, SYMBOLS_MAX = 1 << 20, LABEL_REACH = 1 << 16, NAME_MAX_SHOWN = 48 };
+
+/* Offsets that differ between the classes. */
+struct layout {
+    unsigned header_size, table, entry_size, entries;                   /* section headers, from the file header */
+    unsigned section_size, offset, size, link;                          /* in a section header */
+    unsigned symbol_size, value, length, info, section;                 /* in a symbol; its name is at 0 */
+};
+static const struct layout layouts[] = {
+    { 52, 32, 46, 48, 40, 16, 20, 24, 16, 4, 8, 12, 14 },
+    { 64, 40, 58, 60, 64, 24, 32, 40, 24, 8, 16, 4, 6 },
+};
+
+struct elf {
+    const struct file *file;
+    const struct layout *layout;
+    uint64_t table, entries, entry_size;        /* section headers: they lie within the file */
+};
+struct range { uint64_t offset, size; };
+
+static uint64_t word(const struct elf *elf, uint64_t offset)
+{
+    return elf->layout == &layouts[1] ? file_64(elf->file, (size_t)offset) : file_32(elf->file, (size_t)offset);
+}
+
+static bool open_elf(struct elf *elf, const struct file *file)
+{
+    if (!elf_is(file) || file->size < 64)
+        return false;
+    const struct layout *layout = &layouts[file->bytes[4] == CLASS_64];
+    *elf = (struct elf){ .file = file, .layout = layout };
+    elf->table = word(elf, layout->table);
+    elf->entry_size = file_16(file, layout->entry_size);
+    elf->entries = file_16(file, layout->entries);
+    return elf->entry_size >= layout->section_size && elf->table <= file->size &&
+           elf->entries * elf->entry_size <= file->size - elf->table;
+}
+
+static bool section(const struct elf *elf, uint64_t number, struct range *range)
+{
+    uint64_t at = elf->table + number * elf->entry_size;
+
+    if (number >= elf->entries)
+        return false;
+    *range = (struct range){ word(elf, at + elf->layout->offset), word(elf, at + elf->layout->size) };
+    return range->offset <= elf->file->size && range->size <= elf->file->size - range->offset;
+}
+
+/* The first symbol table and the strings that belong to it. */
+static bool find(const struct elf *elf, struct range *table, struct range *names)
+{
+    for (uint64_t i = 0; i < elf->entries; i++) {
+        uint64_t at = elf->table + i * elf->entry_size;
+
+        if (file_32(elf->file, (size_t)at + 4) == SECTION_SYMBOLS)
+            return section(elf, i, table) && section(elf, file_32(elf->file, (size_t)at + elf->layout->link), names) &&
+                   names->size;
+    }
+    return false;
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const struct symbol *x = a, *y = b;
+
+    if (x->address != y->address)
+        return x->address < y->address ? -1 : 1;
+    /* Of several names for one place the one with a size, then the first in the file. */
+    if (!x->size != !y->size)
+        return x->size ? 1 : -1;
+    return x->name > y->name ? -1 : x->name < y->name;
+}
+
+static void collect(struct symbols *symbols, const struct elf *elf, struct range table, uint64_t names_size)
+{
+    const struct layout *layout = elf->layout;
+    uint64_t count = table.size / layout->symbol_size;
+
+    for (uint64_t i = 0; i < count && i < SYMBOLS_MAX; i++) {
+        uint64_t at = table.offset + i * layout->symbol_size;
+        unsigned type = elf->file->bytes[at + layout->info] & 15, place = file_16(elf->file, (size_t)at + layout->section);
+        uint32_t name = file_32(elf->file, (size_t)at);
+
+        if ((type != SYMBOL_FUNCTION && type != SYMBOL_LABEL) || place == SECTION_UNDEFINED || place >= SECTION_RESERVED ||
+            name >= names_size || !symbols->names[name])
+            continue;
+        symbols->symbol[symbols->count++] =
+            (struct symbol){ word(elf, at + layout->value), word(elf, at + layout->length), name };
+    }
+    qsort(symbols->symbol, symbols->count, sizeof *symbols->symbol, by_address);
+}
+
+void symbols_read(struct symbols *symbols, const struct file *file)
+{
+    struct elf elf;
+    struct range table, names;
+
+    *symbols = (struct symbols){ 0 };
+    if (!open_elf(&elf, file) || !find(&elf, &table, &names))
+        return;
+    symbols->symbol = calloc((size_t)(table.size / elf.layout->symbol_size) + 1, sizeof *symbols->symbol);
+    symbols->names = malloc((size_t)names.size + 1);
+    if (!symbols->symbol || !symbols->names) {
+        symbols_free(symbols);
+        return;
+    }
+    memcpy(symbols->names, file->bytes + names.offset, (size_t)names.size);
+    symbols->names[names.size] = '\0';
+    collect(symbols, &elf, table, names.size);
+}
+
+void symbols_free(struct symbols *symbols)
+{
+    free(symbols->symbol);
+    free(symbols->names);
+    *symbols = (struct symbols){ 0 };
+}
+
+/* The last symbol at or below the address. */
+static const struct symbol *below(const struct symbols *symbols, uint64_t address)
+{
+    size_t low = 0, high = symbols->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (symbols->symbol[middle].address <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? &symbols->symbol[low - 1] : NULL;
+}
+
+const char *symbols_text(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX])
+{
+    const struct symbol *symbol = symbols && symbols->count ? below(symbols, address) : NULL;
+    char name[NAME_MAX_SHOWN + 1];
+    size_t length = 0;
+
+    to[0] = '\0';
+    if (!symbol || address - symbol->address >= (symbol->size ? symbol->size : LABEL_REACH))
+        return to;
+    /* What is no printable ASCII would do things to a terminal. */
+    for (const char *c = symbols->names + symbol->name; *c && length < NAME_MAX_SHOWN; c++)
+        name[length++] = *c > ' ' && *c <= '~' ? *c : '?';
+    name[length] = '\0';
+    snprintf(to, SYMBOL_TEXT_MAX, " <%s+0x%" PRIx64 ">", name, address - symbol->address);
+    return to;
+}

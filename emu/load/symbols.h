@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* Names of addresses, from the symbol table of an image's ELF file. For messages only: nothing depends on them. */
+#ifndef SESQUI_EMU_LOAD_SYMBOLS_H
+#define SESQUI_EMU_LOAD_SYMBOLS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct file;
+
+struct symbol {
+    uint64_t address, size;     /* size 0: unknown, as of labels in assembly */
+    uint32_t name;              /* offset in names */
+};
+struct symbols {
+    struct symbol *symbol;      /* by address */
+    size_t count;
+    char *names;                /* ends with a 0 byte */
+};
+
+/* Reads the functions and labels of an ELF32 or ELF64 file. A file without them, or with a table that does not make sense,
+ * gives an empty set. */
+void symbols_read(struct symbols *symbols, const struct file *file);
+void symbols_free(struct symbols *symbols);
+
+enum { SYMBOL_TEXT_MAX = 80 };
+/* " <main+0x12>", or "" where no symbol covers the address. `symbols` may be NULL. Returns `to`. */
+const char *symbols_text(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX]);
+
+#endif

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The fuzz targets, sanitized, each for a few seconds and always with the same inputs. Prints TAP.
+#
+#   FUZZ=build/asan/tests/fuzz tests/fuzz/fuzz.sh
+set -u
+folder=${FUZZ:-build/asan/tests/fuzz}
+number=0
+
+# fuzz TARGET COUNT WHAT: runs inputs 0 to COUNT - 1 of seed 1
+fuzz()
+{
+    local output
+    number=$((number + 1))
+    if output=$(timeout 300 "$folder/$1" --seed 1 --count "$2" 2>&1) && [ "$output" = "$2 inputs of seed 1" ]; then
+        echo "ok $number - $1: $2 $3"
+    else
+        echo "not ok $number - $1: $2 $3"
+        tail -15 <<<"$output" | sed 's/^/    /'
+    fi
+}
+
+fuzz vmcs_random 100000 'VMCSs entered and left'
+fuzz scenario_text 30000 'scenario texts'
+fuzz image_load 30000 'images'
+fuzz vmcs_text 20000 'VMCS dumps'
+echo "1..$number"
