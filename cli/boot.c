@@ -23,6 +23,7 @@ static const char usage[] =
     "  --hv[=STRATEGY]   the core as L0; strategy for L1's VMCSs: trap (unless told), copy or flip\n"
     "  --vmx-profile P   processors of a generation: max (unless told), haswell, skylake or icelake\n"
     "  --vmx LIST        capabilities taken away and given back after that: -ept-ad,+pml; help lists the names\n"
+    "  --full-trace      with --hv: also the VMREADs and VMWRITEs of the core\n"
     "  --strict          a broken rule stops the machine (status 122) instead of a warning\n"
     "  --trace FILE      one line an event; - is stdout\n"
     "  --symbols         names for addresses in the trace, from the image's symbol table (messages always have them)\n"
@@ -112,7 +113,7 @@ static bool parse_option(struct boot *boot, struct arguments *arguments)
         { "--append", true }, { "--initrd", true }, { "--memory", true }, { "--cpus", true }, { "--trace", true },
         { "--vmx-profile", true }, { "--vmx", true },
         { "--limit", true }, { "--seed", true }, { "--console", true }, { "--dump-vmcs", true }, { "--symbols", false },
-        { "--strict", false }, { "--no-console", false }, { "--count", false }, { "--help", false }, { "-h", false },
+        { "--strict", false }, { "--full-trace", false }, { "--no-console", false }, { "--count", false }, { "--help", false }, { "-h", false },
     };
     const char *name = arguments->name, *value = NULL;
     uint64_t number;
@@ -158,6 +159,8 @@ static bool parse_option(struct boot *boot, struct arguments *arguments)
         boot->vmx = value;
     else if (strcmp(name, "--strict") == 0)
         boot->machine.strict = true;
+    else if (strcmp(name, "--full-trace") == 0)
+        boot->machine.full_trace = true;
     else if (strcmp(name, "--no-console") == 0)
         boot->no_console = true;
     else if (strcmp(name, "--count") == 0)

@@ -7,9 +7,6 @@
 
 #include "emu/machine_parts.h"
 
-/* With several processors, each runs this long (in clock ticks) before the next one does. */
-enum { QUANTUM = 20000 };
-
 static const char *check_options(const struct machine_options *options)
 {
     if (options->memory_size < 1 << 20 || options->memory_size > 4ull << 30 || options->memory_size % (1 << 20))
@@ -178,7 +175,7 @@ static void run_round(struct machine *machine, uint64_t *now)
     struct model *model = machine->model;
     uint64_t work = machine->work, wake = UINT64_MAX;
 
-    *now += QUANTUM;
+    *now += TURN;
     for (unsigned i = 0; i < model->cpu_count; i++)
         run_to(machine, &model->cpu[i], *now);
     if (machine->result.end != MACHINE_RUNNING || machine->work != work || !halted(machine))

@@ -28,6 +28,7 @@ struct machine_options {
     unsigned cpus;
     enum hypervisor hypervisor;
     struct vmx_lacks lacks;         /* what the processors lack of VMX (model/vmx/profile.h); all 0: nothing */
+    bool full_trace;                /* also the VMREADs and VMWRITEs that a native L0 succeeds with */
     bool strict;                    /* a broken rule stops the machine (always in scenarios) */
     uint64_t limit;                 /* instructions; 0: none */
     uint64_t seed;

@@ -10,6 +10,8 @@
 #include "emu/step.h"
 
 enum { WARNINGS_MAX = 1024, FAULTS_KEPT = 4 };
+/* With several processors, each runs this long (in clock ticks) before the next one does. */
+enum { TURN = 20000 };
 
 /* The latest exceptions of a processor, for the report of a triple fault. */
 struct fault_record {

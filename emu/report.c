@@ -7,6 +7,7 @@
 #include "emu/decode.h"
 #include "emu/machine_parts.h"
 #include "model/vmx/check.h"
+#include "model/vmx/vmx.h"
 
 /* The rules by number, with the place of the SDM (Vol. 3) that they rest on. */
 static const struct {
@@ -123,10 +124,20 @@ static unsigned notice_level(const struct machine *machine, const struct notice 
     return machine_level(machine, notice->cpu);
 }
 
+/* A native L0 makes a hundred VMREADs and VMWRITEs an exit: they would hide what a trace is read for. */
+static bool is_routine(const struct machine *machine, const struct notice *notice)
+{
+    return machine->native && !machine->options.full_trace && notice->kind == NOTICE_VMX_INSTRUCTION &&
+           notice->d == VMX_SUCCEED && (notice->a == INSN_vmread || notice->a == INSN_vmwrite) &&
+           !notice->cpu->vmx.non_root;
+}
+
 static void notify(void *context, const struct notice *notice)
 {
     struct machine *machine = context;
 
+    if (is_routine(machine, notice))
+        return;
     trace_notice(&machine->trace, notice_level(machine, notice), notice);
     if (notice->kind == NOTICE_VIOLATION)
         rule_broken(machine, notice);

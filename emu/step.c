@@ -6,6 +6,7 @@
 
 #include "emu/machine_parts.h"
 #include "model/cpu/execute.h"
+#include "model/cpu/raise.h"
 
 /* The longest stretch of guest code between two looks at the rest of the machine. */
 enum { STRETCH = 1 << 30 };
@@ -154,6 +155,19 @@ static bool enforces_cet(const struct cpu *cpu)
     return (cpu->cr4 & CR4_CET) && (features & (CET_SH_STK_EN | CET_ENDBR_EN));
 }
 
+/*
+ * PAUSE says that code waits for another processor (or for a time): where there are others, it takes the rest of the turn, up
+ * to the next event of its own. PAUSE-loop exiting counts short PAUSEs, so it gets them.
+ */
+static void give_up_turn(struct machine *machine, struct cpu *cpu, uint64_t limit)
+{
+    uint64_t event = least(board_next_event(&machine->board, cpu), boundary_deadline(cpu));
+    uint64_t end = least(least(limit, cpu->clock + TURN), event);
+
+    if (machine->model->cpu_count > 1 && !(cpu_proc2_controls(cpu) & PROC2_pause_loop_exiting) && end > cpu->clock)
+        cpu->clock = end;
+}
+
 /* Runs guest code until it stops; then what the stop means. */
 static enum status run(struct machine *machine, struct cpu *cpu, uint64_t limit)
 {
@@ -174,6 +188,8 @@ static enum status run(struct machine *machine, struct cpu *cpu, uint64_t limit)
         return STATUS_REFUSED;
     engine_run(machine->engine, cpu, &request, &stop);
     enum status status = decide(machine, cpu, &stop);
+    if (status == STATUS_OK && stop.reason == STOP_INSTRUCTION && stop.insn.id == INSN_pause)
+        give_up_turn(machine, cpu, limit);
     if (status != STATUS_NATIVE)
         return status;
     /* The instruction has begun (an IRET, say, has unblocked NMIs): nothing comes between before it is done. */

@@ -407,10 +407,23 @@ static void l0_nested_fail(char *to, size_t size, const struct trace_record *r)
     snprintf(to, size, "error=0x%" PRIx64 " qual=0x%" PRIx64, r->notice.a, r->notice.b);
 }
 
+/* As the instruction's own line would be. */
 static void l0_emulated(char *to, size_t size, const struct trace_record *r)
 {
-    snprintf(to, size, "%s operand=0x%" PRIx64 " value=0x%" PRIx64 " result=%" PRId64, reason_word(r->notice.a),
-             r->notice.b, r->notice.c, (int64_t)r->notice.d);
+    static const struct {
+        enum insn_id insn;
+        uint32_t exit_reason;
+    } row[] = {
+#define INSTRUCTION(name, exit_reason) { INSN_##name, EXIT_REASON_##exit_reason },
+#include "arch/instructions.def"
+    };
+    struct trace_record like = *r;
+
+    like.notice.a = INSN_none;
+    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
+        if (row[i].exit_reason == (r->notice.a & 0xffff))
+            like.notice.a = row[i].insn;
+    vmx_instruction(to, size, &like);
 }
 
 static void l0_inject(char *to, size_t size, const struct trace_record *r)

@@ -11,21 +11,28 @@ if [ -t 1 ]; then bold=$'\e[1m' plain=$'\e[0m' red=$'\e[31m' green=$'\e[32m'; fi
 say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 
 say "1. L1 on the bare machine: a guest hypervisor runs its guests on the model of VMX, without VT-x"
-"$sesqui" boot "$image" --trace "$out/bare.trace" >"$out/bare.console"
+"$sesqui" boot "$image" --trace "$out/bare.trace" >"$out/bare.console" 2>"$out/bare.messages"
 bare=$?
 tr -d '\r' <"$out/bare.console"
 
+say "   It fails some VM entries on purpose. What its author would read (all of it: $out/bare.messages):"
+grep -A2 'exit 33' "$out/bare.messages" | head -3 | sed 's/^/  /'
+
 say "2. The same image over our L0 core (--hv=trap): L1 is deprivileged, its guests are L2"
-"$sesqui" boot "$image" --hv=trap --trace "$out/hv.trace" >"$out/hv.console"
+"$sesqui" boot "$image" --hv=trap --trace "$out/hv.trace" >"$out/hv.console" 2>"$out/hv.messages"
 over=$?
-tail -3 "$out/hv.console" | tr -d '\r'
+tail -2 "$out/hv.console" | tr -d '\r'
 
 say "3. One nested exit, as the trace tells it: L2 executes CPUID, L0 reflects the exit, L1 handles it, L0 enters L2 again"
 awk '
     !done && / L2 exit / && / cpuid / { show = 1 }
     show && !done { print "  " $0 }
-    show && / entry / && / L2 / { done = 1 }
-' "$out/hv.trace" | head -60
+    show && / nested-entry / { going_back = 1 }
+    going_back && / entry / { done = 1 }
+' "$out/hv.trace" >"$out/nested-exit"
+head -12 "$out/nested-exit"
+echo "  ... $(($(wc -l <"$out/nested-exit") - 16)) lines like these: L1 reads its VMCS and answers the CPUID"
+tail -4 "$out/nested-exit"
 cat <<'LEGEND'
   Columns: clock (instructions), processor, the level that ran, what happened. "exit" of L1 are L1's own VMX instructions and
   CPUID, emulated by L0; "reflect" hands an exit of L2 to L1; "entry" goes back down.

@@ -7,6 +7,7 @@
 #include "arch/vmx.h"
 #include "emu/scenario/syntax.h"
 #include "model/vmx/check.h"
+#include "model/vmx/profile.h"
 
 struct name {
     const char *name;
@@ -36,6 +37,11 @@ static const struct name states[] = {
 };
 static const struct name levels[] = { { "l0", 0 }, { "l1", 1 }, { "l2", 2 } };
 static const struct name policies[] = { { "keep", 0 }, { "drop", 1 }, { "seeded", 2 } };
+static const struct name profiles[] = {
+    { "max", PROFILE_max },
+#define PROFILE(name, text) { #name, PROFILE_##name },
+#include "model/vmx/profiles.def"
+};
 static const struct name strategies[] = { { "trap", 0 }, { "copy", 1 }, { "flip", 2 } };
 static const struct name rights[] = {
     { "-", 0 }, { "r", 1 }, { "w", 2 }, { "rw", 3 }, { "x", 4 }, { "rx", 5 }, { "wx", 6 }, { "rwx", 7 },
@@ -77,6 +83,7 @@ static const struct vocabulary *vocabulary_of(enum argument_kind kind)
         [KIND_REGISTER] = { NAMES(registers), false, "no such register (rax ... r15, rip, rflags)" },
         [KIND_LEVEL] = { NAMES(levels), false, "no such level (l0, l1, l2)" },
         [KIND_POLICY] = { NAMES(policies), false, "no such TLB policy (keep, drop, seeded)" },
+        [KIND_PROFILE] = { NAMES(profiles), false, "no such profile (max, haswell, skylake, icelake)" },
         [KIND_STRATEGY] = { NAMES(strategies), false, "no such strategy (trap, copy, flip)" },
         [KIND_RIGHTS] = { NAMES(rights), false, "no such rights (-, r, w, rw, x, rx, wx, rwx)" },
         [KIND_RULE] = { NAMES(rules), false, "no such rule (R1 ... R10)" },

@@ -8,6 +8,7 @@
 
 #include "emu/entry_failure.h"
 #include "model/cpu/execute.h"
+#include "model/vmx/profile.h"
 #include "model/vmx/vmx.h"
 
 enum { MEMORY_DEFAULT = 64 << 20, MEMORY_STEP = 1 << 20, ATTEMPTS_MAX = 32, BOUNDARIES_MAX = 1000, GATE_SIZE = 16 };
@@ -87,24 +88,12 @@ static void see(struct run *run, const struct notice *notice)
     }
 }
 
-/* A native L0 makes a hundred VMREADs and VMWRITEs an exit: they would hide what a trace is read for. */
-static bool is_native_field_access(const struct run *run, const struct notice *notice)
-{
-    return run->native && notice->kind == NOTICE_VMX_INSTRUCTION && notice->d == VMX_SUCCEED &&
-           (notice->a == INSN_vmread || notice->a == INSN_vmwrite) && !notice->cpu->vmx.non_root;
-}
-
 /* Stands between the model and the machine's trace. */
 static void notify(void *context, const struct notice *notice)
 {
     struct run *run = context;
-    struct trace *trace = machine_trace(run->machine);
-    FILE *file = trace->file;
 
-    if (!run->full_trace && is_native_field_access(run, notice))
-        trace->file = NULL;
     run->tracer.notify(run->tracer.context, notice);
-    trace->file = file;
     see(run, notice);
 }
 
@@ -354,7 +343,10 @@ static struct machine *open_machine(struct run *run, const struct scenario_optio
         .seed = options->seed_given ? options->seed : h->given & 4 ? h->operand[2] : 1,
         .hypervisor = native ? strategies[native->operand[0]] : HYPERVISOR_NONE,
         .trace = options->trace,
+        .full_trace = options->full_trace,
     };
+    const char *unused;
+    profile_find(profile_name((unsigned)h->operand[4], &unused), &machine.lacks);
     run->statement = header ? header : native ? native : &run->program->statement[0];
     if (machine.memory_size < 4 * MEMORY_STEP) {
         run_fail(run, "a scenario needs at least 4 MB of memory");

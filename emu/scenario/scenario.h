@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 enum {
-    OPERAND_MAX = 4,
+    OPERAND_MAX = 5,
     STATEMENT_MAX = 65536,          /* of one program, included files counted */
     EXECUTED_MAX = 1000000,         /* of one run, repetitions counted */
     INCLUDE_DEPTH = 8,

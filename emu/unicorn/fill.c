@@ -48,8 +48,8 @@ void fill_finish(struct engine *e)
 }
 
 /*
- * A data access to the APIC-access page. If it is virtualized it goes to the virtual-APIC page, this once: reads have an entry
- * that does not last, a write is a step of its own, after which the model does what it means (SDM Vol. 3, 30.4.3.2).
+ * A data access to the APIC-access page. If it is virtualized it goes to the virtual-APIC page, this once: reads have an
+ * entry that does not last, a write is a step of its own, after which the model does what it means (SDM Vol. 3, 30.4.3.2).
  */
 static bool map_virtual_apic(struct engine *e, uint64_t va, unsigned size, enum access_kind kind, int mmu, uintptr_t ra)
 {
@@ -57,7 +57,8 @@ static bool map_virtual_apic(struct engine *e, uint64_t va, unsigned size, enum 
     if (e->delivering || !apic_access_virtualized(e->cpu, va & ~PAGE_MASK, size, kind, &pa))
         return false;
     if (kind == ACCESS_READ) {
-        tlb_set_page_with_attrs_x86_64(e->library, va & PAGE_MASK, pa & PAGE_MASK, (library_attributes){ 0 }, RIGHT_READ, mmu, 1);
+        tlb_set_page_with_attrs_x86_64(e->library, va & PAGE_MASK, pa & PAGE_MASK, (library_attributes){ 0 }, RIGHT_READ,
+                                       mmu, 1);
         return true;
     }
     if (!e->request->single_step)

@@ -82,6 +82,9 @@ static const char *check_registers(struct engine *e)
 static const char *check_control(struct engine *e)
 {
     library_env *env = e->env;
+    /* A wrong place for it would not end a run: no running to find out. The library's own engine follows it. */
+    REQUIRE(FIELD(int32_t, e->library, CPU_EXCEPTION_INDEX) == -1 &&
+            FIELD(uc_engine *, e->library, CPU_EXCEPTION_INDEX + 8) == e->uc, "exception_index");
     uint32_t before = ENV32(env, HFLAGS);
     cpu_x86_update_cr0_x86_64(env, (uint32_t)ENV64(env, CR) ^ 8);
     REQUIRE((before ^ ENV32(env, HFLAGS)) == 1u << 11 && public_register(e, UC_X86_REG_CR0) == ENV64(env, CR),

@@ -112,7 +112,7 @@ enum {
     CPUID_LEVEL = 0x15c4, CPUID_XLEVEL = 0x15c8, CPUID_VENDOR1 = 0x15d0, FEATURES = 0x15e0,
     CPU_INTERRUPT_REQUEST = 0x1c, CPU_MEM_IO_PC = 0x8178, CPU_TRACE_DSTATE = 0x8188, CPU_EXCEPTION_INDEX = 0x81a0,
     CPU_ENV = 0x8750,
-    DB_PC_NEXT = 0x10, DB_IS_JMP = 0x18, DB_NUM_INSNS = 0x1c,
+    DB_PC_NEXT = 0x10, DB_IS_JMP = 0x18,
     HOOK_USER_DATA = 0x30, CONTEXT_HEADER = 0x10,
 };
 /* SegmentCache. Segments follow the order of enum segment_register, then GDTR and IDTR. */

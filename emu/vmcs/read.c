@@ -166,7 +166,7 @@ static enum snapshot_read value_line(struct snapshot_reader *reader, struct snap
     return reader_error(reader, "\"%s\": expected processor, capability, memory or a field's name", w->word[0]);
 }
 
-static void begin(struct snapshot *s)
+void snapshot_begin(struct snapshot *s)
 {
     memset(s, 0, sizeof *s);
     capability_init(&s->capability, NULL);
@@ -181,7 +181,7 @@ static enum snapshot_read own_read(struct snapshot_reader *reader, struct snapsh
     size_t length;
     bool begun = false;
 
-    begin(s);
+    snapshot_begin(s);
     for (;;) {
         struct snapshot_reader before = *reader;
         struct words words;
@@ -215,7 +215,7 @@ enum snapshot_read snapshot_read(struct snapshot_reader *reader, struct snapshot
     static const char title[] = "*** Guest State ***";
 
     if (memmem(reader->text, reader->length, title, sizeof title - 1)) {
-        begin(snapshot);
+        snapshot_begin(snapshot);
         return kvm_read(reader, snapshot);
     }
     return own_read(reader, snapshot);

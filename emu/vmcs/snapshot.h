@@ -48,6 +48,8 @@ struct snapshot_reader {
 enum snapshot_read { SNAPSHOT_READ, SNAPSHOT_END, SNAPSHOT_ERROR };
 enum snapshot_read snapshot_read(struct snapshot_reader *reader, struct snapshot *snapshot);
 
+/* No field given, the capabilities of this model, a processor in IA-32e mode. */
+void snapshot_begin(struct snapshot *snapshot);
 /* Gives the fields that were not read values that VM entry accepts. */
 void snapshot_assume(struct snapshot *snapshot);
 

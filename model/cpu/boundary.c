@@ -136,7 +136,7 @@ static enum status take_interrupt(struct cpu *cpu)
         return exit_for_event(cpu, &event);
     event.valid = true;
     event.vector = bus->interrupt_acknowledge ? bus->interrupt_acknowledge(bus->context, cpu) : 0;
-    if (interrupts_exit(cpu) && apic_posted_process(cpu, event.vector))     /* the processor stays as it is: in HLT, too */
+    if (interrupts_exit(cpu) && apic_posted_process(cpu, event.vector))     /* that alone does not end HLT */
         return virtual_interrupt_due(cpu) ? apic_interrupt_deliver(cpu) : STATUS_OK;
     return interrupts_exit(cpu) ? exit_for_event(cpu, &event) : cpu_deliver(cpu, &event);
 }

@@ -128,6 +128,9 @@ void cpuid_read(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t
         if (row)
             out[EAX] |= (cpu->model->cpu_count - 1) << 26;
         break;
+    case 0x7:
+        out[ECX] &= cr4_allowed(cpu) & CR4_LA57 ? ~0u : ~ECX7_LA57;
+        break;
     case 0xb:
         topology(cpu, subleaf, out);
         break;

@@ -8,8 +8,12 @@
  *   |XD|ignored |reserved |     address      |ign.| G |PS | D | A |PCD|PWT|U/S|R/W| P |
  *   +--+--------+---------+------------------+----+---+---+---+---+---+---+---+---+---+
  */
-#include "model/cpu/execute.h"
 #include "model/cpu/walk.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "model/cpu/execute.h"
 #include "model/ept/ept.h"
 #include "model/model.h"
 #include "model/vmx/apic.h"
@@ -197,6 +201,12 @@ void trail_note(struct trail *trail, const struct memory *memory, uint64_t pa)
     pa &= ~7ull;
     trail->step[trail->count].pa = pa;
     trail->step[trail->count++].value = memory_read64(memory, pa);
+}
+
+/* Of the steps only those that there are. */
+void trail_copy(struct trail *to, const struct trail *from)
+{
+    memcpy(to, from, offsetof(struct trail, step) + from->count * sizeof(from->step[0]));
 }
 
 bool trail_holds(const struct cpu *cpu, uint64_t linear, const struct trail *trail)

@@ -18,24 +18,34 @@ static void report(struct cpu *cpu, uint64_t linear, const struct mapping *mappi
                                       .c = mapping->pa_page, .d = linear, .text = text });
 }
 
+static bool says_the_same(const struct mapping *a, const struct mapping *b)
+{
+    return a->pa_page == b->pa_page && a->ept_rights == b->ept_rights && a->user == b->user &&
+           a->writable == b->writable && a->execute_disable == b->execute_disable;
+}
+
 /*
- * A remembered translation is being used: would a walk still find it?  Stale guest paging is the guest's own business
+ * A remembered translation is being used: would a walk still find it?  The trail tells, nearly always. Stale guest paging is the guest's own business
  * until it invalidates; a stale second stage means that whoever changed EPT did not execute INVEPT.
  */
 static void look_for_staleness(struct cpu *cpu, uint64_t linear, struct access access, const struct mapping *mapping,
-                               const struct trail *trail)
+                               struct trail *trail)
 {
     struct mapping fresh;
+    struct trail fresh_trail;
     struct access probe = access;
     struct ept_translation at;
 
     if (trail_holds(cpu, linear, trail))
         return;
     probe.probe = true;
-    if (paging_walk(cpu, linear, probe, &fresh, NULL).result == TRANSLATION_OK && fresh.pa_page == mapping->pa_page &&
-        !(mapping->ept_rights & ~fresh.ept_rights) &&
-        !(paging_rights(cpu, mapping, access) & ~paging_rights(cpu, &fresh, access)))
+    if (paging_walk(cpu, linear, probe, &fresh, &fresh_trail).result == TRANSLATION_OK &&
+        fresh.pa_page == mapping->pa_page && !(mapping->ept_rights & ~fresh.ept_rights) &&
+        !(paging_rights(cpu, mapping, access) & ~paging_rights(cpu, &fresh, access))) {
+        if (says_the_same(mapping, &fresh))     /* a dirty flag, say, was set through another page of a large one */
+            trail_copy(trail, &fresh_trail);
         return;
+    }
     cpu->model->tlb.stale_uses++;
     if (!cpu->vmx.ept)
         return;

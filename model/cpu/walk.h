@@ -39,6 +39,7 @@ struct trail {
 };
 /* Notes the entry at `pa` with its present value. */
 void trail_note(struct trail *trail, const struct memory *memory, uint64_t pa);
+void trail_copy(struct trail *to, const struct trail *from);
 /* Would a walk of `linear` by `cpu` find each entry as it was? */
 bool trail_holds(const struct cpu *cpu, uint64_t linear, const struct trail *trail);
 

@@ -2,7 +2,6 @@
 /* The tagged TLB: a set-associative array and the invalidations as predicates over its entries. */
 #include "model/tlb/tlb.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #include "model/model.h"
@@ -103,11 +102,6 @@ struct tlb_entry *tlb_find(struct cpu *cpu, uint64_t linear)
     return NULL;
 }
 
-static void copy_trail(struct trail *to, const struct trail *from)
-{
-    memcpy(to, from, offsetof(struct trail, step) + from->count * sizeof(from->step[0]));
-}
-
 void tlb_insert(struct cpu *cpu, uint64_t linear, const struct mapping *mapping, const struct trail *trail)
 {
     struct tlb *tlb = &cpu->model->tlb;
@@ -124,13 +118,13 @@ void tlb_insert(struct cpu *cpu, uint64_t linear, const struct mapping *mapping,
     }
     entry.mapping = *mapping;
     tlb->entry[set][way] = entry;
-    copy_trail(&tlb->trail[set][way], trail);
+    trail_copy(&tlb->trail[set][way], trail);
     tlb->occupied[set / 64] |= 1ull << set % 64;
     if (mapping->page_size > PAGE_SIZE)
         ++*large_count(tlb, entry.page);
 }
 
-const struct trail *tlb_trail(const struct tlb *tlb, const struct tlb_entry *entry)
+struct trail *tlb_trail(struct tlb *tlb, const struct tlb_entry *entry)
 {
     size_t slot = (size_t)(entry - &tlb->entry[0][0]);
 

@@ -60,7 +60,7 @@ void tlb_init(struct tlb *tlb, enum tlb_policy policy, uint64_t seed);
 struct tlb_entry *tlb_find(struct cpu *cpu, uint64_t linear);
 void tlb_insert(struct cpu *cpu, uint64_t linear, const struct mapping *mapping, const struct trail *trail);
 /* How the walk went that made an entry. */
-const struct trail *tlb_trail(const struct tlb *tlb, const struct tlb_entry *entry);
+struct trail *tlb_trail(struct tlb *tlb, const struct tlb_entry *entry);
 void tlb_drop(struct cpu *cpu, struct tlb_entry *entry);
 /* The next decision of TLB_SEEDED: may a remembered translation be used? */
 bool tlb_use(struct tlb *tlb);

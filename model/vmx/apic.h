@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * APIC virtualization: SDM Vol. 3, ch. 30. A guest's local APIC is the virtual-APIC page in memory; what the guest does to
- * it the processor does there, and it delivers the virtual interrupts that follow.
+ * APIC virtualization: SDM Vol. 3, ch. 30. A guest's local APIC is the virtual-APIC page in memory; what the guest does
+ * to it the processor does there, and it delivers the virtual interrupts that follow.
  *
  *   apic_page.c       the page's registers              apic_access.c     accesses to the APIC-access page
  *   apic_interrupt.c  priorities, EOI, delivery         apic_msr.c        CR8 and the x2APIC MSRs
@@ -28,13 +28,14 @@ static inline bool apic_access_hits(const struct cpu *cpu, uint64_t pa)
 {
     return cpu->vmx.apic_accesses && (pa & ~0xfffull) == cpu->vmx.apic_access_page;
 }
-/* Exit qualification of an access that is not virtualized (Table 28-6): a linear one at this page offset, or one that has
- * no linear address (paging structures through EPT). */
+/* Exit qualification of an access that is not virtualized (Table 28-6): a linear one at this page offset, or one that
+ * has no linear address (paging structures through EPT). */
 uint64_t apic_access_linear(const struct cpu *cpu, enum access_kind kind, uint64_t offset);
 uint64_t apic_access_guest_physical(const struct cpu *cpu);
-/* Is a data access of `size` bytes virtualized (30.4.2, 30.4.3)?  Then *pa is set to its place in the virtual-APIC page;
- * the caller makes the access there and, for a write, calls apic_access_written(). */
-bool apic_access_virtualized(const struct cpu *cpu, uint64_t offset, unsigned size, enum access_kind kind, uint64_t *pa);
+/* Is a data access of `size` bytes virtualized (30.4.2, 30.4.3)?  Then *pa is set to its place in the virtual-APIC
+ * page; the caller makes the access there and, for a write, calls apic_access_written(). */
+bool apic_access_virtualized(const struct cpu *cpu, uint64_t offset, unsigned size, enum access_kind kind,
+                             uint64_t *pa);
 /* A virtualized write is being made: once the instruction is complete, boundary() does what it means. */
 void apic_access_written(struct cpu *cpu, uint64_t offset);
 /* What a completed write to a virtual register means (30.4.3.2, 30.5): nothing (STATUS_OK) or a trap-like VM exit. */

@@ -6,7 +6,8 @@
 
 /* Bits 15:12 of the exit qualification: Table 28-6. */
 enum access_type {
-    TYPE_READ = 0, TYPE_WRITE = 1, TYPE_FETCH = 2, TYPE_EVENT = 3, TYPE_GUEST_PHYSICAL_EVENT = 10, TYPE_GUEST_PHYSICAL = 15,
+    TYPE_READ = 0, TYPE_WRITE = 1, TYPE_FETCH = 2, TYPE_EVENT = 3,
+    TYPE_GUEST_PHYSICAL_EVENT = 10, TYPE_GUEST_PHYSICAL = 15,
 };
 #define ACCESS_TYPE(type) ((uint64_t)(type) << 12)
 
@@ -56,7 +57,8 @@ static bool virtualizes(const struct cpu *cpu, unsigned offset, bool write)
     return write && (proc2 & PROC2_virtual_interrupt_delivery) && (offset == APIC_EOI || offset == APIC_ICR_LOW);
 }
 
-bool apic_access_virtualized(const struct cpu *cpu, uint64_t offset, unsigned size, enum access_kind kind, uint64_t *pa)
+bool apic_access_virtualized(const struct cpu *cpu, uint64_t offset, unsigned size, enum access_kind kind,
+                             uint64_t *pa)
 {
     unsigned at = offset & 0xf, reg = offset & 0xff0;
 

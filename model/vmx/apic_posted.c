@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Posted interrupts: SDM Vol. 3, 30.6. The descriptor, 64 bytes in memory: posted-interrupt requests (PIR) in bits 255:0,
- * outstanding notification (ON) in bit 256. Processors of this machine take turns, so every update of it is atomic.
+ * Posted interrupts: SDM Vol. 3, 30.6. The descriptor, 64 bytes in memory: posted-interrupt requests (PIR) in bits
+ * 255:0, outstanding notification (ON) in bit 256. Processors take turns here, so every update of it is atomic.
  */
 #include "model/vmx/apic_parts.h"
 

@@ -185,6 +185,8 @@ void capability_init(struct vmx_capability *capability, const struct vmx_lacks *
     capability->ept_vpid &= ~l.ept_vpid;
     if (capability->proc2.allowed & PROC2_enable_vm_functions)
         capability->vmfunc = VMFUNC_EPTP_SWITCHING;
+    if (lacks && (lacks->ept_vpid & CAPABILITY_EPT_WALK_5))     /* 5-level paging of both kinds or none */
+        capability->cr4_fixed1 &= ~CR4_LA57;
     if (capability_control_allowed(capability, CONTROL_ENTRY_load_cet_state))
         capability->cr4_fixed1 |= CR4_CET;
     capability->vmcs_enum = highest_field_index(capability) << 1;

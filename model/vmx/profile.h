@@ -5,6 +5,12 @@
 
 #include "model/vmx/capability.h"
 
+enum profile_number {
+    PROFILE_max,
+#define PROFILE(name, text) PROFILE_##name,
+#include "model/vmx/profiles.def"
+};
+
 /* Sets `lacks` to what the profile lacks ("max": nothing). False: no such profile. */
 bool profile_find(const char *name, struct vmx_lacks *lacks);
 

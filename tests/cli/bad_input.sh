@@ -84,6 +84,12 @@ refused 'not a number' boot "$folder/good" --limit 5x
 refused 'not a number' boot "$folder/good" --seed ''
 refused 'takes no value' boot "$folder/good" --strict=yes
 refused 'unknown strategy "fast"' boot "$folder/good" --hv=fast
+refused 'unknown profile "pentium"' boot "$folder/good" --vmx-profile pentium
+refused 'unknown capability "eptt"' boot "$folder/good" --vmx -eptt
+refused '"encls-exiting" is not implemented' boot "$folder/good" --vmx +pml,+encls-exiting
+refused '"pml" is neither +NAME nor -NAME' boot "$folder/good" --vmx -ept-ad,pml
+refused '"-" is neither' boot "$folder/good" --vmx -
+refused '--vmx needs a value' boot "$folder/good" --vmx
 refused 'No such file' boot "$folder/missing"
 refused 'not a regular file' boot "$folder"
 refused 'not a regular file' boot /dev/zero
@@ -104,6 +110,8 @@ refused 'takes no value' checks --markdown=yes
 works 'usage: sesqui' --help
 works 'CPU engine' --version
 works 'usage: sesqui boot' boot --help
+works 'icelake' boot --vmx help
+works 'use_tsc_scaling' boot --vmx=help
 works 'usage: sesqui checks' checks --help
 works '27.3.1' checks
 works '| check |' checks --markdown

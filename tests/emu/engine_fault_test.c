@@ -23,6 +23,46 @@ BLOB(fault_rbp, "mov rax,[rbp]\n ud2");
 BLOB(fault_add, "nop\n add qword ptr [rbx],1\n ud2");
 BLOB(fault_xchg, "nop\n xchg [rbx],rax\n ud2");
 BLOB(fault_movs, "mov rsi,0x30000\n mov rdi,0x3fff0\n mov ecx,100\n rep movsb\n ud2");
+BLOB(fault_branches, "jmp rbx\n call rbx\n ret\n ret 8\n jmp [rcx]");
+/* A near branch to an address that is not canonical faults where it stands. */
+START_TEST(branches_to_non_canonical_addresses)
+{
+    static const uint64_t at[] = { 0, 2, 4, 5, 8 };
+    PUT(f, FIXTURE_CODE, fault_branches);
+    f->cpu->gpr[RBX] = 1ull << 62;
+    f->cpu->gpr[RCX] = 0x30000;
+    fixture_put64(f, 0x30000, 0xaaaaaaaaaaaaaaaa);
+    for (unsigned i = 0; i < 5; i++) {
+        f->cpu->gpr[RSP] = FIXTURE_STACK - 0x20;
+        fixture_put64(f, FIXTURE_STACK - 0x20, 0xaaaaaaaaaaaaaaaa);
+        uint64_t instructions = f->cpu->instructions;
+        fixture_run_at(f, FIXTURE_CODE + at[i]);
+        fixture_expect_event(f, VECTOR_GP, 0, FIXTURE_CODE + at[i]);
+        ck_assert_uint_eq(f->cpu->gpr[RSP], FIXTURE_STACK - 0x20);
+        ck_assert_uint_eq(f->cpu->instructions, instructions);
+    }
+}
+END_TEST
+
+BLOB(fault_alignment, "push 0x23\n push 0x70000\n push 0x40202\n push 0x2b\n push 0x100200\n iretq");
+BLOB(fault_unaligned, "mov eax,[rbx]\n mov ax,[rbx+2]\n pushfq\n and dword ptr [rsp],~0x40000\n popfq\n mov eax,[rbx+1]\n"
+     " or qword ptr [rsp-8],0x40000\n sub rsp,8\n popfq\n mov eax,[rbx+2]\n ud2");
+START_TEST(alignment_checks)
+{
+    const uint64_t last = (uint64_t)(fault_unaligned_end - fault_unaligned) - 2;
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, fault_alignment);
+    PUT(f, FIXTURE_CODE + 0x200, fault_unaligned);
+    f->cpu->cr0 |= CR0_AM;
+    f->cpu->gpr[RBX] = 0x30000;
+    fixture_run(f);
+    fixture_expect_event(f, VECTOR_AC, 0, FIXTURE_CODE + 0x200 + last - 3);
+    f->cpu->cr0 &= ~CR0_AM;
+    fixture_run(f);
+    fixture_expect_event(f, VECTOR_UD, 0, FIXTURE_CODE + 0x200 + last);
+}
+END_TEST
+
 BLOB(fault_div, "nop\n xor ecx,ecx\n div ecx\n ud2");
 
 static void page_fault(uint32_t error_code, uint64_t rip, uint64_t address)
@@ -213,6 +253,8 @@ int main(void)
     tcase_add_test(tc, read_modify_write_reports_a_write);
     tcase_add_test(tc, fetch_faults);
     tcase_add_test(tc, non_canonical_addresses);
+    tcase_add_test(tc, branches_to_non_canonical_addresses);
+    tcase_add_test(tc, alignment_checks);
     tcase_add_test(tc, repeated_move_stops_at_the_page);
     tcase_add_test(tc, instruction_crosses_into_a_missing_page);
     tcase_add_test(tc, operand_crosses_into_a_missing_page);

@@ -124,13 +124,17 @@ START_TEST(descriptor_tables)
     fixture_put64(f, 0x30000, 0x5000ull << 16 | 0x7f);
     fixture_put64(f, 0x30010, 0x6000ull << 16 | 0xff);
     fixture_run(f);
+    fixture_expect_instruction(f, INSN_lgdt, FIXTURE_CODE);
+    ck_assert_int_eq(execute(f->cpu, &f->stop.insn), STATUS_OK);
+    fixture_run(f);
+    fixture_expect_instruction(f, INSN_lidt, FIXTURE_CODE + 3);
+    ck_assert_uint_eq(f->stop.insn.displacement, 16);
+    ck_assert_int_eq(execute(f->cpu, &f->stop.insn), STATUS_OK);
+    fixture_run(f);
+    fixture_expect_instruction(f, INSN_cpuid, FIXTURE_CODE + 7);
     ck_assert_uint_eq(f->cpu->gdtr.base, 0x5000);
     ck_assert_uint_eq(f->cpu->gdtr.limit, 0x7f);
     ck_assert_uint_eq(f->cpu->idtr.base, 0x6000);
-    f->cpu->intercepts = 1ull << INSN_lidt;
-    fixture_run_at(f, FIXTURE_CODE);
-    fixture_expect_instruction(f, INSN_lidt, FIXTURE_CODE + 3);
-    ck_assert_uint_eq(f->stop.insn.displacement, 16);
 }
 END_TEST
 
@@ -188,6 +192,7 @@ START_TEST(illegal_encodings)
         { INSN_none, 3, { 0x0f, 0x01, 0xc0 } },
         { INSN_none, 4, { 0x0f, 0x38, 0x80, 0x08 } },   /* INVEPT without 66 */
         { INSN_none, 2, { 0x0f, 0x0b } },
+        { INSN_none, 4, { 0x0f, 0x38, 0xf0, 0xc0 } },   /* MOVBE of a register */
         { INSN_none, 5, { 0x66, 0x0f, 0x38, 0x80, 0xc8 } },
     };
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -114,6 +114,37 @@ START_TEST(syscall_and_sysret)
 }
 END_TEST
 
+/* A return to CPL 3 takes away FS and GS of CPL 0, but not their bases. */
+BLOB(mode_bases_user, "mov rax,gs:[8]\n mov ecx,gs\n ud2");
+START_TEST(bases_survive_a_return_to_user_mode)
+{
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, mode_to_user);
+    PUT(f, FIXTURE_CODE + 0x200, mode_bases_user);
+    fixture_segment(f->cpu, SEG_GS, SELECTOR_DATA, 0xc093);
+    f->cpu->seg[SEG_GS].base = 0x30000;
+    fixture_put64(f, 0x30008, 0x1122334455667788);
+    fixture_run(f);
+    fixture_expect_event(f, VECTOR_UD, 0, FIXTURE_CODE + 0x200 + (uint64_t)(mode_bases_user_end - mode_bases_user) - 2);
+    ck_assert_uint_eq(f->cpu->gpr[RAX], 0x1122334455667788);
+    ck_assert_uint_eq(f->cpu->gpr[RCX], 0);
+    ck_assert_uint_eq(f->cpu->seg[SEG_GS].base, 0x30000);
+}
+END_TEST
+
+BLOB(mode_null_ss, "mov ss,eax\n mov ss,ebx");
+START_TEST(null_stack_segments)
+{
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, mode_null_ss);
+    f->cpu->gpr[RAX] = 0;
+    f->cpu->gpr[RBX] = 3;
+    fixture_run(f);
+    fixture_expect_event(f, VECTOR_GP, 0, FIXTURE_CODE + 2);
+    ck_assert_uint_eq(f->cpu->seg[SEG_SS].selector, 0);
+}
+END_TEST
+
 BLOB(mode_sysret, "sysretq");
 START_TEST(sysret_to_a_non_canonical_address)
 {
@@ -279,6 +310,8 @@ int main(void)
     tcase_add_test(tc, page_faults_of_pae_paging);
     tcase_add_test(tc, compatibility_mode);
     tcase_add_test(tc, syscall_and_sysret);
+    tcase_add_test(tc, bases_survive_a_return_to_user_mode);
+    tcase_add_test(tc, null_stack_segments);
     tcase_add_test(tc, sysret_to_a_non_canonical_address);
     tcase_add_test(tc, sysenter_and_sysexit);
     tcase_add_test(tc, swapgs);

@@ -182,6 +182,8 @@ static const uint8_t startup_code[] = {
 START_TEST(processors_start)
 {
     run(startup_code, sizeof startup_code, 4, 10000000);
+    ck_assert_uint_lt(machine_cpu(machine, 0)->instructions, 100);      /* its PAUSE gives up the turn */
+    ck_assert_uint_ge(machine_cpu(machine, 0)->clock, 20000);
     expect(MACHINE_EXITED, 9, "");
 }
 END_TEST

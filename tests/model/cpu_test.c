@@ -68,6 +68,10 @@ START_TEST(retirement)
     cpu_retire(f.cpu, 2);
     ck_assert_uint_eq(f.cpu->rip, 1);
     ck_assert_uint_eq(f.cpu->pending_debug, 1 << 14);
+    f.cpu->pending_debug = 0;
+    CPU_MSR(f.cpu, ia32_debugctl) = DEBUGCTL_BTF;       /* nothing that ends here is a branch */
+    cpu_retire(f.cpu, 2);
+    ck_assert_uint_eq(f.cpu->pending_debug, 0);
     f.cpu->seg[SEG_CS].access_rights = 0x9b;
     f.cpu->rip = 0xffff;
     cpu_retire(f.cpu, 2);

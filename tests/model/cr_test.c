@@ -96,6 +96,16 @@ START_TEST(cr4_values)
 }
 END_TEST
 
+START_TEST(control_flow_enforcement_needs_write_protection)
+{
+    f.cpu->cr0 &= ~CR0_WP;
+    refuse4(f.cpu->cr4 | CR4_CET);
+    f.cpu->cr0 |= CR0_WP;
+    ck_assert(cr4_write(f.cpu, f.cpu->cr4 | CR4_CET));
+    refuse0(f.cpu->cr0 & ~CR0_WP);
+}
+END_TEST
+
 START_TEST(cr3_values)
 {
     ck_assert_int_eq(cr3_write(f.cpu, 1ull << 40), STATUS_EVENT);
@@ -367,6 +377,7 @@ int main(void)
     tcase_add_test(tcase, into_long_mode_and_out);
     tcase_add_test(tcase, cr4_values);
     tcase_add_test(tcase, cr3_values);
+    tcase_add_test(tcase, control_flow_enforcement_needs_write_protection);
     tcase_add_test(tcase, pdptes_are_loaded);
     tcase_add_test(tcase, vmx_operation_fixes_bits);
     tcase_add_test(tcase, unrestricted_guests_need_neither_pe_nor_pg);

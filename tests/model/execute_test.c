@@ -403,6 +403,38 @@ static enum status dr(enum insn_id id, uint8_t reg, uint64_t value)
     return execute(f.cpu, &insn);
 }
 
+/* Breakpoints on what the model accesses itself: due when the instruction is over. */
+START_TEST(breakpoints_of_the_model_s_accesses)
+{
+    struct insn insn = instruction(INSN_out);
+
+    insn.port = 0x81;
+    insn.operand_size = 2;
+    f.cpu->dr[1] = 0x80;
+    f.cpu->dr7 = 0x400 | 1 << 2 | 0xeull << 20;         /* DR1: I/O, four bytes */
+    ck_assert_int_eq(execute(f.cpu, &insn), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->pending_debug, 0);         /* CR4.DE = 0: no I/O breakpoints */
+    f.cpu->cr4 |= CR4_DE;
+    ck_assert_int_eq(execute(f.cpu, &insn), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->pending_debug, PENDING_DEBUG_ENABLED | 2);
+    f.cpu->pending_debug = 0;
+    insn.port = 0x84;
+    ck_assert_int_eq(execute(f.cpu, &insn), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->pending_debug, 0);
+
+    f.cpu->dr[1] = 0x3001;
+    f.cpu->dr7 = 0x400 | 1 << 2 | 1ull << 20;           /* DR1: one byte written */
+    insn = with_memory(INSN_smsw, 0x3000);
+    insn.operand_size = 2;
+    ck_assert_int_eq(execute(f.cpu, &insn), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->pending_debug, PENDING_DEBUG_ENABLED | 2);
+    f.cpu->pending_debug = 0;
+    f.cpu->dr[1] = 0x3002;
+    ck_assert_int_eq(execute(f.cpu, &insn), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->pending_debug, 0);
+}
+END_TEST
+
 START_TEST(debug_registers)
 {
     ck_assert_int_eq(dr(INSN_mov_to_dr, 2, 0x123456789), STATUS_OK);
@@ -820,6 +852,7 @@ int main(void)
     tcase_add_loop_test(tcase, random_number_exits, 0, 2);
     tcase_add_test(tcase, xsetbv_values);
     tcase_add_test(tcase, debug_registers);
+    tcase_add_test(tcase, breakpoints_of_the_model_s_accesses);
     tcase_add_test(tcase, debug_register_exits_come_first);
     tcase_add_test(tcase, invlpg);
     tcase_add_test(tcase, invpcid_types);

@@ -53,6 +53,34 @@ START_TEST(table)
 }
 END_TEST
 
+START_TEST(control_flow_enforcement)
+{
+    uint64_t value;
+
+    put(MSR_ia32_s_cet, 0x143f);
+    ck_assert_uint_eq(get(MSR_ia32_s_cet), 0x143f);
+    refuse(MSR_ia32_s_cet, 1 << 6);
+    refuse(MSR_ia32_u_cet, CET_SUPPRESS | CET_TRACKER);
+    refuse(MSR_ia32_u_cet, 1ull << 60);
+    put(MSR_ia32_pl3_ssp, 0x1000);
+    refuse(MSR_ia32_pl0_ssp, 2);
+    refuse(MSR_ia32_pl0_ssp, 1ull << 60);
+    refuse(MSR_ia32_interrupt_ssp_table_addr, 1ull << 60);
+    f.model->capability.cr4_fixed1 &= ~CR4_CET;         /* a processor without */
+    ck_assert(!msr_read(f.cpu, MSR_ia32_s_cet, &value));
+    ck_assert(!msr_write(f.cpu, MSR_ia32_pl3_ssp, 0));
+}
+END_TEST
+
+START_TEST(performance_counters)
+{
+    put(MSR_ia32_perf_global_ctrl, 0x70000000f);
+    ck_assert_uint_eq(get(MSR_ia32_perf_global_ctrl), 0x70000000f);
+    refuse(MSR_ia32_perf_global_ctrl, 1 << 4);
+    refuse(MSR_ia32_perf_global_ctrl, 1ull << 35);
+}
+END_TEST
+
 START_TEST(unknown_ones_fault)
 {
     static const uint32_t unknown[] = { 0, 0x38d, 0x345, 0xc1, 0x40000000, 0xc0010000, 0xffffffff, 0x492 };
@@ -279,6 +307,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, table);
     tcase_add_test(tcase, unknown_ones_fault);
+    tcase_add_test(tcase, control_flow_enforcement);
+    tcase_add_test(tcase, performance_counters);
     tcase_add_test(tcase, kinds);
     tcase_add_test(tcase, pat);
     tcase_add_test(tcase, efer);

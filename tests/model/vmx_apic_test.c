@@ -95,7 +95,8 @@ static void exited(uint32_t reason, uint64_t qualification)
 
 static enum status mov_to_cr8(uint64_t value)
 {
-    struct insn insn = { .id = INSN_mov_to_cr, .length = 4, .operand_size = 8, .kind = OPERAND_REGISTER, .rm = RBX, .reg = 8 };
+    struct insn insn = { .id = INSN_mov_to_cr, .length = 4, .operand_size = 8, .kind = OPERAND_REGISTER, .rm = RBX,
+                         .reg = 8 };
 
     f.cpu->gpr[RBX] = value;
     return execute(f.cpu, &insn);
@@ -126,7 +127,8 @@ static enum status rdmsr(uint32_t index, uint64_t *value)
 
 START_TEST(cr8_is_the_virtual_tpr)
 {
-    struct insn insn = { .id = INSN_mov_from_cr, .length = 4, .operand_size = 8, .kind = OPERAND_REGISTER, .rm = RCX, .reg = 8 };
+    struct insn insn = { .id = INSN_mov_from_cr, .length = 4, .operand_size = 8, .kind = OPERAND_REGISTER, .rm = RCX,
+                         .reg = 8 };
 
     set_virtual(0x80, 0x12345678);
     enter(SHADOW);
@@ -253,7 +255,9 @@ END_TEST
 /* What 30.4.2 and 30.4.3.1 list, register by register. */
 START_TEST(virtualized_registers)
 {
-    static const unsigned settings[] = { SHADOW, SHADOW | DELIVERY, SHADOW | REGISTERS, SHADOW | REGISTERS | DELIVERY, 0 };
+    static const unsigned settings[] = {
+        SHADOW, SHADOW | DELIVERY, SHADOW | REGISTERS, SHADOW | REGISTERS | DELIVERY, 0,
+    };
 
     for (unsigned s = 0; s < 5; s++) {
         teardown();
@@ -261,17 +265,17 @@ START_TEST(virtualized_registers)
         enter(ACCESSES | settings[s]);
         for (unsigned reg = 0; reg < 0x1000; reg += 4) {
             bool all = settings[s] & REGISTERS, tpr = reg == 0x80;
-            bool list = reg == 0x20 || tpr || reg == 0xb0 || reg == 0xd0 || reg == 0xe0 || reg == 0xf0 || reg == 0x280 ||
-                        reg == 0x300 || reg == 0x310 || (reg >= 0x320 && reg <= 0x370 && !(reg & 15)) || reg == 0x380 ||
-                        reg == 0x3e0;
+            bool list = reg == 0x20 || tpr || reg == 0xb0 || reg == 0xd0 || reg == 0xe0 || reg == 0xf0 ||
+                        reg == 0x280 || reg == 0x300 || reg == 0x310 || reg == 0x380 || reg == 0x3e0 ||
+                        (reg >= 0x320 && reg <= 0x370 && !(reg & 15));
             bool bits = !(reg & 15) && reg >= 0x100 && reg <= 0x270;
             bool read = (settings[s] & SHADOW) && (all ? list || reg == 0x30 || bits : tpr);
             bool write = (settings[s] & SHADOW) &&
                          (all ? list : tpr || ((settings[s] & DELIVERY) && (reg == 0xb0 || reg == 0x300)));
             uint64_t pa = 0;
-            ck_assert_msg(apic_access_virtualized(f.cpu, reg, 4, ACCESS_READ, &pa) == read, "read %x, %x", reg, settings[s]);
+            ck_assert_msg(apic_access_virtualized(f.cpu, reg, 4, ACCESS_READ, &pa) == read, "read %x, %u", reg, s);
             ck_assert(!read || pa == VIRTUAL_PAGE + reg);
-            ck_assert_msg(apic_access_virtualized(f.cpu, reg, 4, ACCESS_WRITE, &pa) == write, "write %x, %x", reg, settings[s]);
+            ck_assert_msg(apic_access_virtualized(f.cpu, reg, 4, ACCESS_WRITE, &pa) == write, "write %x, %u", reg, s);
             ck_assert(!apic_access_virtualized(f.cpu, reg, 4, ACCESS_FETCH, &pa));
         }
     }
@@ -347,8 +351,9 @@ END_TEST
 
 START_TEST(icr_sends_to_self_and_nothing_else)
 {
-    static const uint32_t others[] = { 0x00000045, 0x000c0045, 0x00048045, 0x00040445, 0x00041045, 0x00042045, 0x00050045,
-                                       0x80040045, 0x0004000f };
+    static const uint32_t others[] = {
+        0x00000045, 0x000c0045, 0x00048045, 0x00040445, 0x00041045, 0x00042045, 0x00050045, 0x80040045, 0x0004000f,
+    };
 
     for (unsigned i = 0; i < sizeof others / sizeof *others; i++) {
         enter(i ? 0 : ACCESSES | SHADOW | DELIVERY);

@@ -111,8 +111,8 @@ START_TEST(guest_state_is_saved)
     for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
         if (VMCS_ENCODING_TYPE(vmcs_encoding(i)) != VMCS_TYPE_GUEST || vmcs_find(f.model, vmcs_encoding(i)) != i ||
             i == FIELD_vmcs_link_pointer || i == FIELD_guest_smbase || i == FIELD_preemption_timer_value ||
-            i == FIELD_guest_interrupt_status || i == FIELD_guest_ia32_perf_global_ctrl || i == FIELD_pml_index || is(i, "pdpte") ||
-            i == FIELD_guest_ia32_perf_global_ctrl)
+            i == FIELD_guest_interrupt_status || i == FIELD_guest_ia32_perf_global_ctrl || i == FIELD_pml_index ||
+            is(i, "pdpte"))
             ck_assert_uint_eq(v->field[i], VMCS_ENCODING_TYPE(vmcs_encoding(i)) == VMCS_TYPE_GUEST
                                                ? 0x5a5a5a5a5a5a5a5a & vmcs_field_mask(i) : v->field[i]);
         else
