@@ -35,7 +35,7 @@ static bool open_parts(struct machine *machine, char *message, size_t message_si
     model_init(machine->model, options->cpus);
     capability_init(&machine->model->capability, &options->lacks);
     tlb_init(&machine->model->tlb, TLB_KEEP, options->seed);
-    machine->model->random = options->seed;
+    machine->model->random = machine->turns = options->seed;
     for (unsigned i = 1; i < options->cpus; i++)
         machine->model->cpu[i].activity = ACTIVITY_WAIT_FOR_SIPI;
     machine->trace.file = options->trace;
@@ -169,15 +169,29 @@ static void run_to(struct machine *machine, struct cpu *cpu, uint64_t target)
     }
 }
 
+/* With seed 0 all turns have the same length and order. Any other seed varies both: other interleavings are seen. */
+static uint64_t next_turn(struct machine *machine, unsigned *first)
+{
+    uint64_t x = machine->turns;            /* xorshift: never 0 unless the seed is */
+
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    machine->turns = x;
+    *first = (unsigned)(x >> 32) % machine->model->cpu_count;
+    return x ? 1 + (uint32_t)x % TURN : TURN;
+}
+
 /* Several processors take turns; time is skipped when none of them has anything to do. */
 static void run_round(struct machine *machine, uint64_t *now)
 {
     struct model *model = machine->model;
     uint64_t work = machine->work, wake = UINT64_MAX;
+    unsigned first;
 
-    *now += TURN;
+    *now += next_turn(machine, &first);
     for (unsigned i = 0; i < model->cpu_count; i++)
-        run_to(machine, &model->cpu[i], *now);
+        run_to(machine, &model->cpu[(first + i) % model->cpu_count], *now);
     if (machine->result.end != MACHINE_RUNNING || machine->work != work || !halted(machine))
         return;
     for (unsigned i = 0; i < model->cpu_count; i++) {

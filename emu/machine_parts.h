@@ -10,7 +10,7 @@
 #include "emu/step.h"
 
 enum { WARNINGS_MAX = 1024, FAULTS_KEPT = 4 };
-/* With several processors, each runs this long (in clock ticks) before the next one does. */
+/* With several processors, each runs this long (in clock ticks) before the next one does; with a seed, at most this long. */
 enum { TURN = 20000 };
 
 /* The latest exceptions of a processor, for the report of a triple fault. */
@@ -32,6 +32,7 @@ struct machine {
     void *observe_context;
     uint64_t ticks;                 /* steps that retired nothing: they count towards the limit */
     uint64_t work;                  /* steps that did more than wait */
+    uint64_t turns;                 /* random number for the next turn of several processors; 0: turns do not vary */
     struct fault_record fault[MODEL_CPU_MAX][FAULTS_KEPT];
     unsigned faults[MODEL_CPU_MAX];
     uint64_t warned[WARNINGS_MAX];  /* hashes of the warnings that have been given */

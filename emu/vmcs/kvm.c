@@ -155,6 +155,9 @@ static void assume_processor(struct snapshot *s)
     c->proc2.required = 0;
     c->cr0_fixed1 = 0xffffffff;
     c->cr4_fixed1 = ~0ull;
+    /* Linux uses 5-level paging where the processor has it: without it, addresses are canonical by 48 bits. */
+    if (!((VMCS(&s->vmcs, host_cr4) | VMCS(&s->vmcs, guest_cr4)) & CR4_LA57))
+        c->cr4_fixed1 &= ~(uint64_t)CR4_LA57;
     c->vmfunc = ~0ull;
     c->misc |= 0x1ffull << 16 | CAPABILITY_INJECT_LENGTH_0;
     c->ept_vpid |= CAPABILITY_EPT_UNCACHEABLE | CAPABILITY_EPT_WRITE_BACK | CAPABILITY_EPT_ACCESSED_DIRTY;

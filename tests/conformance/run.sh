@@ -44,13 +44,14 @@ one()
     *) verdict=ABORT ;;
     esac
     awk -v OFS='\t' -v name="$name" -v image="$image" -v subtest="$subtest" -v verdict="$verdict" -v status="$status" -v seconds="$seconds" '
+        BEGIN { instructions = "0" }
         FILENAME ~ /[.]err$/ { if ($NF == "instructions") instructions = $(NF - 1); else if (!/entry failed|warning/) message = $0; next }
         /^PASS/ { pass++ } /^(FAIL|XPASS)/ { fail++; if (!first) first = $0 } /^SKIP/ { skip++; if (!skipped) skipped = $0 }
-        /Unhandled|Assertion failed/ { if (!first) first = $0 }
+        /Unhandled|Assertion failed/ { if (!first) first = $0 } /[^ \r]/ { last = $0 }
         END {
-            why = first ? first : verdict == "skip" ? skipped : verdict == "pass" ? "" : message
+            why = first ? first : verdict == "skip" ? skipped : verdict == "pass" ? "" : message ? message : last
             gsub(/[\t\r]/, " ", why)
-            print name, image, subtest, verdict, pass + 0, fail + 0, skip + 0, instructions + 0, seconds, status, substr(why, 1, 200)
+            print name, image, subtest, verdict, pass + 0, fail + 0, skip + 0, instructions, seconds, status, substr(why, 1, 200)
         }' "$base.out" "$base.err" >"$base.tsv"
     echo "$name"
 }

@@ -17,12 +17,14 @@ static char *console, *trace;
 static size_t console_size, trace_size;
 static FILE *console_file, *trace_file;
 
+static uint64_t seed;
+
 static void open_machine(unsigned cpus, uint64_t limit)
 {
     char error[400];
     console_file = open_memstream(&console, &console_size);
     trace_file = open_memstream(&trace, &trace_size);
-    machine = machine_open(&(struct machine_options){ .memory_size = 16 << 20, .cpus = cpus, .limit = limit,
+    machine = machine_open(&(struct machine_options){ .memory_size = 16 << 20, .cpus = cpus, .limit = limit, .seed = seed,
                                                       .console = console_file, .trace = trace_file }, error, sizeof error);
     ck_assert_msg(machine, "%s", error);
 }
@@ -188,11 +190,12 @@ START_TEST(processors_start)
 }
 END_TEST
 
-/* The same image gives the same trace and the same clocks. */
+/* The same image and seed give the same trace and the same clocks. */
 START_TEST(repeatable)
 {
     uint64_t clock = 0;
     char *first = NULL;
+    seed = (unsigned)_i;
     for (unsigned i = 0; i < 2; i++) {
         run(startup_code, sizeof startup_code, 4, 10000000);
         if (first) {
@@ -205,6 +208,18 @@ START_TEST(repeatable)
         }
         expect(MACHINE_EXITED, 9, "");
     }
+}
+END_TEST
+
+START_TEST(seeds_vary_the_turns)
+{
+    uint64_t clock[2];
+    for (seed = 0; seed < 2; seed++) {
+        run(startup_code, sizeof startup_code, 4, 10000000);
+        clock[seed] = machine_cpu(machine, 0)->clock;
+        expect(MACHINE_EXITED, 9, "");
+    }
+    ck_assert_uint_ne(clock[0], clock[1]);
 }
 END_TEST
 
@@ -235,7 +250,8 @@ int main(void)
     tcase_add_test(tcase, timer_ends_a_halt);
     tcase_add_test(tcase, endless_faults_meet_the_limit);
     tcase_add_test(tcase, processors_start);
-    tcase_add_test(tcase, repeatable);
+    tcase_add_loop_test(tcase, repeatable, 0, 4);
+    tcase_add_test(tcase, seeds_vary_the_turns);
     tcase_add_loop_test(tcase, refused_options, 0, 5);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

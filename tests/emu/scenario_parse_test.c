@@ -50,6 +50,8 @@ static uint64_t sample(const struct argument *argument, unsigned round)
         return 1 + round % 8;
     case KIND_RULE:
         return 1 + round % 10;
+    case KIND_STATE:
+        return round % 5;
     case KIND_CONTROL:
         return round % 20;
     case KIND_ROW:

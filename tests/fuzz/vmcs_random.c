@@ -3,9 +3,9 @@
  * VMCSs that nobody would write, entered on the model. Half the inputs are random throughout; half start from a VMCS that
  * VM entry accepts, with other controls switched on, and change one to five fields to values at the edge of validity.
  *
- * What must hold: no crash, no hang, no access out of bounds; vmx_enter() does what check_entry() said it would; what was
- * entered can be left again; after an exit the processor holds the host state of the VMCS; and the guest state that an
- * exit has saved is one that VM entry accepts.
+ * What must hold: no crash, no hang, no access out of bounds; vmx_enter() does what check_entry() said it would; a guest that
+ * was entered is in a state that exists, and can be left again; after an exit the processor holds the host state of the
+ * VMCS, and the guest state that the exit has saved is one that VM entry accepts.
  */
 #include <stdio.h>
 
@@ -226,6 +226,25 @@ static void expect_host(const struct vmcs *v)
     FUZZ_ASSERT(cpu_cpl(cpu) == 0);
 }
 
+/* What no guest state may be, whatever the checks are made of (27.3.1). */
+static void expect_guest(void)
+{
+    const struct cpu *cpu = f.cpu;
+    bool v86 = cpu->rflags & RFLAGS_VM, ia32e = cpu_long_mode(cpu);
+    int64_t high = (int64_t)cpu->seg[SEG_TR].base >> (cr4_allowed(cpu) & CR4_LA57 ? 56 : 47);
+
+    FUZZ_ASSERT((cpu->rflags & RFLAGS_FIXED) && !(cpu->rflags & 0xffffffffffc08028));
+    FUZZ_ASSERT(!(cpu->cr0 & CR0_PG) || (cpu->cr0 & CR0_PE));
+    FUZZ_ASSERT((cpu->cr4 & CR4_VMXE) && !(cpu->cr4 & ~f.model->capability.cr4_fixed1));
+    FUZZ_ASSERT(!v86 || ((cpu->cr0 & CR0_PE) && !ia32e));
+    FUZZ_ASSERT(!ia32e || ((cpu->cr0 & CR0_PG) && (cpu->cr4 & CR4_PAE)));
+    FUZZ_ASSERT(cpu_64bit(cpu) || !(cpu->rip >> 32));
+    FUZZ_ASSERT(!(cpu->cr3 >> f.model->physical_address_width));
+    FUZZ_ASSERT(high == 0 || high == -1);
+    FUZZ_ASSERT((cpu->seg[SEG_TR].access_rights & (AR_PRESENT | AR_UNUSABLE)) == AR_PRESENT);
+    FUZZ_ASSERT(cpu->activity <= ACTIVITY_WAIT_FOR_SIPI && cpu->gdtr.limit <= 0xffff && cpu->idtr.limit <= 0xffff);
+}
+
 /* The end of an exit: the host runs, or a VMX abort has stopped the processor. */
 static bool expect_left(const struct vmcs *v, enum status status)
 {
@@ -310,6 +329,7 @@ static void run_guest(struct source *source, struct vmcs *v)
     struct exit_information information = { .reason = below(source, 70), .qualification = take(source, 8) };
 
     FUZZ_ASSERT(f.cpu->vmx.non_root && f.cpu->rip == VMCS(v, guest_rip) && v->launch_state == LAUNCH_LAUNCHED);
+    expect_guest();
     for (unsigned i = 0; i < steps; i++)
         if (!step(source))
             return;
