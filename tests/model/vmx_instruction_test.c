@@ -525,7 +525,7 @@ START_TEST(capability_msrs)
     capability_msr(c, MSR_ia32_vmx_procbased_ctls2, &plain);
     ck_assert_uint_eq((uint32_t)plain, 0);
     capability_msr(c, MSR_ia32_vmx_vmcs_enum, &plain);
-    ck_assert_uint_eq(plain, 0x17 << 1);                            /* the preemption timer's value */
+    ck_assert_uint_eq(plain, 0x19 << 1);                            /* the TSC multiplier */
     capability_msr(c, MSR_ia32_vmx_basic, &plain);
     ck_assert_uint_eq(plain & 0x7fffffff, VMCS_REVISION);
     ck_assert_uint_eq(plain >> 32 & 0x1fff, 4096);
