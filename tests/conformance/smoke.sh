@@ -18,7 +18,7 @@ trap 'rm -rf "$work"' EXIT
 printf 'NR_CPUS=1\nMEMSIZE=512\nTEST_DEVICE=0\n' >"$work/env"
 passed=0 failed=0
 
-# one WHERE IMAGE SUBTEST OPTION...: runs it twice; passes if the suite says so and both consoles are the same
+# one WHERE IMAGE SUBTEST OPTION...: runs it twice; passes if the suite says so, and both consoles and traces are the same
 one()
 {
     local where=$1 image=$2 subtest=$3
@@ -27,13 +27,13 @@ one()
     [ "$subtest" = - ] || append=(--append "$subtest")
     for n in 1 2; do
         timeout 300 "$sesqui" boot "$dir/$image" "${append[@]}" --initrd "$work/env" --memory 512M --limit 3000000000 "$@" \
-            >"$work/out$n" 2>"$work/err$n"
+            --trace "$work/trace$n" >"$work/out$n" 2>"$work/err$n"
         status=$?
     done
     local verdict=ok summary
     summary=$(grep -aE '^SUMMARY' "$work/out1" | tail -1 | tr -d '\r')
     [ "$status" = 0 ] || verdict=FAILED
-    cmp -s "$work/out1" "$work/out2" || verdict="FAILED (two runs differ)"
+    cmp -s "$work/trace1" "$work/trace2" && cmp -s "$work/out1" "$work/out2" || verdict="FAILED (two runs differ)"
     printf '%-10s %-14s %-28s %-42s exit %-4s %s\n' "$where" "$image" "$subtest" "${summary:--}" "$status" "$verdict"
     if [ "$verdict" = ok ]; then
         passed=$((passed + 1))
