@@ -430,12 +430,15 @@ END_TEST
 
 static void two_stages(void)
 {
+    static struct vmcs without_controls;
+
     paging();
     fixture_store64(&f, FIXTURE_EPT + 0x1000, EPT_PD | EPT_RIGHTS);
     fixture_store64(&f, EPT_PD, EPT_PT | EPT_RIGHTS);
     for (uint64_t page = 0; page < 512; page++)
         fixture_store64(&f, EPT_PT + 8 * page, EPT_LEAF(page << 12));
     f.cpu->vmx.ept = f.cpu->vmx.non_root = true;
+    f.cpu->vmx.current = &without_controls;
     f.cpu->vmx.eptp = FIXTURE_EPTP;
     access_to(LINEAR, ACCESS_WRITE);
     f.violations = 0;

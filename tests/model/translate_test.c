@@ -496,11 +496,14 @@ END_TEST
 
 START_TEST(private_pages_are_reported)
 {
+    static struct vmcs without_controls;
+
     enable_ept(0);
     f.watch[0x90] = WATCH_PRIVATE;
     read_supervisor(LINEAR_4K);
     ck_assert_uint_eq(f.violations, 0);         /* in root operation it is at home */
     f.cpu->vmx.non_root = true;
+    f.cpu->vmx.current = &without_controls;
     translate(f.cpu, LINEAR_4K, (struct access){ .kind = ACCESS_READ, .probe = true });
     ck_assert_uint_eq(f.violations, 0);
     read_supervisor(LINEAR_4K);
