@@ -55,7 +55,7 @@ static void see_exit(struct outcome *outcome, unsigned level, uint64_t reason, u
 static void see(struct run *run, const struct notice *notice)
 {
     struct outcome *outcome = &run->outcome;
-    unsigned level = run->native ? machine_level(run->machine, notice->cpu) : 1;
+    unsigned level;
 
     switch (notice->kind) {
     case NOTICE_ENTRY:
@@ -67,6 +67,7 @@ static void see(struct run *run, const struct notice *notice)
             see_exit(outcome, outcome->level_before, notice->b, notice->c);
         break;
     case NOTICE_EXIT:
+        level = run->native ? machine_level(run->machine, notice->cpu) : 1;
         if (level > outcome->level_top)
             outcome->level_top = level;
         see_exit(outcome, level, notice->a, notice->b);

@@ -61,6 +61,8 @@ struct mapping_key {
 
 enum { RECENT_PAGES = 4096 };
 
+enum { SETTLED_TICKS = 1 << 28 };       /* a quarter of a second of the library's time */
+
 struct engine {
     uc_engine *uc;
     library_cpu *library;
@@ -129,7 +131,7 @@ struct engine {
     unsigned fpu_owner;
     uint8_t *fpu;                       /* one image per processor */
 
-    uint64_t ticks;                     /* instructions of all runs: the library's time of day */
+    uint64_t ticks;                     /* the library's time of day: SETTLED_TICKS + instructions of all runs */
 };
 
 /* The engine whose library code runs now. See engine.c. */

@@ -275,10 +275,13 @@ const char *check_layout(struct engine *e)
     memcpy(e->model->memory.ram, saved, sizeof saved);
     /* Not code_flush(): the library zeroes its whole code buffer then, 1 GB. All probes ran in this page. */
     tb_invalidate_phys_range_x86_64(e->uc, 0, PAGE_SIZE);
+    /* Its TLBs begin with 256 entries a mode, and a flush clears them all; after a tenth of a second they are sized by use.
+     * That time passes now: flushes at the first world switches cost a quarter. */
+    e->ticks = SETTLED_TICKS;
     tlb_flush_x86_64(e->library);
     memset(e->recent, 0xff, sizeof e->recent);
     e->model->memory.watch[0] &= (uint8_t)~WATCH_CODE;
-    e->ticks = e->retired = e->fills = e->translations = 0;
+    e->retired = e->fills = e->translations = 0;
     for (unsigned i = 0; i < MODEL_CPU_MAX; i++)
         memcpy(e->fpu + i * (FPU_END - FPU_FIRST), (uint8_t *)e->env + FPU_FIRST, FPU_END - FPU_FIRST);
     set_features(e->env);

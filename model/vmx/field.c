@@ -75,24 +75,24 @@ uint64_t vmcs_field_mask(enum vmcs_field field)
     }
 }
 
-void vmcs_set(struct vmcs *vmcs, uint32_t encoding, uint64_t value)
+void vmcs_set_field(struct vmcs *vmcs, enum vmcs_field field, bool high, uint64_t value)
 {
-    enum vmcs_field field = lookup(encoding);
-
-    if (field == VMCS_FIELD_COUNT)
-        return;
-    if (VMCS_ENCODING_HIGH(encoding))
+    if (high)
         vmcs->field[field] = (vmcs->field[field] & 0xffffffff) | value << 32;
     else
         vmcs->field[field] = value & vmcs_field_mask(field);
 }
 
-void vmcs_note_writer(struct vmcs *vmcs, uint32_t encoding, uint64_t rip)
+void vmcs_set(struct vmcs *vmcs, uint32_t encoding, uint64_t value)
 {
     enum vmcs_field field = lookup(encoding);
 
-    if (field == VMCS_FIELD_COUNT)
-        return;
+    if (field != VMCS_FIELD_COUNT)
+        vmcs_set_field(vmcs, field, VMCS_ENCODING_HIGH(encoding), value);
+}
+
+void vmcs_note_writer(struct vmcs *vmcs, enum vmcs_field field, uint64_t rip)
+{
     vmcs->writer[field] = rip;
     vmcs->written[field] = vmcs->exits + 1;
 }

@@ -115,7 +115,7 @@ vmx_result vmx_vmread(struct cpu *cpu, uint64_t encoding, uint64_t *value)
     result = vmx_field_for(cpu, encoding, false, &field);
     if (result != VMX_SUCCEED)
         return done(cpu, INSN_vmread, encoding, 0, result);
-    *value = vmcs_get(cpu->vmx.current, (uint32_t)encoding);
+    *value = cpu->vmx.current->field[field] >> (VMCS_ENCODING_HIGH(encoding) ? 32 : 0);
     return done(cpu, INSN_vmread, encoding, *value, VMX_SUCCEED);
 }
 
@@ -128,8 +128,8 @@ vmx_result vmx_vmwrite(struct cpu *cpu, uint64_t encoding, uint64_t value)
         return done(cpu, INSN_vmwrite, encoding, value, VMX_FAIL_INVALID);
     result = vmx_field_for(cpu, encoding, true, &field);
     if (result == VMX_SUCCEED) {
-        vmcs_set(cpu->vmx.current, (uint32_t)encoding, value);
-        vmcs_note_writer(cpu->vmx.current, (uint32_t)encoding, cpu->rip);
+        vmcs_set_field(cpu->vmx.current, field, VMCS_ENCODING_HIGH(encoding), value);
+        vmcs_note_writer(cpu->vmx.current, field, cpu->rip);
     }
     return done(cpu, INSN_vmwrite, encoding, value, result);
 }

@@ -50,8 +50,8 @@ vmx_result shadow_vmwrite(struct cpu *cpu, uint64_t encoding, uint64_t value)
         return VMX_FAIL_INVALID;
     result = vmx_field_for(cpu, encoding, true, &field);
     if (result == VMX_SUCCEED) {
-        vmcs_set(linked, (uint32_t)encoding, value);
-        vmcs_note_writer(linked, (uint32_t)encoding, cpu->rip);
+        vmcs_set_field(linked, field, VMCS_ENCODING_HIGH(encoding), value);
+        vmcs_note_writer(linked, field, cpu->rip);
     }
     return result;
 }

@@ -65,8 +65,10 @@ enum vmcs_field vmcs_field_by_name(const char *name);
 uint64_t vmcs_field_mask(enum vmcs_field field);
 /* Stores `value` cut to the field's width; `encoding` may name the high half of a 64-bit field. Likewise reading. */
 void vmcs_set(struct vmcs *vmcs, uint32_t encoding, uint64_t value);
+/* The same where the field is known already. */
+void vmcs_set_field(struct vmcs *vmcs, enum vmcs_field field, bool high, uint64_t value);
 /* Notes that an instruction at `rip` has just done that. */
-void vmcs_note_writer(struct vmcs *vmcs, uint32_t encoding, uint64_t rip);
+void vmcs_note_writer(struct vmcs *vmcs, enum vmcs_field field, uint64_t rip);
 uint64_t vmcs_get(const struct vmcs *vmcs, uint32_t encoding);
 
 /* The active VMCS at `pa` on any processor, or NULL. */
