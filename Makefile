@@ -11,7 +11,7 @@ CC ?= gcc
 
 COMMON := -std=gnu11 -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -fno-strict-aliasing \
           -fno-common -MMD -MP
-release_FLAGS := -O2
+release_FLAGS := -O3
 asan_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 coverage_FLAGS := -O0 --coverage
 FLAGS := $(COMMON) $($(VARIANT)_FLAGS) $(CFLAGS)

@@ -16,7 +16,7 @@ static const struct {
 } commands[] = {
     { "run", command_run, "run scenarios: scripted levels against the hypervisor core" },
     { "boot", command_boot, "boot an image, on the bare machine or on top of the hypervisor core" },
-    { "bench", command_bench, "count what nested operation costs" },
+    { "bench", command_bench, "measure speed and memory on this host" },
     { "checks", command_checks, "list the VM-entry checks with their SDM sections" },
     { "check-vmcs", command_check_vmcs, "name the VM-entry checks that a VMCS dump fails" },
 };
