@@ -13,10 +13,6 @@ static const char *check_options(const struct machine_options *options)
         return "the memory size must be a whole number of megabytes from 1 MB to 4 GB";
     if (options->cpus < 1 || options->cpus > MODEL_CPU_MAX)
         return "the machine has 1 to 8 processors";
-    if (options->hypervisor == HYPERVISOR_COPY)
-        return "strategy copy is not built yet (use --hv=trap)";
-    if (options->hypervisor == HYPERVISOR_FLIP)
-        return "strategy flip is not built yet (use --hv=trap)";
     return NULL;
 }
 

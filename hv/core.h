@@ -3,7 +3,7 @@
  * The core's state, one struct per processor and one per machine, and what its files offer each other. The core is
  * reactive: it runs when its guest L1 causes a VM exit, and has no device, no timer and no scheduler of its own.
  *
- * Two VMCSs per processor: L1 runs on vmcs01, L1's guest L2 on vmcs02. What L1 believes to be its VMCS is vmcs12, kept
+ * L1 runs on vmcs01, L1's guest L2 on vmcs02. What L1 believes to be its VMCS is vmcs12, kept
  * in software (nested/). Guest-physical addresses of L1 are physical addresses; memory.c decides which of them L1 may
  * reach.
  */
@@ -37,12 +37,6 @@ struct hv_machine {
     physical_address msr_bitmap01;      /* the MSR accesses of L1 that L0 handles */
 };
 
-/* A VMCS that hardware uses. */
-struct hardware_vmcs {
-    physical_address region;
-    bool launched;
-};
-
 /* What an exit reported, read from the VMCS once. Handlers that find another reason than hardware's edit this copy. */
 struct exit_record {
     uint32_t reason;                    /* the whole field */
@@ -60,9 +54,10 @@ struct hv_cpu {
     unsigned level;                     /* whose VMCS is current: 1 or 2 */
     unsigned told_level;                /* the level that HAL_EVENT_LEVEL told last */
     struct hal_host_state host;
-    struct hardware_vmcs vmcs01, vmcs02;
+    struct hardware_vmcs vmcs01, *vmcs02;
     physical_address vmxon_region;
     struct exit_record exit;            /* the exit being handled */
+    struct exit_record reported;        /* the same, as hardware reported it */
     uint64_t feature_control;           /* IA32_FEATURE_CONTROL as L1 sees it */
     bool just_started;                  /* the latest exit was a SIPI */
     bool init_pending;                  /* an INIT that met L1 in VMX root operation, where it is blocked */
@@ -76,21 +71,23 @@ _Static_assert(sizeof(struct hv_machine) <= HAL_MACHINE_LOCAL_SIZE, "the machine
 uint64_t vmread(enum vmcs_encoding field);
 uint32_t vmread32(enum vmcs_encoding field);
 void vmwrite(enum vmcs_encoding field, uint64_t value);
+/* Writes what differs. */
+void vmcs_update(enum vmcs_encoding field, uint64_t value);
 /* Makes a VMCS current, and with it the level that runs next. */
 void vmcs_select(struct hv_cpu *cpu, unsigned level);
-/* A fresh region: revision identifier, VMCLEAR. False: no page left, or hardware refuses it. */
-bool vmcs_create(const struct hv_machine *machine, struct hardware_vmcs *vmcs);
+/* A fresh region, VMCLEARed: its identifier is the revision, and `indicator`. False: no page, or hardware refuses it. */
+bool vmcs_create(const struct hv_machine *machine, uint32_t indicator, struct hardware_vmcs *vmcs);
 /* The host-state area of the current VMCS (SDM Vol. 3, 25.5): where exits return to. */
 void vmcs_write_host_state(const struct hv_cpu *cpu);
 /* The four fields of a guest segment. */
 struct hal_guest_segment vmcs_read_segment(enum segment_register segment);
-void vmcs_write_segment(enum segment_register segment, struct hal_guest_segment value);
+void vmcs_write_segment(vmcs_writer *write, enum segment_register segment, struct hal_guest_segment value);
 
 /* ---- vmcs01.c ---- */
 /* Fills vmcs01, which is current, with the controls of L0 and the guest state that was captured. */
 void vmcs01_build(struct hv_cpu *cpu, const struct hal_capture *capture);
 /* "IA-32e mode guest" goes with EFER.LMA (SDM Vol. 3, 27.3.1.1). */
-void vmcs01_set_long_mode(struct hv_cpu *cpu, bool long_mode);
+void vmcs01_set_long_mode(struct hv_cpu *cpu, vmcs_writer *write, bool long_mode);
 /* The CR0 and CR4 bits that L0 keeps from L1 follow whether L1 is in VMX operation. */
 void vmcs01_update_masks(struct hv_cpu *cpu);
 /* INIT and SIPI for L1, and its shutdown. */

@@ -5,20 +5,35 @@
  */
 #include "hv/core.h"
 
-static void read_record(struct exit_record *exit)
+/* Exits of L1 by VMX instructions tell four fields; no event was being delivered (SDM Vol. 3, 28.2). */
+static bool vmx_instruction(uint32_t reason)
+{
+    switch ((enum exit_reason)reason) {
+    case EXIT_REASON_vmcall: case EXIT_REASON_vmclear: case EXIT_REASON_vmlaunch: case EXIT_REASON_vmptrld:
+    case EXIT_REASON_vmptrst: case EXIT_REASON_vmread: case EXIT_REASON_vmresume: case EXIT_REASON_vmwrite:
+    case EXIT_REASON_vmxoff: case EXIT_REASON_vmxon: case EXIT_REASON_invept: case EXIT_REASON_invvpid:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void read_record(struct exit_record *exit, unsigned level)
 {
     *exit = (struct exit_record){
         .reason = vmread32(VMCS_exit_reason),
         .qualification = vmread(VMCS_exit_qualification),
-        .guest_linear = vmread(VMCS_guest_linear_address),
-        .guest_physical = vmread(VMCS_guest_physical_address),
-        .interruption = vmread32(VMCS_exit_interruption_information),
-        .interruption_error = vmread32(VMCS_exit_interruption_error_code),
-        .vectoring = vmread32(VMCS_idt_vectoring_information),
-        .vectoring_error = vmread32(VMCS_idt_vectoring_error_code),
         .instruction_length = vmread32(VMCS_exit_instruction_length),
         .instruction_information = vmread32(VMCS_exit_instruction_information),
     };
+    if (level == 1 && vmx_instruction(exit->reason))
+        return;
+    exit->guest_linear = vmread(VMCS_guest_linear_address);
+    exit->guest_physical = vmread(VMCS_guest_physical_address);
+    exit->interruption = vmread32(VMCS_exit_interruption_information);
+    exit->interruption_error = vmread32(VMCS_exit_interruption_error_code);
+    exit->vectoring = vmread32(VMCS_idt_vectoring_information);
+    exit->vectoring_error = vmread32(VMCS_idt_vectoring_error_code);
 }
 
 static _Noreturn void unexpected(uint32_t reason)
@@ -66,14 +81,9 @@ static void handle_l1(struct hv_cpu *cpu)
     cpu->just_started = false;
     if (reason & EXIT_REASON_ENTRY_FAILURE)
         hal_fail_stop("the processor refused L1's state in vmcs01");
-    switch ((enum exit_reason)reason) {
-    case EXIT_REASON_vmcall: case EXIT_REASON_vmclear: case EXIT_REASON_vmlaunch: case EXIT_REASON_vmptrld:
-    case EXIT_REASON_vmptrst: case EXIT_REASON_vmread: case EXIT_REASON_vmresume: case EXIT_REASON_vmwrite:
-    case EXIT_REASON_vmxoff: case EXIT_REASON_vmxon: case EXIT_REASON_invept: case EXIT_REASON_invvpid:
+    if (vmx_instruction(reason)) {
         nested_instruction(cpu);
         return;
-    default:
-        break;
     }
     hal_log(HAL_EVENT_HANDLED, reason, cpu->exit.qualification, 0, 0);
     switch ((enum exit_reason)reason) {
@@ -120,7 +130,8 @@ static void handle_l1(struct hv_cpu *cpu)
 
 void exit_handle(struct hv_cpu *cpu)
 {
-    read_record(&cpu->exit);
+    read_record(&cpu->reported, cpu->level);
+    cpu->exit = cpu->reported;
     if (cpu->level == 1)
         handle_l1(cpu);
     else

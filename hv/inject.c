@@ -2,6 +2,8 @@
 /* Events into the guest by VM-entry event injection: SDM Vol. 3, 25.8.3, 27.6. */
 #include "hv/core.h"
 
+#include "hv/nested/shadow.h"
+
 /* SDM Vol. 3, 6.15, Tables 6-4 and 6-5: what a second exception during delivery makes of the two. */
 enum exception_class { CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE_FAULT, CLASS_DOUBLE_FAULT };
 
@@ -57,7 +59,7 @@ static void inject(struct hv_cpu *cpu, enum vector vector, uint32_t error_code, 
     info = INTERRUPTION_VALID | EVENT_HARDWARE_EXCEPTION << 8 | vector |
            (has_error_code(vector) ? INTERRUPTION_ERROR_CODE_VALID : 0);
     hal_log(HAL_EVENT_INJECT, vector, error_code, 0, 0);
-    if (cpu->level == 2 && nested_wants_exception(cpu, vector, error_code)) {
+    if (cpu->level == 2 && nested_wants_exception(vector, error_code)) {
         cpu->exit.reason = EXIT_REASON_exception_or_nmi;
         cpu->exit.qualification = vector == VECTOR_PF ? address : 0;
         cpu->exit.interruption = info;
@@ -67,6 +69,8 @@ static void inject(struct hv_cpu *cpu, enum vector vector, uint32_t error_code, 
     }
     if (vector == VECTOR_PF)
         hal_write_cr2(address);
+    if (cpu->level == 2)
+        shadow_at(cpu, cpu->nested.vmcs12, SHADOW_INJECTING);
     vmwrite(VMCS_entry_interruption_information, info);
     vmwrite(VMCS_entry_exception_error_code, error_code);
     vmwrite(VMCS_guest_rflags, vmread(VMCS_guest_rflags) | RFLAGS_RF);  /* 6.8.1: faults push RF = 1 */
@@ -98,6 +102,8 @@ void inject_again(struct hv_cpu *cpu)
                     vmread32(VMCS_guest_interruptibility_state) | BLOCKING_BY_NMI);
         return;
     }
+    if (cpu->level == 2)
+        shadow_at(cpu, cpu->nested.vmcs12, SHADOW_INJECTING);
     vmwrite(VMCS_entry_interruption_information, vectoring & ~INTERRUPTION_NMI_UNBLOCKING);
     if (vectoring & INTERRUPTION_ERROR_CODE_VALID)
         vmwrite(VMCS_entry_exception_error_code, cpu->exit.vectoring_error);

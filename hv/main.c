@@ -79,6 +79,9 @@ static const char *start(struct hv_cpu *cpu)
     hal_unlock(&m->lock);
     if (reason)
         return reason;
+    reason = shadow_refusal(cpu);
+    if (reason)
+        return reason;
     hal_write_cr4(hal_read_cr4() | CR4_VMXE);
     hal_host_state(&cpu->host);
     cpu->vmxon_region = hal_page_allocate();
@@ -86,7 +89,7 @@ static const char *start(struct hv_cpu *cpu)
         return "the pool is empty";
     if (hal_vmxon(cpu->vmxon_region) != HAL_OK)
         return "VMXON failed: the processor is in VMX operation already, or refuses it";
-    if (!vmcs_create(m, &cpu->vmcs01) || !nested_create(cpu)) {
+    if (!vmcs_create(m, 0, &cpu->vmcs01) || !nested_create(cpu)) {
         hal_vmxoff();
         return "the pool is too small for this processor's structures";
     }
@@ -98,7 +101,7 @@ static const char *start(struct hv_cpu *cpu)
 /* Enters the level whose VMCS is current. False: the processor refused, nothing ran. */
 static bool enter(struct hv_cpu *cpu)
 {
-    struct hardware_vmcs *vmcs = cpu->level == 1 ? &cpu->vmcs01 : &cpu->vmcs02;
+    struct hardware_vmcs *vmcs = cpu->level == 1 ? &cpu->vmcs01 : cpu->vmcs02;
 
     if (cpu->told_level != cpu->level) {
         cpu->told_level = cpu->level;
@@ -115,10 +118,8 @@ static bool enter(struct hv_cpu *cpu)
 const char *hv_run(enum hv_strategy strategy)
 {
     struct hv_cpu *cpu = hal_cpu_local();
-    const char *reason = shadow_refusal(strategy);
+    const char *reason;
 
-    if (reason)
-        return reason;
     cpu->machine = hal_machine_local();
     cpu->strategy = strategy;
     reason = start(cpu);

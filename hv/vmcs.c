@@ -22,20 +22,25 @@ void vmwrite(enum vmcs_encoding field, uint64_t value)
         hal_fail_stop("a VMWRITE of L0 failed");
 }
 
+void vmcs_update(enum vmcs_encoding field, uint64_t value)
+{
+    if (vmread(field) != value)
+        vmwrite(field, value);
+}
+
 void vmcs_select(struct hv_cpu *cpu, unsigned level)
 {
     if (cpu->level == level)
         return;
-    if (hal_vmptrld(level == 1 ? cpu->vmcs01.region : cpu->vmcs02.region) != HAL_OK)
+    if (hal_vmptrld(level == 1 ? cpu->vmcs01.region : cpu->vmcs02->region) != HAL_OK)
         hal_fail_stop("a VMPTRLD of L0 failed");
     cpu->level = level;
 }
 
-bool vmcs_create(const struct hv_machine *machine, struct hardware_vmcs *vmcs)
+bool vmcs_create(const struct hv_machine *machine, uint32_t indicator, struct hardware_vmcs *vmcs)
 {
-    vmcs->region = hal_page_allocate();
-    vmcs->launched = false;
-    return vmcs->region.value && hal_pm_write32(vmcs->region, BASIC_REVISION(machine->physical.basic)) &&
+    *vmcs = (struct hardware_vmcs){ .region = hal_page_allocate() };
+    return vmcs->region.value && hal_pm_write32(vmcs->region, BASIC_REVISION(machine->physical.basic) | indicator) &&
            hal_vmclear(vmcs->region) == HAL_OK;
 }
 
@@ -83,10 +88,10 @@ struct hal_guest_segment vmcs_read_segment(enum segment_register segment)
     };
 }
 
-void vmcs_write_segment(enum segment_register segment, struct hal_guest_segment value)
+void vmcs_write_segment(vmcs_writer *write, enum segment_register segment, struct hal_guest_segment value)
 {
-    vmwrite(segment_field(VMCS_guest_es_selector, segment), value.selector);
-    vmwrite(segment_field(VMCS_guest_es_access_rights, segment), value.access_rights);
-    vmwrite(segment_field(VMCS_guest_es_limit, segment), value.limit);
-    vmwrite(segment_field(VMCS_guest_es_base, segment), value.base);
+    write(segment_field(VMCS_guest_es_selector, segment), value.selector);
+    write(segment_field(VMCS_guest_es_access_rights, segment), value.access_rights);
+    write(segment_field(VMCS_guest_es_limit, segment), value.limit);
+    write(segment_field(VMCS_guest_es_base, segment), value.base);
 }

@@ -67,7 +67,10 @@ static void rule_owned_address(struct native_cpu *here, const struct vmcs *v)
     }
 }
 
-/* R3: an ordinary VMCS with shadowing off must not link anything; hardware checks the rest (SDM Vol. 3, 27.3.1.5). */
+/*
+ * R3: an ordinary VMCS with shadowing off must not link anything, and L2's has shadowing off: L0 offers none to L1. With
+ * shadowing on, hardware checks the link and its indicator (SDM Vol. 3, 27.3.1.5), and R1 whose page it is.
+ */
 static void rule_ordinary_entry(struct native_cpu *here, const struct vmcs *v)
 {
     uint32_t proc2 = secondary_controls(v);

@@ -103,11 +103,12 @@ static bool host_segments(const struct hv_cpu *cpu)
     return all(row, sizeof row / sizeof *row);
 }
 
-/* 27.2.4: address-space size; L1's own mode is that of vmcs01, which is current. */
+/* 27.2.4: address-space size, and L1's own mode. */
 static bool host_size(const struct hv_cpu *cpu)
 {
     const bool host64 = VMCS12(cpu, exit_controls) & EXIT_host_address_space_size;
-    const bool guest64 = VMCS12(cpu, entry_controls) & ENTRY_ia32e_mode_guest, now64 = guest_long_mode();
+    const bool guest64 = VMCS12(cpu, entry_controls) & ENTRY_ia32e_mode_guest;
+    const bool now64 = cpu->nested.plan.carried.efer & EFER_LMA;
     const uint64_t cr4 = VMCS12(cpu, host_cr4), rip = VMCS12(cpu, host_rip);
 
     if (host64 != now64 || (guest64 && !host64))

@@ -31,18 +31,17 @@ bool nested_create(struct hv_cpu *cpu)
     struct nested *n = &cpu->nested;
 
     n->current = NO_VMCS;
+    for (unsigned i = 0; i < VMCS12_SLOTS; i++)
+        n->slot[i].address = NO_VMCS;
     n->io_bitmap_absent = hal_page_allocate();
     n->msr_bitmap = hal_page_allocate();
     n->entry_msr_area = allocate_pair();
-    if (!n->io_bitmap_absent.value || !n->msr_bitmap.value || !n->entry_msr_area.value ||
-        !vmcs_create(cpu->machine, &cpu->vmcs02))
+    if (!n->io_bitmap_absent.value || !n->msr_bitmap.value || !n->entry_msr_area.value)
         return false;
     for (unsigned i = 0; i < PAGE_SIZE; i++)
         n->buffer[i] = 0xff;
     hal_pm_write(n->io_bitmap_absent, n->buffer, PAGE_SIZE);
-    vmcs_select(cpu, 2);
-    vmcs02_prepare(cpu);
-    return true;
+    return shadow_create(cpu);
 }
 
 /* The entry failed after the checks on controls and host state: to L1 it is an exit (SDM Vol. 3, 27.8). */
@@ -53,21 +52,29 @@ static void fail_late(struct hv_cpu *cpu, enum exit_reason reason, uint64_t qual
     reflect(cpu);
 }
 
+/* It failed before; L1's instruction ends with a VMfail. */
+static void fail_early(struct hv_cpu *cpu, enum vm_instruction_error error)
+{
+    shadow_at(cpu, cpu->nested.vmcs12, SHADOW_LEAVING);
+    nested_entry_fails(cpu, error);
+}
+
 void nested_enter(struct hv_cpu *cpu)
 {
     struct nested *n = &cpu->nested;
     uint64_t qualification = 0;
 
+    n->plan.carried = carried_state(cpu);
+    shadow_at(cpu, n->vmcs12, SHADOW_CHECKING); /* from here on vmcs01 need not be current */
     if (!check12_controls(cpu)) {
-        nested_entry_fails(cpu, VM_ERROR_entry_invalid_control);
+        fail_early(cpu, VM_ERROR_entry_invalid_control);
         return;
     }
     if (!check12_host_state(cpu)) {
-        nested_entry_fails(cpu, VM_ERROR_entry_invalid_host_state);
+        fail_early(cpu, VM_ERROR_entry_invalid_host_state);
         return;
     }
     hal_log(HAL_EVENT_NESTED_ENTRY, cpu->exit.reason == EXIT_REASON_vmlaunch, n->current, 0, 0);
-    n->plan.carried = carried_state();
     n->plan.msr_count = msr_area_copy_entry_list(cpu);
     if (!check12_guest_state(cpu, &qualification)) {
         fail_late(cpu, EXIT_REASON_entry_failure_guest_state, qualification);
@@ -80,8 +87,7 @@ void nested_enter(struct hv_cpu *cpu)
     bitmap_copy(cpu);
     n->plan.eptp = vmcs12_ept(cpu) ? vept_pointer(cpu, VMCS12(cpu, ept_pointer)) : ept_pointer(&cpu->machine->ept01);
     vpid_before_entry(cpu);
-    vmcs_select(cpu, 2);
-    shadow_at(cpu, SHADOW_ENTERING);
+    shadow_at(cpu, n->vmcs12, SHADOW_ENTERING);
     n->entering = true;
     if (cpu->init_pending) {                    /* no longer blocked: it ends L2's run at once */
         cpu->init_pending = false;
@@ -96,19 +102,18 @@ void nested_entry_refused(struct hv_cpu *cpu)
     if (!cpu->nested.entering || error != VM_ERROR_entry_invalid_control)
         hal_fail_stop("the processor refused to enter vmcs02");
     cpu->nested.entering = false;
-    vmcs_select(cpu, 1);
-    nested_entry_fails(cpu, VM_ERROR_entry_invalid_control);
+    fail_early(cpu, VM_ERROR_entry_invalid_control);
 }
 
-/* SDM Vol. 3, 25.6.3: page faults go by mask and match as well. */
-bool nested_wants_exception(const struct hv_cpu *cpu, unsigned vector, uint32_t error_code)
+/* SDM Vol. 3, 25.6.3: page faults go by mask and match as well. vmcs02 is current, and holds L1's values. */
+bool nested_wants_exception(unsigned vector, uint32_t error_code)
 {
-    const bool wanted = VMCS12(cpu, exception_bitmap) >> vector & 1;
+    const bool wanted = vmread(VMCS_exception_bitmap) >> vector & 1;
 
     if (vector != VECTOR_PF)
         return wanted;
-    return ((error_code & VMCS12_32(cpu, page_fault_error_code_mask)) ==
-            VMCS12_32(cpu, page_fault_error_code_match)) == wanted;
+    return ((error_code & vmread32(VMCS_page_fault_error_code_mask)) ==
+            vmread32(VMCS_page_fault_error_code_match)) == wanted;
 }
 
 /* L0's own: what it intercepts for itself, or virtualises. False: L1's. */
@@ -163,8 +168,9 @@ void nested_exit(struct hv_cpu *cpu)
     const bool failed = cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE;
 
     if (cpu->nested.entering && !failed) {
-        cpu->nested.vmcs12.launched = true;
-        vmwrite(VMCS_entry_msr_load_count, 0);  /* L1's list is for L1's entry, not for those of L0 that follow */
+        cpu->nested.vmcs12->launched = true;
+        if (cpu->nested.plan.msr_count)         /* L1's list is for L1's entry, not for those of L0 that follow */
+            vmwrite(VMCS_entry_msr_load_count, 0);
     }
     if (failed && !cpu->nested.entering)
         hal_fail_stop("the processor refused to enter vmcs02 again");

@@ -4,16 +4,18 @@
 
 /* Both tables must have the same rows: a field without a class does not compile. */
 enum {
-#define FIELD_CLASS(name, class, reason) CLASS_OF_##name = CLASS_##class,
+#define FIELD_CLASS(name, class, copy, flip, reason)                                                                 \
+    CLASS_OF_##name = CLASS_##class, COPY_OF_##name = COPY_##copy, FLIP_OF_##name = FLIP_##flip,
 #include "hv/nested/field_classes.def"
 };
 
 const struct field field_table[FIELD_COUNT] = {
-#define FIELD(name, encoding, exists) { (encoding), CLASS_OF_##name, CONTROL_##exists },
+#define FIELD(name, encoding, exists)                                                                       \
+    { (encoding), CLASS_OF_##name, CONTROL_##exists, COPY_OF_##name, FLIP_OF_##name },
 #include "arch/vmcs_fields.def"
 };
 
-static bool offered_field(const struct capability *offered, enum field_index field)
+bool field_offered(const struct capability *offered, enum field_index field)
 {
     return field_table[field].class != CLASS_ABSENT &&
            control_exists(offered, (enum control_id)field_table[field].exists);
@@ -27,7 +29,7 @@ enum field_index field_find(const struct capability *offered, uint64_t encoding)
         return FIELD_COUNT;
     for (unsigned i = 0; i < FIELD_COUNT; i++)
         if (field_table[i].encoding == full)
-            return offered_field(offered, (enum field_index)i) ? (enum field_index)i : FIELD_COUNT;
+            return field_offered(offered, (enum field_index)i) ? (enum field_index)i : FIELD_COUNT;
     return FIELD_COUNT;
 }
 
@@ -36,7 +38,7 @@ unsigned field_highest_index(const struct capability *offered)
     unsigned highest = 0;
 
     for (unsigned i = 0; i < FIELD_COUNT; i++)
-        if (offered_field(offered, (enum field_index)i) && VMCS_ENCODING_INDEX(field_table[i].encoding) > highest)
+        if (field_offered(offered, (enum field_index)i) && VMCS_ENCODING_INDEX(field_table[i].encoding) > highest)
             highest = VMCS_ENCODING_INDEX(field_table[i].encoding);
     return highest;
 }

@@ -91,14 +91,12 @@ static void vmxon(struct hv_cpu *cpu)
     finish(cpu, address, 0, SUCCEED);
 }
 
-/* Leaves nothing behind: the current VMCS goes back to its page, the shadows' pages to the pool. */
+/* Leaves nothing behind: VMCSs go back to their pages, the shadows' pages to the pool. */
 static void vmxoff(struct hv_cpu *cpu)
 {
     struct nested *n = &cpu->nested;
 
-    if (n->current != NO_VMCS)
-        shadow_at(cpu, SHADOW_CLEARED);
-    vmcs12_release(cpu);
+    vmcs12_release_all(cpu);
     vept_drop_all(cpu);
     hal_invvpid(INVVPID_SINGLE, VPID_L2, 0);
     n->vpid12 = 0;
@@ -113,7 +111,7 @@ static void vmxoff(struct hv_cpu *cpu)
 
 static void vmclear(struct hv_cpu *cpu)
 {
-    struct nested *n = &cpu->nested;
+    const struct nested *n = &cpu->nested;
     uint64_t address;
     int result = SUCCEED;
 
@@ -123,19 +121,15 @@ static void vmclear(struct hv_cpu *cpu)
         result = fail(cpu, VM_ERROR_vmclear_invalid_address);
     } else if (address == n->vmxon_pointer) {
         result = fail(cpu, VM_ERROR_vmclear_vmxon_pointer);
-    } else if (address == n->current) {
-        shadow_at(cpu, SHADOW_CLEARED);
-        n->vmcs12.launched = false;
-        vmcs12_release(cpu);
     } else {
-        vmcs12_clear_page(cpu, address);
+        vmcs12_clear(cpu, address);
     }
     finish(cpu, address, 0, result);
 }
 
 static void vmptrld(struct hv_cpu *cpu)
 {
-    struct nested *n = &cpu->nested;
+    const struct nested *n = &cpu->nested;
     uint64_t address;
     int result = SUCCEED;
 
@@ -145,13 +139,8 @@ static void vmptrld(struct hv_cpu *cpu)
         result = fail(cpu, VM_ERROR_vmptrld_invalid_address);
     } else if (address == n->vmxon_pointer) {
         result = fail(cpu, VM_ERROR_vmptrld_vmxon_pointer);
-    } else {
-        if (n->current != NO_VMCS && n->current != address)
-            shadow_at(cpu, SHADOW_CLEARED);
-        if (vmcs12_load(cpu, address))
-            shadow_at(cpu, SHADOW_LOADED);
-        else
-            result = fail(cpu, VM_ERROR_vmptrld_wrong_revision);
+    } else if (!vmcs12_load(cpu, address)) {
+        result = fail(cpu, VM_ERROR_vmptrld_wrong_revision);
     }
     finish(cpu, address, 0, result);
 }
@@ -183,8 +172,9 @@ static void vmread_instruction(struct hv_cpu *cpu)
         finish(cpu, encoding, 0, VM_ERROR_unsupported_field);
         return;
     }
-    shadow_at(cpu, SHADOW_ACCESSED);
-    value = cpu->nested.vmcs12.field[field];
+    cpu->nested.shadow.accessed = field;
+    shadow_at(cpu, cpu->nested.vmcs12, SHADOW_READING);
+    value = cpu->nested.vmcs12->field[field];
     if (VMCS_ENCODING_HIGH(encoding))
         value >>= 32;
     value &= mask;
@@ -219,9 +209,11 @@ static void vmwrite_instruction(struct hv_cpu *cpu)
         finish(cpu, encoding, value, VM_ERROR_vmwrite_read_only);
         return;
     }
-    stored = &cpu->nested.vmcs12.field[field];
+    cpu->nested.shadow.accessed = field;
+    shadow_at(cpu, cpu->nested.vmcs12, SHADOW_WRITING);
+    stored = &cpu->nested.vmcs12->field[field];
     *stored = VMCS_ENCODING_HIGH(encoding) ? (*stored & 0xffffffff) | value << 32 : field_cut(field, value);
-    shadow_at(cpu, SHADOW_ACCESSED);
+    shadow_at(cpu, cpu->nested.vmcs12, SHADOW_WRITTEN);
     finish(cpu, encoding, value, SUCCEED);
 }
 
@@ -278,9 +270,9 @@ static void enter_instruction(struct hv_cpu *cpu, bool launch)
         finish(cpu, n->current, 0, FAIL_INVALID);
     else if (vmread(VMCS_guest_interruptibility_state) & BLOCKING_BY_MOV_SS)
         nested_entry_fails(cpu, VM_ERROR_entry_blocked_by_mov_ss);
-    else if (launch && n->vmcs12.launched)
+    else if (launch && n->vmcs12->launched)
         nested_entry_fails(cpu, VM_ERROR_vmlaunch_not_clear);
-    else if (!launch && !n->vmcs12.launched)
+    else if (!launch && !n->vmcs12->launched)
         nested_entry_fails(cpu, VM_ERROR_vmresume_not_launched);
     else
         nested_enter(cpu);

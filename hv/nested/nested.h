@@ -24,34 +24,58 @@ enum field_class {
     CLASS_EXIT_INFORMATION, CLASS_KEPT, CLASS_ABSENT,
 };
 
+/* How the strategies treat it; letters as in field_classes.def. */
+enum field_copy { COPY_T, COPY_R, COPY_B, COPY_L };
+enum field_flip { FLIP_I, FLIP_V, FLIP_F };
+
 struct field {
     uint16_t encoding;
     uint8_t class;                      /* enum field_class */
     uint8_t exists;                     /* enum control_id */
+    uint8_t copy;                       /* enum field_copy */
+    uint8_t flip;                       /* enum field_flip */
 };
 extern const struct field field_table[FIELD_COUNT];
 
+/* Does L1 have this field? */
+bool field_offered(const struct capability *offered, enum field_index field);
 /* The field of an encoding that L1 gave (full or high access), or FIELD_COUNT: unsupported component. */
 enum field_index field_find(const struct capability *offered, uint64_t encoding);
 unsigned field_highest_index(const struct capability *offered);
 /* `value` cut to the width of the field. */
 uint64_t field_cut(enum field_index field, uint64_t value);
 
+/* Controls of vmcs02 that only L0 writes: what it wrote last need not be written again. */
+enum kept_control { KEPT_PIN, KEPT_PROC, KEPT_PROC2, KEPT_EXIT, KEPT_EPTP, KEPT_IO_A, KEPT_IO_B, KEPT_COUNT };
+
+/* A VMCS that hardware uses. */
+struct hardware_vmcs {
+    physical_address region;
+    bool launched;
+    bool kept_known[KEPT_COUNT];
+    uint64_t kept[KEPT_COUNT];
+};
+
 /* ---- vmcs12.c ---- */
 struct vmcs12 {
+    uint64_t address;                   /* L1's page; NO_VMCS: nothing is in here */
+    uint64_t last_use;
     uint64_t field[FIELD_COUNT];
     bool launched;                      /* launch state as L1 sees it */
+    struct hardware_vmcs hardware;      /* what L2 runs on */
+    bool shadowed;                      /* flip: L1's values of the fields of V and F are in `hardware` */
 };
-#define VMCS12(cpu, name) ((cpu)->nested.vmcs12.field[FIELD_##name])
+#define VMCS12(cpu, name) ((cpu)->nested.vmcs12->field[FIELD_##name])
 #define VMCS12_32(cpu, name) ((uint32_t)VMCS12(cpu, name))
 #define NO_VMCS (~0ull)
+enum { VMCS12_SLOTS = 4 };
 
-/* Writes the current vmcs12 back to L1's page; then there is none. */
-void vmcs12_release(struct hv_cpu *cpu);
 /* Reads the page at `address` and makes it current. False: wrong revision identifier, nothing changed. */
 bool vmcs12_load(struct hv_cpu *cpu, uint64_t address);
-/* VMCLEAR of a page that is not current. */
-void vmcs12_clear_page(struct hv_cpu *cpu, uint64_t address);
+/* VMCLEAR: writes a VMCS that is kept here back to its page; its launch state becomes clear. */
+void vmcs12_clear(struct hv_cpu *cpu, uint64_t address);
+/* Writes all back; then there is none. */
+void vmcs12_release_all(struct hv_cpu *cpu);
 /* Secondary controls as they count: 0 unless they are activated. */
 uint32_t vmcs12_secondary(const struct hv_cpu *cpu);
 bool vmcs12_ept(const struct hv_cpu *cpu);
@@ -75,9 +99,9 @@ void vept_drop(struct hv_cpu *cpu, uint64_t eptp12);
 void vept_drop_all(struct hv_cpu *cpu);
 
 /* State that entries and exits load only under a control of L1's; otherwise the other level's value stays. */
-struct carried_state { uint64_t cr0, dr7, debugctl, pat, efer; };
-/* Reads it from the current VMCS. */
-struct carried_state carried_state(void);
+struct carried_state { uint64_t dr7, debugctl, pat, efer; };
+/* Reads what L1's entry controls will not load from the current VMCS; its EFER and PAT in any case. */
+struct carried_state carried_state(const struct hv_cpu *cpu);
 
 /* What an entry to L2 needs beside vmcs12. */
 struct entry_plan {
@@ -87,12 +111,31 @@ struct entry_plan {
     uint32_t msr_count;                 /* entries of the private VM-entry MSR-load list */
 };
 
+/* What the strategies copy and flip keep: shadow.c, shadow_copy.c, shadow_flip.c. */
+struct shadow {
+    physical_address read_bitmap, write_bitmap; /* of the VMREADs and VMWRITEs of L1 that exit */
+    enum field_index accessed;          /* what L1's VMREAD or VMWRITE that exited names */
+    /* copy */
+    physical_address region;            /* the shadow VMCS */
+    bool stale;                         /* it does not hold what vmcs12 does */
+    bool dirty;                         /* L1 wrote fields of class L or T since they went to vmcs02 */
+    bool late;                          /* vmcs02 holds newer values of class L than vmcs12 */
+    /* flip */
+    bool proc_edited;                   /* the processor-based controls in hardware are not L1's */
+    bool event_kept;                    /* L0 injected an event; these are L1's fields of that name */
+    uint64_t event[3];
+};
+
 /* ---- the state of nesting, part of struct hv_cpu ---- */
 struct nested {
     bool on;                            /* L1 is in VMX operation */
     uint64_t vmxon_pointer;
     uint64_t current;                   /* L1's current-VMCS pointer, or NO_VMCS */
-    struct vmcs12 vmcs12;
+    struct vmcs12 *vmcs12;              /* of `current`; else any of: */
+    struct vmcs12 slot[VMCS12_SLOTS];
+    unsigned slots;                     /* how many of them the strategy uses */
+    uint64_t use_clock;
+    struct shadow shadow;
     bool entering;                      /* vmcs02 is built, and no exit has shown yet that the entry succeeded */
     struct entry_plan plan;
     uint16_t vpid12;                    /* whose translations VPID_L2 tags; 0: nobody's */
@@ -121,7 +164,7 @@ void nested_entry_refused(struct hv_cpu *cpu);
 /* An exit of L2: handled or reflected. */
 void nested_exit(struct hv_cpu *cpu);
 /* Does L1 intercept this exception of L2? */
-bool nested_wants_exception(const struct hv_cpu *cpu, unsigned vector, uint32_t error_code);
+bool nested_wants_exception(unsigned vector, uint32_t error_code);
 
 /* ---- check12.c: what hardware cannot check, as it never sees L1's value ---- */
 bool check12_controls(const struct hv_cpu *cpu);
@@ -130,11 +173,26 @@ bool check12_host_state(const struct hv_cpu *cpu);
 bool check12_guest_state(const struct hv_cpu *cpu, uint64_t *qualification);
 
 /* ---- vmcs02.c ---- */
-/* Fields of vmcs02, which is current, that never change; then those of an entry, from vmcs12 and nested.plan. */
+typedef void vmcs_writer(enum vmcs_encoding, uint64_t);
+/* Fields of vmcs02, which is current, that never change. */
 void vmcs02_prepare(struct hv_cpu *cpu);
-void vmcs02_build(struct hv_cpu *cpu);
-/* Guest state and exit information of vmcs02, which is current, into vmcs12. */
-void vmcs02_save(struct hv_cpu *cpu);
+/* Fields that are L1's verbatim, from vmcs12; `late`: those of class L too. */
+void vmcs02_write_verbatim(struct hv_cpu *cpu, bool late);
+/* Controls that are L0's and L1's together, but for the processor-based ones. */
+void vmcs02_write_controls(struct hv_cpu *cpu, vmcs_writer *write);
+/* Processor-based controls as hardware shall have them. */
+uint32_t vmcs02_processor_based_controls(const struct hv_cpu *cpu);
+/* Guest state that is loaded under a control, or carried over. */
+void vmcs02_write_conditional(struct hv_cpu *cpu, vmcs_writer *write);
+/* Writes a control unless it was the last to be written. */
+void vmcs02_keep(struct hv_cpu *cpu, enum kept_control control, enum vmcs_encoding field, uint64_t value);
+/* L2's state into vmcs12: fields that are L1's verbatim, but for class L; those of class L; the conditional ones. */
+void vmcs02_save_verbatim(struct hv_cpu *cpu);
+void vmcs02_save_late(struct hv_cpu *cpu);
+void vmcs02_save_conditional(struct hv_cpu *cpu);
+/* One field between vmcs12 and the current VMCS. */
+void vmcs12_to_hardware(const struct vmcs12 *vmcs12, unsigned field);
+void vmcs12_from_hardware(struct vmcs12 *vmcs12, unsigned field);
 
 /* ---- bitmap.c ---- */
 /* Copies L1's I/O and MSR bitmaps, the latter merged with L0's, into the private pages. */

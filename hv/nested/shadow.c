@@ -1,46 +1,186 @@
 /* SPDX-License-Identifier: MIT */
-/* The strategies: the one switch. */
+/* The strategies: the one switch, what trap does, and what copy and flip have in common. SDM Vol. 3, 25.10. */
 #include "hv/nested/shadow.h"
-
-const char *shadow_refusal(enum hv_strategy strategy)
-{
-    switch (strategy) {
-    case HV_TRAP:
-        return NULL;
-    case HV_COPY:
-        return "strategy copy is not built yet";
-    case HV_FLIP:
-        return "strategy flip is not built yet";
-    }
-    return "this strategy does not exist";
-}
 
 /* With trap, vmcs12 in L0's memory is the truth at all times but while L2 runs. */
 static void trap_at(struct hv_cpu *cpu, enum shadow_moment moment)
 {
     switch (moment) {
-    case SHADOW_LOADED:
-    case SHADOW_CLEARED:
-    case SHADOW_ACCESSED:
+    case SHADOW_LOADED: case SHADOW_RELEASED: case SHADOW_READING: case SHADOW_WRITING: case SHADOW_WRITTEN:
+    case SHADOW_CHECKING: case SHADOW_INJECTING: case SHADOW_TOLD:
         break;
     case SHADOW_ENTERING:
-        vmcs02_build(cpu);
+        vmcs_select(cpu, 2);
+        for (unsigned i = 0; i < KEPT_COUNT; i++)
+            cpu->vmcs02->kept_known[i] = false;
+        vmcs02_write_verbatim(cpu, true);
+        vmcs02_keep(cpu, KEPT_PROC, VMCS_processor_based_controls, vmcs02_processor_based_controls(cpu));
+        vmcs02_write_controls(cpu, vmwrite);
+        vmcs02_write_conditional(cpu, vmwrite);
         break;
     case SHADOW_EXITED:
-        vmcs02_save(cpu);
+        vmcs02_save_verbatim(cpu);
+        vmcs02_save_late(cpu);
+        vmcs02_save_conditional(cpu);
+        break;
+    case SHADOW_LEAVING:
+        vmcs_select(cpu, 1);
         break;
     }
 }
 
-void shadow_at(struct hv_cpu *cpu, enum shadow_moment moment)
+/* ---- what is shadowed ---- */
+
+static void allow(uint8_t bitmap[PAGE_SIZE], unsigned encoding)
+{
+    bitmap[encoding / 8] &= (uint8_t)~(1u << encoding % 8);
+}
+
+/* SDM Vol. 3, 25.6.15: a bit of 1 exits. A 64-bit field has two encodings. */
+static bool fill_bitmaps(struct hv_cpu *cpu, bool (*reads)(const struct field *), bool (*writes)(const struct field *))
+{
+    struct nested *n = &cpu->nested;
+    uint8_t *read_bitmap = n->buffer, *write_bitmap = n->buffer + PAGE_SIZE;
+
+    _Static_assert(sizeof n->buffer >= 2 * PAGE_SIZE, "two bitmaps fit the buffer");
+    n->shadow.read_bitmap = hal_page_allocate();
+    n->shadow.write_bitmap = hal_page_allocate();
+    if (!n->shadow.read_bitmap.value || !n->shadow.write_bitmap.value)
+        return false;
+    for (unsigned i = 0; i < 2 * PAGE_SIZE; i++)
+        n->buffer[i] = 0xff;
+    for (unsigned i = 0; i < FIELD_COUNT; i++) {
+        const struct field *field = &field_table[i];
+        const unsigned encodings = VMCS_ENCODING_WIDTH(field->encoding) == VMCS_WIDTH_64 ? 2 : 1;
+        for (unsigned j = 0; j < encodings && field_offered(&cpu->machine->offered, (enum field_index)i); j++) {
+            if (reads(field))
+                allow(read_bitmap, field->encoding + j);
+            if (writes(field))
+                allow(write_bitmap, field->encoding + j);
+        }
+    }
+    return hal_pm_write(n->shadow.read_bitmap, read_bitmap, PAGE_SIZE) &&
+           hal_pm_write(n->shadow.write_bitmap, write_bitmap, PAGE_SIZE);
+}
+
+static bool copy_reads(const struct field *field) { return field->copy == COPY_R || field->copy == COPY_B; }
+static bool copy_writes(const struct field *field) { return field->copy == COPY_B; }
+static bool flip_shadows(const struct field *field) { return field->flip != FLIP_I; }
+
+void shadow_link(const struct hv_cpu *cpu, physical_address region)
+{
+    const struct shadow *shadow = &cpu->nested.shadow;
+    const uint32_t controls = vmread32(VMCS_secondary_processor_based_controls) & ~(uint32_t)PROC2_vmcs_shadowing;
+
+    vmwrite(VMCS_secondary_processor_based_controls, controls | (region.value ? PROC2_vmcs_shadowing : 0));
+    vmwrite(VMCS_vmcs_link_pointer, region.value ? region.value : ~0ull);
+    vmwrite(VMCS_vmread_bitmap_address, shadow->read_bitmap.value);
+    vmwrite(VMCS_vmwrite_bitmap_address, shadow->write_bitmap.value);
+}
+
+void shadow_select(physical_address region)
+{
+    if (hal_vmptrld(region) != HAL_OK)
+        hal_fail_stop("a VMPTRLD of L0 failed");
+}
+
+/* ---- the regions ---- */
+
+/* `count` VMCSs for L2, one for each vmcs12 that is kept here; prepared as ordinary ones. */
+static bool create_slots(struct hv_cpu *cpu, unsigned count)
+{
+    struct nested *n = &cpu->nested;
+
+    n->slots = count;
+    for (unsigned i = 0; i < count; i++) {
+        struct vmcs12 *slot = &n->slot[i];
+        slot->address = NO_VMCS;
+        if (!vmcs_create(cpu->machine, 0, &slot->hardware))
+            return false;
+        cpu->vmcs02 = &slot->hardware;
+        shadow_select(slot->hardware.region);
+        vmcs02_prepare(cpu);
+    }
+    cpu->level = 2;
+    n->vmcs12 = &n->slot[count - 1];
+    return true;
+}
+
+/* From ordinary VMCSs to shadow VMCSs: cleared first, so that no processor holds them (25.10). */
+static bool tag_slots(struct hv_cpu *cpu)
+{
+    for (unsigned i = 0; i < cpu->nested.slots; i++) {
+        const physical_address region = cpu->nested.slot[i].hardware.region;
+        if (hal_vmclear(region) != HAL_OK ||
+            !hal_pm_write32(region, BASIC_REVISION(cpu->machine->physical.basic) | VMCS_SHADOW_INDICATOR))
+            return false;
+    }
+    cpu->level = 0;
+    return true;
+}
+
+/* ---- the switch ---- */
+
+void shadow_at(struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum shadow_moment moment)
 {
     switch (cpu->strategy) {
     case HV_TRAP:
         trap_at(cpu, moment);
         return;
     case HV_COPY:
+        copy_at(cpu, vmcs12, moment);
+        return;
     case HV_FLIP:
-        break;
+        flip_at(cpu, vmcs12, moment);
+        return;
     }
-    hal_fail_stop("a strategy that is not built");
+}
+
+const char *shadow_refusal(const struct hv_cpu *cpu)
+{
+    const struct capability *c = &cpu->machine->physical;
+
+    switch (cpu->strategy) {
+    case HV_TRAP:
+        return NULL;
+    case HV_COPY:
+    case HV_FLIP:
+        if (!(c->proc2.allowed & PROC2_vmcs_shadowing))
+            return "the processor lacks VMCS shadowing, which strategies copy and flip need (trap does not)";
+        if (!(c->misc & MISC_VMWRITE_ANY))
+            return "VMWRITE cannot write exit information, as strategies copy and flip must (trap need not)";
+        return NULL;
+    }
+    return "this strategy does not exist";
+}
+
+bool shadow_create(struct hv_cpu *cpu)
+{
+    struct hardware_vmcs shadow;
+
+    switch (cpu->strategy) {
+    case HV_TRAP:
+        return create_slots(cpu, 1);
+    case HV_COPY:
+        if (!fill_bitmaps(cpu, copy_reads, copy_writes) ||
+            !vmcs_create(cpu->machine, VMCS_SHADOW_INDICATOR, &shadow))
+            return false;
+        cpu->nested.shadow.region = shadow.region;
+        return create_slots(cpu, 1);
+    case HV_FLIP:
+        return fill_bitmaps(cpu, flip_shadows, flip_shadows) && create_slots(cpu, VMCS12_SLOTS) && tag_slots(cpu);
+    }
+    return false;
+}
+
+vmcs_writer *shadow_host_writer(const struct hv_cpu *cpu)
+{
+    switch (cpu->strategy) {
+    case HV_TRAP:
+    case HV_COPY:
+        break;
+    case HV_FLIP:
+        return vmcs_update;
+    }
+    return vmwrite;
 }

@@ -151,7 +151,7 @@ static void fill(struct hv_cpu *cpu, uint64_t gpa, uint64_t leaf)
         if (!map(cpu, gpa, leaf))
             hal_fail_stop("the pool is too small for a shadow EPT");
     }
-    vmwrite(VMCS_ept_pointer, vept_pointer(cpu, VMCS12(cpu, ept_pointer)));
+    vmcs02_keep(cpu, KEPT_EPTP, VMCS_ept_pointer, vept_pointer(cpu, VMCS12(cpu, ept_pointer)));
 }
 
 /* SDM Vol. 3, 28.2.1, Table 28-7: bits 5:3 tell the rights of EPT12; advanced information is not offered. */

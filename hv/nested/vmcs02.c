@@ -2,12 +2,16 @@
 /* The VMCS on which L2 runs: L1's vmcs12, with L0's needs. Which field goes how: field_classes.def. */
 #include "hv/core.h"
 
-struct carried_state carried_state(void)
+struct carried_state carried_state(const struct hv_cpu *cpu)
 {
-    return (struct carried_state){
-        .cr0 = vmread(VMCS_guest_cr0), .dr7 = vmread(VMCS_guest_dr7), .debugctl = vmread(VMCS_guest_ia32_debugctl),
-        .pat = vmread(VMCS_guest_ia32_pat), .efer = vmread(VMCS_guest_ia32_efer),
-    };
+    const bool debug = VMCS12(cpu, entry_controls) & ENTRY_load_debug_controls;
+    struct carried_state state = { .efer = vmread(VMCS_guest_ia32_efer), .pat = vmread(VMCS_guest_ia32_pat) };
+
+    if (!debug) {
+        state.dr7 = vmread(VMCS_guest_dr7);
+        state.debugctl = vmread(VMCS_guest_ia32_debugctl);
+    }
+    return state;
 }
 
 void vmcs02_prepare(struct hv_cpu *cpu)
@@ -23,33 +27,69 @@ void vmcs02_prepare(struct hv_cpu *cpu)
     vmwrite(VMCS_virtual_processor_identifier, VPID_L2);
 }
 
-static bool exists(const struct hv_cpu *cpu, unsigned field)
+void vmcs12_to_hardware(const struct vmcs12 *vmcs12, unsigned field)
 {
-    return control_exists(&cpu->machine->offered, (enum control_id)field_table[field].exists);
+    vmwrite((enum vmcs_encoding)field_table[field].encoding, vmcs12->field[field]);
+}
+
+void vmcs12_from_hardware(struct vmcs12 *vmcs12, unsigned field)
+{
+    vmcs12->field[field] = vmread((enum vmcs_encoding)field_table[field].encoding);
 }
 
 static void to_hardware(const struct hv_cpu *cpu, unsigned field)
 {
-    vmwrite((enum vmcs_encoding)field_table[field].encoding, cpu->nested.vmcs12.field[field]);
+    vmcs12_to_hardware(cpu->nested.vmcs12, field);
 }
 
 static void from_hardware(struct hv_cpu *cpu, unsigned field)
 {
-    cpu->nested.vmcs12.field[field] = vmread((enum vmcs_encoding)field_table[field].encoding);
+    vmcs12_from_hardware(cpu->nested.vmcs12, field);
 }
 
-static void class_to_hardware(const struct hv_cpu *cpu, enum field_class class)
+static bool is(const struct hv_cpu *cpu, unsigned field, enum field_class class)
+{
+    return field_table[field].class == class && field_offered(&cpu->machine->offered, (enum field_index)field);
+}
+
+void vmcs02_write_verbatim(struct hv_cpu *cpu, bool late)
 {
     for (unsigned i = 0; i < FIELD_COUNT; i++)
-        if (field_table[i].class == class && exists(cpu, i))
+        if ((is(cpu, i, CLASS_GUEST) || is(cpu, i, CLASS_CONTROL_VERBATIM)) && (late || field_table[i].copy != COPY_L))
             to_hardware(cpu, i);
 }
 
-static void class_from_hardware(struct hv_cpu *cpu, enum field_class class)
+/* Exit information comes from the record of the exit: reflect.c. */
+void vmcs02_save_verbatim(struct hv_cpu *cpu)
 {
     for (unsigned i = 0; i < FIELD_COUNT; i++)
-        if (field_table[i].class == class && exists(cpu, i))
+        if (is(cpu, i, CLASS_GUEST) && field_table[i].copy != COPY_L)
             from_hardware(cpu, i);
+    VMCS12(cpu, entry_interruption_information) &= ~(uint64_t)INTERRUPTION_VALID;
+}
+
+void vmcs02_save_late(struct hv_cpu *cpu)
+{
+    for (unsigned i = 0; i < FIELD_COUNT; i++)
+        if (is(cpu, i, CLASS_GUEST) && field_table[i].copy == COPY_L)
+            from_hardware(cpu, i);
+}
+
+void vmcs02_keep(struct hv_cpu *cpu, enum kept_control control, enum vmcs_encoding field, uint64_t value)
+{
+    struct hardware_vmcs *vmcs = cpu->vmcs02;
+
+    if (vmcs->kept_known[control] && vmcs->kept[control] == value)
+        return;
+    vmwrite(field, value);
+    vmcs->kept[control] = value;
+    vmcs->kept_known[control] = true;
+}
+
+uint32_t vmcs02_processor_based_controls(const struct hv_cpu *cpu)
+{
+    return control_adjust(cpu->machine->physical.proc,
+                          VMCS12_32(cpu, processor_based_controls) | PROC_activate_secondary_controls);
 }
 
 /* The exit goes to L0 with its host state; it must not lose what L2 had, whatever L1 wants saved. */
@@ -64,25 +104,24 @@ static uint32_t exit_controls(const struct hv_cpu *cpu)
     return control_adjust(cpu->machine->physical.exit, controls);
 }
 
-static void write_controls(struct hv_cpu *cpu)
+void vmcs02_write_controls(struct hv_cpu *cpu, vmcs_writer *write)
 {
     const struct capability *c = &cpu->machine->physical;
+    const struct entry_plan *plan = &cpu->nested.plan;
     const uint32_t entry = VMCS12_32(cpu, entry_controls) & ENTRY_ia32e_mode_guest;
 
-    vmwrite(VMCS_pin_based_controls, control_adjust(c->pin, VMCS12_32(cpu, pin_based_controls)));
-    vmwrite(VMCS_processor_based_controls, control_adjust(c->proc, VMCS12_32(cpu, processor_based_controls) |
-                                                                       PROC_activate_secondary_controls));
-    vmwrite(VMCS_secondary_processor_based_controls,
-            control_adjust(c->proc2, vmcs12_secondary(cpu) | PROC2_enable_ept | PROC2_enable_vpid));
-    vmwrite(VMCS_exit_controls, exit_controls(cpu));
-    vmwrite(VMCS_entry_controls, control_adjust(c->entry, entry | ENTRY_load_debug_controls | ENTRY_load_ia32_efer |
-                                                              ENTRY_load_ia32_pat));
-    vmwrite(VMCS_ept_pointer, cpu->nested.plan.eptp);
+    vmcs02_keep(cpu, KEPT_PIN, VMCS_pin_based_controls, control_adjust(c->pin, VMCS12_32(cpu, pin_based_controls)));
+    vmcs02_keep(cpu, KEPT_PROC2, VMCS_secondary_processor_based_controls,
+                control_adjust(c->proc2, vmcs12_secondary(cpu) | PROC2_enable_ept | PROC2_enable_vpid));
+    vmcs02_keep(cpu, KEPT_EXIT, VMCS_exit_controls, exit_controls(cpu));
+    write(VMCS_entry_controls, control_adjust(c->entry, entry | ENTRY_load_debug_controls | ENTRY_load_ia32_efer |
+                                                            ENTRY_load_ia32_pat));
+    vmcs02_keep(cpu, KEPT_EPTP, VMCS_ept_pointer, plan->eptp);
     if (VMCS12(cpu, processor_based_controls) & PROC_use_io_bitmaps) {
-        vmwrite(VMCS_io_bitmap_a_address, cpu->nested.plan.io_bitmap_a.value);
-        vmwrite(VMCS_io_bitmap_b_address, cpu->nested.plan.io_bitmap_b.value);
+        vmcs02_keep(cpu, KEPT_IO_A, VMCS_io_bitmap_a_address, plan->io_bitmap_a.value);
+        vmcs02_keep(cpu, KEPT_IO_B, VMCS_io_bitmap_b_address, plan->io_bitmap_b.value);
     }
-    vmwrite(VMCS_entry_msr_load_count, cpu->nested.plan.msr_count);
+    write(VMCS_entry_msr_load_count, plan->msr_count);
 }
 
 /* SDM Vol. 3, 27.3.2.1: without "load IA32_EFER" LMA follows "IA-32e mode guest", and LME too if paging is on. */
@@ -99,36 +138,31 @@ static uint64_t entry_efer(const struct hv_cpu *cpu)
 }
 
 /* Without EPT of L1's, PAE paging takes the PDPTEs from memory at each entry; hardware judges them (27.3.1.6). */
-void vmcs02_build(struct hv_cpu *cpu)
+void vmcs02_write_conditional(struct hv_cpu *cpu, vmcs_writer *write)
 {
     const struct carried_state *carried = &cpu->nested.plan.carried;
     const uint64_t controls = VMCS12(cpu, entry_controls);
     const bool debug = controls & ENTRY_load_debug_controls, pat = controls & ENTRY_load_ia32_pat;
-    const bool pae = VMCS12(cpu, guest_cr0) & CR0_PG && VMCS12(cpu, guest_cr4) & CR4_PAE &&
-                     !(controls & ENTRY_ia32e_mode_guest);
 
-    class_to_hardware(cpu, CLASS_GUEST);
-    class_to_hardware(cpu, CLASS_CONTROL_VERBATIM);
-    write_controls(cpu);
-    vmwrite(VMCS_guest_dr7, debug ? VMCS12(cpu, guest_dr7) : carried->dr7);
-    vmwrite(VMCS_guest_ia32_debugctl, debug ? VMCS12(cpu, guest_ia32_debugctl) : carried->debugctl);
-    vmwrite(VMCS_guest_ia32_pat, pat ? VMCS12(cpu, guest_ia32_pat) : carried->pat);
-    vmwrite(VMCS_guest_ia32_efer, entry_efer(cpu));
+    write(VMCS_guest_dr7, debug ? VMCS12(cpu, guest_dr7) : carried->dr7);
+    write(VMCS_guest_ia32_debugctl, debug ? VMCS12(cpu, guest_ia32_debugctl) : carried->debugctl);
+    write(VMCS_guest_ia32_pat, pat ? VMCS12(cpu, guest_ia32_pat) : carried->pat);
+    write(VMCS_guest_ia32_efer, entry_efer(cpu));
     if (VMCS12(cpu, pin_based_controls) & PIN_activate_preemption_timer)
         to_hardware(cpu, FIELD_preemption_timer_value);
+    if (controls & ENTRY_ia32e_mode_guest)      /* no PDPTEs */
+        return;
     if (vmcs12_ept(cpu))
-        for (unsigned i = 0; i < 4; i++)
-            to_hardware(cpu, FIELD_guest_pdpte0 + i);
-    else if (pae)
+        for (unsigned i = FIELD_guest_pdpte0; i <= FIELD_guest_pdpte3; i++)
+            write((enum vmcs_encoding)field_table[i].encoding, cpu->nested.vmcs12->field[i]);
+    else if (VMCS12(cpu, guest_cr0) & CR0_PG && VMCS12(cpu, guest_cr4) & CR4_PAE)
         pdptes_copy(cpu->machine, VMCS12(cpu, guest_cr3));
 }
 
-void vmcs02_save(struct hv_cpu *cpu)
+void vmcs02_save_conditional(struct hv_cpu *cpu)
 {
-    const uint64_t controls = VMCS12(cpu, exit_controls);
+    const uint64_t controls = VMCS12(cpu, exit_controls), mode = vmread(VMCS_entry_controls) & ENTRY_ia32e_mode_guest;
 
-    class_from_hardware(cpu, CLASS_GUEST);
-    class_from_hardware(cpu, CLASS_EXIT_INFORMATION);
     if (controls & EXIT_save_debug_controls) {
         from_hardware(cpu, FIELD_guest_dr7);
         from_hardware(cpu, FIELD_guest_ia32_debugctl);
@@ -139,11 +173,9 @@ void vmcs02_save(struct hv_cpu *cpu)
         from_hardware(cpu, FIELD_guest_ia32_efer);
     if (controls & EXIT_save_preemption_timer)
         from_hardware(cpu, FIELD_preemption_timer_value);
-    if (vmcs12_ept(cpu))
-        for (unsigned i = 0; i < 4; i++)
-            from_hardware(cpu, FIELD_guest_pdpte0 + i);
+    if (vmcs12_ept(cpu) && !mode)               /* without PAE paging their values are undefined (28.3.4) */
+        for (unsigned i = FIELD_guest_pdpte0; i <= FIELD_guest_pdpte3; i++)
+            from_hardware(cpu, i);
     /* IA32_VMX_MISC[5]: exits store EFER.LMA in "IA-32e mode guest" (SDM Vol. 3, 28.2). */
-    VMCS12(cpu, entry_controls) = (VMCS12(cpu, entry_controls) & ~(uint64_t)ENTRY_ia32e_mode_guest) |
-                                  (vmread(VMCS_entry_controls) & ENTRY_ia32e_mode_guest);
-    VMCS12(cpu, entry_interruption_information) &= ~(uint64_t)INTERRUPTION_VALID;
+    VMCS12(cpu, entry_controls) = (VMCS12(cpu, entry_controls) & ~(uint64_t)ENTRY_ia32e_mode_guest) | mode;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Boots the guest hypervisor `turnstile` bare and over the core: it must find every exit as expected, print the same
-# transcript in both worlds, and do so again, byte for byte, whether traced or not.   Prints TAP.
+# Boots the guest hypervisor `turnstile` bare and over the core, with each strategy: it must find every exit as expected,
+# print the same transcript in all these worlds, and do so again, byte for byte, whether traced or not.   Prints TAP.
 set -u
 sesqui=${SESQUI:-build/release/sesqui}
 image=${IMAGE:-build/guests/turnstile.elf}
@@ -52,7 +52,7 @@ count()
     echo $high
 }
 
-for world in bare trap; do
+for world in bare trap copy flip; do
     options=()
     [ $world = bare ] || options=(--hv=$world)
     boot $world "${options[@]}"
@@ -74,10 +74,14 @@ for world in bare trap; do
     echo "# $untraced instructions"
 done
 
-diff "$work/bare.console" "$work/trap.console" >"$work/difference"
-result $? "the transcript is the same bare and over the core" "$work/difference"
-! diff -q "$work/bare.1.trace" "$work/trap.1.trace" >/dev/null
-result $? "the traces are not: over the core there is more to see"
+for world in trap copy flip; do
+    diff "$work/bare.console" "$work/$world.console" >"$work/difference"
+    result $? "the transcript is the same bare and over the core, strategy $world" "$work/difference"
+    ! diff -q "$work/bare.1.trace" "$work/$world.1.trace" >/dev/null
+    result $? "the traces are not: over the core there is more to see"
+done
+! diff -q "$work/copy.1.trace" "$work/trap.1.trace" >/dev/null && ! diff -q "$work/flip.1.trace" "$work/copy.1.trace" >/dev/null
+result $? "nor are they the same with different strategies"
 
 echo "1..$tests"
 [ $failures = 0 ]

@@ -2,8 +2,10 @@
 /* What the core demands of a processor, what it shows L1 of it, and which VMCS fields follow from that. */
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "hv/core.h"
+#include "hv/nested/shadow.h"
 
 /* A processor with everything, beyond what the core knows. */
 static const struct capability rich = {
@@ -49,6 +51,60 @@ START_TEST(what_is_missing_is_named)
     poor = rich;
     poor.proc.required |= PROC_cr3_load_exiting;
     ck_assert_str_eq(capability_missing(&poor), "accesses to CR3 must exit");
+}
+END_TEST
+
+/* Why `strategy` cannot be run on `c`. */
+static const char *refusal(enum hv_strategy strategy, const struct capability *c)
+{
+    static struct hv_machine machine;
+    static struct hv_cpu cpu;
+    machine.physical = *c;
+    cpu.machine = &machine;
+    cpu.strategy = strategy;
+    return shadow_refusal(&cpu);
+}
+
+START_TEST(strategies_that_the_processor_cannot_do_are_refused)
+{
+    struct capability poor = rich;
+    ck_assert_ptr_null(refusal(HV_COPY, &poor));
+    ck_assert_ptr_null(refusal(HV_FLIP, &poor));
+    poor.proc2.allowed &= ~(uint32_t)PROC2_vmcs_shadowing;
+    ck_assert_ptr_null(refusal(HV_TRAP, &poor));
+    ck_assert(strstr(refusal(HV_COPY, &poor), "lacks VMCS shadowing"));
+    ck_assert(strstr(refusal(HV_FLIP, &poor), "lacks VMCS shadowing"));
+    poor = rich;
+    poor.misc &= ~MISC_VMWRITE_ANY;
+    ck_assert_ptr_null(refusal(HV_TRAP, &poor));
+    ck_assert(strstr(refusal(HV_COPY, &poor), "cannot write exit information"));
+    ck_assert(strstr(refusal(HV_FLIP, &poor), "cannot write exit information"));
+    ck_assert(refusal((enum hv_strategy)3, &rich));
+}
+END_TEST
+
+/* SDM Vol. 3, 25.5, 25.6, 25.8: hardware acts on these for L0, so L1 must not write them where hardware reads them. */
+START_TEST(fields_of_l0_are_never_shadowed_by_flip)
+{
+    unsigned free_addresses = 0;
+    for (unsigned i = 0; i < FIELD_COUNT; i++) {
+        const struct field *f = &field_table[i];
+        const bool verbatim = f->class == CLASS_GUEST || f->class == CLASS_CONTROL_VERBATIM ||
+                              f->class == CLASS_EXIT_INFORMATION || f->encoding == VMCS_processor_based_controls;
+        ck_assert_msg(f->flip == FLIP_I || verbatim, "field 0x%x", f->encoding);
+        ck_assert_msg(f->flip == FLIP_I || VMCS_ENCODING_TYPE(f->encoding) != VMCS_TYPE_HOST, "field 0x%x", f->encoding);
+        /* 64-bit controls are addresses, but for the TSC offset. */
+        free_addresses += f->flip != FLIP_I && VMCS_ENCODING_TYPE(f->encoding) == VMCS_TYPE_CONTROL &&
+                          VMCS_ENCODING_WIDTH(f->encoding) == VMCS_WIDTH_64;
+    }
+    ck_assert_uint_eq(free_addresses, 1);
+    ck_assert(field_table[FIELD_tsc_offset].flip == FLIP_F);
+    ck_assert(field_table[FIELD_vm_instruction_error].flip == FLIP_I);
+    ck_assert(field_table[FIELD_vm_instruction_error].copy == COPY_T);
+    ck_assert(field_table[FIELD_pin_based_controls].flip == FLIP_I);
+    ck_assert(field_table[FIELD_secondary_processor_based_controls].flip == FLIP_I);
+    ck_assert(field_table[FIELD_processor_based_controls].flip == FLIP_V);
+    ck_assert(field_table[FIELD_guest_activity_state].flip == FLIP_V);
 }
 END_TEST
 
@@ -199,6 +255,8 @@ int main(void)
     tcase_add_checked_fixture(tests, offer, NULL);
     tcase_add_test(tests, a_rich_processor_lacks_nothing);
     tcase_add_test(tests, what_is_missing_is_named);
+    tcase_add_test(tests, strategies_that_the_processor_cannot_do_are_refused);
+    tcase_add_test(tests, fields_of_l0_are_never_shadowed_by_flip);
     tcase_add_test(tests, dangerous_controls_are_not_offered);
     tcase_add_test(tests, required_controls_are_allowed);
     tcase_add_test(tests, msrs_tell_what_is_offered);

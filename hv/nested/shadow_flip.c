@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Strategy flip: each vmcs12 that is kept here has a private region F. While L1 runs, F is the shadow VMCS that vmcs01
+ * links; while L2 runs, F is its VMCS. In between, F is VMCLEARed, for the link made it active, and its shadow
+ * indicator is written in memory (SDM Vol. 3, 25.1, 25.10). Nothing is copied: L1 reads and writes hardware's own
+ * fields, but for those where hardware needs another value (class I of field_classes.def), which L1 finds in vmcs12.
+ *
+ * F is private, so what is verified after VMCLEAR cannot change before the entry.
+ */
+#include "hv/nested/shadow.h"
+
+static bool shadowed(const struct hv_cpu *cpu, unsigned field)
+{
+    return field_table[field].flip != FLIP_I && field_offered(&cpu->machine->offered, (enum field_index)field);
+}
+
+/* Out of hardware's hands, and with the other indicator. */
+static void flip(const struct hv_cpu *cpu, struct vmcs12 *vmcs12, uint32_t indicator)
+{
+    const physical_address region = vmcs12->hardware.region;
+
+    if (hal_vmclear(region) != HAL_OK ||
+        !hal_pm_write32(region, BASIC_REVISION(cpu->machine->physical.basic) | indicator))
+        hal_fail_stop("a VMCS of L0 cannot be cleared");
+    vmcs12->hardware.launched = false;
+}
+
+/* ---- while L1 runs ---- */
+
+static void load(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+{
+    if (!vmcs12->shadowed) {
+        shadow_select(vmcs12->hardware.region);
+        for (unsigned i = 0; i < FIELD_COUNT; i++)
+            if (shadowed(cpu, i))
+                vmcs12_to_hardware(vmcs12, i);
+        shadow_select(cpu->vmcs01.region);
+        vmcs12->shadowed = true;
+    }
+    cpu->vmcs02 = &vmcs12->hardware;
+    shadow_link(cpu, vmcs12->hardware.region);
+}
+
+static void release(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+{
+    shadow_select(vmcs12->hardware.region);
+    for (unsigned i = 0; i < FIELD_COUNT; i++)
+        if (shadowed(cpu, i))
+            vmcs12_from_hardware(vmcs12, i);
+    shadow_select(cpu->vmcs01.region);
+    if (vmcs12->address == cpu->nested.current)
+        shadow_link(cpu, PA(0));
+    if (hal_vmclear(vmcs12->hardware.region) != HAL_OK)
+        hal_fail_stop("a VMCS of L0 cannot be cleared");
+    vmcs12->shadowed = false;
+}
+
+/* ---- into L2 ---- */
+
+/* vmcs01 stays active, and its link wrong until leave(): it is not entered meanwhile. */
+static void check(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+{
+    flip(cpu, vmcs12, 0);
+    vmcs_select(cpu, 2);
+    for (unsigned i = 0; i < FIELD_COUNT; i++)
+        if (field_table[i].flip == FLIP_V)
+            vmcs12_from_hardware(vmcs12, i);
+}
+
+/* What vmcs02.c looks at of L2 to choose what to write: without paging of its own kind it needs nothing. */
+static void read_paging(struct vmcs12 *vmcs12)
+{
+    vmcs12_from_hardware(vmcs12, FIELD_guest_cr0);
+    vmcs12_from_hardware(vmcs12, FIELD_guest_cr3);
+    vmcs12_from_hardware(vmcs12, FIELD_guest_cr4);
+}
+
+static void enter(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+{
+    const uint32_t proc = vmcs02_processor_based_controls(cpu);
+    const uint64_t entry = VMCS12(cpu, entry_controls);
+
+    if (!(entry & ENTRY_ia32e_mode_guest) || !(entry & ENTRY_load_ia32_efer))
+        read_paging(vmcs12);
+    cpu->nested.shadow.proc_edited = proc != VMCS12_32(cpu, processor_based_controls);
+    if (cpu->nested.shadow.proc_edited)
+        vmwrite(VMCS_processor_based_controls, proc);
+    vmcs02_write_controls(cpu, vmcs_update);
+    vmcs02_write_conditional(cpu, vmcs_update);
+}
+
+/* ---- and back ---- */
+
+/* An event of L0's for L2 goes through fields that L1 will read as its own. */
+static void keep_event(struct shadow *shadow)
+{
+    if (shadow->event_kept)
+        return;
+    shadow->event_kept = true;
+    shadow->event[0] = vmread(VMCS_entry_interruption_information);
+    shadow->event[1] = vmread(VMCS_entry_exception_error_code);
+    shadow->event[2] = vmread(VMCS_entry_instruction_length);
+}
+
+/* Hardware has told L1 already, but for what L0 found out itself. */
+static void tell(const struct hv_cpu *cpu, const struct vmcs12 *vmcs12)
+{
+    const struct exit_record *now = &cpu->exit, *then = &cpu->reported;
+    const bool failed = now->reason & EXIT_REASON_ENTRY_FAILURE;
+    const struct { enum field_index field; bool differs; } row[] = {
+        { FIELD_exit_reason, failed || now->reason != then->reason },
+        { FIELD_exit_qualification, failed || now->qualification != then->qualification },
+        { FIELD_guest_linear_address, now->guest_linear != then->guest_linear },
+        { FIELD_guest_physical_address, now->guest_physical != then->guest_physical },
+        { FIELD_exit_interruption_information, now->interruption != then->interruption },
+        { FIELD_exit_interruption_error_code, now->interruption_error != then->interruption_error },
+        { FIELD_idt_vectoring_information, now->vectoring != then->vectoring },
+        { FIELD_idt_vectoring_error_code, now->vectoring_error != then->vectoring_error },
+        { FIELD_exit_instruction_length, now->instruction_length != then->instruction_length },
+        { FIELD_exit_instruction_information, now->instruction_information != then->instruction_information },
+    };
+
+    for (unsigned i = 0; i < (failed ? 2 : sizeof row / sizeof *row); i++)      /* 27.8: a failed entry tells two */
+        if (row[i].differs)
+            vmcs12_to_hardware(vmcs12, row[i].field);
+}
+
+static void leave(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+{
+    struct shadow *shadow = &cpu->nested.shadow;
+
+    if (cpu->level == 1)
+        return;
+    if (shadow->proc_edited)
+        vmcs12_to_hardware(vmcs12, FIELD_processor_based_controls);
+    if (shadow->event_kept) {
+        vmwrite(VMCS_entry_interruption_information, shadow->event[0]);
+        vmwrite(VMCS_entry_exception_error_code, shadow->event[1]);
+        vmwrite(VMCS_entry_instruction_length, shadow->event[2]);
+    }
+    shadow->proc_edited = shadow->event_kept = false;
+    flip(cpu, vmcs12, VMCS_SHADOW_INDICATOR);
+    vmcs_select(cpu, 1);
+}
+
+void flip_at(struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum shadow_moment moment)
+{
+    switch (moment) {
+    case SHADOW_LOADED:
+        load(cpu, vmcs12);
+        break;
+    case SHADOW_RELEASED:
+        release(cpu, vmcs12);
+        break;
+    case SHADOW_READING: case SHADOW_WRITING: case SHADOW_WRITTEN:
+        break;                                  /* class I: vmcs12 has it */
+    case SHADOW_CHECKING:
+        check(cpu, vmcs12);
+        break;
+    case SHADOW_ENTERING:
+        enter(cpu, vmcs12);
+        break;
+    case SHADOW_INJECTING:
+        keep_event(&cpu->nested.shadow);
+        break;
+    case SHADOW_EXITED:
+        vmcs02_save_conditional(cpu);
+        break;
+    case SHADOW_TOLD:
+        tell(cpu, vmcs12);
+        break;
+    case SHADOW_LEAVING:
+        leave(cpu, vmcs12);
+        break;
+    }
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Each scenario in which L1 is a hypervisor, with every strategy for its VMCSs: what L1 and L2 find must not tell which
+# it is, so that all expectations hold with each. Prints TAP.
+set -u
+sesqui=${SESQUI:-build/release/sesqui}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+tests=0 failures=0
+
+# result STATUS TEXT: a TAP line; the log explains a failure
+result()
+{
+    tests=$((tests + 1))
+    if [ "$1" = 0 ]; then
+        echo "ok $tests - $2"
+    else
+        echo "not ok $tests - $2"
+        sed 's/^/# /' "$folder/log" | head -12
+        failures=$((failures + 1))
+    fi
+}
+
+# with STRATEGY FILE: prints the scenario as one file, with that strategy; fails if it asks for no native core
+with()
+{
+    "$sesqui" run "$2" --print >"$folder/plain.scn" && grep -q '^l0 native ' "$folder/plain.scn" &&
+        sed "s/^l0 native .*/l0 native $1/" "$folder/plain.scn"
+}
+
+for strategy in trap copy flip; do
+    for scenario in scenarios/nested-*.scn; do
+        with $strategy "$scenario" >"$folder/$strategy.scn" 2>"$folder/log" &&
+            timeout 120 "$sesqui" run "$folder/$strategy.scn" --trace "$folder/$strategy.trace" >"$folder/log" 2>&1
+        result $? "$strategy: $(basename "$scenario" .scn)"
+    done
+done
+
+# They differ in what they are for.
+# lines STRATEGY PATTERN: how many lines of its trace of nested-cpuid match
+lines()
+{
+    with "$1" scenarios/nested-cpuid.scn >"$folder/$1.scn" &&
+        "$sesqui" run "$folder/$1.scn" --trace "$folder/$1.trace" >/dev/null && grep -c "$2" "$folder/$1.trace"
+}
+: >"$folder/log"
+[ "$(lines trap 'exit  *vmread')" -gt 0 ]
+result $? "trap: L1's VMREADs exit"
+[ "$(lines copy 'exit  *vmread')" = 0 ]
+result $? "copy: the VMREADs of an ordinary round trip do not"
+[ "$(lines flip 'exit  *vmread')" = 0 ]
+result $? "flip: the VMREADs of an ordinary round trip do not"
+[ "$(lines copy 'entry  *launch')" = 2 ]
+result $? "copy: L2 is launched once, then resumed"
+[ "$(lines flip 'entry  *launch')" = 3 ]
+result $? "flip: L2 is launched each time, for F was VMCLEARed"
+
+echo "1..$tests"
+[ $failures = 0 ]
