@@ -46,14 +46,7 @@ void hal_write_cr4(uint64_t value)
         native_stop("L0 raised #GP with MOV to CR4");
 }
 
-/* SDM Vol. 1, 13.3: bit 0 is always 1; only x87 and SSE state exist on this machine. */
-bool hal_xsetbv(uint32_t index, uint64_t value)
-{
-    if (index != 0 || !(value & 1) || (value & ~3ull))
-        return false;
-    cpu()->xcr0 = value;
-    return true;
-}
+bool hal_xsetbv(uint32_t index, uint64_t value) { return xcr_write(cpu(), index, value); }
 
 _Noreturn void hal_halt(void) { native_stop("halted"); }
 _Noreturn void hal_fail_stop(const char *reason) { native_stop(reason); }

@@ -12,6 +12,7 @@
 #include "model/cpu/raise.h"
 #include "model/cpu/walk.h"
 #include "model/model.h"
+#include "model/random.h"
 #include "model/vmx/apic.h"
 #include "model/vmx/vmx.h"
 
@@ -192,13 +193,20 @@ static enum status rdtsc(struct cpu *cpu, const struct insn *insn)
 }
 
 /* SDM Vol. 2, XSETBV: x87 state is always on; SSE is the only other component there is. */
+bool xcr_write(struct cpu *cpu, uint32_t index, uint64_t value)
+{
+    if (index != 0 || !(value & XCR0_X87) || (value & ~(XCR0_X87 | XCR0_SSE)))
+        return false;
+    cpu->xcr0 = value;
+    return true;
+}
+
 static enum status xsetbv(struct cpu *cpu, const struct insn *insn)
 {
     uint64_t value = edx_eax(cpu);
 
-    if ((uint32_t)cpu->gpr[RCX] != 0 || !(value & XCR0_X87) || (value & ~(XCR0_X87 | XCR0_SSE)))
+    if (!xcr_write(cpu, (uint32_t)cpu->gpr[RCX], value))
         return cpu_fault(cpu, VECTOR_GP, 0);
-    cpu->xcr0 = value;
     return done(cpu, insn);
 }
 
@@ -241,17 +249,10 @@ static enum status invpcid(struct cpu *cpu, const struct insn *insn)
     return done(cpu, insn);
 }
 
-/*
- * SDM Vol. 2, RDRAND and RDSEED. There is no entropy on this machine: the numbers follow from the machine's seed
- * (SplitMix64: a counter through an invertible mix), so that runs repeat.
- */
+/* SDM Vol. 2, RDRAND and RDSEED. There is no entropy on this machine: the numbers follow from its seed; runs repeat. */
 static enum status random_number(struct cpu *cpu, const struct insn *insn)
 {
-    uint64_t x = cpu->model->random += 0x9e3779b97f4a7c15ull;
-
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebull;
-    TRY(operand_write(cpu, insn, insn->operand_size, x ^ x >> 31));
+    TRY(operand_write(cpu, insn, insn->operand_size, random_next(&cpu->model->random)));
     cpu->rflags = (cpu->rflags & ~RFLAGS_ARITHMETIC) | RFLAGS_CF;
     return done(cpu, insn);
 }

@@ -41,6 +41,7 @@ void cpuid_read(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t
 /* Control registers without intercepts: checks first (false: #GP), then loads, with TLB and mode effects. */
 bool cr0_write(struct cpu *cpu, uint64_t value);
 bool cr4_write(struct cpu *cpu, uint64_t value);
+bool xcr_write(struct cpu *cpu, uint32_t index, uint64_t value);
 enum status cr3_write(struct cpu *cpu, uint64_t value);
 uint64_t cr4_allowed(const struct cpu *cpu);        /* bits of CR4 that may be 1 */
 uint64_t cr4_visible(const struct cpu *cpu);        /* CR4 as MOV from CR4 sees it in non-root operation */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/model.h"
+#include "model/random.h"
 
 #define EPTRTA(eptp) ((eptp) >> 12 & 0xffffffffffull)       /* EPTP bits 51:12: SDM Vol. 3, 29.4.2 */
 
@@ -15,17 +16,11 @@ void tlb_init(struct tlb *tlb, enum tlb_policy policy, uint64_t seed)
     tlb->seed = seed;
 }
 
-/* SplitMix64 by Steele, Lea and Flood: one bit of its output decides. */
 bool tlb_use(struct tlb *tlb)
 {
-    uint64_t z;
-
     if (tlb->policy != TLB_SEEDED)
         return tlb->policy == TLB_KEEP;
-    z = tlb->seed += 0x9e3779b97f4a7c15ull;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return (z ^ z >> 31) & 1;
+    return random_next(&tlb->seed) & 1;
 }
 
 /* ---- tags ---- */
