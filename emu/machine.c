@@ -115,7 +115,7 @@ unsigned machine_level(const struct machine *machine, const struct cpu *cpu)
 {
     if (machine->native)
         return native_level(machine->native, cpu);
-    return cpu->vmx.non_root;
+    return machine->options.root_level + cpu->vmx.non_root;
 }
 
 bool machine_engine(struct machine *machine)

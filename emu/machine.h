@@ -27,6 +27,7 @@ struct machine_options {
     uint64_t memory_size;           /* bytes; a multiple of 1 MB, 1 MB to 4 GB */
     unsigned cpus;
     enum hypervisor hypervisor;
+    unsigned root_level;            /* without a hypervisor: the level that root operation counts as; 0, or 1 (`l0 absent`) */
     struct vmx_lacks lacks;         /* what the processors lack of VMX (model/vmx/profile.h); all 0: nothing */
     bool full_trace;                /* also the VMREADs and VMWRITEs that a native L0 succeeds with */
     bool strict;                    /* a broken rule stops the machine (always in scenarios) */

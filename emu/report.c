@@ -120,7 +120,7 @@ static void entry_failed(struct machine *machine, const struct notice *notice)
 static unsigned notice_level(const struct machine *machine, const struct notice *notice)
 {
     if (notice->kind == NOTICE_EXIT && !machine->native)
-        return 1;
+        return machine->options.root_level + 1;
     return machine_level(machine, notice->cpu);
 }
 

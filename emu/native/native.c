@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STACK_SIZE = 256 * 1024, POOL_SIZE = 8 << 20, POOL_SHARE = 4 };
+enum { STACK_SIZE = 256 * 1024, POOL_SHARE = 4 };
 
 _Thread_local struct native_cpu *native_here;
 
@@ -14,14 +14,14 @@ struct native *native_open(struct model *model, struct trace *trace, enum hyperv
                            size_t error_size)
 {
     uint64_t low = model->memory.size < MEMORY_HOLE ? model->memory.size : MEMORY_HOLE;
-    if (low < (uint64_t)POOL_SIZE * POOL_SHARE) {
+    if (low < (uint64_t)NATIVE_POOL_SIZE * POOL_SHARE) {
         snprintf(error, error_size, "%llu MB of memory leave no room for L0's pool of %d MB: give at least %d MB",
-                 (unsigned long long)(model->memory.size >> 20), POOL_SIZE >> 20, POOL_SIZE * POOL_SHARE >> 20);
+                 (unsigned long long)(model->memory.size >> 20), NATIVE_POOL_SIZE >> 20, NATIVE_POOL_SIZE * POOL_SHARE >> 20);
         return NULL;
     }
     struct native *native = calloc(1, sizeof *native);
     if (native) {
-        native->pool_pages = POOL_SIZE / PAGE_SIZE;
+        native->pool_pages = NATIVE_POOL_SIZE / PAGE_SIZE;
         native->pool_used = calloc(1, native->pool_pages);
         native->owner = calloc(1, model->memory.size / PAGE_SIZE);
     }
@@ -34,7 +34,7 @@ struct native *native_open(struct model *model, struct trace *trace, enum hyperv
     native->model = model;
     native->trace = trace;
     native->strategy = hypervisor == HYPERVISOR_COPY ? HV_COPY : hypervisor == HYPERVISOR_FLIP ? HV_FLIP : HV_TRAP;
-    native->pool_base = low - POOL_SIZE;
+    native->pool_base = low - NATIVE_POOL_SIZE;
     for (unsigned i = 0; i < model->cpu_count; i++) {
         native->cpu[i].native = native;
         native->cpu[i].cpu = &model->cpu[i];

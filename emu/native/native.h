@@ -15,6 +15,8 @@
 
 struct native;
 
+enum { NATIVE_POOL_SIZE = 8 << 20 };    /* bytes of memory that L0 takes for itself */
+
 /* The primitives whose uses are counted, for `sesqui bench`. */
 #define NATIVE_COUNTS(X) X(enter) X(vmread) X(vmwrite) X(vmclear) X(vmptrld) X(invept) X(invvpid) X(pm_read) X(pm_write)
 struct native_counts {

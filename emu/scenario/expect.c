@@ -101,7 +101,7 @@ static bool expect_exit(struct run *run, const struct statement *s)
         return run_fail(run, "expected qualification 0x%" PRIx64 ", but it is 0x%" PRIx64, s->operand[1],
                         o->exit_qualification);
     if (s->given & 4) {
-        bool reflected = run->native && o->level_after < o->level_top;
+        bool reflected = o->level_after < o->level_top;
         unsigned to = reflected ? o->level_after : 0;
         if (to != s->operand[2])
             return run_fail(run, "expected that l%" PRIu64 " deals with the exit, but l%u does", s->operand[2], to);

@@ -172,13 +172,14 @@ static bool pair_repeats(struct parser *parser, const struct statement *statemen
 static bool in_place(struct parser *parser, const struct statement *statement)
 {
     const struct program *program = parser->program;
-    if (statement->op != OP_machine && statement->op != OP_native && statement->op != OP_script)
+    if (statement->op != OP_machine && statement->op != OP_native && statement->op != OP_script &&
+        statement->op != OP_absent)
         return true;
     if (program->count == 0)
         return true;
     if (program->count == 1 && program->statement[0].op == OP_machine && statement->op != OP_machine)
         return true;
-    return fail(parser, "`%s` comes too late (first `machine`, then `l0 native` or `l0 script`, each at most once)",
+    return fail(parser, "`%s` comes too late (first `machine`, then `l0 native`, `l0 absent` or `l0 script`, each at most once)",
                 op_table[statement->op].syntax);
 }
 

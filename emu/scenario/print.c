@@ -98,6 +98,8 @@ static const char introduction[] =
     "* After `l0 native trap` the hypervisor core (hv/) is L0. It has started beneath the script before the\n"
     "  first line: `l1` runs in VMX non-root operation, its VMX instructions exit to the core, and the guest it\n"
     "  enters is `l2`.\n"
+    "* After `l0 absent` such a scenario runs without the core: the reference that the core is held to\n"
+    "  (docs/equivalence.md).\n"
     "\n"
     "## Success and failure\n"
     "\n"

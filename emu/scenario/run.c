@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "emu/entry_failure.h"
+#include "emu/native/native.h"
 #include "model/cpu/execute.h"
 #include "model/vmx/profile.h"
 #include "model/vmx/vmx.h"
@@ -60,14 +61,14 @@ static void see(struct run *run, const struct notice *notice)
     switch (notice->kind) {
     case NOTICE_ENTRY:
         if (!run->native)
-            outcome->level_top = 1;
+            outcome->level_top = machine_level(run->machine, notice->cpu);
         break;
     case NOTICE_ENTRY_FAILED:
         if (notice->b & EXIT_REASON_ENTRY_FAILURE)
             see_exit(outcome, outcome->level_before, notice->b, notice->c);
         break;
     case NOTICE_EXIT:
-        level = run->native ? machine_level(run->machine, notice->cpu) : 1;
+        level = machine_level(run->machine, notice->cpu);
         if (level > outcome->level_top)
             outcome->level_top = level;
         see_exit(outcome, level, notice->a, notice->b);
@@ -231,7 +232,7 @@ static bool machine_line(struct run *run, const struct statement *s)
         run->cpu->clock += s->operand[0];
         return run_boundary(run);
     default:
-        return true;                            /* machine, native, script: done before the first line */
+        return true;                            /* machine, native, absent, script: done before the first line */
     }
 }
 
@@ -272,23 +273,28 @@ static bool actor_line(struct run *run, const struct statement *s)
     return is_memory(s->op) ? memory_line(run, s) : instruction_run(run, s);
 }
 
-static bool execute_line(struct run *run, const struct statement *s)
+bool run_line(struct run *run, const struct statement *s)
 {
     run->statement = s;
-    if (is_expectation(s->op))
-        return expect_line(run, s);
-    if (!expect_nothing_more(run))
-        return false;
     if (machine_stopped(run->machine, NULL))
         return run_fail(run, "the machine has stopped");
     unsigned level = machine_level(run->machine, run->cpu);
     uint64_t stale = run->model->tlb.stale_uses;
     run->outcome = (struct outcome){ .statement = s, .level_before = level, .level_after = level, .level_top = level };
-    bool machine = op_table[s->op].who == WHO_MACHINE || s->op == OP_native || s->op == OP_script;
+    bool machine = op_table[s->op].who == WHO_MACHINE || s->op == OP_native || s->op == OP_script ||
+                   s->op == OP_absent;
     bool good = machine ? machine_line(run, s) : actor_line(run, s);
     if (run->model->tlb.stale_uses != stale)
         run->outcome.unusual |= UNUSUAL_STALE;
     return good;
+}
+
+static bool execute_line(struct run *run, const struct statement *s)
+{
+    run->statement = s;
+    if (is_expectation(s->op))
+        return expect_line(run, s);
+    return expect_nothing_more(run) && run_line(run, s);
 }
 
 static bool execute_program(struct run *run)
@@ -330,36 +336,65 @@ static const struct statement *find(const struct program *program, enum op_id op
     return NULL;
 }
 
-static struct machine *open_machine(struct run *run, const struct scenario_options *options)
+/* The machine of `l0 absent`: what hardware offers and how much memory it has is what the native core leaves to L1. */
+static bool make_absent(struct run *run, const struct scenario_options *options)
+{
+    if (options->offered)
+        run->model->capability = *options->offered;
+    else
+        return scenario_offered(run->program, &run->model->capability, run->error);
+    return true;
+}
+
+static bool open_machine(struct run *run, const struct scenario_options *options)
 {
     static const enum hypervisor strategies[] = { HYPERVISOR_TRAP, HYPERVISOR_COPY, HYPERVISOR_FLIP };
     static const enum tlb_policy policies[] = { TLB_KEEP, TLB_DROP, TLB_SEEDED };
     static const struct statement defaults = { 0 };
     const struct statement *header = find(run->program, OP_machine), *native = find(run->program, OP_native);
-    const struct statement *h = header ? header : &defaults;
+    const struct statement *absent = find(run->program, OP_absent), *h = header ? header : &defaults;
     char message[MACHINE_MESSAGE_MAX / 2];
     struct machine_options machine = {
         .memory_size = h->given & 1 ? h->operand[0] : MEMORY_DEFAULT,
         .cpus = h->given & 2 ? (unsigned)h->operand[1] : 1,
         .seed = options->seed_given ? options->seed : h->given & 4 ? h->operand[2] : 1,
         .hypervisor = native ? strategies[native->operand[0]] : HYPERVISOR_NONE,
+        .root_level = absent != NULL,
         .trace = options->trace,
         .full_trace = options->full_trace,
     };
     const char *unused;
     profile_find(profile_name((unsigned)h->operand[4], &unused), &machine.lacks);
     run->statement = header ? header : native ? native : &run->program->statement[0];
-    if (machine.memory_size < 4 * MEMORY_STEP) {
-        run_fail(run, "a scenario needs at least 4 MB of memory");
-        return NULL;
-    }
-    struct machine *opened = machine_open(&machine, message, sizeof message);
-    if (!opened)
-        run_fail(run, "%s", message);
-    else
-        tlb_init(&machine_model(opened)->tlb, policies[h->operand[3]], machine.seed);
+    if (machine.memory_size < 4 * MEMORY_STEP + (absent ? NATIVE_POOL_SIZE : 0))
+        return run_fail(run, "a scenario needs at least 4 MB of memory%s", absent ? ", and what L0 would take" : "");
+    if (absent)
+        machine.memory_size -= NATIVE_POOL_SIZE;
+    run->machine = machine_open(&machine, message, sizeof message);
+    if (!run->machine)
+        return run_fail(run, "%s", message);
+    run->model = machine_model(run->machine);
+    tlb_init(&run->model->tlb, policies[h->operand[3]], machine.seed);
     run->native = native;
-    return opened;
+    return !absent || make_absent(run, options);
+}
+
+bool run_open(struct run *run, const struct program *program, const struct scenario_options *options,
+              struct scenario_error *error)
+{
+    *run = (struct run){ .program = program, .error = error, .full_trace = options->full_trace };
+    if (!open_machine(run, options))
+        return false;
+    environment_prepare(run);
+    environment_bus(run);
+    run->tracer = run->model->observer;
+    run->model->observer = (struct observer){ run, notify };
+    return start_cpu(run, 0);
+}
+
+void run_close(struct run *run)
+{
+    machine_close(run->machine);
 }
 
 /* Of a program that failed: what a person asks for next. */
@@ -383,22 +418,13 @@ static void help(const struct run *run, FILE *dump, FILE *diagnostics)
 bool scenario_run(const struct program *program, const struct scenario_options *options, FILE *diagnostics,
                   struct scenario_error *error)
 {
-    struct run run = { .program = program, .error = error, .full_trace = options->full_trace };
-    bool good;
+    struct run run;
 
     if (!program->count)
         return true;
-    run.machine = open_machine(&run, options);
-    if (!run.machine)
-        return false;
-    run.model = machine_model(run.machine);
-    environment_prepare(&run);
-    environment_bus(&run);
-    run.tracer = run.model->observer;
-    run.model->observer = (struct observer){ &run, notify };
-    good = start_cpu(&run, 0) && execute_program(&run);
-    if (!good)
+    bool good = run_open(&run, program, options, error) && execute_program(&run);
+    if (!good && run.machine)
         help(&run, options->dump, diagnostics);
-    machine_close(run.machine);
+    run_close(&run);
     return good;
 }

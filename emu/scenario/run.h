@@ -73,6 +73,13 @@ bool run_attempt(struct run *run, attempt_function *attempt, const void *what);
 /* Events and whatever is due between two instructions, until there is nothing more. */
 bool run_boundary(struct run *run);
 
+/* The machine that the program asks for, before its first line. False: `error` says why. run_close() in any case. */
+bool run_open(struct run *run, const struct program *program, const struct scenario_options *options,
+              struct scenario_error *error);
+void run_close(struct run *run);
+/* One line that is neither `repeat`, `end` nor an expectation, whatever became of the lines before: see run->outcome. */
+bool run_line(struct run *run, const struct statement *statement);
+
 /* environment.c */
 void environment_prepare(struct run *run);      /* memory, and the state of every processor */
 void environment_bus(struct run *run);          /* `interrupt` lines between processor and devices */

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct vmx_capability;
+
 enum {
     OPERAND_MAX = 5,
     STATEMENT_MAX = 65536,          /* of one program, included files counted */
@@ -70,7 +72,11 @@ struct scenario_options {
     FILE *dump;                     /* if a line fails at a VM entry: its VMCS (emu/vmcs/snapshot.h); NULL: none */
     bool seed_given;                /* `seed` instead of the scenario's own */
     uint64_t seed;
+    const struct vmx_capability *offered;   /* for `l0 absent`: what scenario_offered() gave; NULL: it is called */
 };
+
+/* What the native core offers L1 on the machine of this program (only `machine` counts), as L1's RDMSRs tell. */
+bool scenario_offered(const struct program *program, struct vmx_capability *offered, struct scenario_error *error);
 
 /* Executes a program. False: it failed, and `error` says where and why; lines of help ("# ...") go to `diagnostics`. */
 bool scenario_run(const struct program *program, const struct scenario_options *options, FILE *diagnostics,

@@ -41,7 +41,12 @@ struct vmx_capability {
     uint64_t basic, misc, cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1, vmcs_enum, ept_vpid, vmfunc;
 };
 
-#define VMCS_REVISION 0x53510001u               /* revision identifier, bits 30:0 of IA32_VMX_BASIC */
+#define VMCS_REVISION 0x53510001u               /* this model's revision identifier */
+/* The revision identifier that software finds: bits 30:0 of IA32_VMX_BASIC (A.1). */
+static inline uint32_t capability_revision(const struct vmx_capability *capability)
+{
+    return (uint32_t)capability->basic & 0x7fffffff;
+}
 
 /* May the control be 1?  CONTROL_ALWAYS: true. */
 bool capability_control_allowed(const struct vmx_capability *capability, enum control_id control);

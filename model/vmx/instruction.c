@@ -44,7 +44,7 @@ vmx_result vmx_vmxon(struct cpu *cpu, uint64_t pa)
     if (vmx->operation)
         return done(cpu, INSN_vmxon, pa, 0, vmx_fail(cpu, VM_ERROR_vmxon_in_root));
     if (!vmx_vmxon_allowed(cpu) || !region_address(cpu, pa) ||
-        memory_read32(&cpu->model->memory, pa) != VMCS_REVISION)
+        memory_read32(&cpu->model->memory, pa) != capability_revision(&cpu->model->capability))
         return done(cpu, INSN_vmxon, pa, 0, VMX_FAIL_INVALID);
     *vmx = (struct vmx){ .operation = true, .vmxon_pointer = pa, .preemption_deadline = ~0ull };
     vmx_update_intercepts(cpu);
@@ -82,7 +82,7 @@ vmx_result vmx_vmptrld(struct cpu *cpu, uint64_t pa)
     if (pa == cpu->vmx.vmxon_pointer)
         return done(cpu, INSN_vmptrld, pa, 0, vmx_fail(cpu, VM_ERROR_vmptrld_vmxon_pointer));
     identifier = memory_read32(&cpu->model->memory, pa);
-    if ((identifier & ~VMCS_SHADOW_INDICATOR) != VMCS_REVISION ||
+    if ((identifier & ~VMCS_SHADOW_INDICATOR) != capability_revision(&cpu->model->capability) ||
         ((identifier & VMCS_SHADOW_INDICATOR) && !(cpu->model->capability.proc2.allowed & PROC2_vmcs_shadowing)))
         return done(cpu, INSN_vmptrld, pa, 0, vmx_fail(cpu, VM_ERROR_vmptrld_wrong_revision));
     cpu->vmx.current = vmcs_activate(cpu, pa);
