@@ -1,8 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Installs the Debian packages that are missing; shows their names first. sudo only when not root.
+#   tests/deps.sh          to build and test
+#   tests/deps.sh metal    to boot images on Bochs as well (make metal)
 set -eu
 needed="gcc make binutils libc6-dev libunicorn-dev libcapstone-dev check libsubunit-dev pkg-config lcov"
+case ${1:-} in
+"") ;;
+metal) needed="bochs bochsbios bochs-sdl vgabios" ;;
+*) echo "tests/deps.sh: \"$1\": only \"metal\" is known" >&2; exit 2 ;;
+esac
 missing=""
 for package in $needed; do
     status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)

@@ -2,7 +2,7 @@
 # Targets that test, measure and explain. Included by the Makefile.
 
 # What `make test` runs, besides the unit tests: programs that print TAP.
-TAP_TESTS := $(filter-out tests/conformance/%,$(sort $(wildcard tests/*/*.sh)))
+TAP_TESTS := $(filter-out tests/conformance/% tests/metal/bochs.sh,$(sort $(wildcard tests/*/*.sh)))
 
 # Fuzz targets: tests/fuzz/NAME.c with LLVMFuzzerTestOneInput(); here with standalone.c, which needs no clang.
 FUZZ_MODEL := $(B)/tests/fuzz/vmcs_random
@@ -15,6 +15,9 @@ $(FUZZ_EMU): %: %.o $(FUZZ_MAIN) $(EMU_LIB) $(HV_LIB) $(MODEL_LIB)
 	@echo "  LINK  $@"
 	@$(CC) $(FLAGS) -o $@ $< $(FUZZ_MAIN) $(call emu_group)
 tests: $(FUZZ_MODEL) $(FUZZ_EMU)
+
+# Other machines: Bochs, the bare metal.
+include $(sort $(wildcard tests/metal/*.mk))
 
 # The long run, sanitized: FUZZ_COUNT inputs. Under libFuzzer: make libfuzzer, then run build/fuzz/vmcs_random.
 FUZZ_COUNT ?= 10000000

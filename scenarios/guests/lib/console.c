@@ -8,7 +8,8 @@
 #include "scenarios/guests/lib/processor.h"
 
 enum { UART = 0x3f8, UART_INTERRUPTS = UART + 1, UART_LINE_CONTROL = UART + 3, UART_LINE_STATUS = UART + 5 };
-enum { UART_DIVISOR_ACCESS = 1 << 7, UART_8_BITS = 3, UART_EMPTY = 1 << 5, TEST_EXIT = 0xf4 };
+enum { UART_DIVISOR_ACCESS = 1 << 7, UART_8_BITS = 3, UART_EMPTY = 1 << 5, UART_IDLE = 1 << 6,
+       TEST_EXIT = 0xf4, SHUTDOWN = 0x8900 };
 
 void console_open(void)
 {
@@ -73,7 +74,11 @@ void print(const char *format, ...)
 
 void quit(unsigned status)
 {
+    while (!(inb(UART_LINE_STATUS) & UART_IDLE))
+        ;                           /* the last character is still on the line */
     outl(TEST_EXIT, status);
+    for (const char *c = "Shutdown"; *c; c++)
+        outb(SHUTDOWN, (uint8_t)*c);
     for (;;)
         __asm__ volatile("cli; hlt");
 }

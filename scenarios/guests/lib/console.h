@@ -11,7 +11,7 @@ void console_open(void);
 /* %s, %c, %u (unsigned), %lx (64 bits, printed with its 0x). */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Writes `status` to the test-exit port 0xf4 and stops the processor, should the port not end the machine. */
+/* Ends the machine: `status` to the test-exit port 0xf4; where there is none, Bochs's shutdown port; else it just stops. */
 _Noreturn void quit(unsigned status);
 
 void *memcpy(void *to, const void *from, size_t length);
