@@ -294,6 +294,20 @@ struct memory_use decode_memory_use(const struct cpu *cpu, const uint8_t *bytes,
     return use;
 }
 
+bool decode_memory_operand(unsigned bits, uint64_t next, const uint8_t *bytes, size_t length, struct insn *insn)
+{
+    struct cursor c = { bytes, 0, length < INSTRUCTION_MAX ? length : INSTRUCTION_MAX, false };
+    struct prefixes p = { .segment = NO_REGISTER };
+    uint8_t opcode;
+    *insn = (struct insn){ .base = NO_REGISTER, .index = NO_REGISTER };
+    take_opcode(&c, &p, bits == 64, &opcode);
+    insn->address_size = address_size(bits, &p);
+    bool relative = operands(insn, &c, &p, (uint8_t)take(&c, 1), bits == 64);
+    if (relative)
+        insn->displacement += (int64_t)next;
+    return !c.overrun && insn->kind == OPERAND_MEMORY;
+}
+
 /* ---- fetching ------------------------------------------------------------------------------------------------------- */
 
 size_t fetch_code(struct cpu *cpu, uint8_t bytes[15])

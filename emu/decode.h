@@ -32,5 +32,10 @@ struct memory_use {
 };
 /* For an instruction that accessed memory: it is taken to be legal. */
 struct memory_use decode_memory_use(const struct cpu *cpu, const uint8_t *bytes, size_t length);
+/*
+ * The memory operand of an ordinary instruction that has a ModRM byte, in *insn: segment, base, index, scale, displacement and
+ * address size. `next`: RIP after it, from which addresses may be relative. False if the operand is a register.
+ */
+bool decode_memory_operand(unsigned bits, uint64_t next, const uint8_t *bytes, size_t length, struct insn *insn);
 
 #endif

@@ -14,7 +14,7 @@ enum form {
     EXACT,          /* the whole byte belongs to the opcode */
 };
 /* What it asks of the prefixes 66, F3, F2. */
-enum mandatory { FREE, NONE, P66, PF3, NOT_F3 };
+enum mandatory { FREE, NONE, P66, PF3, PF2, NOT_F3 };
 
 static const struct row {
     uint8_t map, opcode, form, modrm, mandatory, id;
@@ -103,13 +103,14 @@ static bool form_matches(const struct row *r, uint8_t modrm)
     return false;
 }
 
-static bool prefix_matches(const struct row *r, const struct prefixes *p)
+static bool prefix_matches(enum mandatory mandatory, const struct prefixes *p)
 {
-    switch ((enum mandatory)r->mandatory) {
+    switch (mandatory) {
     case FREE: return true;
     case NONE: return !p->operand_size && !p->rep && !p->repne;
     case P66: return p->operand_size && !p->rep && !p->repne;
     case PF3: return p->rep;
+    case PF2: return p->repne;
     case NOT_F3: return !p->rep && !p->repne;
     }
     return false;
@@ -118,7 +119,7 @@ static bool prefix_matches(const struct row *r, const struct prefixes *p)
 enum insn_id opcode_find(enum opcode_map map, uint8_t opcode, const struct prefixes *prefixes, uint8_t modrm)
 {
     for (const struct row *r = rows; r < rows + ROW_COUNT; r++)
-        if (r->map == map && r->opcode == opcode && form_matches(r, modrm) && prefix_matches(r, prefixes))
+        if (r->map == map && r->opcode == opcode && form_matches(r, modrm) && prefix_matches((enum mandatory)r->mandatory, prefixes))
             return r->id == INSN_pause && (prefixes->rex & 1) ? INSN_none : r->id;     /* F3 41 90: XCHG R8, RAX */
     return INSN_none;
 }
@@ -161,4 +162,40 @@ bool opcode_lockable(enum opcode_map map, uint8_t opcode, uint8_t modrm)
     if (map == MAP_0F)
         return (opcode & 0xf6) != 0xa4;
     return opcode < 0xc0 || opcode >= 0xf0;     /* no shifts */
+}
+
+/*
+ * SDM Vol. 2, 2.4 and the pages of the instructions: all that read or write 16 bytes, but for MOVUPS, MOVUPD, MOVDQU, LDDQU
+ * and the string comparisons of SSE4.2. What is not here is scalar, takes half a register or less, or is MMX.
+ */
+bool opcode_aligned(enum opcode_map map, uint8_t opcode, const struct prefixes *prefixes)
+{
+    static const struct range {
+        uint8_t map, mandatory, first, last;
+    } ranges[] = {
+        /* UNPCK, MOVAPS, MOVNTPS, SQRT, RSQRT, RCP and logic, ADD and MUL, CVTDQ2PS, SUB to MAX, CMP, SHUF */
+        { MAP_0F, NONE, 0x14, 0x15 }, { MAP_0F, NONE, 0x28, 0x29 }, { MAP_0F, NONE, 0x2b, 0x2b },
+        { MAP_0F, NONE, 0x51, 0x59 }, { MAP_0F, NONE, 0x5b, 0x5f }, { MAP_0F, NONE, 0xc2, 0xc2 },
+        { MAP_0F, NONE, 0xc6, 0xc6 },
+        /* the same for double precision, CVTTPD2PI, CVTPD2PI, CVTPD2PS; integers; HADD, HSUB; MOVDQA, MOVNTDQ */
+        { MAP_0F, P66, 0x14, 0x15 }, { MAP_0F, P66, 0x28, 0x29 }, { MAP_0F, P66, 0x2b, 0x2d }, { MAP_0F, P66, 0x51, 0x51 },
+        { MAP_0F, P66, 0x54, 0x6d }, { MAP_0F, P66, 0x6f, 0x70 }, { MAP_0F, P66, 0x74, 0x76 }, { MAP_0F, P66, 0x7c, 0x7d },
+        { MAP_0F, P66, 0x7f, 0x7f }, { MAP_0F, P66, 0xc2, 0xc2 }, { MAP_0F, P66, 0xc6, 0xc6 }, { MAP_0F, P66, 0xd0, 0xd5 },
+        { MAP_0F, P66, 0xd8, 0xef }, { MAP_0F, P66, 0xf1, 0xf6 }, { MAP_0F, P66, 0xf8, 0xfe },
+        /* MOVSLDUP, MOVSHDUP, CVTTPS2DQ, PSHUFHW; PSHUFLW, HADDPS, HSUBPS, ADDSUBPS, CVTPD2DQ */
+        { MAP_0F, PF3, 0x12, 0x12 }, { MAP_0F, PF3, 0x16, 0x16 }, { MAP_0F, PF3, 0x5b, 0x5b }, { MAP_0F, PF3, 0x70, 0x70 },
+        { MAP_0F, PF2, 0x70, 0x70 }, { MAP_0F, PF2, 0x7c, 0x7d }, { MAP_0F, PF2, 0xd0, 0xd0 }, { MAP_0F, PF2, 0xe6, 0xe6 },
+        /* SSSE3; PBLENDVB, BLENDV, PTEST; PABS; PMULDQ to PACKUSDW, MOVNTDQA; PCMPGTQ to PHMINPOSUW; AES */
+        { MAP_0F38, P66, 0x00, 0x0b }, { MAP_0F38, P66, 0x10, 0x10 }, { MAP_0F38, P66, 0x14, 0x15 },
+        { MAP_0F38, P66, 0x17, 0x17 }, { MAP_0F38, P66, 0x1c, 0x1e }, { MAP_0F38, P66, 0x28, 0x2b },
+        { MAP_0F38, P66, 0x37, 0x41 }, { MAP_0F38, P66, 0xdb, 0xdf },
+        /* ROUND of vectors; BLEND, PALIGNR; DP, MPSADBW, PCLMULQDQ; AESKEYGENASSIST */
+        { MAP_0F3A, P66, 0x08, 0x09 }, { MAP_0F3A, P66, 0x0c, 0x0f }, { MAP_0F3A, P66, 0x40, 0x42 },
+        { MAP_0F3A, P66, 0x44, 0x44 }, { MAP_0F3A, P66, 0xdf, 0xdf },
+    };
+    for (const struct range *r = ranges; r < ranges + sizeof ranges / sizeof *ranges; r++)
+        if (r->map == map && opcode >= r->first && opcode <= r->last &&
+            prefix_matches((enum mandatory)r->mandatory, prefixes))
+            return true;
+    return false;
 }

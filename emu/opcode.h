@@ -32,5 +32,7 @@ enum insn_id opcode_find(enum opcode_map map, uint8_t opcode, const struct prefi
 /* Is the explicit memory operand of an ordinary instruction read and written?  May the instruction have a LOCK prefix? */
 bool opcode_reads_and_writes(enum opcode_map map, uint8_t opcode, uint8_t modrm);
 bool opcode_lockable(enum opcode_map map, uint8_t opcode, uint8_t modrm);
+/* Must a memory operand of the instruction be aligned to 16 bytes?  Legacy SSE encodings only. */
+bool opcode_aligned(enum opcode_map map, uint8_t opcode, const struct prefixes *prefixes);
 
 #endif

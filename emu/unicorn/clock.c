@@ -51,6 +51,8 @@ static void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *data)
     e->resumed_rf = ENV64(e->env, EFLAGS) & RFLAGS_RF;
     if (e->resumed_rf)          /* RF is clear after the instruction; state_store() restores it if it was not executed */
         ENV64(e->env, EFLAGS) &= ~RFLAGS_RF;
+    if (block->aligned.address_size)
+        alignment_check(e, block);
 }
 
 /* A store met translated code of its own block: the library cuts the block before the store and begins again there. */

@@ -76,10 +76,11 @@ uint32_t __wrap_cpu_ldub_code_x86_64(library_env *env, uint64_t address)
 /* What the translator shall see of an instruction. */
 struct view {
     bool patched;
+    bool aligned;               /* it has a memory operand that must be aligned to 16 bytes */
     uint8_t bytes[2], shadow;
     uint8_t length;             /* bytes looked at, prefixes included */
 };
-static const uint8_t ud2[2] = { 0x0f, 0x0b };
+static const uint8_t ud2[2] = { 0x0f, 0x0b }, nop[2] = { 0x90, 0x90 };
 
 static void show(struct view *view, const uint8_t bytes[2])
 {
@@ -122,8 +123,8 @@ static struct view look(const struct engine *e, uint64_t pc)
     if (opcode == 0x0f) {
         map = MAP_0F;
         opcode = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length++);
-        if (opcode == 0x38) {
-            map = MAP_0F38;
+        if (opcode == 0x38 || opcode == 0x3a) {
+            map = opcode == 0x38 ? MAP_0F38 : MAP_0F3A;
             opcode = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length++);
         }
     }
@@ -160,6 +161,10 @@ static struct view look(const struct engine *e, uint64_t pc)
         show(&view, ud2);
         return view;
     }
+    if (map != MAP_ONE_BYTE && opcode_aligned(map, opcode, &prefixes)) {
+        view.aligned = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length) < 0xc0;
+        return view;
+    }
     enum opcode_interest interest = (enum opcode_interest)e->interest[map][opcode];
     if (interest == OPCODE_ORDINARY)
         return view;
@@ -175,25 +180,40 @@ static struct view look(const struct engine *e, uint64_t pc)
 
 /* ---- blocks --------------------------------------------------------------------------------------------------------- */
 
+/* Translates `bytes` in place of the instruction, which is `length` bytes long. */
+static void translate_as(struct engine *e, void *db, library_cpu *cpu, const uint8_t bytes[2], unsigned length)
+{
+    uint64_t pc = FIELD(uint64_t, db, DB_PC_NEXT);
+    e->patching = true;
+    e->patch_pc = pc;
+    memcpy(e->patch, bytes, sizeof e->patch);
+    e->translate_insn(db, cpu);
+    e->patching = false;
+    FIELD(uint64_t, db, DB_PC_NEXT) = pc + length;
+}
+
 static void translate_insn(void *db, library_cpu *cpu)
 {
     struct engine *e = engine_here();
     struct block *b = e->building;
     uint64_t pc = FIELD(uint64_t, db, DB_PC_NEXT);
+    struct view view = look(e, pc);
+    if (view.aligned && pc != b->pc) {
+        /* It shall begin a block: the library is shown a NOP of no length, which ends this one. */
+        translate_as(e, db, cpu, nop, 0);
+        FIELD(uint32_t, db, DB_IS_JMP) = DISAS_TOO_MANY;
+        return;
+    }
     if (b->count < BLOCK_INSNS_MAX)
         b->offset[b->count++] = (uint16_t)(pc - b->pc);
-    struct view view = look(e, pc);
     b->shadow = view.shadow;
     b->patched = view.patched;
-    if (view.patched) {
-        e->patching = true;
-        e->patch_pc = pc;
-        memcpy(e->patch, view.bytes, sizeof e->patch);
-    }
-    e->translate_insn(db, cpu);
-    e->patching = false;
     if (view.patched)
-        FIELD(uint64_t, db, DB_PC_NEXT) = pc + view.length;
+        translate_as(e, db, cpu, view.bytes, view.length);
+    else
+        e->translate_insn(db, cpu);
+    if (view.aligned)
+        alignment_note(e, b, FIELD(uint64_t, db, DB_PC_NEXT));
 
     /*
      * An instruction that may cross into the next page begins a block of its own: if fetching it faults, RIP is right. It
@@ -213,6 +233,7 @@ void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *db, l
     b->pc = ENV64(e->env, EIP) + SEGMENT(uint64_t, e->env, SEG_CS, SEGMENT_BASE);
     b->ram = get_page_addr_code_x86_64(e->env, b->pc);  /* just looked up: it cannot fault */
     b->count = 0;
+    b->aligned.address_size = 0;
     e->building = b;
     e->translations++;
     e->patching = false;                /* a fault may have ended the translation before */

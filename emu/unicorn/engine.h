@@ -14,7 +14,14 @@
 #include "emu/unicorn/library.h"
 #include "model/cpu/debug.h"
 
-/* One translated block: what counting needs to know of it. */
+/* A memory operand that must be aligned (alignment.c). address_size 0: there is none. */
+struct aligned_operand {
+    int64_t displacement;
+    uint8_t base, index, scale, segment, address_size;  /* as in struct insn */
+    bool mode64;
+};
+
+/* One translated block: what counting needs to know of it, and the operand of its first instruction. */
 struct block {
     uint64_t pc;                /* linear address */
     uint64_t ram;               /* offset in RAM, or ~0: device memory */
@@ -22,6 +29,7 @@ struct block {
     uint16_t length;            /* in bytes */
     uint8_t shadow;             /* BLOCKING_BY_STI or BLOCKING_BY_MOV_SS if its last instruction shadows the next */
     bool patched;               /* its last instruction is not the one the library has translated */
+    struct aligned_operand aligned;
     uint16_t offset[];          /* of each instruction from pc */
 };
 enum { BLOCK_INSNS_MAX = 512 };
@@ -164,6 +172,10 @@ void code_prepare(struct engine *engine);
 void code_flush(struct engine *engine);
 /* Is CR4.UMIP the only reason why this instruction stops?  `reg`: the number of the control register. */
 bool only_umip_stops(uint32_t variant, enum insn_id id, unsigned reg, unsigned cpl);
+
+/* alignment.c: notes the operand of a block's first instruction, which ends before `next`; #GP(0) if it is misaligned. */
+void alignment_note(struct engine *engine, struct block *block, uint64_t next);
+void alignment_check(struct engine *engine, const struct block *block);
 
 /* fill.c */
 void fill_prepare(struct engine *engine);

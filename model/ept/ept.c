@@ -16,7 +16,6 @@
 #define CAPABILITY_EXECUTE_ONLY (1ull << 0)     /* of IA32_VMX_EPT_VPID_CAP: A.10 */
 #define CAPABILITY_2M (1ull << 16)
 #define CAPABILITY_1G (1ull << 17)
-#define CAPABILITY_ADVANCED_INFORMATION (1ull << 22)
 
 enum { LEVELS_MAX = 5, PML_ENTRIES = 512 };
 
@@ -103,7 +102,7 @@ static struct ept_translation violation(const struct walk *walk, uint64_t rights
         q |= access.kind == ACCESS_FETCH ? EPT_VIOLATION_FETCH : EPT_VIOLATION_READ;
     if (access.linear_valid)
         q |= EPT_VIOLATION_LINEAR_VALID | (access.paging_structure ? 0 : EPT_VIOLATION_TRANSLATION);
-    if ((q & EPT_VIOLATION_TRANSLATION) && (walk->cpu->model->capability.ept_vpid & CAPABILITY_ADVANCED_INFORMATION))
+    if ((q & EPT_VIOLATION_TRANSLATION) && (walk->cpu->model->capability.ept_vpid & CAPABILITY_EPT_EXIT_INFORMATION))
         q |= access.page;
     return (struct ept_translation){
         .result = TRANSLATION_EPT_VIOLATION, .qualification = q, .convertible = !(last & EPT_SUPPRESS_VE),

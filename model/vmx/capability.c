@@ -180,7 +180,8 @@ void capability_init(struct vmx_capability *capability, const struct vmx_lacks *
                       CR4_SMAP | CR4_UMIP | CR4_LA57,
         .ept_vpid = EPT_EXECUTE_ONLY | EPT_WALK_4 | CAPABILITY_EPT_WALK_5 | EPT_2M | EPT_1G |
                     CAPABILITY_EPT_UNCACHEABLE |
-                    CAPABILITY_EPT_WRITE_BACK | CAPABILITY_EPT_ACCESSED_DIRTY | INVEPT_OFFERED | INVVPID_OFFERED,
+                    CAPABILITY_EPT_WRITE_BACK | CAPABILITY_EPT_ACCESSED_DIRTY | CAPABILITY_EPT_EXIT_INFORMATION |
+                    INVEPT_OFFERED | INVVPID_OFFERED,
     };
     capability->ept_vpid &= ~l.ept_vpid;
     if (capability->proc2.allowed & PROC2_enable_vm_functions)

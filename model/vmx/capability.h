@@ -16,6 +16,7 @@
 #define CAPABILITY_EPT_UNCACHEABLE (1ull << 8)
 #define CAPABILITY_EPT_WRITE_BACK (1ull << 14)
 #define CAPABILITY_EPT_ACCESSED_DIRTY (1ull << 21)
+#define CAPABILITY_EPT_EXIT_INFORMATION (1ull << 22)     /* advanced information for EPT violations */
 
 /* A row of arch/vmx_controls.def. */
 enum control_id {

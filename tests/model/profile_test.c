@@ -44,6 +44,7 @@ START_TEST(generations)
     ck_assert(!capability_control_allowed(&icelake, CONTROL_ENTRY_load_cet_state));
     ck_assert(!(icelake.cr4_fixed1 & CR4_CET));
     ck_assert(haswell.ept_vpid & CAPABILITY_EPT_ACCESSED_DIRTY);
+    ck_assert(!(haswell.ept_vpid & CAPABILITY_EPT_EXIT_INFORMATION) && (icelake.ept_vpid & CAPABILITY_EPT_EXIT_INFORMATION));
     ck_assert(!(skylake.cr4_fixed1 & CR4_LA57) && (icelake.cr4_fixed1 & CR4_LA57));
     ck_assert(!profile_find("pentium", &lacks));
 }

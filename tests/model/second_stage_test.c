@@ -23,6 +23,7 @@ static void setup(void)
 {
     fixture_open(&f);
     v = f.cpu->vmx.current;
+    f.model->capability.ept_vpid &= ~CAPABILITY_EPT_EXIT_INFORMATION;      /* advanced_information() has it */
     fixture_store64(&f, ROOT5, ROOT | EPT_RIGHTS);
     fixture_store64(&f, ROOT, EPT3 | EPT_RIGHTS | EPT_USER_EXECUTE);
     fixture_store64(&f, EPT3, EPT2 | EPT_RIGHTS | EPT_USER_EXECUTE);
@@ -143,7 +144,7 @@ START_TEST(advanced_information)
         uint64_t clear, set, bits;
     } rows[] = { { 0, 0, 0x600 }, { 4, 0, 0x400 }, { 2, 0, 0x200 }, { 0, 1ull << 63, 0xe00 } };
 
-    f.model->capability.ept_vpid |= 1ull << 22;
+    f.model->capability.ept_vpid |= CAPABILITY_EPT_EXIT_INFORMATION;
     VMCS(v, guest_ia32_efer) |= EFER_NXE;
     page_entry(0);
     fixture_store64(&f, GUEST_LARGE_PAGE, (entry(GUEST_LARGE_PAGE) & ~rows[_i].clear) | rows[_i].set);
@@ -158,7 +159,7 @@ START_TEST(advanced_information_without_paging)
 {
     struct ept_translation t;
 
-    f.model->capability.ept_vpid |= 1ull << 22;
+    f.model->capability.ept_vpid |= CAPABILITY_EPT_EXIT_INFORMATION;
     page_entry(0);
     VMCS(v, guest_cr0) = CR0_PE | CR0_NE | CR0_ET;
     VMCS(v, entry_controls) &= ~(uint64_t)ENTRY_ia32e_mode_guest;

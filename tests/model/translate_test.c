@@ -26,6 +26,7 @@ static struct vmx_fixture f;
 static void setup(void)
 {
     fixture_open_bare(&f, 1);
+    f.model->capability.ept_vpid &= ~CAPABILITY_EPT_EXIT_INFORMATION;      /* second_stage_test.c looks at it */
     tlb_init(&f.model->tlb, TLB_DROP, 0);
     f.cpu->cr3 = PML4;
     fixture_store64(&f, PML4_SLOT, PDPT | P | W | U);
