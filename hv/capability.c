@@ -9,13 +9,13 @@
 #define PROC_OFFERED                                                                                                \
     (PROC_interrupt_window_exiting | PROC_use_tsc_offsetting | PROC_hlt_exiting | PROC_invlpg_exiting |             \
      PROC_mwait_exiting | PROC_rdpmc_exiting | PROC_rdtsc_exiting | PROC_cr3_load_exiting | PROC_cr3_store_exiting | \
-     PROC_cr8_load_exiting | PROC_cr8_store_exiting | PROC_nmi_window_exiting | PROC_mov_dr_exiting |               \
-     PROC_unconditional_io_exiting | PROC_use_io_bitmaps | PROC_monitor_trap_flag | PROC_use_msr_bitmaps |          \
-     PROC_monitor_exiting | PROC_pause_exiting | PROC_activate_secondary_controls)
+     PROC_cr8_load_exiting | PROC_cr8_store_exiting | PROC_use_tpr_shadow | PROC_nmi_window_exiting |               \
+     PROC_mov_dr_exiting | PROC_unconditional_io_exiting | PROC_use_io_bitmaps | PROC_monitor_trap_flag |           \
+     PROC_use_msr_bitmaps | PROC_monitor_exiting | PROC_pause_exiting | PROC_activate_secondary_controls)
 #define PROC2_OFFERED                                                                                               \
     (PROC2_enable_ept | PROC2_descriptor_table_exiting | PROC2_enable_rdtscp | PROC2_enable_vpid |                  \
-     PROC2_wbinvd_exiting | PROC2_unrestricted_guest | PROC2_rdrand_exiting | PROC2_rdseed_exiting |                \
-     PROC2_enable_invpcid)
+     PROC2_wbinvd_exiting | PROC2_unrestricted_guest | PROC2_pause_loop_exiting | PROC2_rdrand_exiting |            \
+     PROC2_enable_invpcid | PROC2_rdseed_exiting | PROC2_mode_based_execute_control | PROC2_use_tsc_scaling)
 #define EXIT_OFFERED                                                                                                \
     (EXIT_save_debug_controls | EXIT_host_address_space_size | EXIT_acknowledge_interrupt_on_exit |                 \
      EXIT_save_ia32_pat | EXIT_load_ia32_pat | EXIT_save_ia32_efer | EXIT_load_ia32_efer | EXIT_save_preemption_timer)
@@ -26,7 +26,8 @@
      MISC_VMWRITE_ANY | MISC_INJECT_LENGTH_0)
 #define EPT_VPID_OFFERED                                                                                            \
     (EPT_CAP_EXECUTE_ONLY | EPT_CAP_WALK_4 | EPT_CAP_UNCACHEABLE | EPT_CAP_WRITE_BACK | EPT_CAP_2M | EPT_CAP_1G |   \
-     EPT_CAP_INVEPT | EPT_CAP_INVEPT_SINGLE | EPT_CAP_INVEPT_GLOBAL | VPID_CAP_INVVPID | VPID_CAP_INVVPID_TYPES)
+     EPT_CAP_INVEPT | EPT_CAP_ACCESSED_DIRTY | EPT_CAP_ADVANCED_INFORMATION | EPT_CAP_INVEPT_SINGLE |               \
+     EPT_CAP_INVEPT_GLOBAL | VPID_CAP_INVVPID | VPID_CAP_INVVPID_TYPES)
 /* Region size 4 KB, write-back; INS/OUTS information and exceptions without error code as the processor does them. */
 #define BASIC_PASSED (1ull << 54 | 1ull << 56)
 #define BASIC_OWN (VMCS12_REVISION | PAGE_SIZE << 32 | (uint64_t)MEMORY_WB << 50 | BASIC_TRUE_CONTROLS)
@@ -230,6 +231,8 @@ bool eptp_valid(const struct capability *c, unsigned physical_address_width, uin
     bool type_ok = (type == MEMORY_UC && c->ept_vpid & EPT_CAP_UNCACHEABLE) ||
                    (type == MEMORY_WB && c->ept_vpid & EPT_CAP_WRITE_BACK);
 
-    /* Accessed and dirty flags (bit 6) and bits 11:7 are not offered. */
-    return type_ok && EPTP_WALK_LENGTH(eptp) == EPT_LEVELS && !(eptp & 0xfc0) && !(eptp >> physical_address_width);
+    if (eptp & EPTP_ACCESSED_DIRTY && !(c->ept_vpid & EPT_CAP_ACCESSED_DIRTY))
+        return false;
+    /* Bits 11:7 are not offered. */
+    return type_ok && EPTP_WALK_LENGTH(eptp) == EPT_LEVELS && !(eptp & 0xf80) && !(eptp >> physical_address_width);
 }

@@ -46,6 +46,8 @@ enum control_id {
 #define EPT_CAP_2M (1ull << 16)
 #define EPT_CAP_1G (1ull << 17)
 #define EPT_CAP_INVEPT (1ull << 20)
+#define EPT_CAP_ACCESSED_DIRTY (1ull << 21)
+#define EPT_CAP_ADVANCED_INFORMATION (1ull << 22)
 #define EPT_CAP_INVEPT_SINGLE (1ull << 25)
 #define EPT_CAP_INVEPT_GLOBAL (1ull << 26)
 #define VPID_CAP_INVVPID (1ull << 32)

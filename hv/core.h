@@ -20,8 +20,8 @@
 
 enum { RAM_RANGES = 8 };
 
-/* VPIDs are tags of one processor's TLB: the same two serve on every processor. 0 is root operation's. */
-enum { VPID_L1 = 1, VPID_L2 = 2 };
+/* VPIDs are tags of one processor's TLB: the same ones serve on every processor. 0 is root operation's. L2's: vpid.c. */
+enum { VPID_L1 = 1 };
 
 /* What the processors share; in hal_machine_local(), zeroed at start. */
 struct hv_machine {
@@ -139,10 +139,12 @@ uint64_t guest_efer_allowed(void);
 bool pdptes_copy(const struct hv_machine *machine, uint64_t cr3);
 
 /* ---- memory.c: the one door to L1's memory ---- */
+/* What all of [base, base + size) is to L1; size: 4 KB, or a larger page's, aligned to itself. Absent: L0's pool, and
+ * addresses that do not exist. */
+enum l1_memory { L1_RAM, L1_DEVICE, L1_ABSENT, L1_MIXED };
+enum l1_memory l1_memory(const struct hv_machine *machine, uint64_t base, uint64_t size);
 /* Is this page RAM of L1's? */
 bool l1_owns(const struct hv_machine *machine, uint64_t page);
-/* Is this page L1's RAM, or device memory: anything but L0's pool and addresses that do not exist? */
-bool l1_may_reach(const struct hv_machine *machine, uint64_t page);
 /* What is not L1's RAM is absent: it reads as ones, and writes to it vanish. Each byte is read once. */
 void l1_read(const struct hv_machine *machine, uint64_t address, void *to, size_t length);
 void l1_write(const struct hv_machine *machine, uint64_t address, const void *from, size_t length);

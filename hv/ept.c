@@ -8,21 +8,42 @@ bool ept_create(struct ept *ept, unsigned limit)
     return ept->root.value;
 }
 
-static void free_below(physical_address table, unsigned level)
+/* An entry is 0, a leaf or a table: nothing else is ever written. At level 1 there are leaves only. */
+static bool is_table(uint64_t entry, unsigned level)
 {
-    for (unsigned i = 0; level > 1 && i < 512; i++) {
-        uint64_t entry = 0;
-        hal_pm_read64(PA(table.value + 8 * i), &entry);
-        if (entry & EPT_RIGHTS && !(entry & EPT_LARGE))
-            free_below(PA(entry & EPT_ADDRESS), level - 1);
+    return entry && level > 1 && !(entry & EPT_LARGE);
+}
+
+static unsigned free_below(uint64_t table, unsigned level)
+{
+    enum { CHUNK = 64 };
+    uint64_t entry[CHUNK];
+    unsigned freed = 0;
+
+    for (unsigned i = 0; level > 1 && i < 512; i += CHUNK) {
+        if (!hal_pm_read(PA(table + i * sizeof *entry), entry, sizeof entry))
+            hal_fail_stop("an EPT of L0's cannot be read");
+        for (unsigned j = 0; j < CHUNK; j++)
+            if (is_table(entry[j], level)) {
+                freed += free_below(entry[j] & EPT_ADDRESS, level - 1) + 1;
+                hal_page_free(PA(entry[j] & EPT_ADDRESS));
+            }
     }
-    hal_page_free(table);
+    return freed;
+}
+
+void ept_empty(struct ept *ept)
+{
+    ept->pages -= free_below(ept->root.value, EPT_LEVELS);
+    hal_pm_zero_page(ept->root);
 }
 
 void ept_destroy(struct ept *ept)
 {
-    if (ept->root.value)
-        free_below(ept->root, EPT_LEVELS);
+    if (ept->root.value) {
+        free_below(ept->root.value, EPT_LEVELS);
+        hal_page_free(ept->root);
+    }
     *ept = (struct ept){ 0 };
 }
 
@@ -31,42 +52,43 @@ uint64_t ept_pointer(const struct ept *ept)
     return ept->root.value | MEMORY_WB | (EPT_LEVELS - 1) << 3;
 }
 
-bool ept_map(struct ept *ept, uint64_t gpa, unsigned level, uint64_t leaf)
+/* Is everything that `old` permits permitted by `new`, at the same place? */
+static bool extends(uint64_t old, uint64_t new)
+{
+    return !old || (!((old ^ new) & ~EPT_ALL_RIGHTS) && !(old & ~new & EPT_ALL_RIGHTS));
+}
+
+enum ept_mapped ept_map(struct ept *ept, uint64_t gpa, unsigned level, uint64_t leaf)
 {
     uint64_t table = ept->root.value;
+    bool replaced = false;
 
-    for (unsigned at = EPT_LEVELS; at > level; at--) {
-        physical_address slot = PA(table + 8 * EPT_ENTRY_INDEX(gpa, at));
+    for (unsigned at = EPT_LEVELS;; at--) {
+        const physical_address slot = PA(table + 8 * EPT_ENTRY_INDEX(gpa, at));
         uint64_t entry = 0;
-        if (!hal_pm_read64(slot, &entry) || entry & EPT_LARGE)
-            return false;
-        if (!(entry & EPT_RIGHTS)) {
-            physical_address page = ept->pages < ept->limit ? hal_page_allocate() : PA(0);
+        if (!hal_pm_read64(slot, &entry))
+            hal_fail_stop("an EPT of L0's cannot be read");
+        if (at <= level && !is_table(entry, at)) {
+            leaf |= gpa & (EPT_SPAN(level) - 1) & ~(EPT_SPAN(at) - 1);
+            if (at == 1)
+                leaf &= ~EPT_LARGE;
+            hal_pm_write64(slot, leaf);
+            return replaced || !extends(entry, leaf) ? EPT_REPLACED : entry == leaf ? EPT_UNCHANGED : EPT_EXTENDED;
+        }
+        if (!is_table(entry, at)) {
+            const physical_address page = ept->pages < ept->limit ? hal_page_allocate() : PA(0);
             if (!page.value)
-                return false;
+                return EPT_NO_PAGE;
             ept->pages++;
-            entry = page.value | EPT_RIGHTS;
+            replaced |= entry != 0;
+            entry = page.value | EPT_ALL_RIGHTS | EPT_ACCESSED;
             hal_pm_write64(slot, entry);
         }
         table = entry & EPT_ADDRESS;
     }
-    return hal_pm_write64(PA(table + 8 * EPT_ENTRY_INDEX(gpa, level)), leaf);
 }
 
 /* ---- EPT01 ---- */
-
-static bool overlap(struct hal_range range, uint64_t base, uint64_t size)
-{
-    return base < range.base.value + range.size && range.base.value < base + size;
-}
-
-static bool overlaps_ram(const struct hv_machine *m, uint64_t base, uint64_t size)
-{
-    for (unsigned i = 0; i < m->ram_count; i++)
-        if (overlap(m->ram[i], base, size))
-            return true;
-    return false;
-}
 
 /* Maps RAM [from, end) outside the pool, in pages as large as alignment and the pool allow. */
 static bool map_ram(struct hv_machine *m, uint64_t from, uint64_t end)
@@ -74,10 +96,10 @@ static bool map_ram(struct hv_machine *m, uint64_t from, uint64_t end)
     const uint64_t leaf = EPT_RIGHTS | EPT_MEMORY_TYPE_BITS(MEMORY_WB);
 
     while (from < end) {
-        bool large = !(from & (EPT_SPAN(2) - 1)) && end - from >= EPT_SPAN(2) && !overlap(m->pool, from, EPT_SPAN(2));
+        bool large = !(from & (EPT_SPAN(2) - 1)) && l1_memory(m, from, EPT_SPAN(2)) == L1_RAM;
         uint64_t size = large ? EPT_SPAN(2) : EPT_SPAN(1);
-        if ((large || !overlap(m->pool, from, size)) &&
-            !ept_map(&m->ept01, from, large ? 2 : 1, from | leaf | (large ? EPT_LARGE : 0)))
+        if (l1_owns(m, from) &&
+            ept_map(&m->ept01, from, large ? 2 : 1, from | leaf | (large ? EPT_LARGE : 0)) == EPT_NO_PAGE)
             return false;
         from += size;
     }
@@ -103,21 +125,22 @@ void ept01_violation(struct hv_cpu *cpu)
     struct hv_machine *m = cpu->machine;
     const uint64_t gpa = cpu->exit.guest_physical, leaf = EPT_RIGHTS | EPT_MEMORY_TYPE_BITS(MEMORY_UC);
     const uint64_t page = gpa & ~PAGE_OFFSET, large = gpa & ~(EPT_SPAN(2) - 1);
-    bool mapped = false;
+    const enum l1_memory memory = l1_memory(m, page, PAGE_SIZE);
+    enum ept_mapped mapped;
 
-    if (!l1_may_reach(m, page) || gpa >> EPT_ADDRESS_BITS) {
+    if (memory == L1_ABSENT || gpa >> EPT_ADDRESS_BITS) {
         inject_exception(cpu, VECTOR_GP, 0);
         return;
     }
-    if (overlaps_ram(m, page, PAGE_SIZE))
+    if (memory == L1_RAM)
         hal_fail_stop("an EPT violation on RAM that EPT01 maps");
     hal_lock(&m->lock);
-    if (!overlaps_ram(m, large, EPT_SPAN(2)) && !overlap(m->pool, large, EPT_SPAN(2)))
+    if (l1_memory(m, large, EPT_SPAN(2)) == L1_DEVICE)
         mapped = ept_map(&m->ept01, gpa, 2, large | leaf | EPT_LARGE);
     else
         mapped = ept_map(&m->ept01, gpa, 1, page | leaf);
     hal_unlock(&m->lock);
-    if (mapped)
+    if (mapped != EPT_NO_PAGE)
         inject_again(cpu);
     else
         inject_exception(cpu, VECTOR_GP, 0);

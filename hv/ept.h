@@ -15,6 +15,7 @@ struct ept {
 };
 
 #define EPT_ADDRESS 0x000ffffffffff000ull
+#define EPT_ALL_RIGHTS (EPT_RIGHTS | EPT_USER_EXECUTE)
 /* Size in bytes of what an entry of level 1 (EPT PTE) to 4 (PML4E) maps. */
 #define EPT_SPAN(level) (1ull << (12 + 9 * ((level) - 1)))
 #define EPT_ENTRY_INDEX(gpa, level) ((gpa) >> (12 + 9 * ((level) - 1)) & 0x1ff)
@@ -23,14 +24,22 @@ struct ept {
 enum { EPT_LEVELS = 4, EPT_ADDRESS_BITS = 48 };
 
 bool ept_create(struct ept *ept, unsigned limit);
-/* Frees every paging structure. The caller invalidates. */
+/* Frees every paging structure; ept_empty() all but the root. The caller invalidates first. */
 void ept_destroy(struct ept *ept);
+void ept_empty(struct ept *ept);
 uint64_t ept_pointer(const struct ept *ept);
 /*
- * Writes the leaf for `gpa` at `level` (1: 4 KB, 2: 2 MB); the levels above get all rights. True on success. False: a
- * page was needed and the limit or the pool is reached, or a larger leaf is in the way; then nothing is mapped.
+ * Maps the page of `level` (1: 4 KB, 2: 2 MB, 3: 1 GB) around `gpa`; the levels above get all rights. `leaf`: what its
+ * entry shall be, with bit 7 above level 1. Where there is a table below that level already, a smaller page around `gpa`
+ * is mapped in it; a leaf that is in the way gives room to a table.
  */
-bool ept_map(struct ept *ept, uint64_t gpa, unsigned level, uint64_t leaf);
+enum ept_mapped {
+    EPT_NO_PAGE,                /* a page was needed, and the limit or the pool is reached: nothing is mapped */
+    EPT_UNCHANGED,              /* it was mapped like this */
+    EPT_EXTENDED,               /* nothing is lost that was mapped before: nothing need be invalidated */
+    EPT_REPLACED,               /* something is: the caller invalidates */
+};
+enum ept_mapped ept_map(struct ept *ept, uint64_t gpa, unsigned level, uint64_t leaf);
 
 /* EPT01: all RAM but the pool, write-back. Devices follow when L1 touches them. False: no page left. */
 bool ept01_build(struct hv_machine *machine);

@@ -10,19 +10,28 @@ static bool inside(struct hal_range range, uint64_t address)
     return address >= range.base.value && address - range.base.value < range.size;
 }
 
-bool l1_owns(const struct hv_machine *m, uint64_t page)
+static bool overlap(struct hal_range range, uint64_t base, uint64_t size)
 {
-    if (inside(m->pool, page))
-        return false;
-    for (unsigned i = 0; i < m->ram_count; i++)
-        if (inside(m->ram[i], page))
-            return true;
-    return false;
+    return base < range.base.value + range.size && range.base.value < base + size;
 }
 
-bool l1_may_reach(const struct hv_machine *m, uint64_t page)
+enum l1_memory l1_memory(const struct hv_machine *m, uint64_t base, uint64_t size)
 {
-    return !inside(m->pool, page) && !(page >> m->physical_address_width);
+    const uint64_t last = base + size - 1;
+
+    if (base >> m->physical_address_width || (inside(m->pool, base) && inside(m->pool, last)))
+        return L1_ABSENT;
+    if (overlap(m->pool, base, size))
+        return L1_MIXED;
+    for (unsigned i = 0; i < m->ram_count; i++)
+        if (overlap(m->ram[i], base, size))
+            return inside(m->ram[i], base) && inside(m->ram[i], last) ? L1_RAM : L1_MIXED;
+    return L1_DEVICE;
+}
+
+bool l1_owns(const struct hv_machine *m, uint64_t page)
+{
+    return l1_memory(m, page & ~PAGE_OFFSET, PAGE_SIZE) == L1_RAM;
 }
 
 /* Length of the piece of [address, address + length) that lies in one page. */

@@ -45,10 +45,12 @@ bool check12_controls(const struct hv_cpu *cpu)
         !(proc & PROC_use_io_bitmaps) || page_ok(cpu, VMCS12(cpu, io_bitmap_a_address)),
         !(proc & PROC_use_io_bitmaps) || page_ok(cpu, VMCS12(cpu, io_bitmap_b_address)),
         !(proc & PROC_use_msr_bitmaps) || page_ok(cpu, VMCS12(cpu, msr_bitmap_address)),
+        !(proc & PROC_use_tpr_shadow) || page_ok(cpu, VMCS12(cpu, virtual_apic_address)),
         !(proc2 & PROC2_enable_vpid) || VMCS12(cpu, virtual_processor_identifier),
         !(proc2 & PROC2_enable_ept) ||
             eptp_valid(c, cpu->machine->physical_address_width, VMCS12(cpu, ept_pointer)),
         !(proc2 & PROC2_unrestricted_guest) || proc2 & PROC2_enable_ept,
+        !(proc2 & PROC2_mode_based_execute_control) || proc2 & PROC2_enable_ept,
         !(exit & EXIT_save_preemption_timer) || pin & PIN_activate_preemption_timer,
         area_ok(cpu, VMCS12(cpu, exit_msr_store_address), VMCS12(cpu, exit_msr_store_count)),
         area_ok(cpu, VMCS12(cpu, exit_msr_load_address), VMCS12(cpu, exit_msr_load_count)),

@@ -36,12 +36,14 @@ bool nested_create(struct hv_cpu *cpu)
     n->io_bitmap_absent = hal_page_allocate();
     n->msr_bitmap = hal_page_allocate();
     n->entry_msr_area = allocate_pair();
-    if (!n->io_bitmap_absent.value || !n->msr_bitmap.value || !n->entry_msr_area.value)
+    if (!n->io_bitmap_absent.value || !n->msr_bitmap.value || !n->entry_msr_area.value ||
+        !vept_affordable(cpu->machine) || !shadow_create(cpu))
         return false;
+    n->virtual_apic_absent = hal_page_allocate();
     for (unsigned i = 0; i < PAGE_SIZE; i++)
         n->buffer[i] = 0xff;
-    hal_pm_write(n->io_bitmap_absent, n->buffer, PAGE_SIZE);
-    return shadow_create(cpu);
+    return n->virtual_apic_absent.value && hal_pm_write(n->io_bitmap_absent, n->buffer, PAGE_SIZE) &&
+           hal_pm_write(n->virtual_apic_absent, n->buffer, PAGE_SIZE);
 }
 
 /* The entry failed after the checks on controls and host state: to L1 it is an exit (SDM Vol. 3, 27.8). */
@@ -85,8 +87,9 @@ void nested_enter(struct hv_cpu *cpu)
         return;
     }
     bitmap_copy(cpu);
-    n->plan.eptp = vmcs12_ept(cpu) ? vept_pointer(cpu, VMCS12(cpu, ept_pointer)) : ept_pointer(&cpu->machine->ept01);
-    vpid_before_entry(cpu);
+    virtual_apic_choose(cpu);
+    n->plan.eptp = vmcs12_ept(cpu) ? vept_pointer(cpu) : ept_pointer(&cpu->machine->ept01);
+    n->plan.vpid = vpid_before_entry(cpu);
     shadow_at(cpu, n->vmcs12, SHADOW_ENTERING);
     n->entering = true;
     if (cpu->init_pending) {                    /* no longer blocked: it ends L2's run at once */
@@ -99,8 +102,14 @@ void nested_entry_refused(struct hv_cpu *cpu)
 {
     const uint32_t error = vmread32(VMCS_vm_instruction_error);
 
-    if (!cpu->nested.entering || error != VM_ERROR_entry_invalid_control)
+    if (error != VM_ERROR_entry_invalid_control)
         hal_fail_stop("the processor refused to enter vmcs02");
+    if (!cpu->nested.entering) {
+        if (!virtual_apic_refused(cpu))
+            hal_fail_stop("the processor refused to enter vmcs02 again");
+        reflect(cpu);
+        return;
+    }
     cpu->nested.entering = false;
     fail_early(cpu, VM_ERROR_entry_invalid_control);
 }
@@ -151,6 +160,7 @@ static bool handle(struct hv_cpu *cpu)
     case EXIT_REASON_vmresume: case EXIT_REASON_vmwrite: case EXIT_REASON_vmxoff: case EXIT_REASON_vmxon:
     case EXIT_REASON_cr_access: case EXIT_REASON_mov_dr: case EXIT_REASON_io_instruction: case EXIT_REASON_mwait:
     case EXIT_REASON_monitor_trap_flag: case EXIT_REASON_monitor: case EXIT_REASON_pause:
+    case EXIT_REASON_tpr_below_threshold:
     case EXIT_REASON_gdtr_or_idtr_access: case EXIT_REASON_ldtr_or_tr_access: case EXIT_REASON_invept:
     case EXIT_REASON_rdtscp: case EXIT_REASON_preemption_timer_expired: case EXIT_REASON_invvpid:
     case EXIT_REASON_wbinvd: case EXIT_REASON_xsetbv: case EXIT_REASON_rdrand: case EXIT_REASON_invpcid:

@@ -98,8 +98,7 @@ static void vmxoff(struct hv_cpu *cpu)
 
     vmcs12_release_all(cpu);
     vept_drop_all(cpu);
-    hal_invvpid(INVVPID_SINGLE, VPID_L2, 0);
-    n->vpid12 = 0;
+    vpid_drop_all(cpu);
     n->on = false;
     vmcs01_update_masks(cpu);
     finish(cpu, 0, 0, SUCCEED);
@@ -240,7 +239,6 @@ static void invept(struct hv_cpu *cpu)
     finish(cpu, type, descriptor[0], valid ? SUCCEED : fail(cpu, VM_ERROR_invept_invvpid_operand));
 }
 
-/* Only one VPID of L1's can have translations: the one that VPID_L2 stands for. */
 static void invvpid(struct hv_cpu *cpu)
 {
     const uint64_t type = guest_register(cpu, operand_register2(cpu)) & operand_mask();
@@ -254,10 +252,10 @@ static void invvpid(struct hv_cpu *cpu)
         finish(cpu, type, 0, fail(cpu, VM_ERROR_invept_invvpid_operand));
         return;
     }
-    if (type == INVVPID_ADDRESS && descriptor[0] == cpu->nested.vpid12)
-        hal_invvpid(INVVPID_ADDRESS, VPID_L2, descriptor[1]);
-    else if (type == INVVPID_ALL || descriptor[0] == cpu->nested.vpid12)
-        hal_invvpid(INVVPID_SINGLE, VPID_L2, 0);
+    if (type == INVVPID_ALL)
+        vpid_invalidate_all(cpu);
+    else
+        vpid_invalidate(cpu, type, (uint16_t)descriptor[0], descriptor[1]);
     finish(cpu, type, descriptor[0], SUCCEED);
 }
 

@@ -11,6 +11,7 @@
 #include "hv/hal.h"
 
 struct hv_cpu;
+struct hv_machine;
 
 /* ---- field.c: the fields of vmcs12 ---- */
 enum field_index {
@@ -46,7 +47,8 @@ unsigned field_highest_index(const struct capability *offered);
 uint64_t field_cut(enum field_index field, uint64_t value);
 
 /* Controls of vmcs02 that only L0 writes: what it wrote last need not be written again. */
-enum kept_control { KEPT_PIN, KEPT_PROC, KEPT_PROC2, KEPT_EXIT, KEPT_EPTP, KEPT_IO_A, KEPT_IO_B, KEPT_COUNT };
+enum kept_control { KEPT_PIN, KEPT_PROC, KEPT_PROC2, KEPT_EXIT, KEPT_VPID, KEPT_EPTP, KEPT_IO_A, KEPT_IO_B,
+                    KEPT_VIRTUAL_APIC, KEPT_COUNT };
 
 /* A VMCS that hardware uses. */
 struct hardware_vmcs {
@@ -81,22 +83,45 @@ uint32_t vmcs12_secondary(const struct hv_cpu *cpu);
 bool vmcs12_ept(const struct hv_cpu *cpu);
 
 /* ---- vept.c: shadow EPTs, EPT12 composed with EPT01 ---- */
-enum { VEPT_ROOTS = 4 };
+enum { VEPT_ROOTS = 8, VEPT_PAGES_LEAST = 64 };
+struct vept_root {
+    uint64_t key;                       /* what it shadows: L1's EPT PML4 table, and how its bits are meant */
+    uint64_t last_use;
+    struct ept ept;                     /* without a root: there is no shadow in here */
+};
 struct vept {
-    struct {
-        uint64_t root12;                /* address of L1's EPT PML4 table; valid if ept.root is */
-        struct ept ept;
-    } root[VEPT_ROOTS];
-    unsigned next;                      /* to be replaced next */
+    struct vept_root root[VEPT_ROOTS];
+    uint64_t use_clock;
 };
 
-/* EPT pointer of the shadow for L1's EPT pointer. */
-uint64_t vept_pointer(struct hv_cpu *cpu, uint64_t eptp12);
+/* EPT pointer of the shadow for the EPT of L1's current VMCS. */
+uint64_t vept_pointer(struct hv_cpu *cpu);
+/* Is each processor's share of the pool enough to get on with? */
+bool vept_affordable(const struct hv_machine *machine);
 /* An EPT violation of L2 on the shadow: filled, or reflected as L1's own EPT violation or misconfiguration. */
 void vept_violation(struct hv_cpu *cpu);
-/* Drops one shadow (INVEPT type 1), or all. */
+/* Drops what shadows the EPT of this pointer (INVEPT type 1), or all shadows. Not while L2 runs on one. */
 void vept_drop(struct hv_cpu *cpu, uint64_t eptp12);
 void vept_drop_all(struct hv_cpu *cpu);
+
+/* ---- vpid.c: L1's VPIDs ---- */
+enum { VPID_SLOTS = 16 };
+struct vpids {
+    struct {
+        uint64_t last_use;
+        uint16_t vpid12;                /* 0: none */
+    } slot[VPID_SLOTS];
+    uint64_t use_clock;
+};
+
+/* The VPID on which L2 shall run; emptied where an entry of L1's would. */
+uint16_t vpid_before_entry(struct hv_cpu *cpu);
+void vpid_after_exit(struct hv_cpu *cpu);
+/* INVVPID of L1's, types 0, 1 and 3, and type 2. */
+void vpid_invalidate(struct hv_cpu *cpu, uint64_t type, uint16_t vpid, uint64_t linear);
+void vpid_invalidate_all(struct hv_cpu *cpu);
+/* None is in use, and no translations of any are left. */
+void vpid_drop_all(struct hv_cpu *cpu);
 
 /* State that entries and exits load only under a control of L1's; otherwise the other level's value stays. */
 struct carried_state { uint64_t dr7, debugctl, pat, efer; };
@@ -107,7 +132,8 @@ struct carried_state carried_state(const struct hv_cpu *cpu);
 struct entry_plan {
     struct carried_state carried;       /* of L1 */
     uint64_t eptp;                      /* of the shadow EPT, or EPT01's */
-    physical_address io_bitmap_a, io_bitmap_b;  /* if L1 uses them */
+    uint16_t vpid;                      /* hardware's */
+    physical_address io_bitmap_a, io_bitmap_b, virtual_apic;    /* if L1 uses them */
     uint32_t msr_count;                 /* entries of the private VM-entry MSR-load list */
 };
 
@@ -138,11 +164,11 @@ struct nested {
     struct shadow shadow;
     bool entering;                      /* vmcs02 is built, and no exit has shown yet that the entry succeeded */
     struct entry_plan plan;
-    uint16_t vpid12;                    /* whose translations VPID_L2 tags; 0: nobody's */
+    struct vpids vpids;
     struct vept vept;
     /* Private copies of what hardware reads while L2 runs. */
     physical_address msr_bitmap, entry_msr_area;
-    physical_address io_bitmap_absent;  /* a page of ones */
+    physical_address io_bitmap_absent, virtual_apic_absent;     /* pages of ones */
     uint8_t msr_bitmap12[4096];         /* L1's MSR bitmap as it was at entry */
     _Alignas(16) uint8_t buffer[8192];  /* for copying */
 };
@@ -200,16 +226,18 @@ void bitmap_copy(struct hv_cpu *cpu);
 /* Does L1 intercept this access of L2 to an MSR? */
 bool bitmap_wants_msr(const struct hv_cpu *cpu, uint32_t index, bool write);
 
+/* ---- virtual_apic.c ---- */
+/* The page that hardware shall use: L1's, or a private one where L1 has none. */
+void virtual_apic_choose(struct hv_cpu *cpu);
+/* Hardware refused to enter L2 again. True: because of VTPR; cpu->exit is what L1 shall see instead. */
+bool virtual_apic_refused(struct hv_cpu *cpu);
+
 /* ---- msr_area.c: SDM Vol. 3, 27.4, 28.4, 28.6 ---- */
 /* Copies L1's VM-entry MSR-load list for hardware. Returns its length, or MSR_AREA_MAX + 1 if it is too long. */
 uint32_t msr_area_copy_entry_list(struct hv_cpu *cpu);
 /* The VM-exit lists, applied to the level whose VMCS is current. False: VMX abort. */
 bool nested_msr_store(struct hv_cpu *cpu);
 bool nested_msr_load(struct hv_cpu *cpu);
-
-/* ---- vpid.c ---- */
-void vpid_before_entry(struct hv_cpu *cpu);
-void vpid_after_exit(struct hv_cpu *cpu);
 
 /* ---- reflect.c ---- */
 /* Gives cpu->exit to L1 as an exit of its L2: vmcs12 tells of it, vmcs01 holds L1's host state. */

@@ -1,26 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Shadow EPTs. A shadow maps L2-physical addresses to physical ones with the rights of L1's EPT (EPT12), for memory
- * that L1 may reach. It is filled in 4-KByte pages when L2 touches them, and is to L1 what the processor's own cache
- * of guest- physical mappings is: L1's changes count after INVEPT at the latest, and a violation walks EPT12 anew. SDM
- * Vol. 3, 29.3.
+ * that L1 may reach, in pages as large as both allow. It is filled when L2 touches memory, and is to L1 what the
+ * processor's own cache of guest-physical mappings is: L1's changes count after INVEPT at the latest, and a violation
+ * walks EPT12 anew. SDM Vol. 3, 29.3. Each processor has shadows of its own, as it has a TLB of its own: L1's INVEPT is
+ * one processor's, and nothing here is freed that another one may still use.
  */
 #include "hv/core.h"
 
 enum { EPT_ENTRY_RESERVED_TYPES = 1 << 2 | 1 << 3 | 1 << 7 };   /* memory types that do not exist */
+
+/* ---- EPT12 ---- */
+
+struct ept12 {
+    uint64_t pointer;
+    bool flags;                         /* accessed and dirty flags are in use: bit 6 of the pointer */
+    bool mode_based;                    /* bit 10 is the right to execute at user-mode linear addresses */
+    uint64_t present;                   /* the bits that give rights: an entry without them is not present */
+};
+
+static struct ept12 ept12_of(const struct hv_cpu *cpu)
+{
+    const uint64_t pointer = VMCS12(cpu, ept_pointer);
+    const bool mode_based = vmcs12_secondary(cpu) & PROC2_mode_based_execute_control;
+
+    return (struct ept12){ .pointer = pointer, .flags = pointer & EPTP_ACCESSED_DIRTY, .mode_based = mode_based,
+                           .present = mode_based ? EPT_ALL_RIGHTS : EPT_RIGHTS };
+}
 
 enum walk_result { WALK_OK, WALK_VIOLATION, WALK_MISCONFIGURATION };
 struct ept_walk {
     enum walk_result result;
     uint64_t address;                   /* L1-physical */
     uint64_t rights;                    /* of all levels that were reached, ANDed */
-    uint64_t memory_type;               /* bits 6:3 of the leaf, in place */
+    unsigned level;                     /* of the leaf */
+    struct { uint64_t address, entry; } used[EPT_LEVELS];   /* by level - 1 */
 };
 
 /* SDM Vol. 3, 29.3.3.1. */
 static bool misconfigured(const struct hv_machine *m, uint64_t entry, unsigned level, bool leaf)
 {
-    const uint64_t rights = entry & EPT_RIGHTS, beyond = EPT_ADDRESS & ~((1ull << m->physical_address_width) - 1);
+    const uint64_t beyond = EPT_ADDRESS & ~((1ull << m->physical_address_width) - 1);
     uint64_t reserved = beyond;
 
     if (level == 4)
@@ -29,46 +49,80 @@ static bool misconfigured(const struct hv_machine *m, uint64_t entry, unsigned l
         reserved |= 0x78;
     else
         reserved |= (EPT_SPAN(level) - 1) & ~PAGE_OFFSET;
-    if (rights == EPT_WRITE || rights == (EPT_WRITE | EPT_EXECUTE))
-        return true;
-    if (rights == EPT_EXECUTE && !(m->offered.ept_vpid & EPT_CAP_EXECUTE_ONLY))
+    if (!(entry & EPT_READ) && (entry & EPT_WRITE || !(m->offered.ept_vpid & EPT_CAP_EXECUTE_ONLY)))
         return true;
     return entry & reserved || (leaf && EPT_ENTRY_RESERVED_TYPES >> EPT_MEMORY_TYPE(entry) & 1);
 }
 
-static bool maps_page(const struct hv_machine *m, uint64_t entry, unsigned level)
+static bool maps_page(uint64_t offered, uint64_t entry, unsigned level)
 {
-    const uint64_t capability = level == 2 ? EPT_CAP_2M : EPT_CAP_1G;
-
-    return level == 1 || (level < 4 && entry & EPT_LARGE && m->offered.ept_vpid & capability);
+    return level == 1 || (level < 4 && entry & EPT_LARGE && offered & (level == 2 ? EPT_CAP_2M : EPT_CAP_1G));
 }
 
 /* Walks EPT12, each entry read once. Tables outside L1's memory read as ones: misconfigured. */
-static struct ept_walk walk(const struct hv_machine *m, uint64_t eptp, uint64_t gpa)
+static struct ept_walk walk(const struct hv_machine *m, const struct ept12 *ept12, uint64_t gpa)
 {
-    uint64_t table = eptp & EPT_ADDRESS, rights = EPT_RIGHTS;
+    struct ept_walk w = { .rights = ept12->present };
+    uint64_t table = ept12->pointer & EPT_ADDRESS;
 
     if (gpa >> EPT_ADDRESS_BITS)
         return (struct ept_walk){ .result = WALK_VIOLATION };
     for (unsigned level = EPT_LEVELS;; level--) {
-        const uint64_t entry = l1_read64(m, table + 8 * EPT_ENTRY_INDEX(gpa, level));
-        const bool leaf = maps_page(m, entry, level);
-        if (!(entry & EPT_RIGHTS))
+        const uint64_t at = table + 8 * EPT_ENTRY_INDEX(gpa, level), entry = l1_read64(m, at);
+        const bool leaf = maps_page(m->offered.ept_vpid, entry, level);
+        if (!(entry & ept12->present))
             return (struct ept_walk){ .result = WALK_VIOLATION };
         /* Bit 7 of an entry that cannot map a page is reserved, so the loop ends at level 1. */
         if (misconfigured(m, entry, level, leaf) || (!leaf && entry & EPT_LARGE))
             return (struct ept_walk){ .result = WALK_MISCONFIGURATION };
-        rights &= entry;
-        if (leaf)
-            return (struct ept_walk){
-                .result = WALK_OK, .rights = rights, .memory_type = entry & (7 << 3 | EPT_IGNORE_PAT),
-                .address = (entry & EPT_ADDRESS & ~(EPT_SPAN(level) - 1)) | (gpa & (EPT_SPAN(level) - 1)),
-            };
+        w.rights &= entry;
+        w.used[level - 1].address = at;
+        w.used[level - 1].entry = entry;
         table = entry & EPT_ADDRESS;
+        if (leaf) {
+            w.level = level;
+            w.address = (table & ~(EPT_SPAN(level) - 1)) | (gpa & (EPT_SPAN(level) - 1));
+            return w;
+        }
     }
 }
 
+/*
+ * Do EPT12's rights allow this access (bits 2:0 of the qualification)? Whether a linear address is a user-mode one, whose
+ * fetches need bit 10 under mode-based execute control, only hardware knows: either right counts.
+ */
+static bool allows(const struct ept_walk *w, uint64_t access)
+{
+    const uint64_t data = access & (EPT_VIOLATION_READ | EPT_VIOLATION_WRITE);
+
+    return !(data & ~w->rights) && (!(access & EPT_VIOLATION_FETCH) || w->rights & (EPT_EXECUTE | EPT_USER_EXECUTE));
+}
+
+/*
+ * SDM Vol. 3, 29.3.5: every entry used is accessed, the last one dirty if written through. False: an entry has changed
+ * since it was read, so that the walk says nothing.
+ */
+static bool set_flags(struct ept_walk *w, bool write)
+{
+    for (unsigned level = EPT_LEVELS; level >= w->level; level--) {
+        uint64_t *entry = &w->used[level - 1].entry, expected = *entry;
+        const uint64_t flags = EPT_ACCESSED | (write && level == w->level ? EPT_DIRTY : 0);
+        if ((*entry & flags) == flags)
+            continue;
+        if (!hal_pm_compare_exchange64(PA(w->used[level - 1].address), &expected, *entry | flags))
+            return false;
+        *entry |= flags;
+    }
+    return true;
+}
+
 /* ---- the shadows ---- */
+
+/* What makes shadows of one EPT12 differ: the root, and what its entries' bits mean. EPT pointers leave bit 7 to us. */
+static uint64_t key_of(const struct ept12 *ept12)
+{
+    return (ept12->pointer & (EPT_ADDRESS | EPTP_ACCESSED_DIRTY)) | (ept12->mode_based ? 1 << 7 : 0);
+}
 
 static unsigned pages_used(const struct vept *vept)
 {
@@ -85,13 +139,25 @@ static unsigned budget(const struct hv_machine *m)
     return (unsigned)(m->pool.size / PAGE_SIZE / 2 / hal_cpu_count());
 }
 
-static void drop(struct vept *vept, unsigned i)
+/* EPT pointer of the shadow; hardware's own flags in it serve L1's: an access to a guest paging structure is a write
+ * there, too. */
+static uint64_t pointer_of(const struct vept_root *root)
 {
-    if (!vept->root[i].ept.root.value)
-        return;
-    if (hal_invept(INVEPT_SINGLE, ept_pointer(&vept->root[i].ept)) != HAL_OK)
+    return ept_pointer(&root->ept) | (root->key & EPTP_ACCESSED_DIRTY);
+}
+
+static void invalidate(const struct vept_root *root)
+{
+    if (hal_invept(INVEPT_SINGLE, pointer_of(root)) != HAL_OK)
         hal_fail_stop("an INVEPT of L0 failed");
-    ept_destroy(&vept->root[i].ept);
+}
+
+static void drop(struct vept_root *root)
+{
+    if (!root->ept.root.value)
+        return;
+    invalidate(root);
+    ept_destroy(&root->ept);
 }
 
 void vept_drop(struct hv_cpu *cpu, uint64_t eptp12)
@@ -99,94 +165,186 @@ void vept_drop(struct hv_cpu *cpu, uint64_t eptp12)
     struct vept *vept = &cpu->nested.vept;
 
     for (unsigned i = 0; i < VEPT_ROOTS; i++)
-        if (vept->root[i].ept.root.value && vept->root[i].root12 == (eptp12 & EPT_ADDRESS))
-            drop(vept, i);
+        if (!((vept->root[i].key ^ eptp12) & EPT_ADDRESS))
+            drop(&vept->root[i]);
 }
 
 void vept_drop_all(struct hv_cpu *cpu)
 {
     for (unsigned i = 0; i < VEPT_ROOTS; i++)
-        drop(&cpu->nested.vept, i);
+        drop(&cpu->nested.vept.root[i]);
 }
 
-/* The shadow for EPT12's root; a new one takes the place of the oldest. */
-static struct ept *shadow_of(struct hv_cpu *cpu, uint64_t eptp12)
+/* The shadow whose last use is longest ago, but for `keep`. NULL: there is no other. */
+static struct vept_root *oldest(struct vept *vept, const struct vept_root *keep)
 {
-    struct vept *vept = &cpu->nested.vept;
-    unsigned slot = vept->next;
+    struct vept_root *found = NULL;
 
-    for (unsigned i = 0; i < VEPT_ROOTS; i++)
-        if (vept->root[i].ept.root.value && vept->root[i].root12 == (eptp12 & EPT_ADDRESS))
-            return &vept->root[i].ept;
-    drop(vept, slot);
-    if (pages_used(vept) >= budget(cpu->machine))
-        vept_drop_all(cpu);
-    if (!ept_create(&vept->root[slot].ept, 0))
-        hal_fail_stop("the pool is too small for a shadow EPT");
-    vept->root[slot].root12 = eptp12 & EPT_ADDRESS;
-    vept->next = (slot + 1) % VEPT_ROOTS;
-    return &vept->root[slot].ept;
-}
-
-uint64_t vept_pointer(struct hv_cpu *cpu, uint64_t eptp12)
-{
-    return ept_pointer(shadow_of(cpu, eptp12));
-}
-
-static bool map(struct hv_cpu *cpu, uint64_t gpa, uint64_t leaf)
-{
-    struct vept *vept = &cpu->nested.vept;
-    struct ept *ept = shadow_of(cpu, VMCS12(cpu, ept_pointer));
-    const unsigned used = pages_used(vept), most = budget(cpu->machine);
-
-    ept->limit = ept->pages + (most > used ? most - used : 0);
-    return ept_map(ept, gpa, 1, leaf);
-}
-
-/* Maps one page; when the budget is spent, all shadows are emptied and filled anew as L2 goes on. */
-static void fill(struct hv_cpu *cpu, uint64_t gpa, uint64_t leaf)
-{
-    if (!map(cpu, gpa, leaf)) {
-        vept_drop_all(cpu);
-        if (!map(cpu, gpa, leaf))
-            hal_fail_stop("the pool is too small for a shadow EPT");
+    for (unsigned i = 0; i < VEPT_ROOTS; i++) {
+        struct vept_root *root = &vept->root[i];
+        if (root->ept.root.value && root != keep && (!found || root->last_use < found->last_use))
+            found = root;
     }
-    vmcs02_keep(cpu, KEPT_EPTP, VMCS_ept_pointer, vept_pointer(cpu, VMCS12(cpu, ept_pointer)));
+    return found;
 }
 
-/* SDM Vol. 3, 28.2.1, Table 28-7: bits 5:3 tell the rights of EPT12; advanced information is not offered. */
+/* A place for one more shadow, and a page of the budget for its root. */
+static struct vept_root *make_room(struct hv_cpu *cpu)
+{
+    struct vept *vept = &cpu->nested.vept;
+    struct vept_root *empty = NULL;
+
+    for (;;) {
+        for (unsigned i = 0; i < VEPT_ROOTS && !empty; i++)
+            if (!vept->root[i].ept.root.value)
+                empty = &vept->root[i];
+        if (empty && pages_used(vept) < budget(cpu->machine))
+            return empty;
+        drop(oldest(vept, NULL));
+    }
+}
+
+static struct vept_root *shadow_of(struct hv_cpu *cpu, const struct ept12 *ept12)
+{
+    struct vept *vept = &cpu->nested.vept;
+    struct vept_root *root = NULL;
+
+    for (unsigned i = 0; i < VEPT_ROOTS && !root; i++)
+        if (vept->root[i].ept.root.value && vept->root[i].key == key_of(ept12))
+            root = &vept->root[i];
+    if (!root) {
+        root = make_room(cpu);
+        root->key = key_of(ept12);
+        if (!ept_create(&root->ept, 0))
+            hal_fail_stop("the pool is smaller than the shadow EPTs' share of it");
+    }
+    root->last_use = ++vept->use_clock;
+    return root;
+}
+
+uint64_t vept_pointer(struct hv_cpu *cpu)
+{
+    const struct ept12 ept12 = ept12_of(cpu);
+
+    return pointer_of(shadow_of(cpu, &ept12));
+}
+
+bool vept_affordable(const struct hv_machine *m)
+{
+    return budget(m) >= VEPT_PAGES_LEAST;
+}
+
+/*
+ * Maps a page in the shadow on which L2 runs. Where the budget is spent, the other shadows go, then what this one maps:
+ * its root stays where hardware looks for it. Both are filled anew as L2 goes on.
+ */
+static enum ept_mapped fill(struct hv_cpu *cpu, const struct ept12 *ept12, uint64_t gpa, unsigned level, uint64_t leaf)
+{
+    struct vept *vept = &cpu->nested.vept;
+    struct vept_root *root = shadow_of(cpu, ept12), *other;
+    bool again = false;
+
+    for (;;) {
+        root->ept.limit = root->ept.pages + budget(cpu->machine) - pages_used(vept);
+        const enum ept_mapped mapped = ept_map(&root->ept, gpa, level, leaf);
+        if (mapped == EPT_REPLACED || again)
+            invalidate(root);
+        if (mapped != EPT_NO_PAGE)
+            return mapped;
+        again = true;                           /* what was tried in vain may have replaced a leaf */
+        other = oldest(vept, root);
+        if (other) {
+            drop(other);
+        } else if (root->ept.pages > 1) {
+            invalidate(root);
+            ept_empty(&root->ept);
+        } else {
+            hal_fail_stop("the pool is smaller than the shadow EPTs' share of it");
+        }
+    }
+}
+
+/* ---- violations ---- */
+
+/*
+ * SDM Vol. 3, 28.2.1, Table 28-7: bits 5:3, and 6 under mode-based execute control, tell the rights of EPT12. Bits 11:9
+ * are hardware's, if L1 is offered them.
+ */
 static void reflect_violation(struct hv_cpu *cpu, uint64_t rights)
 {
-    const uint64_t kept = 7 | EPT_VIOLATION_LINEAR_VALID | EPT_VIOLATION_TRANSLATION | EPT_VIOLATION_NMI_UNBLOCKING;
+    const uint64_t kept = 7 | EPT_VIOLATION_LINEAR_VALID | EPT_VIOLATION_TRANSLATION | EPT_VIOLATION_NMI_UNBLOCKING |
+                          EPT_VIOLATION_USER_PAGE | EPT_VIOLATION_WRITABLE_PAGE | EPT_VIOLATION_EXECUTE_DISABLE_PAGE;
 
-    cpu->exit.qualification = (cpu->exit.qualification & kept) | rights << EPT_VIOLATION_RIGHTS_SHIFT;
+    cpu->exit.qualification = (cpu->exit.qualification & kept) | (rights & EPT_RIGHTS) << EPT_VIOLATION_RIGHTS_SHIFT |
+                              (rights & EPT_USER_EXECUTE ? EPT_VIOLATION_USER_EXECUTE : 0);
     reflect(cpu);
+}
+
+static void reflect_misconfiguration(struct hv_cpu *cpu)
+{
+    cpu->exit.reason = EXIT_REASON_ept_misconfiguration;
+    cpu->exit.qualification = cpu->exit.guest_linear = 0;
+    reflect(cpu);
+}
+
+/* The largest page around w->address that is all of one kind, and that hardware can map; *memory: what it is. */
+static unsigned shadow_level(const struct hv_machine *m, const struct ept_walk *w, enum l1_memory *memory)
+{
+    unsigned level = w->level;
+
+    if (level == 3 && !(m->physical.ept_vpid & EPT_CAP_1G))
+        level = 2;
+    for (;; level--) {
+        *memory = l1_memory(m, w->address & ~(EPT_SPAN(level) - 1), EPT_SPAN(level));
+        if (*memory != L1_MIXED)                /* a page never is */
+            return level;
+    }
+}
+
+/* Rights and memory type are EPT12's, but device memory is uncacheable. Without the dirty flag the next write has to be
+ * seen. Hardware finds its own flags set. */
+static uint64_t leaf_of(const struct ept12 *ept12, const struct ept_walk *w, unsigned level, enum l1_memory memory)
+{
+    const uint64_t entry = w->used[w->level - 1].entry;
+    const uint64_t rights = w->rights & ~(ept12->flags && !(entry & EPT_DIRTY) ? EPT_WRITE : 0);
+    const uint64_t type = memory == L1_DEVICE ? EPT_MEMORY_TYPE_BITS(MEMORY_UC) : entry & (7 << 3 | EPT_IGNORE_PAT);
+
+    return (w->address & ~(EPT_SPAN(level) - 1)) | rights | type | EPT_ACCESSED | EPT_DIRTY | (level > 1 ? EPT_LARGE : 0);
 }
 
 void vept_violation(struct hv_cpu *cpu)
 {
     const struct hv_machine *m = cpu->machine;
-    const uint64_t gpa = cpu->exit.guest_physical;
-    const struct ept_walk w = walk(m, VMCS12(cpu, ept_pointer), gpa);
-    const uint64_t access = cpu->exit.qualification & 7, page = w.address & ~PAGE_OFFSET;
-    bool device;
+    const uint64_t gpa = cpu->exit.guest_physical, access = cpu->exit.qualification & 7;
+    const struct ept12 ept12 = ept12_of(cpu);
+    struct ept_walk w = walk(m, &ept12, gpa);
+    enum ept_mapped mapped;
+    enum l1_memory memory;
+    unsigned level;
 
     if (w.result == WALK_MISCONFIGURATION) {
-        cpu->exit.reason = EXIT_REASON_ept_misconfiguration;
-        cpu->exit.qualification = 0;
-        reflect(cpu);
+        reflect_misconfiguration(cpu);
         return;
     }
-    if (w.result == WALK_VIOLATION || access & ~w.rights) {
+    if (w.result == WALK_VIOLATION || !allows(&w, access)) {
         reflect_violation(cpu, w.rights);
         return;
     }
-    device = !l1_owns(m, page);
-    if (device && !l1_may_reach(m, page)) {     /* L0's pool is no memory to L1, nor to its guests */
+    level = shadow_level(m, &w, &memory);
+    if (memory == L1_ABSENT) {                  /* L0's pool is no memory to L1, nor to its guests */
         reflect_violation(cpu, 0);
         return;
     }
-    hal_log(HAL_EVENT_HANDLED, cpu->exit.reason, gpa, page, 0);
-    fill(cpu, gpa, page | w.rights | (device ? EPT_MEMORY_TYPE_BITS(MEMORY_UC) : w.memory_type));
+    hal_log(HAL_EVENT_HANDLED, cpu->exit.reason, gpa, w.address & ~PAGE_OFFSET, 0);
+    if (ept12.flags && !set_flags(&w, access & EPT_VIOLATION_WRITE)) {
+        inject_again(cpu);                      /* EPT12 changes under us: L2's next attempt walks it anew */
+        return;
+    }
+    mapped = fill(cpu, &ept12, gpa, level, leaf_of(&ept12, &w, level, memory));
+    /* Hardware denied a fetch with just these rights in hand: the address was of the mode that has none. */
+    if (mapped == EPT_UNCHANGED && ept12.mode_based && access & EPT_VIOLATION_FETCH) {
+        reflect_violation(cpu, w.rights);
+        return;
+    }
     inject_again(cpu);
 }

@@ -24,7 +24,6 @@ void vmcs02_prepare(struct hv_cpu *cpu)
     vmwrite(VMCS_exit_msr_store_count, 0);
     vmwrite(VMCS_exit_msr_load_count, 0);
     vmwrite(VMCS_vmcs_link_pointer, ~0ull);
-    vmwrite(VMCS_virtual_processor_identifier, VPID_L2);
 }
 
 void vmcs12_to_hardware(const struct vmcs12 *vmcs12, unsigned field)
@@ -116,11 +115,14 @@ void vmcs02_write_controls(struct hv_cpu *cpu, vmcs_writer *write)
     vmcs02_keep(cpu, KEPT_EXIT, VMCS_exit_controls, exit_controls(cpu));
     write(VMCS_entry_controls, control_adjust(c->entry, entry | ENTRY_load_debug_controls | ENTRY_load_ia32_efer |
                                                             ENTRY_load_ia32_pat));
+    vmcs02_keep(cpu, KEPT_VPID, VMCS_virtual_processor_identifier, plan->vpid);
     vmcs02_keep(cpu, KEPT_EPTP, VMCS_ept_pointer, plan->eptp);
     if (VMCS12(cpu, processor_based_controls) & PROC_use_io_bitmaps) {
         vmcs02_keep(cpu, KEPT_IO_A, VMCS_io_bitmap_a_address, plan->io_bitmap_a.value);
         vmcs02_keep(cpu, KEPT_IO_B, VMCS_io_bitmap_b_address, plan->io_bitmap_b.value);
     }
+    if (VMCS12(cpu, processor_based_controls) & PROC_use_tpr_shadow)
+        vmcs02_keep(cpu, KEPT_VIRTUAL_APIC, VMCS_virtual_apic_address, plan->virtual_apic.value);
     write(VMCS_entry_msr_load_count, plan->msr_count);
 }
 

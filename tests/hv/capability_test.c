@@ -93,12 +93,13 @@ START_TEST(fields_of_l0_are_never_shadowed_by_flip)
                               f->class == CLASS_EXIT_INFORMATION || f->encoding == VMCS_processor_based_controls;
         ck_assert_msg(f->flip == FLIP_I || verbatim, "field 0x%x", f->encoding);
         ck_assert_msg(f->flip == FLIP_I || VMCS_ENCODING_TYPE(f->encoding) != VMCS_TYPE_HOST, "field 0x%x", f->encoding);
-        /* 64-bit controls are addresses, but for the TSC offset. */
+        /* 64-bit controls are addresses, but for two of the TSC. */
         free_addresses += f->flip != FLIP_I && VMCS_ENCODING_TYPE(f->encoding) == VMCS_TYPE_CONTROL &&
                           VMCS_ENCODING_WIDTH(f->encoding) == VMCS_WIDTH_64;
     }
-    ck_assert_uint_eq(free_addresses, 1);
+    ck_assert_uint_eq(free_addresses, 2);
     ck_assert(field_table[FIELD_tsc_offset].flip == FLIP_F);
+    ck_assert(field_table[FIELD_tsc_multiplier].flip == FLIP_F);
     ck_assert(field_table[FIELD_vm_instruction_error].flip == FLIP_I);
     ck_assert(field_table[FIELD_vm_instruction_error].copy == COPY_T);
     ck_assert(field_table[FIELD_pin_based_controls].flip == FLIP_I);
@@ -113,14 +114,36 @@ START_TEST(dangerous_controls_are_not_offered)
 {
     const uint32_t refused = PROC2_vmcs_shadowing | PROC2_enable_vm_functions | PROC2_enable_pml |
                              PROC2_ept_violation_ve | PROC2_virtualize_apic_accesses |
-                             PROC2_virtual_interrupt_delivery | PROC2_use_tsc_scaling |
-                             PROC2_mode_based_execute_control | PROC2_sub_page_write_permissions;
+                             PROC2_virtual_interrupt_delivery | PROC2_apic_register_virtualization |
+                             PROC2_virtualize_x2apic_mode | PROC2_sub_page_write_permissions;
     ck_assert_uint_eq(offered.proc2.allowed & refused, 0);
     ck_assert_uint_eq(offered.pin.allowed & PIN_process_posted_interrupts, 0);
-    ck_assert_uint_eq(offered.proc.allowed & (PROC_use_tpr_shadow | PROC_activate_tertiary_controls), 0);
+    ck_assert_uint_eq(offered.proc.allowed & PROC_activate_tertiary_controls, 0);
     ck_assert_uint_eq(offered.entry.allowed & (ENTRY_entry_to_smm | ENTRY_deactivate_dual_monitor), 0);
     ck_assert_uint_eq(offered.misc & (MISC_ACTIVITY_SHUTDOWN | 7ull << 25 | 0xffffffffull << 32), 0);
-    ck_assert_uint_eq(offered.ept_vpid & (1ull << 21 | 1ull << 22), 0);     /* A/D flags, advanced information */
+    ck_assert_uint_eq(offered.ept_vpid & (1ull << 7 | 1ull << 23), 0);      /* 5-level walks, shadow stacks */
+}
+END_TEST
+
+/* What a hypervisor of today expects: all of it, if the processor has it. */
+START_TEST(floor_is_offered)
+{
+    const uint32_t proc = PROC_use_tpr_shadow | PROC_use_tsc_offsetting | PROC_monitor_trap_flag | PROC_use_msr_bitmaps |
+                          PROC_use_io_bitmaps | PROC_pause_exiting;
+    const uint32_t proc2 = PROC2_enable_ept | PROC2_enable_vpid | PROC2_unrestricted_guest |
+                           PROC2_mode_based_execute_control | PROC2_descriptor_table_exiting | PROC2_enable_invpcid |
+                           PROC2_pause_loop_exiting | PROC2_use_tsc_scaling;
+    const uint64_t ept = EPT_CAP_EXECUTE_ONLY | EPT_CAP_2M | EPT_CAP_1G | EPT_CAP_ACCESSED_DIRTY;
+    struct capability poor = rich, less;
+    ck_assert_uint_eq(offered.proc.allowed & proc, proc);
+    ck_assert_uint_eq(offered.proc2.allowed & proc2, proc2);
+    ck_assert_uint_eq(offered.ept_vpid & ept, ept);
+    ck_assert_uint_eq(offered.exit.allowed & EXIT_save_preemption_timer, EXIT_save_preemption_timer);
+    poor.ept_vpid &= ~(EPT_CAP_ACCESSED_DIRTY | EPT_CAP_ADVANCED_INFORMATION);
+    poor.proc2.allowed &= ~(uint32_t)PROC2_mode_based_execute_control;
+    capability_offer(&poor, &less);
+    ck_assert_uint_eq(less.ept_vpid & (EPT_CAP_ACCESSED_DIRTY | EPT_CAP_ADVANCED_INFORMATION), 0);
+    ck_assert_uint_eq(less.proc2.allowed & PROC2_mode_based_execute_control, 0);
 }
 END_TEST
 
@@ -199,7 +222,7 @@ START_TEST(no_address_goes_to_hardware)
         FIELD_io_bitmap_a_address, FIELD_io_bitmap_b_address, FIELD_msr_bitmap_address,
         FIELD_exit_msr_store_address, FIELD_exit_msr_load_address, FIELD_entry_msr_load_address,
         FIELD_exit_msr_store_count, FIELD_exit_msr_load_count, FIELD_ept_pointer, FIELD_vmcs_link_pointer,
-        FIELD_virtual_processor_identifier, FIELD_exit_controls,
+        FIELD_virtual_processor_identifier, FIELD_exit_controls, FIELD_virtual_apic_address,
     };
     for (unsigned i = 0; i < sizeof never / sizeof *never; i++)
         ck_assert(field_table[never[i]].class != CLASS_GUEST && field_table[never[i]].class != CLASS_CONTROL_VERBATIM);
@@ -215,7 +238,10 @@ START_TEST(ept_pointers)
     ck_assert(eptp_valid(&offered, 40, 0x5000 | 3 << 3 | MEMORY_UC));
     ck_assert(!eptp_valid(&offered, 40, 0x5000 | 3 << 3 | MEMORY_WT));
     ck_assert(!eptp_valid(&offered, 40, 0x5000 | 4 << 3 | MEMORY_WB));      /* CVE-2017-12188: another walk length */
-    ck_assert(!eptp_valid(&offered, 40, 0x5000 | 3 << 3 | MEMORY_WB | EPTP_ACCESSED_DIRTY));
+    ck_assert(eptp_valid(&offered, 40, 0x5000 | 3 << 3 | MEMORY_WB | EPTP_ACCESSED_DIRTY));
+    struct capability poor = offered;
+    poor.ept_vpid &= ~EPT_CAP_ACCESSED_DIRTY;
+    ck_assert(!eptp_valid(&poor, 40, 0x5000 | 3 << 3 | MEMORY_WB | EPTP_ACCESSED_DIRTY));
     ck_assert(!eptp_valid(&offered, 40, 0x5000 | 3 << 3 | MEMORY_WB | 1 << 7));
     ck_assert(!eptp_valid(&offered, 40, 1ull << 40 | 3 << 3 | MEMORY_WB));
 }
@@ -258,6 +284,7 @@ int main(void)
     tcase_add_test(tests, strategies_that_the_processor_cannot_do_are_refused);
     tcase_add_test(tests, fields_of_l0_are_never_shadowed_by_flip);
     tcase_add_test(tests, dangerous_controls_are_not_offered);
+    tcase_add_test(tests, floor_is_offered);
     tcase_add_test(tests, required_controls_are_allowed);
     tcase_add_test(tests, msrs_tell_what_is_offered);
     tcase_add_test(tests, fields_are_found);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The virtual-APIC page of L1 for L2, in use with "use TPR shadow". SDM Vol. 3, 25.6.8, 30.3. */
+#include "hv/core.h"
+
+void virtual_apic_choose(struct hv_cpu *cpu)
+{
+    struct nested *n = &cpu->nested;
+    const uint64_t address = VMCS12(cpu, virtual_apic_address);
+
+    if (VMCS12(cpu, processor_based_controls) & PROC_use_tpr_shadow)
+        n->plan.virtual_apic = l1_owns(cpu->machine, address) ? PA(address) : n->virtual_apic_absent;
+}
+
+/*
+ * Hardware judges VTPR at each entry (27.2.1.1), L0's own included, and L1 may have lowered it in memory since its own.
+ * To L1, L2's run ends as if L2 had lowered it. What L0 was about to inject is L2's event still under way.
+ */
+bool virtual_apic_refused(struct hv_cpu *cpu)
+{
+    const uint32_t event = vmread32(VMCS_entry_interruption_information);
+
+    if (!(VMCS12(cpu, processor_based_controls) & PROC_use_tpr_shadow))
+        return false;
+    cpu->exit = (struct exit_record){ .reason = EXIT_REASON_tpr_below_threshold };
+    if (event & INTERRUPTION_VALID) {
+        cpu->exit.vectoring = event;
+        cpu->exit.vectoring_error = vmread32(VMCS_entry_exception_error_code);
+        cpu->exit.instruction_length = vmread32(VMCS_entry_instruction_length);
+    }
+    return true;
+}
