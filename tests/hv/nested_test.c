@@ -44,7 +44,7 @@ static const char *const scenario[] = {
     L1 "l1 prepare vmx\nl1 vmxon " POOL "\nexpect fail invalid\n",
     L1 "l1 prepare vmx\nl1 vmxon 0xfee00000\nexpect fail invalid\n",
     L2_EPT "l1 ept map 0x400000 0x300000 " POOL " rwx\nl1 vmlaunch\nl2 read 0x300000 8\n"
-           "expect exit ept_violation to=l1\nl1 vmread exit_qualification\nexpect value 0x181\n",
+           "expect exit ept_violation to=l1\nl1 vmread exit_qualification\nexpect value 0x781\n",
     L2 "l1 vmlaunch\nl2 read " POOL " 8\nexpect fault 13 0\nexpect level l2\n",
     L2 "l1 vmwrite exception_bitmap 0x2000\nl1 vmlaunch\nl2 read " POOL " 8\nexpect exit ept_violation to=l1\n"
        "l1 vmread exit_reason\nexpect value 0\nl1 vmread exit_interruption_information\nexpect value 0x80000b0d\n",
@@ -116,7 +116,7 @@ static const char *const scenario[] = {
 
     /* ---- L1's EPT: rights up without INVEPT, down with it; many shadows ---- */
     L2_EPT "l1 ept map 0x400000 0x300000 0x300000 r\nl1 vmlaunch\nl2 read 0x300000 8\nl2 write 0x300000 8 1\n"
-           "expect exit ept_violation to=l1\nl1 vmread exit_qualification\nexpect value 0x18a\n"
+           "expect exit ept_violation to=l1\nl1 vmread exit_qualification\nexpect value 0x78a\n"
            "l1 ept map 0x400000 0x300000 0x300000 rw\nl1 vmresume\nl2 write 0x300000 8 1\nl2 vmcall\n"
            "expect exit vmcall to=l1\nl1 ept unmap 0x400000 0x300000\nl1 invept 1 0x40001e\nl1 vmresume\n"
            "l2 read 0x300000 8\nexpect exit ept_violation to=l1\n",
