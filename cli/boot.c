@@ -23,6 +23,8 @@ static const char usage[] =
     "  --hv[=STRATEGY]   the core as L0; strategy for L1's VMCSs: trap (unless told), copy or flip\n"
     "  --vmx-profile P   processors of a generation: max (unless told), haswell, skylake or icelake\n"
     "  --vmx LIST        capabilities taken away and given back after that: -ept-ad,+pml; help lists the names\n"
+    "  --races           with --hv: memory changes behind what the core has read of it, until the guest goes on; a core\n"
+    "                    that reads each datum once (rule R8) does not notice\n"
     "  --full-trace      with --hv: also the VMREADs and VMWRITEs of the core\n"
     "  --strict          a broken rule stops the machine (status 122) instead of a warning\n"
     "  --trace FILE      one line an event; - is stdout\n"
@@ -113,7 +115,7 @@ static bool parse_option(struct boot *boot, struct arguments *arguments)
         { "--append", true }, { "--initrd", true }, { "--memory", true }, { "--cpus", true }, { "--trace", true },
         { "--vmx-profile", true }, { "--vmx", true },
         { "--limit", true }, { "--seed", true }, { "--console", true }, { "--dump-vmcs", true }, { "--symbols", false },
-        { "--strict", false }, { "--full-trace", false }, { "--no-console", false }, { "--count", false }, { "--help", false }, { "-h", false },
+        { "--strict", false }, { "--races", false }, { "--full-trace", false }, { "--no-console", false }, { "--count", false }, { "--help", false }, { "-h", false },
     };
     const char *name = arguments->name, *value = NULL;
     uint64_t number;
@@ -159,6 +161,8 @@ static bool parse_option(struct boot *boot, struct arguments *arguments)
         boot->vmx = value;
     else if (strcmp(name, "--strict") == 0)
         boot->machine.strict = true;
+    else if (strcmp(name, "--races") == 0)
+        boot->machine.races = true;
     else if (strcmp(name, "--full-trace") == 0)
         boot->machine.full_trace = true;
     else if (strcmp(name, "--no-console") == 0)
@@ -198,6 +202,10 @@ static bool parse(struct boot *boot, int argc, char **argv)
         return true;
     if (boot->vmx && !select_capabilities(boot->vmx, &boot->machine.lacks))
         return false;
+    if (boot->machine.races && boot->machine.hypervisor == HYPERVISOR_NONE) {
+        complain("boot: --races is about the core beneath the image: give --hv, too");
+        return false;
+    }
     if (!boot->load.image && !boot->help)
         complain("boot: which image?  (try: sesqui boot --help)");
     return boot->load.image || boot->help;

@@ -41,6 +41,7 @@ static bool open_parts(struct machine *machine, char *message, size_t message_si
         machine->native = native_open(machine->model, &machine->trace, options->hypervisor, message, message_size);
         if (!machine->native)
             return false;
+        native_set_races(machine->native, options->races, options->seed);
     }
     return true;
 }

@@ -37,6 +37,16 @@ struct hv_machine {
     physical_address msr_bitmap01;      /* the MSR accesses of L1 that L0 handles */
 };
 
+/*
+ * Entries of L1's paging structures, its EPT included, are read once in the handling of an exit: walks that share some,
+ * and structures that contain themselves, see one value (rule R8).
+ */
+enum { ENTRIES_KEPT = 64 };
+struct entries {
+    unsigned count;
+    struct { uint64_t address, value; } entry[ENTRIES_KEPT];
+};
+
 /* What an exit reported, read from the VMCS once. Handlers that find another reason than hardware's edit this copy. */
 struct exit_record {
     uint32_t reason;                    /* the whole field */
@@ -58,6 +68,7 @@ struct hv_cpu {
     physical_address vmxon_region;
     struct exit_record exit;            /* the exit being handled */
     struct exit_record reported;        /* the same, as hardware reported it */
+    struct entries entries;             /* of L1's paging structures, read since that exit */
     uint64_t feature_control;           /* IA32_FEATURE_CONTROL as L1 sees it */
     bool just_started;                  /* the latest exit was a SIPI */
     bool init_pending;                  /* an INIT that met L1 in VMX root operation, where it is blocked */
@@ -146,10 +157,14 @@ enum l1_memory l1_memory(const struct hv_machine *machine, uint64_t base, uint64
 /* Is this page RAM of L1's? */
 bool l1_owns(const struct hv_machine *machine, uint64_t page);
 /* What is not L1's RAM is absent: it reads as ones, and writes to it vanish. Each byte is read once. */
-void l1_read(const struct hv_machine *machine, uint64_t address, void *to, size_t length);
+void l1_read(const struct hv_machine *machine, enum hal_datum datum, uint64_t address, void *to, size_t length);
 void l1_write(const struct hv_machine *machine, uint64_t address, const void *from, size_t length);
-uint64_t l1_read64(const struct hv_machine *machine, uint64_t address);
-uint32_t l1_read32(const struct hv_machine *machine, uint64_t address);
+/* The first dword of a VMXON or VMCS region. */
+uint32_t l1_read_revision(const struct hv_machine *machine, uint64_t address);
+/* The aligned quadword of a paging structure at `address`: the same value until the guest runs again. */
+uint64_t l1_read_entry(const struct hv_machine *machine, uint64_t address);
+/* Changes it from *entry to `desired`, atomically. False: it was something else; *entry is what it is now. */
+bool l1_update_entry(const struct hv_machine *machine, uint64_t address, uint64_t *entry, uint64_t desired);
 /* The same at a linear address of L1, supervisor access, at most a page. False: #PF was injected; nothing moved. */
 bool l1_read_linear(struct hv_cpu *cpu, uint64_t linear, void *to, size_t length);
 bool l1_write_linear(struct hv_cpu *cpu, uint64_t linear, const void *from, size_t length);

@@ -17,8 +17,8 @@ bool pdptes_copy(const struct hv_machine *m, uint64_t cr3)
     uint64_t pdpte[4];
     bool valid = true;
 
-    l1_read(m, cr3 & 0xffffffe0, pdpte, sizeof pdpte);
     for (unsigned i = 0; i < 4; i++) {
+        pdpte[i] = l1_read_entry(m, (cr3 & 0xffffffe0) + 8 * i);
         valid &= !(pdpte[i] & PDPTE_PRESENT) || !(pdpte[i] & (PDPTE_RESERVED | beyond));
         vmwrite((enum vmcs_encoding)(VMCS_guest_pdpte0 + 2 * i), pdpte[i]);
     }

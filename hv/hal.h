@@ -106,6 +106,13 @@ bool hal_pm_read32(physical_address pa, uint32_t *value);
 bool hal_pm_write32(physical_address pa, uint32_t value);
 bool hal_pm_compare_exchange64(physical_address pa, uint64_t *expected, uint64_t desired);
 bool hal_pm_zero_page(physical_address pa);
+/*
+ * What L0 reads a guest's memory for, said before it does. Between two entries each datum is read once (rule R8); the
+ * address alone does not tell, for a guest may put two of its structures in one place.
+ */
+enum hal_datum { HAL_DATUM_OPERAND, HAL_DATUM_PAGING_ENTRY, HAL_DATUM_REGION, HAL_DATUM_BITMAP, HAL_DATUM_ENTRY_MSR_LIST,
+                 HAL_DATUM_EXIT_MSR_STORE_LIST, HAL_DATUM_EXIT_MSR_LOAD_LIST };
+void hal_reading(enum hal_datum datum);
 /* L0's pool: reserved in the memory map from power-on. Pages come zeroed. Value 0: the pool is empty. */
 physical_address hal_page_allocate(void);
 void hal_page_free(physical_address page);

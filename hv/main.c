@@ -107,6 +107,7 @@ static bool enter(struct hv_cpu *cpu)
         cpu->told_level = cpu->level;
         hal_log(HAL_EVENT_LEVEL, cpu->level, vmcs->region.value, 0, 0);
     }
+    cpu->entries.count = 0;                     /* what the guest writes from now on counts */
     if (hal_enter(&cpu->registers, !vmcs->launched) != HAL_OK)
         return false;
     /* An entry that fails with an exit does not launch the VMCS (SDM Vol. 3, 27.8). */

@@ -42,10 +42,11 @@ static size_t piece(uint64_t address, size_t length)
     return length < left ? length : left;
 }
 
-void l1_read(const struct hv_machine *m, uint64_t address, void *to, size_t length)
+void l1_read(const struct hv_machine *m, enum hal_datum datum, uint64_t address, void *to, size_t length)
 {
     uint8_t *bytes = to;
 
+    hal_reading(datum);
     while (length) {
         size_t size = piece(address, length);
         if (!l1_owns(m, address) || !hal_pm_read(PA(address), bytes, size))
@@ -71,22 +72,51 @@ void l1_write(const struct hv_machine *m, uint64_t address, const void *from, si
     }
 }
 
-uint64_t l1_read64(const struct hv_machine *m, uint64_t address)
+uint32_t l1_read_revision(const struct hv_machine *m, uint64_t address)
 {
-    uint64_t value = ~0ull;
+    uint32_t value;
 
-    if (!l1_owns(m, address) || !hal_pm_read64(PA(address & ~7ull), &value))
-        return ~0ull;
+    l1_read(m, HAL_DATUM_REGION, address, &value, sizeof value);
     return value;
 }
 
-uint32_t l1_read32(const struct hv_machine *m, uint64_t address)
-{
-    uint32_t value = ~0u;
+/* ---- entries of paging structures ---- */
 
-    if (!l1_owns(m, address) || !hal_pm_read32(PA(address & ~3ull), &value))
-        return ~0u;
+static uint64_t *remembered(struct entries *entries, uint64_t address)
+{
+    for (unsigned i = 0; i < entries->count; i++)
+        if (entries->entry[i].address == address)
+            return &entries->entry[i].value;
+    return NULL;
+}
+
+uint64_t l1_read_entry(const struct hv_machine *m, uint64_t address)
+{
+    struct entries *entries = &((struct hv_cpu *)hal_cpu_local())->entries;
+    const uint64_t *known = remembered(entries, address);
+    uint64_t value;
+
+    if (known)
+        return *known;
+    l1_read(m, HAL_DATUM_PAGING_ENTRY, address, &value, sizeof value);
+    if (entries->count < ENTRIES_KEPT) {
+        entries->entry[entries->count].address = address;
+        entries->entry[entries->count++].value = value;
+    }
     return value;
+}
+
+bool l1_update_entry(const struct hv_machine *m, uint64_t address, uint64_t *entry, uint64_t desired)
+{
+    struct hv_cpu *cpu = hal_cpu_local();
+    uint64_t *known = remembered(&cpu->entries, address);
+    bool done = !l1_owns(m, address) || hal_pm_compare_exchange64(PA(address), entry, desired);
+
+    if (done)
+        *entry = desired;
+    if (known)
+        *known = *entry;
+    return done;
 }
 
 /* Where the bytes of a linear range are: two pages at most. False: #PF was injected. */
@@ -113,8 +143,8 @@ bool l1_read_linear(struct hv_cpu *cpu, uint64_t linear, void *to, size_t length
 
     if (!locate(cpu, linear, length, false, &pieces))
         return false;
-    l1_read(cpu->machine, pieces.address[0], to, pieces.size[0]);
-    l1_read(cpu->machine, pieces.address[1], (uint8_t *)to + pieces.size[0], pieces.size[1]);
+    l1_read(cpu->machine, HAL_DATUM_OPERAND, pieces.address[0], to, pieces.size[0]);
+    l1_read(cpu->machine, HAL_DATUM_OPERAND, pieces.address[1], (uint8_t *)to + pieces.size[0], pieces.size[1]);
     return true;
 }
 

@@ -70,55 +70,54 @@ static uint64_t page_address(const struct mode *mode, uint64_t entry, unsigned l
     return (entry & EPT_ADDRESS & ~(span - 1)) | (linear & (span - 1));
 }
 
-/* Sets flags in the entry as read. False: it has changed meanwhile. */
-static bool set_flags(const struct hv_machine *m, const struct mode *mode, uint64_t at, uint64_t entry, uint64_t flags)
-{
-    uint64_t expected = entry, shift = 8 * (at & 4);
+/* What an entry says for this access. */
+struct judgement {
+    bool fault;
+    uint32_t error_code;
+    bool leaf, writable, user;
+    uint64_t flags;                         /* to be set in it */
+};
 
-    if ((entry & flags) == flags || !l1_owns(m, at))
-        return true;
-    if (mode->entry_size == 8)
-        return hal_pm_compare_exchange64(PA(at), &expected, entry | flags);
-    if (!hal_pm_read64(PA(at & ~7ull), &expected) || (uint32_t)(expected >> shift) != (uint32_t)entry)
-        return false;
-    return hal_pm_compare_exchange64(PA(at & ~7ull), &expected, expected | flags << shift);
-}
-
-/* One walk. *changed: an entry changed under it, the result says nothing. */
-static struct walk walk_once(const struct hv_machine *m, const struct state *s, const struct mode *mode,
-                             uint64_t linear, bool write, bool *changed)
+static struct judgement judge(const struct state *s, const struct mode *mode, unsigned level, uint64_t entry, bool write,
+                              struct judgement above)
 {
     const uint32_t access = write ? PF_WRITE : 0;
-    uint64_t table = s->cr3 & (mode->long_mode ? EPT_ADDRESS : 0xfffff000);
-    bool writable = true, user = true;
+    const bool large = level > 1 && entry & PTE_LARGE && may_be_large(s, mode, level);
+    struct judgement j = {
+        .leaf = large || level == 1,
+        .writable = above.writable && entry & PTE_WRITE,
+        .user = above.user && entry & PTE_USER,
+    };
 
-    if (mode->entry_size == 8 && !mode->long_mode) {
-        uint64_t pdpte = vmread((enum vmcs_encoding)(VMCS_guest_pdpte0 + 2 * (linear >> 30 & 3)));
-        if (!(pdpte & PTE_PRESENT))
-            return (struct walk){ .fault = true, .error_code = access };
-        table = pdpte & EPT_ADDRESS;
+    if (!(entry & PTE_PRESENT))
+        return (struct judgement){ .fault = true, .error_code = access };
+    if (entry & reserved(s, mode, level, large))
+        return (struct judgement){ .fault = true, .error_code = access | PF_PRESENT | PF_RESERVED };
+    if (j.leaf && ((write && !j.writable && s->cr0 & CR0_WP) ||
+                   (j.user && s->cr4 & CR4_SMAP && !(s->rflags & RFLAGS_AC))))
+        return (struct judgement){ .fault = true, .error_code = access | PF_PRESENT };
+    j.flags = PTE_ACCESSED | (j.leaf && write ? PTE_DIRTY : 0);
+    return j;
+}
+
+/*
+ * Reads the entry at `at`, judges it and sets its flags. One that has changed when they are to be set is judged anew, as
+ * it is then; one that keeps changing ends in #PF (not present): L1 may try the instruction again.
+ */
+static struct judgement visit(const struct hv_machine *m, const struct state *s, const struct mode *mode, unsigned level,
+                              uint64_t at, bool write, struct judgement above, uint64_t *entry)
+{
+    const unsigned shift = mode->entry_size == 4 ? 8 * (at & 4) : 0;
+    const uint64_t mask = mode->entry_size == 4 ? 0xffffffff : ~0ull;
+    uint64_t word = l1_read_entry(m, at & ~7ull);
+
+    for (unsigned i = 0; i < ATTEMPTS; i++) {
+        struct judgement j = judge(s, mode, level, *entry = word >> shift & mask, write, above);
+        if (j.fault || (*entry & j.flags) == j.flags ||
+            l1_update_entry(m, at & ~7ull, &word, word | j.flags << shift))
+            return j;
     }
-    for (unsigned level = mode->levels;; level--) {
-        uint64_t index = linear >> (12 + mode->index_bits * (level - 1)) & ((1u << mode->index_bits) - 1);
-        uint64_t at = table + index * mode->entry_size;
-        uint64_t entry = mode->entry_size == 8 ? l1_read64(m, at) : l1_read32(m, at);
-        bool large = level > 1 && entry & PTE_LARGE && may_be_large(s, mode, level), leaf = large || level == 1;
-        if (!(entry & PTE_PRESENT))
-            return (struct walk){ .fault = true, .error_code = access };
-        if (entry & reserved(s, mode, level, large))
-            return (struct walk){ .fault = true, .error_code = access | PF_PRESENT | PF_RESERVED };
-        writable &= !!(entry & PTE_WRITE);
-        user &= !!(entry & PTE_USER);
-        if (leaf && ((write && !writable && s->cr0 & CR0_WP) ||
-                     (user && s->cr4 & CR4_SMAP && !(s->rflags & RFLAGS_AC))))
-            return (struct walk){ .fault = true, .error_code = access | PF_PRESENT };
-        *changed = !set_flags(m, mode, at, entry, PTE_ACCESSED | (leaf && write ? PTE_DIRTY : 0));
-        if (*changed)
-            return (struct walk){ .fault = true, .error_code = access };
-        if (leaf)
-            return (struct walk){ .address = page_address(mode, entry, level, linear) };
-        table = entry & (mode->entry_size == 8 ? EPT_ADDRESS : 0xfffff000);
-    }
+    return (struct judgement){ .fault = true, .error_code = write ? PF_WRITE : 0 };
 }
 
 struct walk l1_walk(const struct hv_machine *m, uint64_t linear, bool write)
@@ -128,15 +127,24 @@ struct walk l1_walk(const struct hv_machine *m, uint64_t linear, bool write)
         .efer = vmread(VMCS_guest_ia32_efer), .rflags = vmread(VMCS_guest_rflags), .width = m->physical_address_width,
     };
     const struct mode mode = mode_of(&s);
-    struct walk walk = { 0 };
-    bool changed = true;
+    uint64_t table = s.cr3 & (mode.long_mode ? EPT_ADDRESS : 0xfffff000), entry;
+    struct judgement judgement = { .writable = true, .user = true };
 
     if (!mode.levels)
         return (struct walk){ .address = linear & 0xffffffff };
-    /* An entry that keeps changing ends in #PF (not present): L1 may try the instruction again. */
-    for (unsigned i = 0; i < ATTEMPTS && changed; i++) {
-        changed = false;
-        walk = walk_once(m, &s, &mode, linear, write, &changed);
+    if (mode.entry_size == 8 && !mode.long_mode) {
+        table = vmread((enum vmcs_encoding)(VMCS_guest_pdpte0 + 2 * (linear >> 30 & 3)));
+        if (!(table & PTE_PRESENT))
+            return (struct walk){ .fault = true, .error_code = write ? PF_WRITE : 0 };
+        table &= EPT_ADDRESS;
     }
-    return walk;
+    for (unsigned level = mode.levels;; level--) {
+        uint64_t index = linear >> (12 + mode.index_bits * (level - 1)) & ((1u << mode.index_bits) - 1);
+        judgement = visit(m, &s, &mode, level, table + index * mode.entry_size, write, judgement, &entry);
+        if (judgement.fault)
+            return (struct walk){ .fault = true, .error_code = judgement.error_code };
+        if (judgement.leaf)
+            return (struct walk){ .address = page_address(&mode, entry, level, linear) };
+        table = entry & (mode.entry_size == 8 ? EPT_ADDRESS : 0xfffff000);
+    }
 }

@@ -107,6 +107,7 @@ enum hal_result hal_enter(struct hal_registers *registers, bool launch)
     uint64_t host_gpr[GPR_COUNT];
     vmx_result early = VMX_SUCCEED;
     counts()->enter++;
+    reads_end(here);
     rules_accounted(here);
     rules_before_entry(here);
     memcpy(host_gpr, cpu()->gpr, sizeof host_gpr);

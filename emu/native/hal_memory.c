@@ -11,7 +11,10 @@ static struct memory *memory(void) { return &native()->model->memory; }
 bool hal_pm_read(physical_address pa, void *to, size_t length)
 {
     native()->counts.pm_read++;
-    return memory_is_ram(memory(), pa.value, length) && memory_read(memory(), pa.value, to, length);
+    if (!memory_is_ram(memory(), pa.value, length) || !memory_read(memory(), pa.value, to, length))
+        return false;
+    reads_note(native_here, pa.value, length);
+    return true;
 }
 
 bool hal_pm_write(physical_address pa, const void *from, size_t length)
@@ -20,6 +23,7 @@ bool hal_pm_write(physical_address pa, const void *from, size_t length)
     if (!memory_is_ram(memory(), pa.value, length))
         return false;
     vmcs_watch_write(native_here->cpu, pa.value, length);
+    reads_write(native_here, pa.value, length);
     return memory_write(memory(), pa.value, from, length);
 }
 
@@ -28,10 +32,13 @@ bool hal_pm_write64(physical_address pa, uint64_t value) { return hal_pm_write(p
 bool hal_pm_read32(physical_address pa, uint32_t *value) { return hal_pm_read(pa, value, sizeof *value); }
 bool hal_pm_write32(physical_address pa, uint32_t value) { return hal_pm_write(pa, &value, sizeof value); }
 
+/* It compares, so that it is no read that rule R8 counts: what was read before is found to be so still, or not used. */
 bool hal_pm_compare_exchange64(physical_address pa, uint64_t *expected, uint64_t desired)
 {
     uint64_t value;
-    if (!hal_pm_read64(pa, &value))
+    native()->counts.pm_read++;
+    reads_write(native_here, pa.value, sizeof value);
+    if (!memory_is_ram(memory(), pa.value, sizeof value) || !memory_read(memory(), pa.value, &value, sizeof value))
         return false;
     bool same = value == *expected;
     *expected = value;
@@ -43,6 +50,8 @@ bool hal_pm_zero_page(physical_address pa)
     static const uint8_t zeroes[PAGE_SIZE];
     return hal_pm_write(pa, zeroes, sizeof zeroes);
 }
+
+void hal_reading(enum hal_datum datum) { native()->reads.datum = (uint8_t)datum; }
 
 /* ---- the pool: page 0 of it stands for L0's own paging structure and is never handed out ---- */
 

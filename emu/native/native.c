@@ -53,6 +53,12 @@ void native_close(struct native *native)
     free(native);
 }
 
+void native_set_races(struct native *native, bool on, uint64_t seed)
+{
+    native->reads.races = on;
+    native->reads.seed = seed;
+}
+
 void native_yield(enum status request)
 {
     native_here->request = request;

@@ -29,6 +29,8 @@ struct native_counts {
 struct native *native_open(struct model *model, struct trace *trace, enum hypervisor hypervisor, char *error,
                            size_t error_size);
 void native_close(struct native *native);
+/* From now on, what L0 has read of its guest's memory changes until the guest goes on (emu/native/reads.c). */
+void native_set_races(struct native *native, bool on, uint64_t seed);
 
 /*
  * Lets the L0 of `cpu` run until it enters its guest: STATUS_VM_ENTRY. The first call captures the processor's state for

@@ -6,7 +6,7 @@
 #include "emu/native/state.h"
 #include "model/vmx/vmx.h"
 
-static void broken(struct native_cpu *here, enum rule rule, uint64_t a, uint64_t b, const char *text)
+void rule_broken(struct native_cpu *here, enum rule rule, uint64_t a, uint64_t b, const char *text)
 {
     const struct observer *observer = &here->native->model->observer;
     struct notice notice = { .kind = NOTICE_VIOLATION, .cpu = here->cpu, .a = rule, .b = a, .c = b, .text = text };
@@ -60,7 +60,7 @@ static void rule_owned_address(struct native_cpu *here, const struct vmcs *v)
             enum hal_owner owner = index == SIZE_MAX ? HAL_OWNER_NONE : here->native->owner[index];
             if (owner == HAL_OWNER_L0 || (visible[i].guest_memory_allowed && owner == HAL_OWNER_L1))
                 continue;
-            broken(here, RULE_OWNED_ADDRESS, page, v->pa, "an address in the VMCS about to be entered "
+            rule_broken(here, RULE_OWNED_ADDRESS, page, v->pa, "an address in the VMCS about to be entered "
                    "belongs to nobody whom this VMCS serves [25.6]");
             return;
         }
@@ -75,12 +75,12 @@ static void rule_ordinary_entry(struct native_cpu *here, const struct vmcs *v)
 {
     uint32_t proc2 = secondary_controls(v);
     if (v->shadow)
-        broken(here, RULE_ORDINARY_ENTRY, v->pa, 0, "entry with a shadow VMCS [27.1]");
+        rule_broken(here, RULE_ORDINARY_ENTRY, v->pa, 0, "entry with a shadow VMCS [27.1]");
     if (!(proc2 & PROC2_vmcs_shadowing) && VMCS(v, vmcs_link_pointer) != ~0ull)
-        broken(here, RULE_ORDINARY_ENTRY, v->pa, VMCS(v, vmcs_link_pointer),
+        rule_broken(here, RULE_ORDINARY_ENTRY, v->pa, VMCS(v, vmcs_link_pointer),
                "link pointer set without VMCS shadowing [27.3.1.5]");
     if ((proc2 & PROC2_vmcs_shadowing) && here->level > 1)
-        broken(here, RULE_ORDINARY_ENTRY, v->pa, 0, "VMCS shadowing is on in L2's VMCS [26.1.3]");
+        rule_broken(here, RULE_ORDINARY_ENTRY, v->pa, 0, "VMCS shadowing is on in L2's VMCS [26.1.3]");
 }
 
 static void note_ept_root(struct native_cpu *here, const struct vmcs *v)
@@ -100,7 +100,7 @@ void rules_page_freed(struct native_cpu *here, uint64_t page)
         return;
     model->memory.watch[index] &= (uint8_t)~WATCH_EPT_ROOT;
     if (tlb_remembers_ept(&model->tlb, page))
-        broken(here, RULE_ISOLATION, page, 0, "an EPT root was released while its translations are remembered: INVEPT "
+        rule_broken(here, RULE_ISOLATION, page, 0, "an EPT root was released while its translations are remembered: INVEPT "
                "missing [29.4.3.3]");
 }
 
@@ -146,16 +146,16 @@ void rules_after_exit(struct native_cpu *here)
           h->sysenter_eip },
     };
     if (!here->host_registered)
-        broken(here, RULE_HOST_STATE, 0, 0, "L0 entered a guest without asking for its host state");
+        rule_broken(here, RULE_HOST_STATE, 0, 0, "L0 entered a guest without asking for its host state");
     for (unsigned i = 0; i < sizeof row / sizeof *row; i++)
         if (row[i].loaded != row[i].wanted)
-            broken(here, RULE_HOST_STATE, row[i].loaded, row[i].wanted, row[i].text);
+            rule_broken(here, RULE_HOST_STATE, row[i].loaded, row[i].wanted, row[i].text);
 }
 
 /* R9: an exit that the core neither handled, reflected nor refused was skipped. */
 void rules_accounted(struct native_cpu *here)
 {
     if (here->exited && !here->accounted)
-        broken(here, RULE_NAMED_FAILURE, 0, 0, "L0 entered again and said nothing about the exit before");
+        rule_broken(here, RULE_NAMED_FAILURE, 0, 0, "L0 entered again and said nothing about the exit before");
     here->exited = false;
 }

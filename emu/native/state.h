@@ -24,6 +24,24 @@ struct native_cpu {
     _Alignas(64) uint8_t local[HAL_CPU_LOCAL_SIZE];
 };
 
+/* reads.c: what L0 has read of its guest's memory since the latest exit. It is handled to its end before another is. */
+enum { NATIVE_READS_MAX = 1024, NATIVE_READS_SAVED = 64 << 10 };
+struct native_read {
+    uint64_t pa;
+    uint32_t length, saved;         /* place of its bytes in `saved` */
+    uint8_t datum;                  /* enum hal_datum */
+    bool changed;                   /* by the adversary, who saved them */
+};
+struct native_reads {
+    bool races;                     /* the adversary is on */
+    uint8_t datum;                  /* what hal_reading() said last */
+    unsigned count, saved_bytes;
+    uint64_t seed;
+    struct native_read read[NATIVE_READS_MAX];
+    uint8_t saved[NATIVE_READS_SAVED];
+    char text[240];                 /* of the latest report */
+};
+
 struct native {
     struct model *model;
     struct trace *trace;
@@ -32,6 +50,7 @@ struct native {
     uint8_t *pool_used;             /* one byte per pool page */
     uint8_t *owner;                 /* enum hal_owner, one byte per RAM page */
     struct native_counts counts;
+    struct native_reads reads;
     struct native_cpu cpu[MODEL_CPU_MAX];
     _Alignas(64) uint8_t local[HAL_MACHINE_LOCAL_SIZE];
 };
@@ -47,6 +66,13 @@ void native_yield(enum status request);
 /* Stops L0 for good. */
 _Noreturn void native_stop(const char *reason);
 
+/* reads.c: L0 read, or is about to write, memory; or it is about to enter its guest. */
+void reads_note(struct native_cpu *here, uint64_t pa, size_t length);
+void reads_write(struct native_cpu *here, uint64_t pa, size_t length);
+void reads_end(struct native_cpu *here);
+
+/* Reports a broken rule; `text` outlives the machine. */
+void rule_broken(struct native_cpu *here, enum rule rule, uint64_t a, uint64_t b, const char *text);
 /* rules.c: R1 and R3 on the current VMCS before an entry; R5 on what an exit loaded; R9 on accounting; R4 on a page that
  * goes back to the pool. */
 void rules_before_entry(struct native_cpu *here);

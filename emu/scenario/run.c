@@ -360,6 +360,7 @@ static bool open_machine(struct run *run, const struct scenario_options *options
         .seed = options->seed_given ? options->seed : h->given & 4 ? h->operand[2] : 1,
         .hypervisor = native ? strategies[native->operand[0]] : HYPERVISOR_NONE,
         .root_level = absent != NULL,
+        .races = native && native->given & 2 && native->operand[1],
         .trace = options->trace,
         .full_trace = options->full_trace,
     };

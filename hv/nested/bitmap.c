@@ -22,7 +22,7 @@ void bitmap_copy(struct hv_cpu *cpu)
         n->plan.io_bitmap_b = io_bitmap(cpu, VMCS12(cpu, io_bitmap_b_address));
     }
     if (controls & PROC_use_msr_bitmaps) {
-        l1_read(cpu->machine, VMCS12(cpu, msr_bitmap_address), n->msr_bitmap12, PAGE_SIZE);
+        l1_read(cpu->machine, HAL_DATUM_BITMAP, VMCS12(cpu, msr_bitmap_address), n->msr_bitmap12, PAGE_SIZE);
         for (unsigned i = 0; i < PAGE_SIZE; i++)
             n->buffer[i] = n->msr_bitmap12[i];
         msr_bitmap_fill(n->buffer);

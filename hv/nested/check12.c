@@ -133,5 +133,5 @@ bool check12_guest_state(const struct hv_cpu *cpu, uint64_t *qualification)
 
     *qualification = activity_ok ? 4 : 0;
     return activity_ok && (link == ~0ull || (page_ok(cpu, link) && link != cpu->nested.current &&
-                                             l1_read32(cpu->machine, link) == VMCS12_REVISION));
+                                             l1_read_revision(cpu->machine, link) == VMCS12_REVISION));
 }

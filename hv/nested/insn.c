@@ -80,7 +80,7 @@ static void vmxon(struct hv_cpu *cpu)
     }
     if (!operand_load(cpu, &address, sizeof address))
         return;
-    if (!region_address(cpu, address) || l1_read32(cpu->machine, address) != VMCS12_REVISION) {
+    if (!region_address(cpu, address) || l1_read_revision(cpu->machine, address) != VMCS12_REVISION) {
         finish(cpu, address, 0, FAIL_INVALID);
         return;
     }

@@ -8,19 +8,19 @@
 struct entry { uint32_t index, reserved; uint64_t value; };
 
 /* Reads a list into the buffer. NULL: it is too long. */
-static struct entry *read_list(struct hv_cpu *cpu, uint64_t address, uint64_t count)
+static struct entry *read_list(struct hv_cpu *cpu, enum hal_datum datum, uint64_t address, uint64_t count)
 {
     _Static_assert(MSR_AREA_MAX * sizeof(struct entry) <= sizeof cpu->nested.buffer, "a list fits the buffer");
     if (count > MSR_AREA_MAX)
         return NULL;
-    l1_read(cpu->machine, address, cpu->nested.buffer, count * sizeof(struct entry));
+    l1_read(cpu->machine, datum, address, cpu->nested.buffer, count * sizeof(struct entry));
     return (struct entry *)(void *)cpu->nested.buffer;
 }
 
 uint32_t msr_area_copy_entry_list(struct hv_cpu *cpu)
 {
     const uint32_t count = VMCS12_32(cpu, entry_msr_load_count);
-    const struct entry *list = read_list(cpu, VMCS12(cpu, entry_msr_load_address), count);
+    const struct entry *list = read_list(cpu, HAL_DATUM_ENTRY_MSR_LIST, VMCS12(cpu, entry_msr_load_address), count);
 
     if (!list)
         return MSR_AREA_MAX + 1;
@@ -36,7 +36,7 @@ static bool x2apic(uint32_t index)
 bool nested_msr_store(struct hv_cpu *cpu)
 {
     const uint64_t address = VMCS12(cpu, exit_msr_store_address), count = VMCS12(cpu, exit_msr_store_count);
-    const struct entry *list = read_list(cpu, address, count);
+    const struct entry *list = read_list(cpu, HAL_DATUM_EXIT_MSR_STORE_LIST, address, count);
 
     if (!list)
         return false;
@@ -52,7 +52,7 @@ bool nested_msr_store(struct hv_cpu *cpu)
 bool nested_msr_load(struct hv_cpu *cpu)
 {
     const uint64_t count = VMCS12(cpu, exit_msr_load_count);
-    const struct entry *list = read_list(cpu, VMCS12(cpu, exit_msr_load_address), count);
+    const struct entry *list = read_list(cpu, HAL_DATUM_EXIT_MSR_LOAD_LIST, VMCS12(cpu, exit_msr_load_address), count);
 
     if (!list)
         return false;

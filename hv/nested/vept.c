@@ -68,7 +68,7 @@ static struct ept_walk walk(const struct hv_machine *m, const struct ept12 *ept1
     if (gpa >> EPT_ADDRESS_BITS)
         return (struct ept_walk){ .result = WALK_VIOLATION };
     for (unsigned level = EPT_LEVELS;; level--) {
-        const uint64_t at = table + 8 * EPT_ENTRY_INDEX(gpa, level), entry = l1_read64(m, at);
+        const uint64_t at = table + 8 * EPT_ENTRY_INDEX(gpa, level), entry = l1_read_entry(m, at);
         const bool leaf = maps_page(m->offered.ept_vpid, entry, level);
         if (!(entry & ept12->present))
             return (struct ept_walk){ .result = WALK_VIOLATION };

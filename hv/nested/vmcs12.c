@@ -71,7 +71,7 @@ static struct vmcs12 *read_page(struct hv_cpu *cpu, uint64_t address)
     struct vmcs12 *vmcs12;
     struct region region;
 
-    l1_read(cpu->machine, address, &region, sizeof region);
+    l1_read(cpu->machine, HAL_DATUM_REGION, address, &region, sizeof region);
     if (region.revision != VMCS12_REVISION)     /* bit 31 would make it a shadow VMCS: not offered */
         return NULL;
     vmcs12 = take_slot(cpu);
@@ -89,7 +89,7 @@ bool vmcs12_load(struct hv_cpu *cpu, uint64_t address)
 
     if (!vmcs12)
         vmcs12 = read_page(cpu, address);
-    else if (l1_read32(cpu->machine, address) != VMCS12_REVISION)   /* active already: memory has no more to say */
+    else if (l1_read_revision(cpu->machine, address) != VMCS12_REVISION)   /* active already: memory has no more to say */
         return false;
     if (!vmcs12)
         return false;
