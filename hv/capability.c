@@ -139,8 +139,8 @@ void capability_offer(const struct capability *physical, struct capability *offe
         .cr0_fixed0 = physical->cr0_fixed0,
         .cr0_fixed1 = physical->cr0_fixed1,
         .cr4_fixed0 = physical->cr4_fixed0,
-        /* CET: its state is not switched between L1 and L2. LA57: L0's own walks have four levels. */
-        .cr4_fixed1 = physical->cr4_fixed1 & ~(CR4_CET | CR4_LA57),
+        /* CET: its state is not switched between L1 and L2. */
+        .cr4_fixed1 = physical->cr4_fixed1 & ~CR4_CET,
         .ept_vpid = physical->ept_vpid & EPT_VPID_OFFERED,
         .pin = restrict_word(physical->pin, PIN_OFFERED),
         .proc = restrict_word(physical->proc, PROC_OFFERED),

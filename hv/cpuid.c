@@ -5,8 +5,6 @@
 #define LEAF_1_ECX_SMX (1u << 6)
 #define LEAF_1_ECX_OSXSAVE (1u << 27)
 #define LEAF_7_ECX_OSPKE (1u << 4)
-#define LEAF_7_ECX_LA57 (1u << 16)
-enum { LEAF_ADDRESS_WIDTHS = 0x80000008u, LINEAR_WIDTH = 48 };
 
 void cpuid_exit(struct hv_cpu *cpu)
 {
@@ -18,10 +16,8 @@ void cpuid_exit(struct hv_cpu *cpu)
         id.ecx &= ~(LEAF_1_ECX_SMX | LEAF_1_ECX_OSXSAVE);   /* GETSEC is not virtualised */
         id.ecx |= cr4 & CR4_OSXSAVE ? LEAF_1_ECX_OSXSAVE : 0;
     } else if (leaf == 7 && subleaf == 0) {
-        id.ecx &= ~(LEAF_7_ECX_OSPKE | LEAF_7_ECX_LA57);    /* 5-level paging is not virtualised */
+        id.ecx &= ~LEAF_7_ECX_OSPKE;
         id.ecx |= cr4 & CR4_PKE ? LEAF_7_ECX_OSPKE : 0;
-    } else if (leaf == LEAF_ADDRESS_WIDTHS) {
-        id.eax = (id.eax & ~0xff00u) | LINEAR_WIDTH << 8;
     }
     guest_set_register(cpu, RAX, id.eax);
     guest_set_register(cpu, RBX, id.ebx);

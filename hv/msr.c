@@ -100,7 +100,7 @@ static bool write_feature_control(struct hv_cpu *cpu, uint64_t value)
 }
 
 /* Would WRMSR accept the value of an MSR that lives in the VMCS?  *value may be adjusted. */
-static bool legal(uint32_t index, uint64_t *value)
+static bool legal(const struct hv_cpu *cpu, uint32_t index, uint64_t *value)
 {
     uint64_t old;
 
@@ -119,7 +119,7 @@ static bool legal(uint32_t index, uint64_t *value)
         *value &= 0xffffffff;
         return true;
     default:                                    /* addresses */
-        return canonical(*value);
+        return canonical_in_register(cpu, *value);
     }
 }
 
@@ -133,7 +133,7 @@ bool guest_write_msr(struct hv_cpu *cpu, uint32_t index, uint64_t value)
         return false;
     if (!vmcs_field_of(index, &field))
         return hal_wrmsr(index, value);
-    if (!legal(index, &value))
+    if (!legal(cpu, index, &value))
         return false;
     vmwrite(field, value);
     return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * L1's own paging, walked for operands of VMX instructions: explicit supervisor-mode data accesses (these instructions
- * need CPL 0). None, 32-bit, PAE and 4-level paging: SDM Vol. 3, ch. 4. Protection keys are not looked at.
+ * need CPL 0). None, 32-bit, PAE, 4-level and 5-level paging: SDM Vol. 3, ch. 4. Protection keys are not looked at.
  */
 #include "hv/core.h"
 
@@ -31,7 +31,7 @@ static struct mode mode_of(const struct state *s)
         return (struct mode){ 0 };
     if (!(s->cr4 & CR4_PAE))
         return (struct mode){ .levels = 2, .index_bits = 10, .entry_size = 4 };
-    return (struct mode){ .levels = s->efer & EFER_LMA ? 4 : 2, .index_bits = 9, .entry_size = 8,
+    return (struct mode){ .levels = !(s->efer & EFER_LMA) ? 2 : s->cr4 & CR4_LA57 ? 5 : 4, .index_bits = 9, .entry_size = 8,
                           .nx = s->efer & EFER_NXE, .long_mode = s->efer & EFER_LMA };
 }
 

@@ -71,8 +71,8 @@ static bool host_registers(const struct hv_cpu *cpu)
         !(c->cr0_fixed0 & ~cr0) && !(cr0 & ~c->cr0_fixed1),
         !(c->cr4_fixed0 & ~cr4) && !(cr4 & ~c->cr4_fixed1),
         within(cpu, VMCS12(cpu, host_cr3)),
-        canonical(VMCS12(cpu, host_ia32_sysenter_esp)),
-        canonical(VMCS12(cpu, host_ia32_sysenter_eip)),
+        canonical_in_register(cpu, VMCS12(cpu, host_ia32_sysenter_esp)),
+        canonical_in_register(cpu, VMCS12(cpu, host_ia32_sysenter_eip)),
         !(exit & EXIT_load_ia32_pat) || pat_valid(VMCS12(cpu, host_ia32_pat)),
         !loads_efer || !(efer & ~guest_efer_allowed()),
         !loads_efer || !!(efer & EFER_LMA) == host64,
@@ -95,11 +95,11 @@ static bool host_segments(const struct hv_cpu *cpu)
         VMCS12(cpu, host_cs_selector),
         VMCS12(cpu, host_tr_selector),
         host64 || VMCS12(cpu, host_ss_selector),
-        canonical(VMCS12(cpu, host_fs_base)),
-        canonical(VMCS12(cpu, host_gs_base)),
-        canonical(VMCS12(cpu, host_gdtr_base)),
-        canonical(VMCS12(cpu, host_idtr_base)),
-        canonical(VMCS12(cpu, host_tr_base)),
+        canonical_in_register(cpu, VMCS12(cpu, host_fs_base)),
+        canonical_in_register(cpu, VMCS12(cpu, host_gs_base)),
+        canonical_in_register(cpu, VMCS12(cpu, host_gdtr_base)),
+        canonical_in_register(cpu, VMCS12(cpu, host_idtr_base)),
+        canonical_in_register(cpu, VMCS12(cpu, host_tr_base)),
     };
 
     return all(row, sizeof row / sizeof *row);
@@ -115,7 +115,7 @@ static bool host_size(const struct hv_cpu *cpu)
 
     if (host64 != now64 || (guest64 && !host64))
         return false;
-    return host64 ? cr4 & CR4_PAE && canonical(rip) : !(cr4 & CR4_PCIDE) && !(rip >> 32);
+    return host64 ? cr4 & CR4_PAE && canonical_in_register(cpu, rip) : !(cr4 & CR4_PCIDE) && !(rip >> 32);
 }
 
 bool check12_host_state(const struct hv_cpu *cpu)

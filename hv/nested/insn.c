@@ -248,7 +248,7 @@ static void invvpid(struct hv_cpu *cpu)
     if (valid && !operand_load(cpu, descriptor, sizeof descriptor))
         return;
     if (!valid || descriptor[0] >> 16 || (type != INVVPID_ALL && !descriptor[0]) ||
-        (type == INVVPID_ADDRESS && !canonical(descriptor[1]))) {
+        (type == INVVPID_ADDRESS && !canonical_in_register(cpu, descriptor[1]))) {
         finish(cpu, type, 0, fail(cpu, VM_ERROR_invept_invvpid_operand));
         return;
     }

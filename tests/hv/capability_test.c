@@ -260,10 +260,27 @@ START_TEST(msr_bitmap_intercepts_vmx_alone)
 }
 END_TEST
 
+static bool canonical_by(uint64_t cr4_fixed1, uint64_t linear)
+{
+    static struct hv_machine machine;
+    const struct hv_cpu cpu = { .machine = &machine };
+
+    machine.offered.cr4_fixed1 = cr4_fixed1;
+    return canonical_in_register(&cpu, linear);
+}
+
 START_TEST(canonical_addresses)
 {
-    ck_assert(canonical(0) && canonical(0x7fffffffffff) && canonical(0xffff800000000000) && canonical(~0ull));
-    ck_assert(!canonical(0x800000000000) && !canonical(0xffff7fffffffffff) && !canonical(1ull << 63));
+    static const uint64_t always[] = { 0, 0x7fffffffffff, 0xffff800000000000, ~0ull };
+    static const uint64_t by_57_bits[] = { 0x800000000000, 0xffff7fffffffffff, 0xffffffffffffff, 0xff00000000000000 };
+    static const uint64_t never[] = { 1ull << 63, 1ull << 56 | 1, 0xfeffffffffffffff };
+
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert(canonical_by(0, always[i]) && canonical_by(CR4_LA57, always[i]));
+        ck_assert(!canonical_by(0, by_57_bits[i]) && canonical_by(CR4_LA57, by_57_bits[i]));
+    }
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert(!canonical_by(0, never[i]) && !canonical_by(CR4_LA57, never[i]));
 }
 END_TEST
 
