@@ -42,7 +42,7 @@ TESTS := $(patsubst %.c,$(B)/%,$(TEST_SRC))
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all
-all: $(SESQUI) guests
+all: $(SESQUI) guests image
 
 $(SESQUI): $(call objects,$(CLI_SRC)) $(EMU_LIB) $(HV_LIB) $(MODEL_LIB) emu/unicorn/wrap.opts
 	@echo "  LINK  $@"
@@ -79,6 +79,7 @@ $(B)/tests/hv/rules_test: LINK_OPTIONS := @tests/hv/faults.opts
 .PHONY: tests
 tests: $(TESTS)
 
+include hv/x86/image.mk
 include scenarios/guests/guests.mk
 include tests/targets.mk
 

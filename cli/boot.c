@@ -17,7 +17,8 @@ static const char usage[] =
     "Boots a multiboot v1 image (docs/machine.md). Without --hv it owns the bare machine and VMX root operation; with --hv\n"
     "the hypervisor core runs beneath it as L0, and a hypervisor in the image is L1.\n\n"
     "  --append TEXT     command line of the image, after its name\n"
-    "  --initrd FILE     module 0\n"
+    "  --module \"F ARGS\" a module of the image: file F, and the text \"F ARGS\" without F's folders; repeatable\n"
+    "  --initrd FILE     the same with the text \"initrd\"\n"
     "  --memory SIZE     RAM: 512M unless told; 1M to 4G\n"
     "  --cpus N          processors: 1 unless told; 1 to 8\n"
     "  --hv[=STRATEGY]   the core as L0; strategy for L1's VMCSs: trap (unless told), copy or flip\n"
@@ -34,14 +35,15 @@ static const char usage[] =
     "  --seed N          seed of everything random: 0 unless told\n"
     "  --count           say at the end how many instructions the processors executed\n"
     "  --console FILE    the guest's console goes to FILE instead of stdout\n"
-    "  --no-console      nowhere\n\n"
+    "  --no-console      nowhere\n"
+    "  --serial2 FILE    what the guest writes to the second UART (0x2f8); - is stdout\n\n"
     "The exit status is the guest's own or one of docs/exit-status.md.";
 
 struct boot {
     struct machine_options machine;
     struct load_request load;
     const char *vmx;                /* --vmx */
-    const char *trace, *console, *dump; /* paths */
+    const char *trace, *console, *dump, *serial2; /* paths */
     bool no_console, count, help, symbols; /* symbols: in the trace, too */
 };
 
@@ -108,15 +110,26 @@ static void list_capabilities(void)
     puts("\nWhat needs a capability that was taken away goes with it.");
 }
 
+static bool add_module(struct boot *boot, const char *line, const char *text)
+{
+    char error[MACHINE_MESSAGE_MAX];
+    bool done = load_add_module(&boot->load, line, text, error, sizeof error);
+
+    if (!done)
+        complain("%s", error);
+    return done;
+}
+
 /* The option just met. False after a complaint. */
 static bool parse_option(struct boot *boot, struct arguments *arguments)
 {
     static const struct { const char *name; bool takes_value; } options[] = {
-        { "--append", true }, { "--initrd", true }, { "--memory", true }, { "--cpus", true }, { "--trace", true },
-        { "--vmx-profile", true }, { "--vmx", true },
-        { "--limit", true }, { "--seed", true }, { "--console", true }, { "--dump-vmcs", true }, { "--symbols", false },
-        { "--strict", false }, { "--races", false }, { "--full-trace", false }, { "--no-console", false }, { "--count", false }, { "--help", false }, { "-h", false },
-    };
+        { "--append", true }, { "--initrd", true }, { "--module", true }, { "--memory", true }, { "--cpus", true },
+        { "--trace", true }, { "--vmx-profile", true }, { "--vmx", true },
+        { "--limit", true }, { "--seed", true }, { "--console", true }, { "--serial2", true }, { "--dump-vmcs", true },
+        { "--symbols", false }, { "--strict", false }, { "--races", false }, { "--full-trace", false },
+        { "--no-console", false }, { "--count", false }, { "--help", false }, { "-h", false },
+};
     const char *name = arguments->name, *value = NULL;
     uint64_t number;
 
@@ -140,7 +153,9 @@ static bool parse_option(struct boot *boot, struct arguments *arguments)
     if (strcmp(name, "--append") == 0)
         boot->load.arguments = value;
     else if (strcmp(name, "--initrd") == 0)
-        boot->load.initrd = value;
+        return add_module(boot, value, "initrd");
+    else if (strcmp(name, "--module") == 0)
+        return add_module(boot, value, NULL);
     else if (strcmp(name, "--memory") == 0)
         return parse_size(name, value, &boot->machine.memory_size);
     else if (strcmp(name, "--trace") == 0)
@@ -165,6 +180,8 @@ static bool parse_option(struct boot *boot, struct arguments *arguments)
         boot->machine.races = true;
     else if (strcmp(name, "--full-trace") == 0)
         boot->machine.full_trace = true;
+    else if (strcmp(name, "--serial2") == 0)
+        boot->serial2 = value;
     else if (strcmp(name, "--no-console") == 0)
         boot->no_console = true;
     else if (strcmp(name, "--count") == 0)
@@ -280,6 +297,8 @@ int command_boot(int argc, char **argv)
         return EXIT_STATUS_USAGE;
     if (boot.dump && !(boot.machine.dump = open_output("--dump-vmcs", boot.dump)))
         return EXIT_STATUS_USAGE;
+    if (boot.serial2 && !(boot.machine.serial2 = open_output("--serial2", boot.serial2)))
+        return EXIT_STATUS_USAGE;
     if (!boot.no_console)
         boot.machine.console = boot.console ? open_output("--console", boot.console) : stdout;
     if (boot.machine.console)
@@ -290,6 +309,8 @@ int command_boot(int argc, char **argv)
         machine_close(machine);
     }
     bool written = close_output(boot.machine.trace, "--trace");
+    if (boot.machine.serial2 != boot.machine.trace)
+        written &= close_output(boot.machine.serial2, "--serial2");
     if (boot.machine.dump != boot.machine.trace)
         written &= close_output(boot.machine.dump, "--dump-vmcs");
     if (boot.machine.console != boot.machine.trace && boot.machine.console != boot.machine.dump)

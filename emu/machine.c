@@ -36,6 +36,7 @@ static bool open_parts(struct machine *machine, char *message, size_t message_si
         machine->model->cpu[i].activity = ACTIVITY_WAIT_FOR_SIPI;
     machine->trace.file = options->trace;
     board_init(&machine->board, machine->model, options->console);
+    machine->board.uart[1].console = options->serial2;
     machine_install(machine);
     if (options->hypervisor != HYPERVISOR_NONE) {
         machine->native = native_open(machine->model, &machine->trace, options->hypervisor, message, message_size);

@@ -35,6 +35,7 @@ struct machine_options {
     uint64_t limit;                 /* instructions; 0: none */
     uint64_t seed;
     FILE *console;                  /* bytes of the UART go here; NULL: nowhere */
+    FILE *serial2;                  /* bytes of the second UART; NULL: nowhere */
     FILE *trace;                    /* NULL: no trace */
     FILE *messages;                 /* warnings and failed VM entries for people; NULL: nowhere */
     FILE *dump;                     /* with messages: the VMCS of each failed VM entry that they tell of; NULL: nowhere */

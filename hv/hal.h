@@ -153,6 +153,8 @@ void hal_own(physical_address page, uint64_t pages, enum hal_owner owner);
 
 /* ---- what hv/ offers its back end ---- */
 enum hv_strategy { HV_TRAP, HV_COPY, HV_FLIP };
+/* NULL, or what the processor lacks for a strategy; trap needs nothing beyond the core's own needs. */
+const char *hv_refusal(enum hv_strategy strategy);
 /* Takes this processor into VMX operation and runs its guest for ever, from the state hal_capture() gives. Returns only on
  * failure to start, with a reason. */
 const char *hv_run(enum hv_strategy strategy);

@@ -79,7 +79,7 @@ static const char *start(struct hv_cpu *cpu)
     hal_unlock(&m->lock);
     if (reason)
         return reason;
-    reason = shadow_refusal(cpu);
+    reason = shadow_refusal(&m->physical, cpu->strategy);
     if (reason)
         return reason;
     hal_write_cr4(hal_read_cr4() | CR4_VMXE);
@@ -114,6 +114,13 @@ static bool enter(struct hv_cpu *cpu)
     if (!(vmread32(VMCS_exit_reason) & EXIT_REASON_ENTRY_FAILURE))
         vmcs->launched = true;
     return true;
+}
+
+const char *hv_refusal(enum hv_strategy strategy)
+{
+    struct capability physical;
+
+    return capability_read(&physical) ? shadow_refusal(&physical, strategy) : NULL;
 }
 
 const char *hv_run(enum hv_strategy strategy)

@@ -51,20 +51,32 @@ static void irq(struct board *board, unsigned line, bool level)
     ioapic_line(&board->ioapic, line == 0 ? 2 : line, level);
 }
 
-static void update_uart(struct board *board)
+static const struct { uint16_t base; unsigned irq; } uarts[UARTS] = { { 0x3f8, 4 }, { 0x2f8, 3 } };
+
+/* The UART that decodes the port; UARTS if none. */
+static unsigned uart_at(uint16_t port)
 {
-    irq(board, UART_IRQ, uart_interrupt(&board->uart));
+    unsigned i = 0;
+
+    while (i < UARTS && (port < uarts[i].base || port >= uarts[i].base + UART_PORTS))
+        i++;
+    return i;
+}
+
+static void update_uart(struct board *board, unsigned i)
+{
+    irq(board, uarts[i].irq, uart_interrupt(&board->uart[i]));
 }
 
 /* ---- ports ---- */
 
 static uint8_t read_byte(struct board *board, uint16_t port)
 {
-    uint8_t value;
+    unsigned i = uart_at(port);
 
-    if (port >= UART_BASE && port < UART_BASE + UART_PORTS) {
-        value = uart_read(&board->uart, port - UART_BASE);
-        update_uart(board);
+    if (i < UARTS) {
+        uint8_t value = uart_read(&board->uart[i], port - uarts[i].base);
+        update_uart(board, i);
         return value;
     }
     if (port >= PIT_BASE && port < PIT_BASE + 4)
@@ -112,9 +124,11 @@ static void shutdown_character(struct board *board, uint8_t value)
 
 static void write_byte(struct board *board, uint16_t port, uint8_t value)
 {
-    if (port >= UART_BASE && port < UART_BASE + UART_PORTS) {
-        uart_write(&board->uart, port - UART_BASE, value);
-        update_uart(board);
+    unsigned i = uart_at(port);
+
+    if (i < UARTS) {
+        uart_write(&board->uart[i], port - uarts[i].base, value);
+        update_uart(board, i);
         return;
     }
     if (port >= PIT_BASE && port < PIT_BASE + 4) {
@@ -140,8 +154,8 @@ static void write_byte(struct board *board, uint16_t port, uint8_t value)
             end(board, BOARD_RESET, 0);
         break;
     case PORT_DEBUG:
-        if (board->uart.console)
-            putc(value, board->uart.console);
+        if (board->uart[0].console)
+            putc(value, board->uart[0].console);
         break;
     case PORT_TEST_DATA:
     case PORT_TEST_DATA + 1:
@@ -319,7 +333,7 @@ static void interrupt_end(void *context, struct cpu *cpu)
 void board_init(struct board *board, struct model *model, FILE *console)
 {
     *board = (struct board){ .model = model, .context = board->context, .kick = board->kick, .warn = board->warn };
-    board->uart.console = console;
+    board->uart[0].console = console;
     pic_reset(&board->pic);
     for (unsigned i = 0; i < model->cpu_count; i++) {
         board->lapic[i] = (struct lapic){ .cpu = &model->cpu[i], .peer = board->lapic, .peers = model->cpu_count,

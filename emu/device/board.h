@@ -24,7 +24,7 @@ enum board_end { BOARD_RUNNING, BOARD_EXIT, BOARD_SHUTDOWN, BOARD_RESET };
 
 struct board {
     struct model *model;
-    struct uart uart;
+    struct uart uart[UARTS];
     struct pic pic;
     struct pit pit;
     struct ioapic ioapic;
@@ -42,7 +42,8 @@ struct board {
     void (*warn)(void *context, const char *text);
 };
 
-/* Resets all devices and installs the bus in `model`, whose processors have been reset. `console` may be NULL. */
+/* Resets all devices and installs the bus in `model`, whose processors have been reset. `console`, where the bytes of the
+ * first UART go, may be NULL. */
 void board_init(struct board *board, struct model *model, FILE *console);
 /* The value of cpu->clock at which a timer makes an interrupt for `cpu`; ~0 if none. */
 uint64_t board_next_event(const struct board *board, const struct cpu *cpu);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A 16550 UART at 0x3f8: output only, every byte is sent at once. TI TL16C550, "Register descriptions". */
+/* The 16550 UARTs at 0x3f8 and 0x2f8: output only, every byte is sent at once. TI TL16C550, "Register descriptions". */
 #ifndef SESQUI_EMU_DEVICE_UART_H
 #define SESQUI_EMU_DEVICE_UART_H
 
@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { UART_BASE = 0x3f8, UART_PORTS = 8, UART_IRQ = 4 };
+enum { UARTS = 2, UART_PORTS = 8 };
 
 struct uart {
     FILE *console;              /* NULL: bytes vanish */

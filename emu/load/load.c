@@ -85,35 +85,45 @@ static bool read_layout(const struct file *file, struct image *image, char *erro
     return false;
 }
 
-/* Module 0 goes to the first page above the image and above 1 MB. */
-static bool place_module(struct model *model, const struct load_request *request, const struct image *image,
+/* Reads a module and places it on the first page from *at on. */
+static bool place_module(struct model *model, const struct load_request *request, const char *path, uint64_t *at,
                          struct load_range *module, char *error, size_t error_size)
 {
+    uint64_t low = model->memory.size < MEMORY_HOLE ? model->memory.size : MEMORY_HOLE;
     struct file file;
-    uint64_t at = VIDEO_END, low = model->memory.size < MEMORY_HOLE ? model->memory.size : MEMORY_HOLE;
+    bool done = file_read(&file, path, model->memory.size, error, error_size);
 
-    *module = (struct load_range){ 0 };
-    if (!request->initrd)
-        return true;
-    bool done = file_read(&file, request->initrd, model->memory.size, error, error_size);
     if (done) {
-        for (unsigned i = 0; i < image->count; i++) {
-            uint64_t end = image->piece[i].pa + image->piece[i].size;
-            if (image->piece[i].pa < MEMORY_HOLE && end > at)
-                at = end;
-        }
-        at = (at + PAGE_SIZE - 1) & PAGE_MASK;
-        if (at > low || file.size > low - at || occupant(request, at, file.size)) {
+        *at = (*at + PAGE_SIZE - 1) & PAGE_MASK;
+        if (*at > low || file.size > low - *at || occupant(request, *at, file.size)) {
             snprintf(error, error_size, "%s: %zu bytes do not fit above the image (give more memory with --memory)",
                      file.path, file.size);
             done = false;
         } else {
-            memory_write(&model->memory, at, file.bytes, file.size);
-            *module = (struct load_range){ at, file.size };
+            memory_write(&model->memory, *at, file.bytes, file.size);
+            *module = (struct load_range){ *at, file.size };
+            *at += file.size;
         }
     }
     free(file.bytes);
     return done;
+}
+
+/* Modules go to the first pages above the image and above 1 MB. */
+static bool place_modules(struct model *model, const struct load_request *request, const struct image *image,
+                          struct load_range module[MODULES_MAX], char *error, size_t error_size)
+{
+    uint64_t at = VIDEO_END;
+
+    for (unsigned i = 0; i < image->count; i++) {
+        uint64_t end = image->piece[i].pa + image->piece[i].size;
+        if (image->piece[i].pa < MEMORY_HOLE && end > at)
+            at = end;
+    }
+    for (unsigned i = 0; i < request->modules; i++)
+        if (!place_module(model, request, request->module[i].path, &at, &module[i], error, error_size))
+            return false;
+    return true;
 }
 
 /* Specification, 3.2 "Machine state"; selectors as if from a GDT of null, code, data. */
@@ -138,16 +148,41 @@ static bool load_file(struct model *model, const struct load_request *request, c
                       size_t error_size)
 {
     struct image image;
-    struct load_range module;
+    struct load_range module[MODULES_MAX] = { 0 };
 
     if (!read_layout(file, &image, error, error_size) || !check_pieces(model, request, &image, error, error_size) ||
-        !place_module(model, request, &image, &module, error, error_size))
+        !place_modules(model, request, &image, module, error, error_size))
         return false;
     place(model, file, &image);
     multiboot_information(model, request, module);
     enter(&model->cpu[0], image.entry);
     if (request->symbols)
         symbols_read(request->symbols, file);
+    return true;
+}
+
+bool load_add_module(struct load_request *request, const char *line, const char *text, char *error, size_t error_size)
+{
+    struct load_module *module = &request->module[request->modules % MODULES_MAX];
+    size_t length = text ? strlen(line) : strcspn(line, " ");
+    const char *name = line;
+
+    if (request->modules == MODULES_MAX) {
+        snprintf(error, error_size, "%s: more than %d modules", line, MODULES_MAX);
+        return false;
+    }
+    if (length == 0 || length >= sizeof module->path) {
+        snprintf(error, error_size, "\"%s\" does not begin with a module's file name of up to %zu characters", line,
+                 sizeof module->path - 1);
+        return false;
+    }
+    memcpy(module->path, line, length);
+    module->path[length] = '\0';
+    for (size_t i = 0; i < length; i++)
+        if (line[i] == '/')
+            name = line + i + 1;
+    module->text = text ? text : name;
+    request->modules++;
     return true;
 }
 

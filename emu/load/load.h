@@ -15,15 +15,27 @@
 #include "model/model.h"
 
 /* Where the loader puts what it tells the image; an image may not be loaded over it. */
-enum { INFO_BASE = 0x90000, INFO_END = 0x95000, COMMAND_LINE_MAX = 16383 };
+enum { INFO_BASE = 0x90000, INFO_END = 0x95000, COMMAND_LINE_MAX = 8191, MODULES_MAX = 8, MODULE_TEXT_MAX = 511 };
+
+struct load_module {
+    char path[1024];
+    const char *text;               /* what the image is told of it; cut after MODULE_TEXT_MAX bytes */
+};
 
 struct load_request {
     const char *image;              /* path */
-    const char *initrd;             /* path of module 0, or NULL */
+    struct load_module module[MODULES_MAX];
+    unsigned modules;
     const char *arguments;          /* follows the image's name on its command line; NULL: none */
     uint64_t reserved_base, reserved_size;  /* L0's pool: neither used nor shown in the memory map */
     struct symbols *symbols;        /* receives the image's symbols; NULL: not wanted */
 };
+
+/*
+ * Adds a module "FILE ARGUMENTS". The image is told `text`, or, if that is NULL, the line without FILE's folders. `line`
+ * outlives the request. False: `error` is one line.
+ */
+bool load_add_module(struct load_request *request, const char *line, const char *text, char *error, size_t error_size);
 
 /*
  * Loads into the model's memory, which is fresh (all zero), and sets processor 0 to the entry state: 32-bit protected mode,
@@ -69,8 +81,9 @@ bool multiboot_find(const struct file *file, struct multiboot *header);
 /* Refuses requirements that the machine cannot meet; collects the pieces. */
 bool multiboot_layout(const struct file *file, const struct multiboot *header, struct image *image, char *error,
                       size_t error_size);
-/* Writes the information block; `module` has a size of 0 if there is none. */
+/* Writes the information block; `module` says where the request's modules are. */
 struct load_range { uint64_t base, size; };
-void multiboot_information(struct model *model, const struct load_request *request, struct load_range module);
+void multiboot_information(struct model *model, const struct load_request *request,
+                           const struct load_range module[MODULES_MAX]);
 
 #endif

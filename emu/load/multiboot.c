@@ -17,7 +17,8 @@ enum { FLAG_ALIGN = 1 << 0, FLAG_MEMORY = 1 << 1, FLAG_VIDEO = 1 << 2, FLAG_ADDR
 /* Bits of the information's flags (3.3). */
 enum { INFO_MEMORY = 1 << 0, INFO_COMMAND_LINE = 1 << 2, INFO_MODULES = 1 << 3, INFO_MAP = 1 << 6, INFO_LOADER = 1 << 9 };
 /* Places within the information block. */
-enum { MAP_AT = 0x100, MODULE_AT = 0x400, LOADER_AT = 0x480, MODULE_NAME_AT = 0x4c0, COMMAND_LINE_AT = 0x1000 };
+enum { MAP_AT = 0x100, MODULE_AT = 0x400, LOADER_AT = 0x480, COMMAND_LINE_AT = 0x1000, MODULE_TEXT_AT = 0x3000 };
+enum { MODULE_SIZE = 16 };
 enum { MAP_AVAILABLE = 1, MAP_RESERVED = 2 };
 enum { LOW_END = 0x9fc00, HIGH_START = 0x100000 };  /* base memory ends where a PC's extended BIOS data begins */
 
@@ -135,7 +136,21 @@ static void write_command_line(struct model *model, const struct load_request *r
     write_text(model, COMMAND_LINE_AT, line);
 }
 
-void multiboot_information(struct model *model, const struct load_request *request, struct load_range module)
+/* Specification, 3.3 "mods_addr": start, end, string, reserved. */
+static void write_module(struct model *model, unsigned index, struct load_range module, const char *text)
+{
+    uint32_t at = MODULE_AT + MODULE_SIZE * index, text_at = MODULE_TEXT_AT + (MODULE_TEXT_MAX + 1) * index;
+    char line[MODULE_TEXT_MAX + 1];
+
+    snprintf(line, sizeof line, "%s", text);
+    write_text(model, text_at, line);
+    memory_write32(&model->memory, INFO_BASE + at, (uint32_t)module.base);
+    memory_write32(&model->memory, INFO_BASE + at + 4, (uint32_t)(module.base + module.size));
+    memory_write32(&model->memory, INFO_BASE + at + 8, INFO_BASE + text_at);
+}
+
+void multiboot_information(struct model *model, const struct load_request *request,
+                           const struct load_range module[MODULES_MAX])
 {
     struct memory *memory = &model->memory;
     uint64_t low = memory->size < MEMORY_HOLE ? memory->size : MEMORY_HOLE;
@@ -148,14 +163,10 @@ void multiboot_information(struct model *model, const struct load_request *reque
     memory_write32(memory, INFO_BASE + 4, LOW_END / 1024);
     memory_write32(memory, INFO_BASE + 8, end > HIGH_START ? (uint32_t)((end - HIGH_START) / 1024) : 0);
     memory_write32(memory, INFO_BASE + 16, INFO_BASE + COMMAND_LINE_AT);
-    if (module.size) {
-        memory_write32(memory, INFO_BASE + MODULE_AT, (uint32_t)module.base);
-        memory_write32(memory, INFO_BASE + MODULE_AT + 4, (uint32_t)(module.base + module.size));
-        memory_write32(memory, INFO_BASE + MODULE_AT + 8, INFO_BASE + MODULE_NAME_AT);
-        write_text(model, MODULE_NAME_AT, "initrd");
-        memory_write32(memory, INFO_BASE + 20, 1);
-        memory_write32(memory, INFO_BASE + 24, INFO_BASE + MODULE_AT);
-    }
+    for (unsigned i = 0; i < request->modules; i++)
+        write_module(model, i, module[i], request->module[i].text);
+    memory_write32(memory, INFO_BASE + 20, request->modules);
+    memory_write32(memory, INFO_BASE + 24, INFO_BASE + MODULE_AT);
     memory_write32(memory, INFO_BASE + 44, map_end - MAP_AT);
     memory_write32(memory, INFO_BASE + 48, INFO_BASE + MAP_AT);
     memory_write32(memory, INFO_BASE + 64, INFO_BASE + LOADER_AT);

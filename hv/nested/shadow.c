@@ -136,11 +136,9 @@ void shadow_at(struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum shadow_moment mom
     }
 }
 
-const char *shadow_refusal(const struct hv_cpu *cpu)
+const char *shadow_refusal(const struct capability *c, enum hv_strategy strategy)
 {
-    const struct capability *c = &cpu->machine->physical;
-
-    switch (cpu->strategy) {
+    switch (strategy) {
     case HV_TRAP:
         return NULL;
     case HV_COPY:

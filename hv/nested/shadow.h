@@ -31,7 +31,7 @@ enum shadow_moment {
 
 void shadow_at(struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum shadow_moment moment);
 /* NULL, or why the strategy cannot be run on this processor. */
-const char *shadow_refusal(const struct hv_cpu *cpu);
+const char *shadow_refusal(const struct capability *physical, enum hv_strategy strategy);
 /* Regions and bitmaps; vmcs02 is set. False: the pool is too small. */
 bool shadow_create(struct hv_cpu *cpu);
 /* How L1's host state is written into vmcs01. */

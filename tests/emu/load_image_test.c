@@ -48,8 +48,9 @@ static void write_to(const char *to, const void *bytes, size_t size)
 static bool load(const void *bytes, size_t size, const char *arguments, const char *initrd)
 {
     struct load_request request = {
-        .image = path, .arguments = arguments, .initrd = initrd, .reserved_base = 12 * MEGABYTE, .reserved_size = 4 * MEGABYTE,
+        .image = path, .arguments = arguments, .reserved_base = 12 * MEGABYTE, .reserved_size = 4 * MEGABYTE,
     };
+    ck_assert(!initrd || load_add_module(&request, initrd, "initrd", error, sizeof error));
     write_to(path, bytes, size);
     error[0] = '\0';
     bool done = load_image(model, &request, error, sizeof error);

@@ -54,32 +54,21 @@ START_TEST(what_is_missing_is_named)
 }
 END_TEST
 
-/* Why `strategy` cannot be run on `c`. */
-static const char *refusal(enum hv_strategy strategy, const struct capability *c)
-{
-    static struct hv_machine machine;
-    static struct hv_cpu cpu;
-    machine.physical = *c;
-    cpu.machine = &machine;
-    cpu.strategy = strategy;
-    return shadow_refusal(&cpu);
-}
-
 START_TEST(strategies_that_the_processor_cannot_do_are_refused)
 {
     struct capability poor = rich;
-    ck_assert_ptr_null(refusal(HV_COPY, &poor));
-    ck_assert_ptr_null(refusal(HV_FLIP, &poor));
+    ck_assert_ptr_null(shadow_refusal(&poor, HV_COPY));
+    ck_assert_ptr_null(shadow_refusal(&poor, HV_FLIP));
     poor.proc2.allowed &= ~(uint32_t)PROC2_vmcs_shadowing;
-    ck_assert_ptr_null(refusal(HV_TRAP, &poor));
-    ck_assert(strstr(refusal(HV_COPY, &poor), "lacks VMCS shadowing"));
-    ck_assert(strstr(refusal(HV_FLIP, &poor), "lacks VMCS shadowing"));
+    ck_assert_ptr_null(shadow_refusal(&poor, HV_TRAP));
+    ck_assert(strstr(shadow_refusal(&poor, HV_COPY), "lacks VMCS shadowing"));
+    ck_assert(strstr(shadow_refusal(&poor, HV_FLIP), "lacks VMCS shadowing"));
     poor = rich;
     poor.misc &= ~MISC_VMWRITE_ANY;
-    ck_assert_ptr_null(refusal(HV_TRAP, &poor));
-    ck_assert(strstr(refusal(HV_COPY, &poor), "cannot write exit information"));
-    ck_assert(strstr(refusal(HV_FLIP, &poor), "cannot write exit information"));
-    ck_assert(refusal((enum hv_strategy)3, &rich));
+    ck_assert_ptr_null(shadow_refusal(&poor, HV_TRAP));
+    ck_assert(strstr(shadow_refusal(&poor, HV_COPY), "cannot write exit information"));
+    ck_assert(strstr(shadow_refusal(&poor, HV_FLIP), "cannot write exit information"));
+    ck_assert(shadow_refusal(&rich, (enum hv_strategy)3));
 }
 END_TEST
 

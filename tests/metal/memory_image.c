@@ -3,7 +3,7 @@
  * What a boot loader leaves in memory, as files, for a machine that starts with tests/metal/firmware.S. The loader is the
  * one of `sesqui boot`, so an image is told the same on both machines.
  *
- *   memory_image MEGABYTES DIRECTORY IMAGE ARGUMENTS [MODULE]
+ *   memory_image MEGABYTES DIRECTORY IMAGE ARGUMENTS [MODULE...]
  *
  * Writes DIRECTORY/information (memory from INFO_BASE to INFO_END), DIRECTORY/image (memory from 1 MB to the last word that
  * is not zero) and DIRECTORY/start: entry point, address of the information, number of 32-bit words of the image, their sum.
@@ -18,7 +18,7 @@
 #include "emu/machine.h"
 
 #define MEGABYTE (1ull << 20)
-enum { WORD = 4, ARGUMENTS_MIN = 5, ARGUMENTS_MAX = 6 };
+enum { WORD = 4, ARGUMENTS = 5 };
 
 static bool write_file(const char *directory, const char *name, const void *bytes, size_t size)
 {
@@ -59,15 +59,18 @@ int main(int argc, char **argv)
     char error[MACHINE_MESSAGE_MAX];
     int status = EXIT_STATUS_USAGE;
 
-    if (argc < ARGUMENTS_MIN || argc > ARGUMENTS_MAX) {
-        fprintf(stderr, "usage: memory_image MEGABYTES DIRECTORY IMAGE ARGUMENTS [MODULE]\n");
+    if (argc < ARGUMENTS) {
+        fprintf(stderr, "usage: memory_image MEGABYTES DIRECTORY IMAGE ARGUMENTS [MODULE...]\n");
         return status;
     }
     const struct machine_options options = { .memory_size = strtoull(argv[1], NULL, 10) * MEGABYTE, .cpus = 1 };
-    const struct load_request request = { .image = argv[3], .arguments = argv[4][0] ? argv[4] : NULL, .initrd = argv[5] };
+    struct load_request request = { .image = argv[3], .arguments = argv[4][0] ? argv[4] : NULL };
+    bool done = true;
     struct machine *machine = machine_open(&options, error, sizeof error);
 
-    if (!machine || !load_image(machine_model(machine), &request, error, sizeof error))
+    for (int i = ARGUMENTS; machine && done && i < argc; i++)
+        done = load_add_module(&request, argv[i], NULL, error, sizeof error);
+    if (!machine || !done || !load_image(machine_model(machine), &request, error, sizeof error))
         fprintf(stderr, "memory_image: %s\n", error);
     else if (write_memory(machine_model(machine), argv[2]))
         status = 0;

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages between processors, and how the others are started: SDM Vol. 3, 9.4.4, 11.6.1. */
+#include "hv/x86/x86.h"
+
+enum { ICR_LOW = 0x300, ICR_HIGH = 0x310, ICR_X2APIC = 0x830 };
+enum { ICR_PENDING = 1 << 12, ICR_ASSERT = 1 << 14, ICR_OTHERS = 3 << 18 };
+#define APIC_BASE_X2APIC (1ull << 10)
+#define APIC_BASE_ENABLE (1ull << 11)
+#define APIC_BASE_ADDRESS 0xffffff000ull
+enum { DELAY_PORT = 0x80 };                     /* an access takes about a microsecond on a PC */
+enum { INIT_DELAY = 10000, STARTUP_DELAY = 200, ARRIVAL_DELAY = 20000 };
+
+extern uint8_t trampoline[], trampoline_cr3[], trampoline_end[];
+
+/* SDM Vol. 3, 9.4.5; Vol. 2, CPUID leaves 1 and 0BH. */
+unsigned apic_id(void)
+{
+    if (hal_cpuid(0, 0).eax >= 0xb && hal_cpuid(0xb, 0).ebx)
+        return hal_cpuid(0xb, 0).edx;
+    return hal_cpuid(1, 0).ebx >> 24;
+}
+
+/* `self` is an ordinary destination: the shorthand serves fixed interrupts alone (Table 11-3). */
+void apic_send(enum apic_target target, unsigned id, unsigned message)
+{
+    const uint32_t low = message | ICR_ASSERT | (target == APIC_OTHERS ? ICR_OTHERS : 0);
+    uint64_t base = 0;
+
+    if (target == APIC_SELF)
+        id = this_processor()->apic_id;
+    if (!hal_rdmsr(MSR_ia32_apic_base, &base) || !(base & APIC_BASE_ENABLE))
+        return;
+    if (base & APIC_BASE_X2APIC) {
+        hal_wrmsr(ICR_X2APIC, (uint64_t)id << 32 | low);
+        return;
+    }
+    volatile uint32_t *apic = at(base & APIC_BASE_ADDRESS);
+    while (apic[ICR_LOW / 4] & ICR_PENDING)
+        hal_pause();
+    apic[ICR_HIGH / 4] = id << 24;
+    apic[ICR_LOW / 4] = low;
+}
+
+bool hal_kick(unsigned cpu, enum hal_kick kind)
+{
+    if (cpu >= processor_count)
+        return false;
+    apic_send(APIC_ONE, processors[cpu].apic_id, kind == HAL_KICK_INIT ? APIC_INIT : APIC_NMI);
+    return true;
+}
+
+static void delay(unsigned microseconds)
+{
+    while (microseconds--)
+        hal_port_out(DELAY_PORT, 1, 0);
+}
+
+void processors_start(void)
+{
+    uint8_t *page = at(TRAMPOLINE);
+
+    memcpy(page, trampoline, (size_t)(trampoline_end - trampoline));
+    *(uint32_t *)(page + (trampoline_cr3 - trampoline)) = (uint32_t)paging_root();
+    apic_send(APIC_OTHERS, 0, APIC_INIT);
+    delay(INIT_DELAY);
+    for (unsigned i = 0; i < 2; i++) {
+        apic_send(APIC_OTHERS, 0, APIC_STARTUP | TRAMPOLINE >> 12);
+        delay(STARTUP_DELAY);
+    }
+    delay(ARRIVAL_DELAY);
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* The HAL on the metal: the processor's own instructions. */
+#include "hv/x86/x86.h"
+
+struct processor *this_processor(void)
+{
+    struct processor *self;
+    __asm__ volatile("movq %%gs:0, %0" : "=r"(self));
+    return self;
+}
+
+struct hal_cpuid hal_cpuid(uint32_t leaf, uint32_t subleaf)
+{
+    struct hal_cpuid r;
+    __asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
+    return r;
+}
+
+unsigned hal_cpu_index(void) { return this_processor()->index; }
+unsigned hal_cpu_count(void) { return processor_count; }
+void *hal_cpu_local(void) { return this_processor()->local; }
+
+void *hal_machine_local(void)
+{
+    static _Alignas(64) uint8_t local[HAL_MACHINE_LOCAL_SIZE];
+    return local;
+}
+
+bool hal_rdmsr(uint32_t index, uint64_t *value)
+{
+    uint32_t low = 0, high = 0;
+    bool done = false;
+
+    __asm__ volatile("1: rdmsr\n movb $1, %2\n2:" FIXUP("1b", "2b") : "+a"(low), "+d"(high), "+r"(done) : "c"(index));
+    *value = (uint64_t)high << 32 | low;
+    return done;
+}
+
+bool hal_wrmsr(uint32_t index, uint64_t value)
+{
+    bool done = false;
+
+    __asm__ volatile("1: wrmsr\n movb $1, %0\n2:" FIXUP("1b", "2b")
+                     : "+r"(done) : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+    return done;
+}
+
+bool hal_xsetbv(uint32_t index, uint64_t value)
+{
+    bool done = false;
+
+    __asm__ volatile("1: xsetbv\n movb $1, %0\n2:" FIXUP("1b", "2b")
+                     : "+r"(done) : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
+    return done;
+}
+
+#define READ(name, register)                                                                                        \
+    uint64_t hal_read_##name(void)                                                                                  \
+    {                                                                                                               \
+        uint64_t value;                                                                                             \
+        __asm__ volatile("movq %%" #register ", %0" : "=r"(value) : : "memory");                                    \
+        return value;                                                                                               \
+    }
+#define WRITE(name, register)                                                                                       \
+    void hal_write_##name(uint64_t value)                                                                           \
+    {                                                                                                               \
+        __asm__ volatile("movq %0, %%" #register : : "r"(value) : "memory");                                        \
+    }
+READ(cr0, cr0)
+READ(cr2, cr2)
+READ(cr3, cr3)
+READ(cr4, cr4)
+READ(dr7, dr7)
+WRITE(cr0, cr0)
+WRITE(cr2, cr2)
+WRITE(cr4, cr4)
+
+struct hal_table hal_store_gdtr(void)
+{
+    struct table_pointer table;
+    __asm__ volatile("sgdt %0" : "=m"(table));
+    return (struct hal_table){ table.base, table.limit };
+}
+
+struct hal_table hal_store_idtr(void)
+{
+    struct table_pointer table;
+    __asm__ volatile("sidt %0" : "=m"(table));
+    return (struct hal_table){ table.base, table.limit };
+}
+
+uint16_t hal_read_selector(enum segment_register segment)
+{
+    switch (segment) {
+    case SEG_CS:
+        return SELECTOR_CODE;
+    case SEG_SS: case SEG_DS: case SEG_ES: case SEG_FS: case SEG_GS:
+        return SELECTOR_DATA;
+    case SEG_TR:
+        return (uint16_t)(SELECTOR_TSS + 16 * this_processor()->index);
+    case SEG_LDTR: case SEG_COUNT:
+        break;
+    }
+    return 0;
+}
+
+uint64_t hal_rdtsc(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+void hal_pause(void) { __asm__ volatile("pause"); }
+
+_Noreturn void hal_halt(void)
+{
+    for (;;)
+        __asm__ volatile("cli; hlt");
+}
+
+_Noreturn void hal_fail_stop(const char *reason) { stop("L0 stopped", reason); }
+
+/* The barriers exist where CPUID and the MSRs say so; elsewhere there is nothing to do. */
+enum { MSR_PREDICTION_COMMAND = 0x49, MSR_FLUSH_COMMAND = 0x10b };
+enum { LEAF_7_EDX_MD_CLEAR = 1 << 10, LEAF_7_EDX_IBRS_IBPB = 1 << 26, LEAF_7_EDX_FLUSH_L1D = 1 << 28 };
+
+static bool has(uint32_t leaf_7_edx) { return hal_cpuid(0, 0).eax >= 7 && hal_cpuid(7, 0).edx & leaf_7_edx; }
+
+void hal_prediction_barrier(void)
+{
+    if (has(LEAF_7_EDX_IBRS_IBPB))
+        hal_wrmsr(MSR_PREDICTION_COMMAND, 1);
+}
+
+void hal_flush_l1d(void)
+{
+    if (has(LEAF_7_EDX_FLUSH_L1D))
+        hal_wrmsr(MSR_FLUSH_COMMAND, 1);
+}
+
+void hal_clear_buffers(void)
+{
+    static const uint16_t selector = SELECTOR_DATA;
+
+    if (has(LEAF_7_EDX_MD_CLEAR))
+        __asm__ volatile("verw %0" : : "m"(selector) : "cc");
+}
+
+void hal_write_back_invalidate(void) { __asm__ volatile("wbinvd" : : : "memory"); }
+void hal_fence(void) { __asm__ volatile("mfence" : : : "memory"); }
+
+void hal_flush_lines(physical_address pa, size_t length)
+{
+    enum { LINE = 64 };                         /* the smallest that processors with VMX have */
+
+    for (uint64_t line = pa.value & ~(LINE - 1ull); line < pa.value + length; line += LINE)
+        __asm__ volatile("clflush (%0)" : : "r"(at(line)) : "memory");
+}
+
+uint32_t hal_port_in(uint16_t port, unsigned size)
+{
+    uint32_t value = 0;
+
+    if (size == 1)
+        __asm__ volatile("inb %1, %b0" : "+a"(value) : "d"(port));
+    else if (size == 2)
+        __asm__ volatile("inw %1, %w0" : "+a"(value) : "d"(port));
+    else
+        __asm__ volatile("inl %1, %0" : "=a"(value) : "d"(port));
+    return value;
+}
+
+void hal_port_out(uint16_t port, unsigned size, uint32_t value)
+{
+    if (size == 1)
+        __asm__ volatile("outb %b0, %1" : : "a"(value), "d"(port));
+    else if (size == 2)
+        __asm__ volatile("outw %w0, %1" : : "a"(value), "d"(port));
+    else
+        __asm__ volatile("outl %0, %1" : : "a"(value), "d"(port));
+}
+
+void hal_lock(uint32_t *lock)
+{
+    while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
+        hal_pause();
+}
+
+void hal_unlock(uint32_t *lock) { __atomic_store_n(lock, 0, __ATOMIC_RELEASE); }

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+#
+# build/sesqui.elf: the core freestanding, with the metal back end of its HAL, as a multiboot image (v1 and v2).
+# It does not depend on VARIANT.
+
+IMAGE := build/sesqui.elf
+IMAGE_OBJ := build/image
+IMAGE_FLAGS := -std=gnu11 -O2 -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+               -Wconversion -Wno-sign-conversion -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
+               -fno-pic -no-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
+               -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fno-common \
+               -Wframe-larger-than=6144 -MMD -MP
+IMAGE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/x86/*.S))
+IMAGE_OBJECTS := $(addprefix $(IMAGE_OBJ)/,$(addsuffix .o,$(basename $(IMAGE_SRC))))
+
+.PHONY: image
+image: $(IMAGE)
+
+$(IMAGE): $(IMAGE_OBJECTS) $(IMAGE_OBJ)/image.ld
+	@echo "  IMAGE $@"
+	@$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+		-Wl,--no-warn-rwx-segments -T $(IMAGE_OBJ)/image.ld -o $@ $(IMAGE_OBJECTS)
+
+$(IMAGE_OBJ)/image.ld: hv/x86/image.ld hv/x86/layout.h
+	@mkdir -p $(@D)
+	@$(CC) -E -P -x c -I. -D__LINKER__ $< -o $@
+
+$(IMAGE_OBJ)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC    $< (image)"
+	@$(CC) $(IMAGE_FLAGS) -c -o $@ $<
+$(IMAGE_OBJ)/%.o: %.S
+	@mkdir -p $(@D)
+	@echo "  AS    $<"
+	@$(CC) $(IMAGE_FLAGS) -c -o $@ $<
+
+-include $(shell find $(IMAGE_OBJ) -name '*.d' 2>/dev/null)

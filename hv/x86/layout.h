@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the image is and how its per-processor block looks: constants that C, assembly and the linker script share.
+ *
+ *   linear                               physical
+ *   0 ...                                the same: all of memory, read and write
+ *   IMAGE_VIRTUAL + IMAGE_LOAD ...       the image: where the boot loader put it, then its copy in L0's pool
+ */
+#ifndef SESQUI_HV_X86_LAYOUT_H
+#define SESQUI_HV_X86_LAYOUT_H
+
+#define IMAGE_VIRTUAL 0xffffffff80000000
+#define IMAGE_LOAD 0x100000
+/* The page below 1 MB where other processors start: SIPI vector 8. */
+#define TRAMPOLINE 0x8000
+
+/* Selectors of L0's GDT: those of the model's back end, so that traces compare. */
+#define SELECTOR_CODE 0x10
+#define SELECTOR_DATA 0x18
+#define SELECTOR_TSS 0x20
+
+/* Processors that the image is built for. */
+#ifndef PROCESSORS
+#define PROCESSORS 8
+#endif
+
+/* struct processor. The frame is the top of the stack on which VM exits begin: see world.S. */
+#define PROCESSOR_SIZE 0x20000
+#define PROCESSOR_FRAME 128
+#define PROCESSOR_STACK_TOP 0x10000
+
+/* The control registers that long mode is entered with: PE, MP, ET, NE, WP, PG; PAE. IA32_EFER: LME, NXE. */
+#define START_CR0 0x80010033
+#define START_CR4 0x20
+#define START_EFER 0x900
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* The HAL on the metal: physical memory and device registers, through L0's map of all memory. */
+#include "hv/x86/x86.h"
+
+/* Ranges count in whole pages: a page that is RAM in part is none. */
+static struct memory_range pages_of(unsigned index)
+{
+    const struct memory_range *r = &boot.range[index];
+    return (struct memory_range){ (r->base + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1), r->end & ~(PAGE_SIZE - 1), r->type };
+}
+
+bool is_ram(uint64_t address, uint64_t length)
+{
+    for (unsigned i = 0; i < boot.ranges; i++) {
+        const struct memory_range r = pages_of(i);
+        if (r.type == MEMORY_AVAILABLE && address >= r.base && address < r.end && length <= r.end - address)
+            return true;
+    }
+    return false;
+}
+
+bool hal_ram(unsigned index, struct hal_range *range)
+{
+    for (unsigned i = 0; i < boot.ranges; i++) {
+        const struct memory_range r = pages_of(i);
+        if (r.type != MEMORY_AVAILABLE || r.base >= r.end || index--)
+            continue;
+        *range = (struct hal_range){ PA(r.base), r.end - r.base };
+        return true;
+    }
+    return false;
+}
+
+bool hal_pm_read(physical_address pa, void *to, size_t length)
+{
+    if (!is_ram(pa.value, length))
+        return false;
+    memcpy(to, at(pa.value), length);
+    return true;
+}
+
+bool hal_pm_write(physical_address pa, const void *from, size_t length)
+{
+    if (!is_ram(pa.value, length))
+        return false;
+    memcpy(at(pa.value), from, length);
+    return true;
+}
+
+#define ACCESS(bits)                                                                                                \
+    bool hal_pm_read##bits(physical_address pa, uint##bits##_t *value)                                              \
+    {                                                                                                               \
+        if (!is_ram(pa.value, sizeof *value))                                                                       \
+            return false;                                                                                           \
+        *value = *(volatile uint##bits##_t *)at(pa.value);                                                          \
+        return true;                                                                                                \
+    }                                                                                                               \
+    bool hal_pm_write##bits(physical_address pa, uint##bits##_t value)                                              \
+    {                                                                                                               \
+        if (!is_ram(pa.value, sizeof value))                                                                        \
+            return false;                                                                                           \
+        *(volatile uint##bits##_t *)at(pa.value) = value;                                                           \
+        return true;                                                                                                \
+    }
+ACCESS(64)
+ACCESS(32)
+
+bool hal_pm_compare_exchange64(physical_address pa, uint64_t *expected, uint64_t desired)
+{
+    return is_ram(pa.value, sizeof desired) && __atomic_compare_exchange_n((uint64_t *)at(pa.value), expected, desired, false,
+                                                                           __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+bool hal_pm_zero_page(physical_address pa)
+{
+    if (!is_ram(pa.value, PAGE_SIZE))
+        return false;
+    memset(at(pa.value), 0, PAGE_SIZE);
+    return true;
+}
+
+/* Device registers below 4 GB are mapped with the rest. */
+static bool is_device(uint64_t address) { return address < 4096 * MEGABYTE && !is_ram(address, 4); }
+
+bool hal_mmio_read32(physical_address pa, uint32_t *value)
+{
+    if (!is_device(pa.value))
+        return false;
+    *value = *(volatile uint32_t *)at(pa.value);
+    return true;
+}
+
+bool hal_mmio_write32(physical_address pa, uint32_t value)
+{
+    if (!is_device(pa.value))
+        return false;
+    *(volatile uint32_t *)at(pa.value) = value;
+    return true;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* L0's paging structures, in its pool: memory one to one, the image where it is linked. SDM Vol. 3, 4.5. */
+#include "hv/x86/x86.h"
+
+#define PRESENT (1ull << 0)
+#define WRITABLE (1ull << 1)
+#define UNCACHEABLE (1ull << 4 | 1ull << 3)     /* PCD, PWT */
+#define LARGE (1ull << 7)
+#define EXECUTE_DISABLE (1ull << 63)
+#define ADDRESS 0x000ffffffffff000ull
+#define LARGE_PAGE (2 * MEGABYTE)
+enum { LEVELS = 4 };
+
+extern uint8_t image_start[], image_writable[], image_end[];
+static uint64_t root;
+
+uint64_t paging_root(void) { return root; }
+
+/* False: the pool is empty. */
+static bool map(uint64_t linear, unsigned level, uint64_t entry)
+{
+    uint64_t table = root;
+
+    for (unsigned l = LEVELS;; l--) {
+        uint64_t *slot = (uint64_t *)at(table) + (linear >> (12 + 9 * (l - 1)) & 511);
+        if (l == level) {
+            *slot = entry;
+            return true;
+        }
+        if (!*slot) {
+            const uint64_t page = hal_page_allocate().value;
+            if (!page)
+                return false;
+            *slot = page | PRESENT | WRITABLE;
+        }
+        table = *slot & ADDRESS;
+    }
+}
+
+static uint64_t top_of_memory(void)
+{
+    uint64_t top = 4096 * MEGABYTE;
+
+    for (unsigned i = 0; i < boot.ranges; i++)
+        if (boot.range[i].type == MEMORY_AVAILABLE && boot.range[i].end > top)
+            top = boot.range[i].end;
+    return top;
+}
+
+static bool any_ram(uint64_t base, uint64_t end)
+{
+    for (unsigned i = 0; i < boot.ranges; i++)
+        if (boot.range[i].type == MEMORY_AVAILABLE && boot.range[i].base < end && base < boot.range[i].end)
+            return true;
+    return false;
+}
+
+const char *paging_start(void)
+{
+    const uint64_t image = hal_pool().base.value, top = top_of_memory();
+    bool done = (root = hal_page_allocate().value);
+
+    for (uint64_t a = 0; done && a < top; a += LARGE_PAGE)
+        done = map(a, 2, a | PRESENT | WRITABLE | LARGE | EXECUTE_DISABLE |
+                         (any_ram(a, a + LARGE_PAGE) ? 0 : UNCACHEABLE));
+    for (uint8_t *page = image_start; done && page < image_end; page += PAGE_SIZE)
+        done = map((uint64_t)page, 1, (image + (uint64_t)(page - image_start)) | PRESENT |
+                                      (page < image_writable ? 0 : WRITABLE | EXECUTE_DISABLE));
+    /* The trampoline of the other processors turns paging on. */
+    done = done && map(0, 2, PRESENT | WRITABLE | LARGE);
+    if (!done)
+        return "too little memory: L0's pool is too small for its paging structures";
+    /* Everything moves, the stack included: nothing may be written between the copy and its use. */
+    uint8_t *from = image_start;
+    uint64_t to = image, length = (uint64_t)(image_end - image_start);
+    __asm__ volatile("rep movsb\n movq %3, %%cr3" : "+S"(from), "+D"(to), "+c"(length) : "r"(root) : "memory");
+    return NULL;
+}

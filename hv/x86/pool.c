@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* L0's pool: memory at the top of RAM below 4 GB that the image moves to and takes its pages from. */
+#include "hv/x86/x86.h"
+
+enum { POOL_PAGES = 2048 };                     /* to take pages from, as on the model (emu/native/native.c) */
+
+extern uint8_t image_start[], image_end[];
+
+static uint64_t pool_base, image_pages, next_free;
+static uint8_t used[POOL_PAGES];
+static uint32_t lock;
+
+static bool overlap(uint64_t a, uint64_t a_end, uint64_t b, uint64_t b_end) { return a < b_end && b < a_end; }
+
+/* The lowest thing that [base, end) would overwrite; `end` if none. */
+static uint64_t obstacle(uint64_t base, uint64_t end)
+{
+    const uint64_t image = (uint64_t)image_start - IMAGE_VIRTUAL;
+    uint64_t lowest = end;
+
+    if (overlap(base, end, image, image + image_pages * PAGE_SIZE))
+        lowest = image;
+    for (unsigned i = 0; i < boot.modules; i++) {
+        const struct module *m = &boot.module[i];
+        if (overlap(base, end, m->base, m->base + m->size) && m->base < lowest)
+            lowest = m->base;
+    }
+    return lowest;
+}
+
+const char *pool_reserve(void)
+{
+    image_pages = (uint64_t)(image_end - image_start) / PAGE_SIZE;
+    const uint64_t size = (POOL_PAGES + image_pages) * PAGE_SIZE;
+
+    for (unsigned i = 0; i < boot.ranges; i++) {
+        const struct memory_range *r = &boot.range[i];
+        uint64_t end = (r->end < 4096 * MEGABYTE ? r->end : 4096 * MEGABYTE) & ~(PAGE_SIZE - 1), found;
+        if (r->type != MEMORY_AVAILABLE)
+            continue;
+        for (; end >= r->base + size && end >= MEGABYTE + size; end = found & ~(PAGE_SIZE - 1)) {
+            found = obstacle(end - size, end);
+            if (found != end)
+                continue;
+            if (end - size > pool_base)
+                pool_base = end - size;
+            break;
+        }
+    }
+    return pool_base ? NULL : "too little memory: no 10 MB of RAM below 4 GB are free for L0's pool";
+}
+
+struct hal_range hal_pool(void)
+{
+    return (struct hal_range){ PA(pool_base), (POOL_PAGES + image_pages) * PAGE_SIZE };
+}
+
+physical_address hal_page_allocate(void)
+{
+    physical_address page = PA(0);
+
+    hal_lock(&lock);
+    for (uint64_t i = 0; i < POOL_PAGES && !page.value; i++) {
+        const uint64_t index = (next_free + i) % POOL_PAGES;
+        if (used[index])
+            continue;
+        used[index] = 1;
+        next_free = index + 1;                  /* the next search starts behind this page */
+        page = PA(pool_base + (image_pages + index) * PAGE_SIZE);
+        memset(at(page.value), 0, PAGE_SIZE);
+    }
+    hal_unlock(&lock);
+    return page;
+}
+
+void hal_page_free(physical_address page)
+{
+    const uint64_t index = (page.value - pool_base) / PAGE_SIZE - image_pages;
+
+    if (page.value % PAGE_SIZE || index >= POOL_PAGES || !used[index])
+        hal_fail_stop("L0 freed a page that it had not allocated");
+    hal_lock(&lock);
+    used[index] = 0;
+    hal_unlock(&lock);
+}

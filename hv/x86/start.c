@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* From the boot loader to the core: what the image does before its guest runs. docs/metal.md. */
+#include "hv/x86/x86.h"
+
+struct processor processors[PROCESSORS];
+uint32_t processor_count = 1;
+static struct hal_capture guest;                /* the first processor's: L1 as loaded */
+static volatile bool go;                        /* the other processors may start their guests */
+
+/* XSETBV of the guest is executed by L0. */
+static void control_registers(void)
+{
+    enum { LEAF_1_ECX_XSAVE = 1 << 26 };
+
+    if (hal_cpuid(1, 0).ecx & LEAF_1_ECX_XSAVE)
+        hal_write_cr4(hal_read_cr4() | CR4_OSXSAVE);
+}
+
+/* A processor after INIT: it waits for L1's SIPI. SDM Vol. 3, 10.1.1, Table 10-1. */
+static void wait_for_sipi(struct hal_capture *capture)
+{
+    *capture = (struct hal_capture){
+        .rip = 0xfff0, .rflags = RFLAGS_FIXED, .cr0 = CR0_ET | CR0_CD | CR0_NW, .dr7 = 0x400,
+        .gdtr.limit = 0xffff, .idtr.limit = 0xffff, .activity = ACTIVITY_WAIT_FOR_SIPI,
+        .registers.gpr = { [RDX] = hal_cpuid(1, 0).eax },
+    };
+    hal_rdmsr(MSR_ia32_pat, &capture->pat);
+    for (unsigned i = SEG_ES; i <= SEG_GS; i++)
+        capture->segment[i] = (struct hal_guest_segment){ 0, 3 | AR_S | AR_PRESENT, 0xffff, 0 };
+    capture->segment[SEG_CS] = (struct hal_guest_segment){ 0xf000, 0xb | AR_S | AR_PRESENT, 0xffff, 0xffff0000 };
+    capture->segment[SEG_LDTR] = (struct hal_guest_segment){ 0, 2 | AR_PRESENT, 0xffff, 0 };
+    capture->segment[SEG_TR] = (struct hal_guest_segment){ 0, 0xb | AR_PRESENT, 0xffff, 0 };
+}
+
+bool hal_capture(struct hal_capture *capture)
+{
+    if (hal_cpu_index() == 0)
+        *capture = guest;
+    else
+        wait_for_sipi(capture);
+    return true;
+}
+
+static void check(const char *why)
+{
+    if (why)
+        stop("cannot start", why);
+}
+
+/* Strategies from the wanted one down to trap, which needs nothing. */
+static void choose_strategy(void)
+{
+    const char *why;
+
+    while ((why = hv_refusal(options.strategy))) {
+        const enum hv_strategy next = options.strategy == HV_FLIP ? HV_COPY : HV_TRAP;
+        print("sesqui: strategy %s: %s; falls back to %s\n", strategy_name(options.strategy), why, strategy_name(next));
+        options.strategy = next;
+    }
+}
+
+/* Another processor may have met what stops all. */
+static void wait_for(const volatile bool *condition)
+{
+    while (!*condition) {
+        if (stopped)
+            hal_halt();
+        hal_pause();
+    }
+}
+
+static _Noreturn void run(void)
+{
+    stop("cannot start", hv_run(options.strategy));
+}
+
+void image_other(unsigned index)
+{
+    tables_load(index);
+    control_registers();
+    wait_for(&go);
+    run();
+}
+
+void image_main(uint32_t magic, uint32_t information)
+{
+    const char *word;
+
+    log_open(0x3f8);
+    tables_load(0);
+    control_registers();
+    check(boot_read(magic, information));
+    if ((word = options_read(boot.text)))
+        stop("unknown option (docs/metal.md lists them)", word);
+    check(pool_reserve());
+    check(paging_start());
+    processors_start();
+    if (processor_count > PROCESSORS)
+        check("the machine has more processors than the image is built for");
+    check(guest_load(&guest));
+    choose_strategy();
+    go = true;
+    for (unsigned i = 1; i < processor_count; i++)
+        wait_for(&processors[i].ready);
+    run();
+}

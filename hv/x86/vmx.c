@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* The HAL on the metal: VMX instructions (SDM Vol. 3, ch. 31), and the state that every VM exit loads. */
+#include "hv/x86/x86.h"
+
+int world_enter(struct hal_registers *registers, bool launch);
+extern const uint8_t world_exit[];
+
+#define VMX(instruction, ...)                                                                                       \
+    ({                                                                                                              \
+        bool invalid_, valid_;                                                                                      \
+        __asm__ volatile(instruction : "=@ccc"(invalid_), "=@ccz"(valid_) : __VA_ARGS__ : "memory");                \
+        invalid_ ? HAL_FAIL_INVALID : valid_ ? HAL_FAIL_VALID : HAL_OK;                                             \
+    })
+
+enum hal_result hal_vmxon(physical_address region) { return VMX("vmxon %2", "m"(region.value)); }
+void hal_vmxoff(void) { __asm__ volatile("vmxoff" : : : "cc", "memory"); }
+enum hal_result hal_vmclear(physical_address vmcs) { return VMX("vmclear %2", "m"(vmcs.value)); }
+enum hal_result hal_vmptrld(physical_address vmcs) { return VMX("vmptrld %2", "m"(vmcs.value)); }
+
+physical_address hal_vmptrst(void)
+{
+    physical_address vmcs;
+    __asm__ volatile("vmptrst %0" : "=m"(vmcs.value) : : "cc", "memory");
+    return vmcs;
+}
+
+enum hal_result hal_vmread(enum vmcs_encoding field, uint64_t *value)
+{
+    bool invalid, valid;
+    uint64_t read = 0;
+
+    __asm__ volatile("vmread %3, %2" : "=@ccc"(invalid), "=@ccz"(valid), "+r"(read) : "r"((uint64_t)field));
+    if (invalid || valid)
+        return invalid ? HAL_FAIL_INVALID : HAL_FAIL_VALID;
+    *value = read;
+    log_field(false, field, read);
+    return HAL_OK;
+}
+
+enum hal_result hal_vmwrite(enum vmcs_encoding field, uint64_t value)
+{
+    enum hal_result result = VMX("vmwrite %3, %2", "r"((uint64_t)field), "r"(value));
+
+    if (result == HAL_OK)
+        log_field(true, field, value);
+    return result;
+}
+
+/* SDM Vol. 3, 31.3: the descriptors of INVEPT and INVVPID. */
+enum hal_result hal_invept(uint64_t type, uint64_t eptp)
+{
+    const uint64_t descriptor[2] = { eptp, 0 };
+    return VMX("invept %2, %3", "m"(descriptor), "r"(type));
+}
+
+enum hal_result hal_invvpid(uint64_t type, uint16_t vpid, uint64_t linear)
+{
+    const uint64_t descriptor[2] = { vpid, linear };
+    return VMX("invvpid %2, %3", "m"(descriptor), "r"(type));
+}
+
+enum hal_result hal_enter(struct hal_registers *registers, bool launch)
+{
+    struct processor *processor = this_processor();
+
+    processor->ready = true;
+    enum hal_result result = (enum hal_result)world_enter(registers, launch);
+    if (stopped)
+        hal_halt();
+    if (result == HAL_OK)
+        log_exit();
+    else
+        log_refused();
+    return result;
+}
+
+static uint64_t msr(uint32_t index)
+{
+    uint64_t value = 0;
+    hal_rdmsr(index, &value);
+    return value;
+}
+
+void hal_host_state(struct hal_host_state *state)
+{
+    struct processor *processor = this_processor();
+
+    *state = (struct hal_host_state){
+        .cr0 = hal_read_cr0(), .cr3 = hal_read_cr3(), .cr4 = hal_read_cr4(),
+        .rip = (uint64_t)world_exit, .rsp = (uint64_t)&processor->registers,
+        .gs_base = (uint64_t)processor, .tr_base = (uint64_t)&processor->task_state,
+        .gdtr_base = hal_store_gdtr().base, .idtr_base = hal_store_idtr().base,
+        .efer = msr(MSR_ia32_efer), .pat = msr(MSR_ia32_pat),
+        .es = SELECTOR_DATA, .cs = SELECTOR_CODE, .ss = SELECTOR_DATA, .ds = SELECTOR_DATA, .fs = SELECTOR_DATA,
+        .gs = SELECTOR_DATA, .tr = hal_read_selector(SEG_TR),
+    };
+}
+
+static void swap_msr(uint32_t index, uint64_t *value)
+{
+    uint64_t old = msr(index);
+
+    hal_wrmsr(index, *value);
+    *value = old;
+}
+
+/* XCR0, XSS, SPEC_CTRL and the debug registers are not exchanged: nothing calls this yet. */
+void hal_swap_extended_state(struct hal_extended_state *state)
+{
+    uint64_t cr2 = hal_read_cr2();
+
+    swap_msr(MSR_ia32_kernel_gs_base, &state->kernel_gs_base);
+    swap_msr(MSR_ia32_star, &state->star);
+    swap_msr(MSR_ia32_lstar, &state->lstar);
+    swap_msr(MSR_ia32_fmask, &state->fmask);
+    hal_write_cr2(state->cr2);
+    state->cr2 = cr2;
+}

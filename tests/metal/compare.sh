@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Compares the sequence of exits in two traces.   tests/metal/compare.sh TRACE TRACE
+#
+# Prints the first disagreement with what led to it, and returns 1; 2 if a trace cannot be read or has no exits. What may
+# differ is listed in tests/metal/exits.awk.
+set -u
+case ${1:-} in -h|--help) sed -n '3,6s/^# \?//p' "$0"; exit 0;; esac
+[ $# = 2 ] || { echo "usage: tests/metal/compare.sh TRACE TRACE" >&2; exit 2; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+here=$(dirname "$0")
+for side in 1 2; do
+    [ -r "$1" ] || { echo "$1: cannot be read" >&2; exit 2; }
+    awk -f "$here/exits.awk" "$1" | tr -d '\r' >"$work/$side"
+    [ -s "$work/$side" ] || { echo "$1: no exits in it" >&2; exit 2; }
+    set -- "$2" "$1"
+done
+cmp -s "$work/1" "$work/2" && exit 0
+line=$(cmp "$work/1" "$work/2" 2>&1 | sed -n 's/.*line \([0-9]*\).*/\1/p')
+[ -n "$line" ] || line=$(($(cat "$work/1" "$work/2" | wc -l) / 2))
+echo "the sequences of exits differ from line $line on"
+from=$((line > 12 ? line - 12 : 1))
+for side in 1 2; do
+    echo "--- $1"
+    awk -v from=$from -v line="$line" 'NR >= from && NR <= line + 4 { print (NR == line ? "> " : "  ") $0 }' "$work/$side"
+    set -- "$2" "$1"
+done
+exit 1

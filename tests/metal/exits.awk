@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+# The part of a trace that must not depend on which machine L0 runs on: what L1 and L2 exited for, and what L0 made of it.
+#     awk -f exits.awk TRACE
+# Left out, with the reason:
+#   the clock                             another machine, another time
+#   lines of other events                 L0's own VMX instructions and entries: physical addresses of its pool
+#   text after rip= of an exit            an explanation of the qualification, which stands before it
+#   vmcs= of a failed entry               a physical address of L0
+#   RIP of L2 at an external interrupt    the interrupt's moment: L2 waits in a loop; so also where L1 reads it
+#   bits above 8 of an EPT violation      optional reports (SDM Vol. 3, 28.2.1, Table 28-7)
+function bits(number,   i, value) {
+    value = 0
+    for (i = 3; i <= length(number); i++)
+        value = value * 16 + index("0123456789abcdef", substr(number, i, 1)) - 1
+    return value % 512
+}
+function mask(line, what,   start, value) {
+    if (!match(line, what "=0x[0-9a-f]+"))
+        return line
+    value = substr(line, RSTART + length(what) + 1, RLENGTH - length(what) - 1)
+    return substr(line, 1, RSTART - 1) what "=" bits(value) " (bits 8:0)" substr(line, RSTART + RLENGTH)
+}
+$4 ~ /^(exit|entry-failed|handled|reflect|emulated|nested-entry|nested-fail|inject-l1)$/ {
+    line = substr($0, length($1) + index($0, $1))
+    if ($4 == "exit" && match(line, / rip=0x[0-9a-f]+/))
+        line = substr(line, 1, RSTART + RLENGTH - 1)
+    if ($4 == "entry-failed")
+        sub(/ vmcs=0x[0-9a-f]+/, "", line)
+    if ($4 == "exit" && $3 == "L2") {
+        interrupt = $5 == "external_interrupt"
+        violation = $5 == "ept_violation"
+    }
+    if ($4 == "nested-entry")
+        interrupt = violation = 0
+    if (interrupt)
+        sub(/rip=0x[0-9a-f]+/, "rip=*", line)
+    if ($5 == "ept_violation")
+        line = mask(line, "qual")
+    if (violation && line ~ /vmread exit_qualification=/)
+        line = mask(line, "exit_qualification")
+    print line
+}
