@@ -52,6 +52,8 @@ coverage: deps
 
 bench: all
 	@build/release/sesqui bench
+	@mkdir -p build/report
+	@build/release/sesqui bench nested --tsv build/report/nested-costs.tsv
 
 # The pages that are written by the program itself.
 docs: $(SESQUI)

@@ -19,8 +19,20 @@ unsigned hal_cpu_index(void) { return cpu()->index; }
 unsigned hal_cpu_count(void) { return native_here->native->model->cpu_count; }
 void *hal_cpu_local(void) { return native_here->local; }
 void *hal_machine_local(void) { return native_here->native->local; }
-bool hal_rdmsr(uint32_t index, uint64_t *value) { return msr_read(cpu(), index, value); }
-bool hal_wrmsr(uint32_t index, uint64_t value) { return msr_write(cpu(), index, value); }
+static struct native_counts *counts(void) { return &native_here->native->counts; }
+
+bool hal_rdmsr(uint32_t index, uint64_t *value)
+{
+    counts()->rdmsr++;
+    return msr_read(cpu(), index, value);
+}
+
+bool hal_wrmsr(uint32_t index, uint64_t value)
+{
+    counts()->wrmsr++;
+    return msr_write(cpu(), index, value);
+}
+
 uint64_t hal_read_cr0(void) { return cpu()->cr0; }
 uint64_t hal_read_cr2(void) { return cpu()->cr2; }
 uint64_t hal_read_cr3(void) { return cpu()->cr3; }
@@ -58,8 +70,6 @@ static enum hal_result result(vmx_result r)
     return r == VMX_SUCCEED ? HAL_OK : r == VMX_FAIL_INVALID ? HAL_FAIL_INVALID : HAL_FAIL_VALID;
 }
 
-static struct native_counts *counts(void) { return &native_here->native->counts; }
-
 enum hal_result hal_vmxon(physical_address region) { return result(vmx_vmxon(cpu(), region.value)); }
 void hal_vmxoff(void) { vmx_vmxoff(cpu()); }
 
@@ -86,6 +96,8 @@ enum hal_result hal_vmread(enum vmcs_encoding field, uint64_t *value)
 enum hal_result hal_vmwrite(enum vmcs_encoding field, uint64_t value)
 {
     counts()->vmwrite++;
+    if (VMCS_ENCODING_TYPE(field) == VMCS_TYPE_CONTROL)
+        native_here->dirty_vmcs = vmx_vmptrst(cpu());
     return result(vmx_vmwrite(cpu(), field, value));
 }
 
@@ -106,7 +118,7 @@ enum hal_result hal_enter(struct hal_registers *registers, bool launch)
     struct native_cpu *here = native_here;
     uint64_t host_gpr[GPR_COUNT];
     vmx_result early = VMX_SUCCEED;
-    counts()->enter++;
+    passage_end(here, launch);
     reads_end(here);
     rules_accounted(here);
     rules_before_entry(here);
@@ -129,6 +141,7 @@ enum hal_result hal_enter(struct hal_registers *registers, bool launch)
     here->accounted = false;
     rules_after_exit(here);
     memcpy(registers->gpr, cpu()->gpr, sizeof host_gpr);
+    passage_begin(here);
     return HAL_OK;
 }
 
@@ -178,6 +191,7 @@ bool hal_capture(struct hal_capture *capture)
 static void barrier(const char *what)
 {
     struct native_cpu *here = native_here;
+    counts()->barrier++;
     if (here->native->trace)
         trace_line(here->native->trace, here->cpu, 0, "barrier", "%s", what);
 }

@@ -8,23 +8,39 @@
 static struct native *native(void) { return native_here->native; }
 static struct memory *memory(void) { return &native()->model->memory; }
 
+static bool in_pool(uint64_t pa)
+{
+    return pa >= native()->pool_base && pa - native()->pool_base < native()->pool_pages * PAGE_SIZE;
+}
+
+static void count(physical_address pa, size_t length)
+{
+    native()->counts.memory_access++;
+    *(in_pool(pa.value) ? &native()->counts.l0_bytes : &native()->counts.l1_bytes) += length;
+}
+
 bool hal_pm_read(physical_address pa, void *to, size_t length)
 {
-    native()->counts.pm_read++;
+    count(pa, length);
     if (!memory_is_ram(memory(), pa.value, length) || !memory_read(memory(), pa.value, to, length))
         return false;
     reads_note(native_here, pa.value, length);
     return true;
 }
 
-bool hal_pm_write(physical_address pa, const void *from, size_t length)
+static bool store(physical_address pa, const void *from, size_t length)
 {
-    native()->counts.pm_write++;
     if (!memory_is_ram(memory(), pa.value, length))
         return false;
     vmcs_watch_write(native_here->cpu, pa.value, length);
     reads_write(native_here, pa.value, length);
     return memory_write(memory(), pa.value, from, length);
+}
+
+bool hal_pm_write(physical_address pa, const void *from, size_t length)
+{
+    count(pa, length);
+    return store(pa, from, length);
 }
 
 bool hal_pm_read64(physical_address pa, uint64_t *value) { return hal_pm_read(pa, value, sizeof *value); }
@@ -36,7 +52,7 @@ bool hal_pm_write32(physical_address pa, uint32_t value) { return hal_pm_write(p
 bool hal_pm_compare_exchange64(physical_address pa, uint64_t *expected, uint64_t desired)
 {
     uint64_t value;
-    native()->counts.pm_read++;
+    count(pa, sizeof value);
     reads_write(native_here, pa.value, sizeof value);
     if (!memory_is_ram(memory(), pa.value, sizeof value) || !memory_read(memory(), pa.value, &value, sizeof value))
         return false;
@@ -81,7 +97,7 @@ void hal_page_free(physical_address page)
     rules_page_freed(native_here, page.value);
     uint8_t poison[PAGE_SIZE];
     memset(poison, 0xdb, sizeof poison);
-    hal_pm_write(page, poison, sizeof poison);
+    store(page, poison, sizeof poison);
     n->pool_used[index] = 0;
     n->pages_used--;
 }

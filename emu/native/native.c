@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Life of the native L0: its pool, its fibers, and what the machine may ask. */
 #include "emu/native/state.h"
+#include "emu/native/step.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,7 @@ void native_close(struct native *native)
 {
     if (!native)
         return;
+    step_end(native);
     for (unsigned i = 0; i < MODEL_CPU_MAX; i++)
         fiber_destroy(&native->cpu[i].fiber);
     free(native->pool_used);
@@ -167,5 +169,3 @@ bool native_pool(const struct native *native, uint64_t *base, uint64_t *size)
 }
 
 uint64_t native_pages_used(const struct native *native) { return native->pages_used; }
-
-const struct native_counts *native_counts(const struct native *native) { return &native->counts; }

@@ -17,12 +17,32 @@ struct native;
 
 enum { NATIVE_POOL_SIZE = 8 << 20 };    /* bytes of memory that L0 takes for itself */
 
-/* The primitives whose uses are counted, for `sesqui bench`. */
-#define NATIVE_COUNTS(X) X(enter) X(vmread) X(vmwrite) X(vmclear) X(vmptrld) X(invept) X(invvpid) X(pm_read) X(pm_write)
+/*
+ * What L0 executed, for `sesqui bench nested`: uses of primitives, bytes that it moved through hal_pm_*, entries for which
+ * the processor must check a changed VMCS anew, and its own instructions (0 unless they are counted: step.h).
+ */
+#define NATIVE_COUNTS(X)                                                                                            \
+    X(vmlaunch) X(vmresume) X(dirty_entry) X(vmread) X(vmwrite) X(vmclear) X(vmptrld) X(invept) X(invvpid)            \
+    X(rdmsr) X(wrmsr) X(barrier) X(memory_access) X(l1_bytes) X(l0_bytes) X(instruction)
 struct native_counts {
 #define X(name) uint64_t name;
     NATIVE_COUNTS(X)
 #undef X
+};
+
+/* L0 runs from a VM exit to the next VM entry: a passage, of one of four kinds, by the levels that it lies between. */
+enum passage {
+    PASSAGE_L1_TO_L1,           /* an instruction of L1 that exits */
+    PASSAGE_L1_TO_L2,           /* L1's VMLAUNCH or VMRESUME: the entry half of a nested round trip */
+    PASSAGE_L2_TO_L1,           /* a reflected exit: the exit half */
+    PASSAGE_L2_TO_L2,           /* an exit of L2 that L0 handles itself */
+    PASSAGE_COUNT
+};
+struct native_passages {
+    struct {
+        uint64_t times;
+        struct native_counts counts;
+    } of[PASSAGE_COUNT];
 };
 
 /* Reserves L0's pool at the top of low RAM. NULL: `error` says why in one line. `trace` may be NULL. */
@@ -44,6 +64,13 @@ unsigned native_level(const struct native *native, const struct cpu *cpu);
 bool native_pool(const struct native *native, uint64_t *base, uint64_t *size);
 /* Pool pages in use now. */
 uint64_t native_pages_used(const struct native *native);
-const struct native_counts *native_counts(const struct native *native);
+
+/*
+ * Counts passages from now on, of all processors together; `instructions`: the core's instructions too, which takes some
+ * ten microseconds for each, and one processor only. Ends with native_measured(), or with the machine. False: another
+ * machine's are being counted, or there are several processors.
+ */
+bool native_measure(struct native *native, bool instructions);
+const struct native_passages *native_measured(struct native *native);
 
 #endif

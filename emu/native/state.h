@@ -20,7 +20,9 @@ struct native_cpu {
     struct hal_capture capture;
     bool accounted;                 /* the core said what it did with the latest exit (rule R9) */
     bool exited;                    /* an exit has been returned to the core since the latest entry */
-    uint32_t exit_reason;
+    unsigned exit_level;            /* the level that it came from */
+    struct native_counts at_exit;   /* the native's counts at that moment */
+    uint64_t dirty_vmcs;            /* the VMCS whose controls were written last, since it was entered; 0: none */
     _Alignas(64) uint8_t local[HAL_CPU_LOCAL_SIZE];
 };
 
@@ -51,6 +53,7 @@ struct native {
     uint8_t *owner;                 /* enum hal_owner, one byte per RAM page */
     struct native_counts counts;
     struct native_reads reads;
+    struct native_passages passages;
     struct native_cpu cpu[MODEL_CPU_MAX];
     _Alignas(64) uint8_t local[HAL_MACHINE_LOCAL_SIZE];
 };
@@ -73,6 +76,11 @@ void reads_end(struct native_cpu *here);
 
 /* Reports a broken rule; `text` outlives the machine. */
 void rule_broken(struct native_cpu *here, enum rule rule, uint64_t a, uint64_t b, const char *text);
+
+/* passage.c: an exit has been returned to the core; the core is about to enter. */
+void passage_begin(struct native_cpu *here);
+void passage_end(struct native_cpu *here, bool launch);
+
 /* rules.c: R1 and R3 on the current VMCS before an entry; R5 on what an exit loaded; R9 on accounting; R4 on a page that
  * goes back to the pool. */
 void rules_before_entry(struct native_cpu *here);

@@ -211,6 +211,15 @@ static bool start_cpu(struct run *run, unsigned index)
     return !machine_stopped(run->machine, &result) || run_fail(run, "L0 did not start: %s", result.message);
 }
 
+static bool measure(struct run *run)
+{
+    struct native *native = machine_native(run->machine);
+    if (!native)
+        return run_fail(run, "`l0 measure` counts what a native core executes, and there is none (l0 native STRATEGY)");
+    return !run->options->passages || native_measure(native, run->options->count_instructions) ||
+           run_fail(run, "L0's instructions can be counted on one processor of one machine at a time");
+}
+
 static bool machine_line(struct run *run, const struct statement *s)
 {
     switch (s->op) {
@@ -231,6 +240,8 @@ static bool machine_line(struct run *run, const struct statement *s)
     case OP_time:
         run->cpu->clock += s->operand[0];
         return run_boundary(run);
+    case OP_measure:
+        return measure(run);
     default:
         return true;                            /* machine, native, absent, script: done before the first line */
     }
@@ -282,7 +293,7 @@ bool run_line(struct run *run, const struct statement *s)
     uint64_t stale = run->model->tlb.stale_uses;
     run->outcome = (struct outcome){ .statement = s, .level_before = level, .level_after = level, .level_top = level };
     bool machine = op_table[s->op].who == WHO_MACHINE || s->op == OP_native || s->op == OP_script ||
-                   s->op == OP_absent;
+                   s->op == OP_absent || s->op == OP_measure;
     bool good = machine ? machine_line(run, s) : actor_line(run, s);
     if (run->model->tlb.stale_uses != stale)
         run->outcome.unusual |= UNUSUAL_STALE;
@@ -383,7 +394,7 @@ static bool open_machine(struct run *run, const struct scenario_options *options
 bool run_open(struct run *run, const struct program *program, const struct scenario_options *options,
               struct scenario_error *error)
 {
-    *run = (struct run){ .program = program, .error = error, .full_trace = options->full_trace };
+    *run = (struct run){ .program = program, .options = options, .error = error, .full_trace = options->full_trace };
     if (!open_machine(run, options))
         return false;
     environment_prepare(run);
@@ -424,6 +435,8 @@ bool scenario_run(const struct program *program, const struct scenario_options *
     if (!program->count)
         return true;
     bool good = run_open(&run, program, options, error) && execute_program(&run);
+    if (good && options->passages && machine_native(run.machine))
+        *options->passages = *native_measured(machine_native(run.machine));
     if (!good && run.machine)
         help(&run, options->dump, diagnostics);
     run_close(&run);

@@ -47,6 +47,7 @@ struct outcome {
 
 struct run {
     const struct program *program;
+    const struct scenario_options *options;
     const struct statement *statement;  /* being executed */
     struct scenario_error *error;
     struct machine *machine;

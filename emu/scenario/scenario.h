@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 struct vmx_capability;
+struct native_passages;
 
 enum {
     OPERAND_MAX = 5,
@@ -72,6 +73,8 @@ struct scenario_options {
     FILE *dump;                     /* if a line fails at a VM entry: its VMCS (emu/vmcs/snapshot.h); NULL: none */
     bool seed_given;                /* `seed` instead of the scenario's own */
     uint64_t seed;
+    struct native_passages *passages;       /* with `l0 native` and a line `l0 measure`: what L0 did after it; NULL: not wanted */
+    bool count_instructions;                /* L0's instructions too (emu/native/native.h) */
     const struct vmx_capability *offered;   /* for `l0 absent`: what scenario_offered() gave; NULL: it is called */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `sesqui bench`: speed and memory on this host, as medians of several runs. Figures are printed, never asserted. */
+/* Speed and memory on this host, as medians of several runs. Figures are printed, never asserted. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/command.h"
+#include "cli/bench/bench.h"
 #include "emu/load/load.h"
 #include "emu/machine.h"
 #include "emu/scenario/scenario.h"
@@ -16,7 +16,7 @@
 #include "emu/vmcs/snapshot.h"
 #include "model/vmx/vmx.h"
 
-enum { RUNS = 5, NESTED_ROUNDS = 100000, ENTRIES = 300000, VMXON_REGION = 0x1000, VMCS_REGION = 0x2000 };     /* a scenario's greatest repetition */
+enum { RUNS = 5, NESTED_ROUNDS = 100000, ENTRIES = 300000, VMXON_REGION = 0x1000, VMCS_REGION = 0x2000 };
 
 /* What one run of something took. */
 struct sample {
@@ -227,16 +227,8 @@ static bool bench_memory(const char *image)
     return true;
 }
 
-int command_bench(int argc, char **argv)
+int bench_speed(const char *guests)
 {
-    const char *guests = argc > 1 ? argv[1] : "build/guests";
-    if (argc > 2 || guests[0] == '-') {
-        bool help = !strcmp(guests, "--help") && argc == 2;
-        fprintf(help ? stdout : stderr,
-                "usage: sesqui bench [DIR]\n\nMeasures this host: guest MIPS, VM exit and entry, nested round trips, memory.\n"
-                "DIR holds the guest images (default: build/guests, made by `make`).\n");
-        return help ? 0 : 2;
-    }
     char loop[512], stores[512], round_trip[512], turnstile[512];
     snprintf(loop, sizeof loop, "%s/loop.elf", guests);
     snprintf(stores, sizeof stores, "%s/stores.elf", guests);

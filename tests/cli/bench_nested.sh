@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# `sesqui bench nested`: the counts are the same each time, and what the strategies are for can be seen in them. Nothing here
+# is a time, and no count of instructions is expected: that one is the compiler's. Prints TAP.
+set -u
+sesqui=${SESQUI:-build/release/sesqui}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+tests=0 failures=0
+
+# result STATUS TEXT: a TAP line; the log explains a failure
+result()
+{
+    tests=$((tests + 1))
+    if [ "$1" = 0 ]; then
+        echo "ok $tests - $2"
+    else
+        echo "not ok $tests - $2"
+        sed 's/^/# /' "$folder/log" | head -12
+        failures=$((failures + 1))
+    fi
+}
+
+# count COLUMN STRATEGY PART EXIT: a figure of the table
+count()
+{
+    awk -F'\t' -v column="$1" -v strategy="$2" -v part="$3" -v reason="$4" '
+        NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        $1 == reason && $2 == strategy && $3 == part { print $at[column] }' "$folder/counts.tsv"
+}
+
+timeout 120 "$sesqui" bench nested --no-instructions --tsv - >"$folder/counts.tsv" 2>"$folder/log"
+result $? "the bench finds a steady state for each exit and strategy"
+timeout 120 "$sesqui" bench nested --no-instructions --tsv - >"$folder/again.tsv" 2>>"$folder/log"
+cmp "$folder/counts.tsv" "$folder/again.tsv" >>"$folder/log" 2>&1
+result $? "twice the same"
+
+for exit in $(awk -F'\t' 'NR > 1 { print $1 }' "$folder/counts.tsv" | uniq | sort -u); do
+    for strategy in trap copy flip; do
+        [ "$(count times $strategy exit "$exit")" = 1 ] && [ "$(count times $strategy entry "$exit")" = 1 ]
+        result $? "$exit, $strategy: L0 runs once to reflect the exit and once to enter"
+    done
+    [ "$(count times trap l1 "$exit")" -ge 3 ]
+    result $? "$exit, trap: each VMREAD and VMWRITE of L1 is an exit more"
+    [ "$(count times copy l1 "$exit")" = 0 ] && [ "$(count times flip l1 "$exit")" = 0 ]
+    result $? "$exit, copy and flip: no access of KVM's hot path exits"
+    [ "$(count vmclear flip exit "$exit")" = 1 ] && [ "$(count vmclear flip entry "$exit")" = 1 ]
+    result $? "$exit, flip: VMCLEAR once each way"
+    [ "$(count vmptrld flip exit "$exit")" = 1 ] && [ "$(count vmptrld flip entry "$exit")" = 1 ]
+    result $? "$exit, flip: VMPTRLD once each way"
+    [ "$(count vmlaunch flip entry "$exit")" = 1 ] && [ "$(count vmresume copy entry "$exit")" = 1 ]
+    result $? "$exit: flip launches, copy resumes"
+    [ $(($(count vmread copy exit "$exit") + $(count vmwrite copy exit "$exit"))) -gt \
+        $(($(count vmread flip exit "$exit") + $(count vmwrite flip exit "$exit"))) ]
+    result $? "$exit: reflecting takes copy more VMREADs and VMWRITEs than flip"
+    [ $(($(count vmread copy entry "$exit") + $(count vmwrite copy entry "$exit"))) -gt \
+        $(($(count vmread flip entry "$exit") + $(count vmwrite flip entry "$exit"))) ]
+    result $? "$exit: entering, too"
+done
+[ "$(count times flip l2 ept_violation)" = 1 ] && [ "$(count times flip l2 cpuid)" = 0 ]
+result $? "a page that L1 mapped is one exit more, L0's own, and nothing else is"
+
+# L0's instructions: counted exactly, so twice the same; a build with other flags has others.
+timeout 300 "$sesqui" bench nested --exit cpuid --tsv - >"$folder/counts.tsv" 2>"$folder/log"
+result $? "L0's instructions are counted"
+timeout 300 "$sesqui" bench nested --exit cpuid --tsv - >"$folder/again.tsv" 2>>"$folder/log"
+cmp "$folder/counts.tsv" "$folder/again.tsv" >>"$folder/log" 2>&1
+result $? "twice the same"
+[ "$(count instruction flip exit cpuid)" -gt "$(count vmread flip exit cpuid)" ] &&
+    [ "$(count instruction flip exit cpuid)" -lt "$(count instruction copy exit cpuid)" ]
+result $? "more than its VMREADs, and flip's fewer than copy's"
+[ "$(count instruction trap l1 cpuid)" -gt "$(count vmread trap l1 cpuid)" ]
+result $? "those of the exits of trap's L1 are counted too"
+
+for arguments in "nested --bad" "nested extra" "nested --tsv" "nested --no-instructions=1" "nested --exit x" "a b"; do
+    # shellcheck disable=SC2086
+    timeout 20 "$sesqui" bench $arguments >"$folder/log" 2>&1
+    [ $? = 2 ] && [ -s "$folder/log" ]
+    result $? "refused with a message: bench $arguments"
+done
+
+echo "1..$tests"
+[ $failures = 0 ]
