@@ -72,6 +72,11 @@ conformance-smoke: all
 conformance: all
 	@tests/conformance/run.sh $(KUT_OPTIONS) "$(KUT)"
 
+# vmx.flat as L1 over the core, with each strategy: the same verdicts are wanted. KUT_OPTIONS: tests/conformance/strategies.sh --help
+.PHONY: conformance-strategies
+conformance-strategies: all
+	@tests/conformance/strategies.sh $(KUT_OPTIONS) "$(KUT)"
+
 # The trusted core in lines of code: what runs in L0.
 tcb:
 	@cat hv/*.c hv/*.h hv/*/*.c hv/*/*.h hv/*/*.def hv/*/*.S 2>/dev/null | grep -cvE '^\s*(/?\*.*)?$$' | sed 's/$$/ lines of code in hv\//'
@@ -86,6 +91,7 @@ help:
 	@echo "make golden              rewrite the golden traces in traces/; review the diff"
 	@echo "make docs                rewrite the pages that are generated: docs/checks.md, docs/scenarios.md"
 	@echo "make conformance KUT=DIR          all of it, beside an independent emulator's results"
+	@echo "make conformance-strategies KUT=DIR   the same suite's VMX part as L1 over the core, strategy by strategy"
 	@echo "make conformance-smoke KUT=DIR    a user's build of kvm-unit-tests: the smoke set"
 	@echo "make tcb                 size of the trusted core"
 	@echo "make deps                install the Debian packages that are missing"
