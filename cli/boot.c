@@ -26,6 +26,7 @@ static const char usage[] =
     "  --vmx LIST        capabilities taken away and given back after that: -ept-ad,+pml; help lists the names\n"
     "  --races           with --hv: memory changes behind what the core has read of it, until the guest goes on; a core\n"
     "                    that reads each datum once (rule R8) does not notice\n"
+    "  --feature-control N   IA32_FEATURE_CONTROL as firmware leaves it: 0 unlocked (unless told), 1 VMX off, 5 VMX on\n"
     "  --full-trace      with --hv: also the VMREADs and VMWRITEs of the core\n"
     "  --strict          a broken rule stops the machine (status 122) instead of a warning\n"
     "  --trace FILE      one line an event; - is stdout\n"
@@ -110,6 +111,15 @@ static void list_capabilities(void)
     puts("\nWhat needs a capability that was taken away goes with it.");
 }
 
+static bool parse_feature_control(const char *text, uint64_t *value)
+{
+    if (!parse_number("--feature-control", text, value))
+        return false;
+    if (*value & ~(FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX))
+        complain("--feature-control: only bits 0 (lock) and 2 (VMX outside SMX) exist here");
+    return !(*value & ~(FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX));
+}
+
 static bool add_module(struct boot *boot, const char *line, const char *text)
 {
     char error[MACHINE_MESSAGE_MAX];
@@ -125,7 +135,7 @@ static bool parse_option(struct boot *boot, struct arguments *arguments)
 {
     static const struct { const char *name; bool takes_value; } options[] = {
         { "--append", true }, { "--initrd", true }, { "--module", true }, { "--memory", true }, { "--cpus", true },
-        { "--trace", true }, { "--vmx-profile", true }, { "--vmx", true },
+        { "--trace", true }, { "--feature-control", true }, { "--vmx-profile", true }, { "--vmx", true },
         { "--limit", true }, { "--seed", true }, { "--console", true }, { "--serial2", true }, { "--dump-vmcs", true },
         { "--symbols", false }, { "--strict", false }, { "--races", false }, { "--full-trace", false },
         { "--no-console", false }, { "--count", false }, { "--help", false }, { "-h", false },
@@ -174,6 +184,8 @@ static bool parse_option(struct boot *boot, struct arguments *arguments)
         return select_profile(value, &boot->machine.lacks);
     else if (strcmp(name, "--vmx") == 0)
         boot->vmx = value;
+    else if (strcmp(name, "--feature-control") == 0)
+        return parse_feature_control(value, &boot->machine.feature_control);
     else if (strcmp(name, "--strict") == 0)
         boot->machine.strict = true;
     else if (strcmp(name, "--races") == 0)

@@ -32,6 +32,8 @@ static bool open_parts(struct machine *machine, char *message, size_t message_si
     capability_init(&machine->model->capability, &options->lacks);
     tlb_init(&machine->model->tlb, TLB_KEEP, options->seed);
     machine->model->random = machine->turns = options->seed;
+    for (unsigned i = 0; i < options->cpus; i++)
+        CPU_MSR(&machine->model->cpu[i], ia32_feature_control) = options->feature_control;
     for (unsigned i = 1; i < options->cpus; i++)
         machine->model->cpu[i].activity = ACTIVITY_WAIT_FOR_SIPI;
     machine->trace.file = options->trace;

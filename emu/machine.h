@@ -30,6 +30,7 @@ struct machine_options {
     unsigned root_level;            /* without a hypervisor: the level that root operation counts as; 0, or 1 (`l0 absent`) */
     bool races;                     /* memory changes behind what the native L0 has read of it: emu/native/reads.c */
     struct vmx_lacks lacks;         /* what the processors lack of VMX (model/vmx/profile.h); all 0: nothing */
+    uint64_t feature_control;       /* IA32_FEATURE_CONTROL as firmware leaves it: 0 unlocked, 1 VMX locked off, 5 on */
     bool full_trace;                /* also the VMREADs and VMWRITEs that a native L0 succeeds with */
     bool strict;                    /* a broken rule stops the machine (always in scenarios) */
     uint64_t limit;                 /* instructions; 0: none */

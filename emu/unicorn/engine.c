@@ -268,7 +268,8 @@ static void stop_fault(struct engine *e, struct stop *stop)
     uint32_t error_code = e->translation.error_code;
     bool not_canonical = e->translation.result == TRANSLATION_NOT_CANONICAL;
     if (!e->delivering && e->access != ACCESS_FETCH &&
-        (not_canonical || (e->translation.result == TRANSLATION_PAGE_FAULT && e->access == ACCESS_READ)))
+        (not_canonical || (e->access == ACCESS_READ && (e->translation.result == TRANSLATION_PAGE_FAULT ||
+                                                        e->translation.result == TRANSLATION_EPT_VIOLATION))))
         use = decode_memory_use(e->cpu, code, executed_code(e, code));
     switch (e->translation.result) {
     case TRANSLATION_PAGE_FAULT:
@@ -291,6 +292,9 @@ static void stop_fault(struct engine *e, struct stop *stop)
         /* fall through */
     default:
         stop->reason = STOP_FAULT;
+        /* SDM Vol. 3, 28.2.1, Table 28-7: a read-modify-write sets bit 1; whether bit 0 too is left to the processor. */
+        if (use.read_modify_write && e->translation.qualification & EPT_VIOLATION_TRANSLATION)
+            e->translation.qualification = (e->translation.qualification & ~EPT_VIOLATION_READ) | EPT_VIOLATION_WRITE;
         stop->linear = e->linear;
         stop->translation = e->translation;
         break;

@@ -9,12 +9,20 @@ IMAGE_FLAGS := -std=gnu11 -O2 -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-pro
                -Wconversion -Wno-sign-conversion -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
                -fno-pic -no-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
                -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fno-common \
-               -Wframe-larger-than=6144 -MMD -MP
+               -Wframe-larger-than=6144 $(IMAGE_DEFINES) -MMD -MP
 IMAGE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/x86/*.S))
 IMAGE_OBJECTS := $(addprefix $(IMAGE_OBJ)/,$(addsuffix .o,$(basename $(IMAGE_SRC))))
 
 .PHONY: image
 image: $(IMAGE)
+
+# The same for two processors: what happens with "more than compiled for" has to be tested.
+ifndef IMAGE_DEFINES
+IMAGE_2 := build/image-2/sesqui.elf
+tests: $(IMAGE_2)
+$(IMAGE_2): $(IMAGE)
+	@$(MAKE) --no-print-directory IMAGE=$@ IMAGE_OBJ=$(@D) IMAGE_DEFINES=-DPROCESSORS=2 image
+endif
 
 $(IMAGE): $(IMAGE_OBJECTS) $(IMAGE_OBJ)/image.ld
 	@echo "  IMAGE $@"

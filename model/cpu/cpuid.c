@@ -14,10 +14,11 @@ enum { LEAF_BASIC_LAST = 0x16, TSC_MHZ = 1000, CRYSTAL_HZ = 25000000 };
 #define SIGNATURE 0x00050654u
 
 #define ECX1_FEATURES                                                                                               \
-    (1u << 0 /* SSE3 */ | 1u << 1 /* PCLMULQDQ */ | 1u << 5 /* VMX */ | 1u << 9 /* SSSE3 */ | 1u << 13 /* CX16 */ |    \
+    (1u << 0 /* SSE3 */ | 1u << 1 /* PCLMULQDQ */ | ECX1_VMX | 1u << 9 /* SSSE3 */ | 1u << 13 /* CX16 */ |    \
      1u << 17 /* PCID */ | 1u << 19 /* SSE4.1 */ | 1u << 20 /* SSE4.2 */ | 1u << 21 /* x2APIC */ | 1u << 22 /* MOVBE */ | \
      1u << 23 /* POPCNT */ | 1u << 24 /* TSC deadline */ | 1u << 25 /* AES */ | 1u << 26 /* XSAVE */ | \
      1u << 30 /* RDRAND */)
+#define ECX1_VMX (1u << 5)
 #define ECX1_OSXSAVE (1u << 27)
 #define EDX1_FEATURES                                                                                               \
     (1u << 0 /* FPU */ | 1u << 2 /* DE */ | 1u << 3 /* PSE */ | 1u << 4 /* TSC */ | 1u << 5 /* MSR */ |               \
@@ -120,6 +121,7 @@ void cpuid_read(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t
     case 0x1:
         out[EBX] |= cpu->index << 24 | cpu->model->cpu_count << 16;
         out[ECX] |= cpu->cr4 & CR4_OSXSAVE ? ECX1_OSXSAVE : 0;
+        out[ECX] &= cr4_allowed(cpu) & CR4_VMXE ? ~0u : ~ECX1_VMX;
         out[EDX] |= cr4_allowed(cpu) & CR4_VME ? EDX1_VME : 0;
         out[EDX] |= cpu->model->cpu_count > 1 ? 1u << 28 : 0;   /* HTT: the count in EBX is valid */
         out[EDX] &= apic_disabled(cpu) ? ~EDX1_APIC : ~0u;

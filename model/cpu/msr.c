@@ -129,7 +129,8 @@ static bool special_write(struct cpu *cpu, enum msr_slot slot, uint64_t value)
         CPU_MSR(cpu, ia32_tsc_adjust) = value;
         return true;
     case MSR_SLOT_ia32_feature_control:
-        if ((CPU_MSR(cpu, ia32_feature_control) & FEATURE_CONTROL_LOCK) || (value & ~FEATURE_CONTROL_ALLOWED))
+        if (!capability_vmx(&cpu->model->capability) ||
+            (CPU_MSR(cpu, ia32_feature_control) & FEATURE_CONTROL_LOCK) || (value & ~FEATURE_CONTROL_ALLOWED))
             return false;
         CPU_MSR(cpu, ia32_feature_control) = value;
         return true;
@@ -176,7 +177,7 @@ bool msr_read(struct cpu *cpu, uint32_t index, uint64_t *value)
 
     if (is_apic(index, slot))
         return bus->apic_read_msr && bus->apic_read_msr(bus->context, cpu, index, value);
-    if (slot == MSR_COUNT)
+    if (slot == MSR_COUNT || (index == MSR_ia32_feature_control && !capability_vmx(&cpu->model->capability)))
         return false;
     if (index >= MSR_ia32_vmx_basic && index <= MSR_ia32_vmx_vmfunc)
         return capability_msr(&cpu->model->capability, index, value);

@@ -184,6 +184,7 @@ void capability_init(struct vmx_capability *capability, const struct vmx_lacks *
                     INVEPT_OFFERED | INVVPID_OFFERED,
     };
     capability->ept_vpid &= ~l.ept_vpid;
+    capability->misc &= ~l.misc;
     if (capability->proc2.allowed & PROC2_enable_vm_functions)
         capability->vmfunc = VMFUNC_EPTP_SWITCHING;
     if (lacks && (lacks->ept_vpid & CAPABILITY_EPT_WALK_5))     /* 5-level paging of both kinds or none */
@@ -191,6 +192,13 @@ void capability_init(struct vmx_capability *capability, const struct vmx_lacks *
     if (capability_control_allowed(capability, CONTROL_ENTRY_load_cet_state))
         capability->cr4_fixed1 |= CR4_CET;
     capability->vmcs_enum = highest_field_index(capability) << 1;
+    if (l.vmx)
+        *capability = (struct vmx_capability){ .cr4_fixed1 = capability->cr4_fixed1 & ~CR4_VMXE };
+}
+
+bool capability_vmx(const struct vmx_capability *capability)
+{
+    return capability->basic;
 }
 
 /* Bits 31:0: controls that must be 1; bits 63:32: controls that may be 1. */
@@ -201,6 +209,8 @@ static uint64_t control_msr(uint32_t required, uint32_t allowed)
 
 bool capability_msr(const struct vmx_capability *c, uint32_t index, uint64_t *value)
 {
+    if (!capability_vmx(c))
+        return false;
     switch (index) {
     case MSR_ia32_vmx_basic:
         *value = c->basic;

@@ -52,13 +52,16 @@ static inline uint32_t capability_revision(const struct vmx_capability *capabili
 /* May the control be 1?  CONTROL_ALWAYS: true. */
 bool capability_control_allowed(const struct vmx_capability *capability, enum control_id control);
 
-/* What a processor lacks of that which the model implements: bits of the control words, of IA32_VMX_EPT_VPID_CAP. */
+/* What a processor lacks of that which the model implements: bits of the control words, of IA32_VMX_EPT_VPID_CAP, of
+ * IA32_VMX_MISC, or all of VMX. */
 struct vmx_lacks {
     uint32_t word[WORD_COUNT];
-    uint64_t ept_vpid;
+    uint64_t ept_vpid, misc;
+    bool vmx;
 };
 /* `lacks`: NULL for nothing. What cannot be used without something that is lacking goes with it. */
 void capability_init(struct vmx_capability *capability, const struct vmx_lacks *lacks);
+bool capability_vmx(const struct vmx_capability *capability);   /* is there VMX at all? */
 /* Value of a capability MSR (0x480-0x491). False: no such MSR. */
 bool capability_msr(const struct vmx_capability *capability, uint32_t index, uint64_t *value);
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Profiles and switches: model/vmx/profiles.def, arch/vmx_controls.def, arch/ept_vpid.def. */
+/* Profiles and switches: model/vmx/profiles.def, arch/vmx_controls.def, arch/ept_vpid.def, and two rows here. */
 #include "model/vmx/profile.h"
 
 #include <string.h>
 
-#define EPT_VPID_WORD WORD_COUNT
+/* Rows that are no controls. */
+enum { EPT_VPID_WORD = WORD_COUNT, MISC_WORD, VMX_WORD };
+enum { VMWRITE_ANY_BIT = 29 };
 
 static const struct switchable {
     const char *name, *text;
@@ -14,6 +16,8 @@ static const struct switchable {
 #include "arch/vmx_controls.def"
 #define EPT_VPID(name, bit, needs, text) { #name, text, EPT_VPID_WORD, bit },
 #include "arch/ept_vpid.def"
+    { "vmwrite_any", "VMWRITE to VM-exit information", MISC_WORD, VMWRITE_ANY_BIT },
+    { "vmx", "VMX itself", VMX_WORD, 0 },
 };
 enum { ROWS = sizeof(table) / sizeof(table[0]) };
 
@@ -41,6 +45,8 @@ static bool implemented(const struct switchable *row)
     capability_init(&all, NULL);
     if (row->word == EPT_VPID_WORD)
         return all.ept_vpid >> row->bit & 1;
+    if (row->word > EPT_VPID_WORD)
+        return true;
     return (all.word[row->word].allowed & ~all.word[row->word].required) >> row->bit & 1;
 }
 
@@ -50,6 +56,10 @@ static void set(struct vmx_lacks *lacks, const struct switchable *row, bool pres
 
     if (row->word == EPT_VPID_WORD)
         lacks->ept_vpid = present ? lacks->ept_vpid & ~mask : lacks->ept_vpid | mask;
+    else if (row->word == MISC_WORD)
+        lacks->misc = present ? lacks->misc & ~mask : lacks->misc | mask;
+    else if (row->word == VMX_WORD)
+        lacks->vmx = !present;
     else
         lacks->word[row->word] = (uint32_t)(present ? lacks->word[row->word] & ~mask : lacks->word[row->word] | mask);
 }

@@ -16,6 +16,7 @@ Boots a multiboot image on Bochs as Debian packages it, headless. The first seri
     --cpu MODEL            processor model (default corei7_skylake_x; `bochs-bin --help cpu` lists them)
     --until TEXT           the guest has ended when a line of its console begins with TEXT
     --limit SECONDS        give up after so many seconds (default 60)
+    --serial2 FILE         what the guest writes to the second serial port
     --log FILE             keep Bochs's own log there
     --installed            boot nothing: exit status 0 if all that is needed is installed
     --help
@@ -34,12 +35,12 @@ complain()
 top=$(cd "$(dirname "$0")/../.." && pwd)
 loader=$top/build/release/tests/metal/memory_image
 firmware=$top/build/metal/firmware.rom
-append="" modules=() memory=128 cpus=1 cpu=corei7_skylake_x until="" limit=60 log="" image="" installed=""
+append="" modules=() memory=128 cpus=1 cpu=corei7_skylake_x until="" limit=60 log="" serial2="" image="" installed=""
 while [ $# != 0 ]; do
     case $1 in
     --help) usage; exit 0 ;;
     --installed) installed=1; shift; continue ;;
-    --append | --module | --memory | --cpus | --cpu | --until | --limit | --log)
+    --append | --module | --memory | --cpus | --cpu | --until | --limit | --log | --serial2)
         [ $# -ge 2 ] || complain 2 "$1 needs a value (try --help)" ;;
     -*) complain 2 "$1: no such option (try --help)" ;;
     *) [ -z "$image" ] || complain 2 "one image at a time, please: \"$1\" is a second one"
@@ -54,6 +55,7 @@ while [ $# != 0 ]; do
     --until) until=$2 ;;
     --limit) limit=$2 ;;
     --log) log=$2 ;;
+    --serial2) serial2=$2 ;;
     esac
     shift 2
 done
@@ -96,6 +98,7 @@ optramimage1: file=$work/start, address=0x8f000
 optramimage2: file=$work/information, address=0x90000
 optramimage3: file=$work/image, address=0x100000
 com1: enabled=1, mode=file, dev=$work/serial
+com2: enabled=1, mode=file, dev=${serial2:-/dev/null}
 log: $work/log
 panic: action=report
 error: action=report
