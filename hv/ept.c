@@ -90,6 +90,11 @@ enum ept_mapped ept_map(struct ept *ept, uint64_t gpa, unsigned level, uint64_t 
 
 /* ---- EPT01 ---- */
 
+/*
+ * One for all processors, and it only grows: what was absent appears, and nothing that one of them may remember is ever
+ * changed or released. So no processor has to be told (SDM Vol. 3, 29.4.3.3).
+ */
+
 /* Maps RAM [from, end) outside the pool, in pages as large as alignment and the pool allow. */
 static bool map_ram(struct hv_machine *m, uint64_t from, uint64_t end)
 {
@@ -127,6 +132,7 @@ void ept01_violation(struct hv_cpu *cpu)
     const uint64_t page = gpa & ~PAGE_OFFSET, large = gpa & ~(EPT_SPAN(2) - 1);
     const enum l1_memory memory = l1_memory(m, page, PAGE_SIZE);
     enum ept_mapped mapped;
+    unsigned pages;
 
     if (memory == L1_ABSENT || gpa >> EPT_ADDRESS_BITS) {
         inject_exception(cpu, VECTOR_GP, 0);
@@ -135,10 +141,12 @@ void ept01_violation(struct hv_cpu *cpu)
     if (memory == L1_RAM)
         hal_fail_stop("an EPT violation on RAM that EPT01 maps");
     hal_lock(&m->lock);
+    pages = m->ept01.pages;
     if (l1_memory(m, large, EPT_SPAN(2)) == L1_DEVICE)
         mapped = ept_map(&m->ept01, gpa, 2, large | leaf | EPT_LARGE);
     else
         mapped = ept_map(&m->ept01, gpa, 1, page | leaf);
+    hal_keep(m->ept01.pages - pages);
     hal_unlock(&m->lock);
     if (mapped != EPT_NO_PAGE)
         inject_again(cpu);

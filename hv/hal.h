@@ -116,6 +116,8 @@ void hal_reading(enum hal_datum datum);
 /* L0's pool: reserved in the memory map from power-on. Pages come zeroed. Value 0: the pool is empty. */
 physical_address hal_page_allocate(void);
 void hal_page_free(physical_address page);
+/* Of the pages taken since this processor's first entry, L0 keeps so many whatever L1 gives up (rule R10). */
+void hal_keep(uint64_t pages);
 struct hal_range { physical_address base; uint64_t size; };
 struct hal_range hal_pool(void);                /* the whole pool: what no guest may reach */
 /* The machine's RAM, range by range; false past the last one. */

@@ -20,8 +20,7 @@ enum { MEMORY_WRITTEN_MAX = 64 };
 enum {
     WATCH_CODE = 1,         /* the CPU engine holds translations of code in it */
     WATCH_VMCS = 2,         /* an active VMCS's region: raw writes are reported */
-    WATCH_PRIVATE = 4,      /* L0's own: a translation in non-root operation that reaches it breaks rule R4 */
-    WATCH_EPT_ROOT = 8,     /* was entered as an EPT root: no translation tagged by it may outlive its release */
+    WATCH_PRIVATE = 4,      /* no guest's: a translation in non-root operation that reaches it breaks rule R4 */
 };
 
 struct memory {

@@ -122,6 +122,7 @@ enum hal_result hal_enter(struct hal_registers *registers, bool launch)
     reads_end(here);
     rules_accounted(here);
     rules_before_entry(here);
+    here->entered = true;
     memcpy(host_gpr, cpu()->gpr, sizeof host_gpr);
     memcpy(cpu()->gpr, registers->gpr, sizeof host_gpr);
     cpu()->gpr[RSP] = host_gpr[RSP];            /* VM entry loads the guest's from the VMCS */

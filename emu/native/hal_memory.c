@@ -80,6 +80,7 @@ physical_address hal_page_allocate(void)
             continue;
         n->pool_used[page] = 1;
         n->pages_used++;
+        n->pages_taken += native_here->entered;
         n->next_free = page;                    /* the next search starts behind this page */
         physical_address pa = PA(n->pool_base + page * PAGE_SIZE);
         hal_pm_zero_page(pa);
@@ -94,13 +95,17 @@ void hal_page_free(physical_address page)
     uint64_t index = (page.value - n->pool_base) / PAGE_SIZE;
     if (page.value < n->pool_base || index >= n->pool_pages || page.value % PAGE_SIZE || !n->pool_used[index])
         native_stop("L0 freed a page that it had not allocated");
-    rules_page_freed(native_here, page.value);
     uint8_t poison[PAGE_SIZE];
     memset(poison, 0xdb, sizeof poison);
     store(page, poison, sizeof poison);
     n->pool_used[index] = 0;
+    n->pool_released[index] = 1;
+    n->released = true;
     n->pages_used--;
+    n->pages_taken -= native_here->entered;
 }
+
+void hal_keep(uint64_t pages) { native()->pages_taken -= (int64_t)pages; }
 
 struct hal_range hal_pool(void)
 {
@@ -187,20 +192,28 @@ void hal_log(enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t 
         here->level = (unsigned)a;
     else
         here->accounted = true;
+    if (event == HAL_EVENT_VMX_INSTRUCTION && !d && (a == EXIT_REASON_vmxon || a == EXIT_REASON_vmxoff))
+        rules_vmx_operation(here, a == EXIT_REASON_vmxon);
     if (here->native->trace)
         trace_l0(here->native->trace, here->cpu, event, a, b, c, d);
 }
 
 void hal_own(physical_address page, uint64_t pages, enum hal_owner owner)
 {
+    bool taken = false;
     for (uint64_t i = 0; i < pages; i++) {
         size_t index = memory_page_index(memory(), page.value + i * PAGE_SIZE);
         if (index == SIZE_MAX)
             continue;
+        taken |= native()->owner[index] == HAL_OWNER_L1 && owner != HAL_OWNER_L1;
         native()->owner[index] = (uint8_t)owner;
-        if (owner == HAL_OWNER_L0)
-            memory()->watch[index] |= WATCH_PRIVATE;
-        else
+        if (owner == HAL_OWNER_L1)
             memory()->watch[index] &= (uint8_t)~WATCH_PRIVATE;
+        else
+            memory()->watch[index] |= WATCH_PRIVATE;
     }
+    if (!taken)
+        return;
+    rules_page_taken_away(native_here, page.value, pages);
+    native()->model->tlb.generation++;          /* the CPU engine may hold what the model's TLB had no room for */
 }

@@ -24,9 +24,10 @@ struct native *native_open(struct model *model, struct trace *trace, enum hyperv
     if (native) {
         native->pool_pages = NATIVE_POOL_SIZE / PAGE_SIZE;
         native->pool_used = calloc(1, native->pool_pages);
+        native->pool_released = calloc(1, native->pool_pages);
         native->owner = calloc(1, model->memory.size / PAGE_SIZE);
     }
-    if (!native || !native->pool_used || !native->owner) {
+    if (!native || !native->pool_used || !native->pool_released || !native->owner) {
         native_close(native);
         snprintf(error, error_size, "out of memory for the native L0");
         return NULL;
@@ -36,6 +37,8 @@ struct native *native_open(struct model *model, struct trace *trace, enum hyperv
     native->trace = trace;
     native->strategy = hypervisor == HYPERVISOR_COPY ? HV_COPY : hypervisor == HYPERVISOR_FLIP ? HV_FLIP : HV_TRAP;
     native->pool_base = low - NATIVE_POOL_SIZE;
+    for (uint64_t i = 0; i < model->memory.size / PAGE_SIZE; i++)
+        model->memory.watch[i] |= WATCH_PRIVATE;    /* until the core says whose it is */
     for (unsigned i = 0; i < model->cpu_count; i++) {
         native->cpu[i].native = native;
         native->cpu[i].cpu = &model->cpu[i];
@@ -51,6 +54,7 @@ void native_close(struct native *native)
     for (unsigned i = 0; i < MODEL_CPU_MAX; i++)
         fiber_destroy(&native->cpu[i].fiber);
     free(native->pool_used);
+    free(native->pool_released);
     free(native->owner);
     free(native);
 }

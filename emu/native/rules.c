@@ -3,6 +3,8 @@
  * The rules that only a native L0 can be held to (docs/rules.md): the model cannot look inside the core, but the core told
  * it who owns what, and which host state every exit must load.
  */
+#include <string.h>
+
 #include "emu/native/state.h"
 #include "model/vmx/vmx.h"
 
@@ -83,25 +85,98 @@ static void rule_ordinary_entry(struct native_cpu *here, const struct vmcs *v)
         rule_broken(here, RULE_ORDINARY_ENTRY, v->pa, 0, "VMCS shadowing is on in L2's VMCS [26.1.3]");
 }
 
-static void note_ept_root(struct native_cpu *here, const struct vmcs *v)
+/* ---- R4: what is remembered ---- */
+
+static bool of_guest(const struct tlb_entry *entry) { return entry->kind != MAPPING_LINEAR || entry->vpid; }
+
+/* Did the walk that made this entry use a page of the pool that has been released since the latest exit? */
+static bool through_released(const struct native *native, const struct trail *trail, uint64_t *page)
 {
-    struct memory *memory = &here->native->model->memory;
-    size_t index = memory_page_index(memory, VMCS(v, ept_pointer) & PAGE_MASK);
-    if (index != SIZE_MAX && (secondary_controls(v) & PROC2_enable_ept))
-        memory->watch[index] |= WATCH_EPT_ROOT;
+    for (unsigned i = 0; i < trail->count; i++) {
+        uint64_t index = (trail->step[i].pa - native->pool_base) / PAGE_SIZE;
+        *page = trail->step[i].pa & PAGE_MASK;
+        if (trail->step[i].pa >= native->pool_base && index < native->pool_pages && native->pool_released[index])
+            return true;
+    }
+    return false;
 }
 
-/* R4: the page could be a root again, or data, while translations tagged by it are still used (SDM Vol. 3, 29.4.3.3). */
-void rules_page_freed(struct native_cpu *here, uint64_t page)
+/*
+ * A page that was part of an EPT may be anything by now, and a processor that remembers a translation through it would go
+ * on using that (SDM Vol. 3, 29.4.3.3). No guest has run since the release: L0 had time to invalidate.
+ */
+static void rule_released_tables(struct native_cpu *here)
 {
-    struct model *model = here->native->model;
-    size_t index = memory_page_index(&model->memory, page);
-    if (index == SIZE_MAX || !(model->memory.watch[index] & WATCH_EPT_ROOT))
+    struct native *native = here->native;
+    struct tlb *tlb = &native->model->tlb;
+    uint64_t page;
+
+    if (!native->released)
         return;
-    model->memory.watch[index] &= (uint8_t)~WATCH_EPT_ROOT;
-    if (tlb_remembers_ept(&model->tlb, page))
-        rule_broken(here, RULE_ISOLATION, page, 0, "an EPT root was released while its translations are remembered: INVEPT "
-               "missing [29.4.3.3]");
+    for (const struct tlb_entry *e = tlb_next(tlb, NULL); e; e = tlb_next(tlb, e))
+        if (of_guest(e) && through_released(native, tlb_trail(tlb, e), &page)) {
+            rule_broken(here, RULE_ISOLATION, page, e->page, "a paging structure of an EPT was released while translations "
+                        "through it are remembered: INVEPT missing [29.4.3.3]");
+            break;
+        }
+    memset(native->pool_released, 0, native->pool_pages);
+    native->released = false;
+}
+
+void rules_page_taken_away(struct native_cpu *here, uint64_t first, uint64_t pages)
+{
+    struct tlb *tlb = &here->native->model->tlb;
+
+    for (const struct tlb_entry *e = tlb_next(tlb, NULL); e; e = tlb_next(tlb, e))
+        if (of_guest(e) && e->mapping.pa_page - first < pages * PAGE_SIZE) {
+            rule_broken(here, RULE_ISOLATION, e->mapping.pa_page, e->cpu, "a page was taken from its owner while a processor "
+                        "remembers translations to it: INVEPT missing there [29.4.3.3]");
+            return;
+        }
+}
+
+/* ---- R10 ---- */
+
+static void note_tags(struct native_cpu *here, const struct vmcs *v)
+{
+    const uint16_t vpid = (uint16_t)VMCS(v, virtual_processor_identifier);
+
+    if (here->level < 2)
+        here->root01 = VMCS(v, ept_pointer) & PAGE_MASK;
+    else if (secondary_controls(v) & PROC2_enable_vpid)
+        here->vpid02[vpid / 8] |= (uint8_t)(1u << vpid % 8);
+}
+
+/* L1 left VMX operation: its L2s are no more, nor is anything that was for them. */
+static void rule_returned(struct native_cpu *here)
+{
+    struct native *native = here->native;
+    const struct tlb *tlb = &native->model->tlb;
+
+    for (const struct tlb_entry *e = tlb_next(tlb, NULL); e; e = tlb_next(tlb, e)) {
+        if (e->cpu != here->cpu->index)
+            continue;
+        if (e->kind != MAPPING_GUEST_PHYSICAL && here->vpid02[e->vpid / 8] >> e->vpid % 8 & 1)
+            rule_broken(here, RULE_RETURNED, e->vpid, e->page, "after L1's VMXOFF translations of L2's VPID are remembered "
+                        "[31.3, INVVPID]");
+        else if (e->kind != MAPPING_LINEAR && e->eptrta != here->root01 / PAGE_SIZE)
+            rule_broken(here, RULE_RETURNED, e->eptrta * PAGE_SIZE, e->page, "after L1's VMXOFF translations of L2's EPT are "
+                        "remembered [29.4.3.3]");
+        else
+            continue;
+        break;
+    }
+    memset(here->vpid02, 0, sizeof here->vpid02);
+    if (!native->in_vmx && native->pages_taken)
+        rule_broken(here, RULE_RETURNED, (uint64_t)native->pages_taken, 0, "after L1's last VMXOFF pages are not back in the "
+                    "pool [31.3, VMXOFF]");
+}
+
+void rules_vmx_operation(struct native_cpu *here, bool on)
+{
+    here->native->in_vmx += on ? 1 : -1;
+    if (!on)
+        rule_returned(here);
 }
 
 void rules_before_entry(struct native_cpu *here)
@@ -109,8 +184,9 @@ void rules_before_entry(struct native_cpu *here)
     const struct vmcs *v = here->cpu->vmx.current;
     if (!v)
         return;
+    rule_released_tables(here);
     rule_owned_address(here, v);
-    note_ept_root(here, v);
+    note_tags(here, v);
     rule_ordinary_entry(here, v);
 }
 

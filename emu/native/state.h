@@ -23,6 +23,9 @@ struct native_cpu {
     unsigned exit_level;            /* the level that it came from */
     struct native_counts at_exit;   /* the native's counts at that moment */
     uint64_t dirty_vmcs;            /* the VMCS whose controls were written last, since it was entered; 0: none */
+    bool entered;                   /* a guest has run: what L0 takes from now on is for nesting, or hal_keep() says so */
+    uint64_t root01;                /* of the EPT that L1 runs on */
+    uint8_t vpid02[65536 / 8];      /* the VPIDs that L2 has run with since L1's VMXON, one bit each */
     _Alignas(64) uint8_t local[HAL_CPU_LOCAL_SIZE];
 };
 
@@ -50,6 +53,10 @@ struct native {
     enum hv_strategy strategy;
     uint64_t pool_base, pool_pages, pages_used, next_free;
     uint8_t *pool_used;             /* one byte per pool page */
+    uint8_t *pool_released;         /* the same: freed since the latest entry */
+    bool released;                  /* one of them was */
+    int in_vmx;                     /* processors on which L1 is in VMX operation */
+    int64_t pages_taken;            /* of the pool, for nesting: not before a processor's first entry, nor kept for good */
     uint8_t *owner;                 /* enum hal_owner, one byte per RAM page */
     struct native_counts counts;
     struct native_reads reads;
@@ -81,11 +88,12 @@ void rule_broken(struct native_cpu *here, enum rule rule, uint64_t a, uint64_t b
 void passage_begin(struct native_cpu *here);
 void passage_end(struct native_cpu *here, bool launch);
 
-/* rules.c: R1 and R3 on the current VMCS before an entry; R5 on what an exit loaded; R9 on accounting; R4 on a page that
- * goes back to the pool. */
+/* rules.c: R1, R3 and R4 before an entry; R5 on what an exit loaded; R9 on accounting; R4 on pages that L1 loses; R10 on
+ * L1's VMXON and VMXOFF. */
 void rules_before_entry(struct native_cpu *here);
 void rules_after_exit(struct native_cpu *here);
 void rules_accounted(struct native_cpu *here);
-void rules_page_freed(struct native_cpu *here, uint64_t page);
+void rules_page_taken_away(struct native_cpu *here, uint64_t first, uint64_t pages);
+void rules_vmx_operation(struct native_cpu *here, bool on);
 
 #endif

@@ -33,7 +33,7 @@ static void describe(const struct run *run, char *to, size_t size)
 {
     const struct outcome *o = &run->outcome;
     if (o->unusual & UNUSUAL_RULE)
-        snprintf(to, size, "rule R%d was broken: %s", __builtin_ctz(o->rules), o->rule_text);
+        snprintf(to, size, "rule R%u was broken: %s", o->rule_first, o->rule_text);
     else if (o->unusual & UNUSUAL_SHUTDOWN)
         snprintf(to, size, "the processor shut down");
     else if (o->event.valid && o->event.has_error_code)

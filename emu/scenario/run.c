@@ -81,6 +81,8 @@ static void see(struct run *run, const struct notice *notice)
     }
     case NOTICE_VIOLATION:
         if (!outcome->rules)
+            outcome->rule_first = (unsigned)notice->a;
+        if (!outcome->rules)
             snprintf(outcome->rule_text, sizeof outcome->rule_text, "%s", notice->text ? notice->text : "");
         outcome->rules |= 1u << (notice->a & 31);
         outcome->unusual |= UNUSUAL_RULE;
@@ -207,6 +209,8 @@ static bool start_cpu(struct run *run, unsigned index)
         return true;
     run->settled[index] = true;
     machine_settle(run->machine, run->cpu);
+    if (run->outcome.rules && !run->outcome.statement)
+        return run_fail(run, "when L0 started, rule R%u was broken: %s", run->outcome.rule_first, run->outcome.rule_text);
     struct machine_result result;
     return !machine_stopped(run->machine, &result) || run_fail(run, "L0 did not start: %s", result.message);
 }

@@ -40,7 +40,8 @@ struct outcome {
     bool failed, failed_invalid;        /* VMfail, and which */
     struct event event;                 /* delivered to a level of the script; the latest */
     uint32_t rules;                     /* bit n: rule n was broken */
-    char rule_text[200];                /* of the first */
+    unsigned rule_first;                /* the first of them, and what was said of it: */
+    char rule_text[240];
     uint8_t rows[ROWS_MAX / 8];         /* VM-entry checks that failed */
     uint64_t value;
 };

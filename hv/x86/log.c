@@ -253,4 +253,5 @@ void hal_log(enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t 
 
 /* The back end on the model uses these to hold the core to the rules (docs/rules.md); here nobody watches. */
 void hal_reading(enum hal_datum datum) { (void)datum; }
+void hal_keep(uint64_t pages) { (void)pages; }
 void hal_own(physical_address page, uint64_t pages, enum hal_owner owner) { (void)page, (void)pages, (void)owner; }

@@ -237,6 +237,8 @@ static bool read_entry(struct cpu *cpu, struct place *place, struct purpose purp
 
     if (!second_stage(cpu, place->gpa, purpose, &at, failure))
         return false;
+    if (cpu->vmx.ept && !purpose.probe)
+        translation_reaches(cpu, purpose.linear, place->gpa, at.pa);
     place->pa = at.pa;
     place->value = place->size == 8 ? memory_read64(&cpu->model->memory, at.pa)
                                     : memory_read32(&cpu->model->memory, at.pa);

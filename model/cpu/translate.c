@@ -12,10 +12,19 @@
 #include "model/vmx/vmx.h"
 
 /* A broken rule R4: b = guest-physical, c = physical, d = linear address. */
-static void report(struct cpu *cpu, uint64_t linear, const struct mapping *mapping, const char *text)
+static void report(struct cpu *cpu, uint64_t linear, uint64_t gpa, uint64_t pa, const char *text)
 {
-    cpu_notify(cpu, &(struct notice){ .kind = NOTICE_VIOLATION, .a = RULE_ISOLATION, .b = mapping->gpa_page,
-                                      .c = mapping->pa_page, .d = linear, .text = text });
+    cpu_notify(cpu, &(struct notice){ .kind = NOTICE_VIOLATION, .a = RULE_ISOLATION, .b = gpa, .c = pa, .d = linear,
+                                      .text = text });
+}
+
+void translation_reaches(struct cpu *cpu, uint64_t linear, uint64_t gpa, uint64_t pa)
+{
+    const struct memory *memory = &cpu->model->memory;
+    size_t page = cpu->vmx.non_root ? memory_page_index(memory, pa) : SIZE_MAX;
+
+    if (page != SIZE_MAX && (memory->watch[page] & WATCH_PRIVATE))
+        report(cpu, linear, gpa, pa, "a translation in non-root operation reaches a page that is no guest's");
 }
 
 static bool says_the_same(const struct mapping *a, const struct mapping *b)
@@ -53,7 +62,7 @@ static void look_for_staleness(struct cpu *cpu, uint64_t linear, struct access a
         .kind = access.kind, .linear_valid = true, .probe = true, .linear = linear,
         .page = mapping_page_bits(mapping) });
     if (at.result != TRANSLATION_OK || (at.pa & PAGE_MASK) != mapping->pa_page || (mapping->ept_rights & ~at.rights))
-        report(cpu, linear, mapping, "a remembered translation was used after its EPT entry had changed: "
+        report(cpu, linear, mapping->gpa_page, mapping->pa_page, "a remembered translation was used after its EPT entry had changed: "
                                      "INVEPT is missing [29.4.3.3]");
 }
 
@@ -61,12 +70,10 @@ static void look_for_staleness(struct cpu *cpu, uint64_t linear, struct access a
 static struct translation translated(struct cpu *cpu, uint64_t linear, struct access access,
                                      const struct mapping *mapping)
 {
-    struct memory *memory = &cpu->model->memory;
-    size_t page = cpu->vmx.non_root && !access.probe ? memory_page_index(memory, mapping->pa_page) : SIZE_MAX;
     bool apic = apic_access_hits(cpu, mapping->pa_page);
 
-    if (page != SIZE_MAX && (memory->watch[page] & WATCH_PRIVATE))
-        report(cpu, linear, mapping, "a translation in non-root operation reaches a page of the hypervisor's own");
+    if (!access.probe)
+        translation_reaches(cpu, linear, mapping->gpa_page, mapping->pa_page);
     return (struct translation){
         .result = apic ? TRANSLATION_APIC_ACCESS : TRANSLATION_OK,
         .qualification = apic ? apic_access_linear(cpu, access.kind, linear) : 0,

@@ -64,6 +64,9 @@ uint8_t access_right(enum access_kind kind);
 /* Is PAE paging, with its PDPTE registers, in use?  (SDM Vol. 3, 4.4) */
 bool paging_is_pae(const struct cpu *cpu);
 
+/* A translation in non-root operation, of an access or of a step of a walk, leads to `pa`: reports R4 where it must not. */
+void translation_reaches(struct cpu *cpu, uint64_t linear, uint64_t gpa, uint64_t pa);
+
 /* Writes of the processor to physical memory that an active VMCS must not notice silently: reports R2 first. */
 void physical_write(struct cpu *cpu, uint64_t pa, const void *from, unsigned length);
 

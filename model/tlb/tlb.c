@@ -2,6 +2,7 @@
 /* The tagged TLB: a set-associative array and the invalidations as predicates over its entries. */
 #include "model/tlb/tlb.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "model/model.h"
@@ -303,17 +304,16 @@ void tlb_reset(struct cpu *cpu)
     invalidate((struct scope){ .cpu = cpu }, everything);
 }
 
-bool tlb_remembers_ept(const struct tlb *tlb, uint64_t eptp)
+const struct tlb_entry *tlb_next(const struct tlb *tlb, const struct tlb_entry *entry)
 {
-    for (unsigned set = 0; set < TLB_SETS; set++) {
-        if (!(tlb->occupied[set / 64] >> set % 64 & 1))
-            continue;
-        for (unsigned way = 0; way < TLB_WAYS; way++) {
-            const struct tlb_entry *e = &tlb->entry[set][way];
+    size_t slot = entry ? (size_t)(entry - &tlb->entry[0][0]) + 1 : 0;
 
-            if (e->valid && e->kind != MAPPING_LINEAR && e->eptrta == EPTRTA(eptp))
-                return true;
-        }
+    for (; slot < (size_t)TLB_SETS * TLB_WAYS; slot++) {
+        size_t set = slot / TLB_WAYS;
+        if (!(tlb->occupied[set / 64] >> set % 64 & 1))
+            slot = (set + 1) * TLB_WAYS - 1;
+        else if (tlb->entry[set][slot % TLB_WAYS].valid)
+            return &tlb->entry[set][slot % TLB_WAYS];
     }
-    return false;
+    return NULL;
 }

@@ -81,8 +81,8 @@ void tlb_vmx_transition(struct cpu *cpu);
 /* An EPT violation at `gpa` drops guest-physical mappings for it (29.4.3.1). The combined mappings that the clause names,
  * those of the linear address being translated, translate() drops itself. */
 void tlb_drop_gpa(struct cpu *cpu, uint64_t eptp, uint64_t gpa);
-/* Does any processor remember a mapping tagged by this EPT root (bits 11:0 are ignored)?  For rule R4. */
-bool tlb_remembers_ept(const struct tlb *tlb, uint64_t eptp);
+/* What is remembered, entry by entry, of all processors: the one after `entry` (NULL: the first), or NULL. For the rules. */
+const struct tlb_entry *tlb_next(const struct tlb *tlb, const struct tlb_entry *entry);
 /* RESET: everything this processor holds. */
 void tlb_reset(struct cpu *cpu);
 

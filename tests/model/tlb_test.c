@@ -105,6 +105,24 @@ START_TEST(all_are_remembered)
 }
 END_TEST
 
+/* The list holds each once, of all processors, and no other. */
+START_TEST(all_are_listed)
+{
+    unsigned seen = 0;
+
+    ck_assert_ptr_null(tlb_next(&f.model->tlb, NULL));
+    populate();
+    for (const struct tlb_entry *e = tlb_next(&f.model->tlb, NULL); e; e = tlb_next(&f.model->tlb, e)) {
+        unsigned member = (unsigned)(e->mapping.pa_page >> 12);
+        ck_assert_uint_lt(member, MEMBERS);
+        ck_assert_uint_eq(e->cpu, members[member].cpu);
+        ck_assert(!(seen >> member & 1));
+        seen |= 1u << member;
+    }
+    ck_assert_uint_eq(seen, (1u << MEMBERS) - 1);
+}
+END_TEST
+
 START_TEST(invlpg_scope)
 {
     populate();
@@ -525,6 +543,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, all_are_remembered);
+    tcase_add_test(tcase, all_are_listed);
     tcase_add_test(tcase, invlpg_scope);
     tcase_add_test(tcase, invlpg_beside_a_large_page);
     tcase_add_test(tcase, mov_to_cr3_scope);

@@ -513,6 +513,22 @@ START_TEST(private_pages_are_reported)
 }
 END_TEST
 
+START_TEST(private_paging_structures_are_reported)
+{
+    static struct vmcs without_controls;
+
+    enable_ept(0);
+    f.watch[f.cpu->cr3 / PAGE_SIZE] = WATCH_PRIVATE;   /* the root of guest paging, which the walk reads */
+    f.cpu->vmx.non_root = true;
+    f.cpu->vmx.current = &without_controls;
+    translate(f.cpu, LINEAR_4K, (struct access){ .kind = ACCESS_READ, .probe = true });
+    ck_assert_uint_eq(f.violations, 0);
+    read_supervisor(LINEAR_4K);
+    ck_assert_uint_eq(f.violations, 1);
+    ck_assert_uint_eq(f.violation_rule, RULE_ISOLATION);
+}
+END_TEST
+
 /* ---- accesses of the model ---- */
 
 static uint64_t mmio_log[8];
@@ -803,6 +819,7 @@ int main(void)
     tcase_add_test(tcase, misconfiguration_on_the_way);
     tcase_add_test(tcase, ept_without_guest_paging);
     tcase_add_test(tcase, private_pages_are_reported);
+    tcase_add_test(tcase, private_paging_structures_are_reported);
     tcase_add_test(tcase, accesses_across_pages);
     tcase_add_test(tcase, nothing_moves_on_a_fault);
     tcase_add_test(tcase, implicit_accesses_are_supervisor);
