@@ -94,9 +94,9 @@ uint64_t machine_wake_time(const struct machine *machine, const struct cpu *cpu)
 
     if (cpu->activity != ACTIVITY_HLT)
         return deadline;
-    /* Without IF no interrupt ends HLT; in non-root operation it may still cause a VM exit. */
-    if (!(cpu->rflags & RFLAGS_IF) && !cpu->vmx.non_root)
-        return UINT64_MAX;
+    /* Without IF no interrupt ends HLT, but for one that causes a VM exit; other exits have their own time. */
+    if (!(cpu->rflags & RFLAGS_IF) && !(cpu_pin_controls(cpu) & PIN_external_interrupt_exiting))
+        return cpu->vmx.non_root ? deadline : UINT64_MAX;
     return timer < deadline ? timer : deadline;
 }
 
@@ -114,10 +114,10 @@ static enum status wait(struct machine *machine, struct cpu *cpu, uint64_t limit
     }
     if (wake > limit)
         wake = limit;
+    else
+        machine->ticks++;       /* also where what wakes it never gets through: a loop of that meets the limit */
     if (wake > cpu->clock)
         cpu->clock = wake;
-    else
-        machine->ticks++;
     return STATUS_OK;
 }
 
@@ -226,7 +226,7 @@ enum status machine_step(struct machine *machine, struct cpu *cpu, uint64_t limi
     if (cpu->event.valid)               /* its delivery comes before anything else, also out of a halt (27.7.2) */
         cpu->activity = ACTIVITY_ACTIVE;
     if (status == STATUS_OK && cpu->activity != ACTIVITY_ACTIVE)
-        return wait(machine, cpu, limit);
+        return wait(machine, cpu, machine->model->cpu_count == 1 ? UINT64_MAX : limit);    /* time is no instruction */
     machine->work++;
     if (status == STATUS_OK || status == STATUS_EVENT)
         status = run(machine, cpu, limit);

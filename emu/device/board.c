@@ -51,6 +51,21 @@ static void irq(struct board *board, unsigned line, bool level)
     ioapic_line(&board->ioapic, line == 0 ? 2 : line, level);
 }
 
+/* The PIT's ticks up to now. Nobody waits for them while nobody can take them, so who looks at their traces asks first. */
+static void catch_up(struct board *board)
+{
+    if (!pit_advance(&board->pit, board_time(board)))
+        return;
+    irq(board, 0, false);
+    irq(board, 0, true);
+}
+
+/* Does IRQ 0 reach processor 0, by the PIC or by the IOAPIC? */
+static bool pit_heard(const struct board *board)
+{
+    return (!pic_masked(&board->pic, 0) && lapic_accepts_pic(&board->lapic[0])) || !ioapic_masked(&board->ioapic, 2);
+}
+
 static const struct { uint16_t base; unsigned irq; } uarts[UARTS] = { { 0x3f8, 4 }, { 0x2f8, 3 } };
 
 /* The UART that decodes the port; UARTS if none. */
@@ -86,6 +101,7 @@ static uint8_t read_byte(struct board *board, uint16_t port)
     case PIC_MASTER + 1:
     case PIC_SLAVE:
     case PIC_SLAVE + 1:
+        catch_up(board);
         return pic_read(&board->pic, port);
     case PIT_GATE_PORT:
         return pit_gate_read(&board->pit, board_time(board));
@@ -140,6 +156,7 @@ static void write_byte(struct board *board, uint16_t port, uint8_t value)
     case PIC_MASTER + 1:
     case PIC_SLAVE:
     case PIC_SLAVE + 1:
+        catch_up(board);
         pic_write(&board->pic, port, value);
         break;
     case PIT_GATE_PORT:
@@ -257,6 +274,7 @@ static void mmio_write(void *context, struct cpu *cpu, uint64_t pa, unsigned siz
         lapic_write(&board->lapic[cpu->index], (unsigned)offset, (uint32_t)value);
         kick(board);
     } else if (pa >= IOAPIC_BASE && pa - IOAPIC_BASE < IOAPIC_SIZE) {
+        catch_up(board);
         ioapic_write(&board->ioapic, (unsigned)(pa - IOAPIC_BASE), (uint32_t)value);
         kick(board);
     }
@@ -356,7 +374,7 @@ void board_init(struct board *board, struct model *model, FILE *console)
 uint64_t board_next_event(const struct board *board, const struct cpu *cpu)
 {
     uint64_t timer = lapic_next(&board->lapic[cpu->index]);
-    uint64_t pit = cpu->index == 0 ? pit_next(&board->pit) : UINT64_MAX;
+    uint64_t pit = cpu->index == 0 && pit_heard(board) ? pit_next(&board->pit) : UINT64_MAX;
 
     return timer < pit ? timer : pit;
 }
@@ -364,8 +382,6 @@ uint64_t board_next_event(const struct board *board, const struct cpu *cpu)
 void board_advance(struct board *board, struct cpu *cpu)
 {
     lapic_advance(&board->lapic[cpu->index]);
-    if (cpu->index == 0 && pit_advance(&board->pit, cpu->clock)) {
-        irq(board, 0, false);
-        irq(board, 0, true);
-    }
+    if (cpu->index == 0)
+        catch_up(board);
 }

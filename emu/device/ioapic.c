@@ -39,6 +39,11 @@ uint32_t ioapic_read(const struct ioapic *ioapic, unsigned offset)
     return (uint32_t)(ioapic->select & 1 ? ioapic->entry[pin] >> 32 : ioapic->entry[pin]);
 }
 
+bool ioapic_masked(const struct ioapic *ioapic, unsigned pin)
+{
+    return ioapic->entry[pin] & ENTRY_MASKED;
+}
+
 static void send(struct ioapic *ioapic, unsigned pin)
 {
     uint64_t entry = ioapic->entry[pin];

@@ -21,6 +21,7 @@ struct ioapic {
 void ioapic_reset(struct ioapic *ioapic, struct lapic *lapic);
 uint32_t ioapic_read(const struct ioapic *ioapic, unsigned offset);
 void ioapic_write(struct ioapic *ioapic, unsigned offset, uint32_t value);
+bool ioapic_masked(const struct ioapic *ioapic, unsigned pin);
 void ioapic_line(struct ioapic *ioapic, unsigned pin, bool level);
 /* A local APIC has ended the level-triggered interrupt `vector`. */
 void ioapic_end_of_interrupt(struct ioapic *ioapic, uint8_t vector);

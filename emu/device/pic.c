@@ -75,6 +75,11 @@ bool pic_requests(const struct pic *pic)
     return pending(&pic->chip[0]) >= 0;
 }
 
+bool pic_masked(const struct pic *pic, unsigned line)
+{
+    return pic->chip[line >> 3 & 1].mask >> (line & 7) & 1;
+}
+
 static uint8_t chip_acknowledge(struct pic_chip *chip)
 {
     int line = pending(chip);

@@ -28,6 +28,7 @@ void pic_write(struct pic *pic, uint16_t port, uint8_t value);
 void pic_line(struct pic *pic, unsigned line, bool level);
 /* The INT output; and the vector for INTA (the spurious one, line 7, if there is nothing any more). */
 bool pic_requests(const struct pic *pic);
+bool pic_masked(const struct pic *pic, unsigned line);
 uint8_t pic_acknowledge(struct pic *pic);
 
 #endif

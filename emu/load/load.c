@@ -153,6 +153,7 @@ static bool load_file(struct model *model, const struct load_request *request, c
     if (!read_layout(file, &image, error, error_size) || !check_pieces(model, request, &image, error, error_size) ||
         !place_modules(model, request, &image, module, error, error_size))
         return false;
+    firmware_leave(model);
     place(model, file, &image);
     multiboot_information(model, request, module);
     enter(&model->cpu[0], image.entry);

@@ -86,4 +86,8 @@ struct load_range { uint64_t base, size; };
 void multiboot_information(struct model *model, const struct load_request *request,
                            const struct load_range module[MODULES_MAX]);
 
+enum { BASE_MEMORY_END = 0x9fc00 };     /* where a PC's extended BIOS data begins */
+/* Memory and devices as a PC's firmware leaves them. */
+void firmware_leave(struct model *model);
+
 #endif

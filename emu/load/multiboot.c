@@ -20,7 +20,7 @@ enum { INFO_MEMORY = 1 << 0, INFO_COMMAND_LINE = 1 << 2, INFO_MODULES = 1 << 3, 
 enum { MAP_AT = 0x100, MODULE_AT = 0x400, LOADER_AT = 0x480, COMMAND_LINE_AT = 0x1000, MODULE_TEXT_AT = 0x3000 };
 enum { MODULE_SIZE = 16 };
 enum { MAP_AVAILABLE = 1, MAP_RESERVED = 2 };
-enum { LOW_END = 0x9fc00, HIGH_START = 0x100000 };  /* base memory ends where a PC's extended BIOS data begins */
+enum { HIGH_START = 0x100000 };
 
 bool multiboot_find(const struct file *file, struct multiboot *header)
 {
@@ -113,8 +113,8 @@ static uint32_t write_map(struct model *model, const struct load_request *reques
     uint64_t reserved_end = reserved + request->reserved_size;
     uint32_t at = MAP_AT;
 
-    at = map_entry(model, at, 0, LOW_END, MAP_AVAILABLE);
-    at = map_entry(model, at, LOW_END, HIGH_START, MAP_RESERVED);
+    at = map_entry(model, at, 0, BASE_MEMORY_END, MAP_AVAILABLE);
+    at = map_entry(model, at, BASE_MEMORY_END, HIGH_START, MAP_RESERVED);
     at = map_entry(model, at, HIGH_START, reserved, MAP_AVAILABLE);
     at = map_entry(model, at, reserved, reserved_end, MAP_RESERVED);
     at = map_entry(model, at, reserved_end, low, MAP_AVAILABLE);
@@ -160,7 +160,7 @@ void multiboot_information(struct model *model, const struct load_request *reque
     write_text(model, LOADER_AT, "sesqui");
     write_command_line(model, request);
     memory_write32(memory, INFO_BASE + 0, INFO_MEMORY | INFO_COMMAND_LINE | INFO_MODULES | INFO_MAP | INFO_LOADER);
-    memory_write32(memory, INFO_BASE + 4, LOW_END / 1024);
+    memory_write32(memory, INFO_BASE + 4, BASE_MEMORY_END / 1024);
     memory_write32(memory, INFO_BASE + 8, end > HIGH_START ? (uint32_t)((end - HIGH_START) / 1024) : 0);
     memory_write32(memory, INFO_BASE + 16, INFO_BASE + COMMAND_LINE_AT);
     for (unsigned i = 0; i < request->modules; i++)

@@ -173,7 +173,9 @@ static struct view look(const struct engine *e, uint64_t pc)
     enum insn_id id = opcode_find(map, opcode, &prefixes, modrm);
     if (id == INSN_none)
         return view;
-    if (row_stops(e->variant, id, (modrm >> 3 & 7u) | (prefixes.rex & 4u) << 1, hflags & 3))
+    /* SMSW to a 32-bit register gives all of CR0 on processors; the library stores 16 bits outside 64-bit mode. */
+    bool wide_smsw = id == INSN_smsw && modrm >= 0xc0 && !mode64;
+    if (wide_smsw || row_stops(e->variant, id, (modrm >> 3 & 7u) | (prefixes.rex & 4u) << 1, hflags & 3))
         show(&view, ud2);
     return view;
 }

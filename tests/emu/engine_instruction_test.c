@@ -116,6 +116,21 @@ START_TEST(control_registers_in_non_root_operation)
 }
 END_TEST
 
+BLOB32(insn_smsw, "smsw eax\n smsw [ebx]\n cpuid");
+/* The library would store 16 bits: to a register the model has to do it. */
+START_TEST(smsw_to_a_register_of_32_bits)
+{
+    fixture_protected(f);
+    PUT(f, FIXTURE_CODE, insn_smsw);
+    f->cpu->gpr[RBX] = 0x30000;
+    fixture_run(f);
+    fixture_expect_instruction(f, INSN_smsw, FIXTURE_CODE);
+    fixture_run_at(f, FIXTURE_CODE + 3);
+    fixture_expect_instruction(f, INSN_cpuid, FIXTURE_CODE + 6);
+    ck_assert_uint_eq(fixture_get64(f, 0x30000), f->cpu->cr0 & 0xffff);
+}
+END_TEST
+
 BLOB(insn_lgdt, "lgdt [rbx]\n lidt [rbx+16]\n cpuid");
 START_TEST(descriptor_tables)
 {
@@ -245,6 +260,7 @@ int main(void)
     tcase_add_loop_test(tc, stops_always, 0, ALWAYS);
     tcase_add_loop_test(tc, stops_when_asked, 0, CONDITIONAL);
     tcase_add_test(tc, control_registers_in_non_root_operation);
+    tcase_add_test(tc, smsw_to_a_register_of_32_bits);
     tcase_add_test(tc, descriptor_tables);
     tcase_add_test(tc, user_mode_instruction_prevention);
     tcase_add_test(tc, iret_stops_and_goes_on);

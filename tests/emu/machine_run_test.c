@@ -97,11 +97,58 @@ END_TEST
 
 START_TEST(dead_halts)
 {
-    static const uint8_t off[] = { 0xfa, 0xf4 }, on[] = { 0xfb, 0xf4 };  /* cli or sti; hlt */
+    static const uint8_t off[] = { 0xfa, 0xf4 };                        /* cli; hlt */
+    static const uint8_t on[] = { 0xb0, 0xff, 0xe6, 0x21, 0xfb, 0xf4 }; /* mov al, 0xff; out 0x21, al; sti; hlt */
     RUN(off, 1000);
     expect(MACHINE_DEAD_HALT, 121, "interrupts are off");
     RUN(on, 1000);
     expect(MACHINE_DEAD_HALT, 121, "no timer");
+}
+END_TEST
+
+/* Real mode as firmware leaves it: two ticks of IRQ 0 end two HLTs; a service says that it is not there. */
+extern const uint8_t in_real_mode[], in_real_mode_end[];
+__asm__(".section .rodata\n.intel_syntax noprefix\n.code16\n"
+        "in_real_mode: sti\n hlt\n hlt\n cli\n"
+        " mov ax,0x40\n mov ds,ax\n mov ebx,[0x6c]\n"
+        " clc\n int 0x15\n jnc 1f\n cmp ah,0x86\n jne 1f\n"
+        " mov ax,word ptr [0x13]\n cmp ax,639\n jne 1f\n"
+        " mov eax,ebx\n out 0xf4,eax\n"
+        "1: mov eax,99\n out 0xf4,eax\n"
+        "in_real_mode_end:\n.code64\n.att_syntax\n.text\n");
+/* Runs `code` in real mode at 0000:8000. */
+static void run_real_mode(const uint8_t *code, size_t size, uint64_t most)
+{
+    static const uint8_t nothing[] = { 0xf4 };
+    open_machine(1, most);
+    load(nothing, sizeof nothing);
+    struct cpu *cpu = machine_cpu(machine, 0);
+    memory_write(&machine_model(machine)->memory, 0x8000, code, size);
+    cpu->cr0 &= ~CR0_PE;
+    for (unsigned s = SEG_ES; s <= SEG_GS; s++)
+        cpu->seg[s] = (struct segment){ 0, s == SEG_CS ? 0x9b : 0x93, 0xffff, 0 };
+    cpu->idtr = (struct table_register){ 0, 0x3ff };
+    cpu->rip = 0x8000;
+    cpu->gpr[RSP] = 0x7000;
+    machine_run(machine, &result);
+}
+
+START_TEST(firmware)
+{
+    run_real_mode(in_real_mode, (size_t)(in_real_mode_end - in_real_mode), 0);
+    ck_assert_uint_ge(machine_cpu(machine, 0)->clock, 109850000);       /* 2 * 65536 / 1193182 seconds */
+    ck_assert_uint_lt(machine_cpu(machine, 0)->clock, 109852000);
+    expect(MACHINE_EXITED, 2, "");
+}
+END_TEST
+
+/* Vector 8 := 0000:800F, an IRET: IRQ 0 is never ended, so that no tick comes again. Then sti; hlt; jmp hlt. */
+START_TEST(waiting_meets_the_limit)
+{
+    static const uint8_t code[] = { 0xc7, 0x06, 0x20, 0, 0x0f, 0x80, 0x31, 0xc0, 0xa3, 0x22, 0, 0xfb, 0xf4, 0xeb, 0xfd, 0xcf };
+    run_real_mode(code, sizeof code, 1000);
+    ck_assert_uint_eq(machine_cpu(machine, 0)->instructions, 8);
+    expect(MACHINE_LIMIT, 120, "1000");
 }
 END_TEST
 
@@ -245,6 +292,8 @@ int main(void)
     tcase_add_loop_test(tcase, exit_values, 0, 5);
     tcase_add_test(tcase, limit);
     tcase_add_test(tcase, dead_halts);
+    tcase_add_test(tcase, firmware);
+    tcase_add_test(tcase, waiting_meets_the_limit);
     tcase_add_test(tcase, triple_fault);
     tcase_add_test(tcase, console_is_the_uart);
     tcase_add_test(tcase, timer_ends_a_halt);
