@@ -241,6 +241,10 @@ static bool machine_line(struct run *run, const struct statement *s)
     case OP_init:
         run->cpu->init_pending = true;
         return run_boundary(run);
+    case OP_sipi:
+        run->cpu->sipi_pending = true;
+        run->cpu->sipi_vector = (uint8_t)s->operand[0];
+        return run_boundary(run);
     case OP_time:
         run->cpu->clock += s->operand[0];
         return run_boundary(run);
