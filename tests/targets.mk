@@ -2,7 +2,7 @@
 # Targets that test, measure and explain. Included by the Makefile.
 
 # What `make test` runs, besides the unit tests: programs that print TAP.
-TAP_TESTS := $(filter-out tests/conformance/% tests/metal/bochs.sh,$(sort $(wildcard tests/*/*.sh)))
+TAP_TESTS := $(filter-out tests/conformance/% tests/metal/bochs.sh tests/mutants/run.sh tests/mutants/judge.sh,$(sort $(wildcard tests/*/*.sh)))
 
 # Fuzz targets: tests/fuzz/NAME.c with LLVMFuzzerTestOneInput(); here with standalone.c, which needs no clang.
 FUZZ_MODEL := $(B)/tests/fuzz/vmcs_random
@@ -17,7 +17,7 @@ $(FUZZ_EMU): %: %.o $(FUZZ_MAIN) $(EMU_LIB) $(HV_LIB) $(MODEL_LIB)
 tests: $(FUZZ_MODEL) $(FUZZ_EMU)
 
 # Other machines: Bochs, the bare metal.
-include $(sort $(wildcard tests/metal/*.mk))
+include $(sort $(wildcard tests/*/*.mk))
 
 # The long run, sanitized: FUZZ_COUNT inputs. Under libFuzzer: make libfuzzer, then run build/fuzz/vmcs_random.
 FUZZ_COUNT ?= 10000000
@@ -93,6 +93,7 @@ help:
 	@echo "make conformance KUT=DIR          all of it, beside an independent emulator's results"
 	@echo "make conformance-strategies KUT=DIR   the same suite's VMX part as L1 over the core, strategy by strategy"
 	@echo "make conformance-smoke KUT=DIR    a user's build of kvm-unit-tests: the smoke set"
+	@echo "make mutants             plants faults in the core and sees whether the tests notice; build/report/mutants.txt"
 	@echo "make tcb                 size of the trusted core"
 	@echo "make deps                install the Debian packages that are missing"
 	@echo "make clean               remove build/"

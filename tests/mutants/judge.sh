@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Runs the tests of the core, cheapest first, until one fails.   tests/mutants/judge.sh MUTANTS CORE
+#
+# MUTANTS is the folder that run.sh has prepared, CORE the folder of a libsesqui-hv.so. Prints what failed, and how; exit
+# status 0 if something did, 1 if nothing did. A test that does not end in time has failed.
+set -u
+mutants=$1 core=$2
+export LD_LIBRARY_PATH=$core CK_FORK=no
+ulimit -v 16000000      # KB
+ulimit -c 0
+
+# within SECONDS COMMAND...: its output is in CORE/out
+within() { timeout -k 1 "$@" >"$core/out" 2>&1 </dev/null; }
+
+# killed WHAT STATUS
+killed()
+{
+    case $2 in
+    124|137) echo "$1: no end" ;;
+    129|13[0-9]) echo "$1: signal $(($2 - 128))" ;;
+    *) echo "$1: $(reason)" ;;
+    esac
+    exit 0
+}
+
+# The first complaint of a run, as one of the ways in which a fault can show.
+reason()
+{
+    case $(grep -m1 -E '^# |rule broken|rule R[0-9]|^[^ ]+:[0-9]+:[FE]:' "$core/out") in
+    *'rule was broken'*|*'rule broken'*|*'rule R'*) grep -m1 -oE '(rule was broken|rule R[0-9]+|rule broken).*' "$core/out" | cut -c1-100 ;;
+    *'golden trace'*) echo 'golden trace' ;;
+    *'L0 stopped'*|*'native L0'*) grep -m1 -oE '(L0 stopped|native L0).*' "$core/out" | cut -c1-100 ;;
+    *) grep -m1 -E '^# |^[^ ]+:[0-9]+:[FE]:' "$core/out" | sed 's/^# //; s/.*mutants\/scenarios\///' | cut -c1-100 ;;
+    esac
+}
+
+for strategy in trap copy flip; do
+    within 30 "$mutants/sesqui" run "$mutants/scenarios/$strategy" || killed "scenarios, $strategy" $?
+done
+for folder in . regressions; do
+    [ ! -d "traces/$folder" ] || within 30 "$mutants/sesqui" run "scenarios/$folder" --golden "traces/$folder" ||
+        killed 'golden traces' $?
+done
+for test in "$mutants"/tests/*_test; do
+    within 60 "$test" || killed "$(basename "$test")" $?
+done
+for strategy in trap copy flip; do
+    within 60 "$mutants/sesqui" boot build/guests/turnstile.elf --hv=$strategy --limit 20000000 || killed "turnstile, $strategy" $?
+    grep -v '^sesqui\|^  ' "$core/out" | cmp -s - "$mutants/turnstile.console" || killed "turnstile, $strategy" 1
+done
+exit 1

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# Mutants: the core is a shared library here, so that one with a fault is linked at once. MUTANT_OPTIONS: run.sh --help
+MUTANTS := build/mutants
+MUTANT_CORE := $(MUTANTS)/core/libsesqui-hv.so
+MUTANT_COMPILE = $(CC) -std=gnu11 -O1 -fPIC -fno-strict-aliasing -ffreestanding -nostdinc -isystem \
+                 $(shell $(CC) -print-file-name=include)
+MUTANT_TESTS := $(patsubst tests/hv/%.c,$(MUTANTS)/tests/%,$(wildcard tests/hv/*_test.c))
+$(MUTANTS)/core/hv/%.o: hv/%.c
+	@mkdir -p $(@D)
+	@$(MUTANT_COMPILE) -I. -MMD -MP -c -o $@ $<
+$(MUTANT_CORE): $(patsubst %.c,$(MUTANTS)/core/%.o,$(HV_SRC))
+	@$(CC) -shared -Wl,-soname,libsesqui-hv.so -o $@ $^
+$(MUTANTS)/sesqui: $(call objects,$(CLI_SRC)) $(EMU_LIB) $(MUTANT_CORE) $(MODEL_LIB) emu/unicorn/wrap.opts
+	@$(CC) $(FLAGS) -rdynamic -o $@ $(call objects,$(CLI_SRC)) $(subst $(HV_LIB),$(MUTANT_CORE),$(emu_group))
+$(MUTANT_TESTS): $(MUTANTS)/tests/%: $(B)/tests/hv/%.o $(EMU_LIB) $(MUTANT_CORE) $(MODEL_LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(FLAGS) -rdynamic -o $@ $< $(subst $(HV_LIB),$(MUTANT_CORE),$(call emu_group,$(CHECK_LIBS)))
+.PHONY: mutants mutants-prepare
+mutants-prepare: all $(MUTANTS)/sesqui $(MUTANT_TESTS)
+mutants: mutants-prepare
+	@CC="$(CC)" HV_COMPILE="$(MUTANT_COMPILE)" tests/mutants/run.sh $(MUTANT_OPTIONS)
+-include $(shell find $(MUTANTS)/core -name '*.d' 2>/dev/null)

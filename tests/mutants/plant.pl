@@ -1,0 +1,135 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: MIT
+# Plants single faults in source text by the rules of rules.list.
+#
+#   plant.pl sites RULES                    prints every mutant: RULE, FILE, LINE, SITE (how many-th match in FILE), text
+#   plant.pl plant RULES RULE FILE SITE     prints FILE with the fault planted
+#   plant.pl what RULES                     prints each rule and what it does
+#
+# A rule is a paragraph of `key: value` lines; lines that begin with # are comments:
+#   rule:   its name
+#   what:   what the fault is, in words
+#   files:  shell patterns
+#   find:   a Perl regular expression over the whole text, ^ and $ at lines; CALL stands for balanced parentheses
+#   put:    what the match becomes; $1, $2... are its groups
+#   within: only inside text that fits this expression (optional)
+#   unless: not where the match itself fits this expression (optional)
+# A match that begins in a comment is no site.
+use strict;
+use warnings;
+
+my $balanced = '(?<call>\((?:[^()]++|(?&call))*\))';
+
+sub fail { print STDERR "plant.pl: @_\n"; exit 2; }
+
+sub read_text {
+    my ($path) = @_;
+    local $/;
+    open(my $file, '<', $path) or fail("$path: $!");
+    my $text = <$file>;
+    return $text;
+}
+
+sub read_rules {
+    my ($path) = @_;
+    my (@rules, $rule);
+    for my $line (split /\n/, read_text($path) . "\n\n") {
+        next if $line =~ /^#/;
+        if ($line =~ /^(\w+):\s*(.*?)\s*$/) {
+            push @rules, $rule = {} unless $rule;
+            $rule->{$1} = $2;
+        } elsif ($line =~ /^\s*$/) {
+            undef $rule;
+        } else {
+            fail("$path: neither `key: value` nor a comment: $line");
+        }
+    }
+    for my $rule (@rules) {
+        defined $rule->{$_} or fail("$path: a rule without `$_`: " . ($rule->{rule} // '?')) for qw(rule what files find);
+        $rule->{put} //= '';
+        for my $key (qw(find unless)) {
+            next unless defined $rule->{$key};
+            # The first CALL is the named group, the others refer to it.
+            $rule->{$key} =~ s/CALL/$balanced/;
+            $rule->{$key} =~ s/CALL/(?&call)/g;
+        }
+    }
+    return @rules;
+}
+
+# Where an expression fits: [first, last) by offset.
+sub spans {
+    my ($text, $expression) = @_;
+    my @spans;
+    push @spans, [ $-[0], $+[0] ] while $text =~ /$expression/gm;
+    return @spans;
+}
+
+sub inside {
+    my ($offset, @spans) = @_;
+    return grep { $offset >= $_->[0] && $offset < $_->[1] } @spans;
+}
+
+sub comments {
+    my ($text) = @_;
+    return grep { substr($text, $_->[0], 1) ne '"' } spans($text, '/\*[\s\S]*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"');
+}
+
+# Calls $visit->(site number, start, end, replacement) for each site of a rule in a text.
+sub each_site {
+    my ($rule, $text, $visit) = @_;
+    my @comments = comments($text);
+    my @within = spans($text, $rule->{within} // '[\s\S]+');
+    my $site = 0;
+    while ($text =~ /$rule->{find}/gm) {
+        my ($start, $end, $match) = ($-[0], $+[0], $&);
+        my @group = map { defined $-[$_] ? substr($text, $-[$_], $+[$_] - $-[$_]) : '' } 0 .. $#-;
+        next if inside($start, @comments) || !inside($start, @within);
+        next if defined $rule->{unless} && $match =~ /$rule->{unless}/m;
+        (my $put = $rule->{put}) =~ s/\$(\d)/$group[$1] \/\/ ''/ge;
+        $visit->($site++, $start, $end, $put);
+    }
+}
+
+sub line_of {
+    my ($text, $offset) = @_;
+    return 1 + (substr($text, 0, $offset) =~ tr/\n//);
+}
+
+my ($command, $list, @rest) = @ARGV;
+fail('usage: plant.pl sites|what|plant RULES ...') unless defined $list;
+my @rules = read_rules($list);
+
+if ($command eq 'sites') {
+    for my $rule (@rules) {
+        my $count = 0;
+        for my $file (map { sort glob } split ' ', $rule->{files}) {
+            my $text = read_text($file);
+            each_site($rule, $text, sub {
+                my ($site, $start, $end, $put) = @_;
+                $start++ while substr($text, $start, 1) =~ /\s/;
+                my $show = substr($text, $start, $end - $start);
+                $show =~ s/\s+/ /g;
+                print join("\t", $rule->{rule}, $file, line_of($text, $start), $site, $show), "\n";
+                $count++;
+            });
+        }
+        fail("rule $rule->{rule} fits nowhere: has the code moved on?") unless $count;
+    }
+} elsif ($command eq 'plant' && @rest == 3) {
+    my ($name, $file, $wanted) = @rest;
+    my ($rule) = grep { $_->{rule} eq $name } @rules or fail("no rule $name");
+    my ($text, $planted) = (read_text($file), 0);
+    each_site($rule, $text, sub {
+        my ($site, $start, $end, $put) = @_;
+        return unless $site == $wanted;
+        my $lines = substr($text, $start, $end - $start) =~ tr/\n//;
+        print substr($text, 0, $start), $put, "\n" x ($lines - ($put =~ tr/\n//)), substr($text, $end);
+        $planted = 1;
+    });
+    fail("rule $name has no site $wanted in $file") unless $planted;
+} elsif ($command eq 'what') {
+    print "$_->{rule}\t$_->{what}\n" for @rules;
+} else {
+    fail('usage: plant.pl sites RULES | what RULES | plant RULES RULE FILE SITE');
+}
