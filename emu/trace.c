@@ -333,6 +333,11 @@ static void violation(char *to, size_t size, const struct trace_record *r)
                n->text ? n->text : "", n->b, n->c, n->d);
 }
 
+static void barrier(char *to, size_t size, const struct trace_record *r)
+{
+    snprintf(to, size, "%s", r->notice.text ? r->notice.text : "");
+}
+
 static void shutdown(char *to, size_t size, const struct trace_record *r)
 {
     const struct notice *n = &r->notice;
@@ -355,6 +360,7 @@ static const struct {
     [NOTICE_INVALIDATE] = { "invalidate", invalidate },
     [NOTICE_EPT_VIOLATION] = { "ept", ept_violation },
     [NOTICE_VIOLATION] = { "violation", violation },
+    [NOTICE_BARRIER] = { "barrier", barrier },
     [NOTICE_SHUTDOWN] = { "shutdown", shutdown },
 };
 

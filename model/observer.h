@@ -22,6 +22,7 @@ enum notice_kind {
     NOTICE_INVALIDATE,          /* a = insn_id (INVEPT, INVVPID, INVLPG, MOV CR3 as mov_to_cr ...), b = type, c, d = operand */
     NOTICE_EPT_VIOLATION,       /* a = guest-physical address, b = qualification, c = linear address */
     NOTICE_VIOLATION,           /* a rule was broken: a = enum rule, b, c, d by rule; text */
+    NOTICE_BARRIER,             /* a native L0 executed a barrier: text says which */
     NOTICE_SHUTDOWN,            /* triple fault or VMX abort: a = abort indicator or 0 */
 };
 

@@ -191,10 +191,11 @@ bool hal_capture(struct hal_capture *capture)
 /* The model has no speculative state and no caches to clear: the trace shows where L0 asked for it. */
 static void barrier(const char *what)
 {
-    struct native_cpu *here = native_here;
+    const struct observer *observer = &native_here->native->model->observer;
+    struct notice notice = { .kind = NOTICE_BARRIER, .cpu = native_here->cpu, .text = what };
     counts()->barrier++;
-    if (here->native->trace)
-        trace_line(here->native->trace, here->cpu, 0, "barrier", "%s", what);
+    if (observer->notify)
+        observer->notify(observer->context, &notice);
 }
 
 void hal_prediction_barrier(void) { barrier("prediction"); }

@@ -205,6 +205,8 @@ bool expect_line(struct run *run, const struct statement *s)
         return o->entered ? true : unmet(run, "a VM entry");
     case OP_expect_entry_failed:
         return expect_entry_failed(run, s);
+    case OP_expect_barrier:
+        return o->barrier || !run->native ? true : unmet(run, "a prediction barrier of L0's");
     case OP_expect_rule:
         return o->rules >> s->operand[0] & 1 ? named(run, UNUSUAL_RULE) : unmet(run, "that this rule is broken");
     case OP_expect_stale:

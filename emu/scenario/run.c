@@ -79,6 +79,9 @@ static void see(struct run *run, const struct notice *notice)
             outcome->rows[row / 8] |= (uint8_t)(1u << row % 8);
         break;
     }
+    case NOTICE_BARRIER:
+        outcome->barrier |= notice->text && !strcmp(notice->text, "prediction");
+        break;
     case NOTICE_VIOLATION:
         if (!outcome->rules)
             outcome->rule_first = (unsigned)notice->a;

@@ -37,6 +37,7 @@ struct outcome {
     uint32_t exit_reason;               /*   with EXIT_REASON_ENTRY_FAILURE, perhaps */
     uint64_t exit_qualification;
     bool entered, entry_failed;
+    bool barrier;                       /* a native L0 executed a prediction barrier */
     bool failed, failed_invalid;        /* VMfail, and which */
     struct event event;                 /* delivered to a level of the script; the latest */
     uint32_t rules;                     /* bit n: rule n was broken */

@@ -38,6 +38,8 @@ check "nothing was printed on stderr" [ ! -s "$folder/all.err" ]
 check "every golden trace has its scenario" \
     diff <(ls traces | sed 's/\.trace$//') <(ls scenarios | sed -n 's/\.scn$//p')
 
+check "the regressions, which have no golden traces" status 0 timeout 600 "$sesqui" run scenarios/regressions
+
 # ---- golden traces ----
 golden_writes()
 {
@@ -70,7 +72,7 @@ check "a golden trace that is missing fails" golden_missing
 print_is_stable()
 {
     local scenario
-    for scenario in scenarios/*.scn; do
+    for scenario in scenarios/*.scn scenarios/regressions/*.scn; do
         "$sesqui" run "$scenario" --print >"$folder/first.scn" && "$sesqui" run "$folder/first.scn" --print >"$folder/second.scn" &&
             cmp "$folder/first.scn" "$folder/second.scn" || return 1
     done

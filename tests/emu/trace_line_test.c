@@ -80,6 +80,7 @@ START_TEST(notices)
            "        1042   0 L1 inject       interrupt 48 rip=0x0\n");
     expect(0, (struct notice){ .kind = NOTICE_VIOLATION, .a = RULE_ACTIVE_VMCS, .b = 0x5000, .text = "written while active" },
            "        1042   0 L0 violation    R2 written while active (0x5000 0x0 0x0)\n");
+    expect(0, (struct notice){ .kind = NOTICE_BARRIER, .text = "prediction" }, "        1042   0 L0 barrier      prediction\n");
     expect(0, (struct notice){ .kind = NOTICE_SHUTDOWN }, "        1042   0 L0 shutdown     triple fault rip=0x0\n");
 }
 END_TEST

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Each regression scenario that names a fault of the core must fail when that fault is planted. Prints TAP.
+#
+#   make mutants-prepare; HV_COMPILE=... CC=... tests/mutants/regressions.sh       (make regressions does)
+#
+# The line is `# Fault: FILE: TEXT => TEXT`: the first text stands in FILE, where the second takes its place.
+set -u
+mutants=build/mutants folder=build/mutants/regressions
+tests=0 failures=0
+
+# result STATUS TEXT
+result()
+{
+    tests=$((tests + 1))
+    if [ "$1" = 0 ]; then echo "ok $tests - $2"; else echo "not ok $tests - $2"; failures=$((failures + 1)); fi
+}
+
+# with STRATEGY FILE: prints the scenario with that strategy
+with() { LD_LIBRARY_PATH=$mutants/core "$mutants/sesqui" run "$2" --print | sed "s/^l0 native .*/l0 native $1/"; }
+
+# plant FILE TEXT TEXT: builds $folder/libsesqui-hv.so
+plant()
+{
+    local file=$1 source objects= sources=$1
+    rm -rf "$folder"
+    mkdir -p "$folder/$(dirname "$file")"
+    FROM=$2 TO=$3 perl -0777 -pe '$found = s/\Q$ENV{FROM}\E/$ENV{TO}/; END { exit !$found }' "$file" >"$folder/$file" || return 1
+    case $file in *.c) ;; *) sources=$(grep -lF "$file" $mutants/core/hv/*.d $mutants/core/hv/*/*.d | sed "s,^$mutants/core/,,; s/\.d$/.c/") ;; esac
+    for source in $sources; do
+        mkdir -p "$folder/$(dirname "$source")"
+        [ -f "$folder/$source" ] || cp "$source" "$folder/$source"
+        $HV_COMPILE -I"$folder" -I. -w -c -o "$folder/${source%.c}.o" "$folder/$source" 2>"$folder/log" || return 1
+    done
+    for source in $(cd $mutants/core && ls hv/*.o hv/*/*.o); do
+        [ -f "$folder/$source" ] && objects="$objects $folder/$source" || objects="$objects $mutants/core/$source"
+    done
+    $CC -shared -Wl,-soname,libsesqui-hv.so -o "$folder/libsesqui-hv.so" $objects
+}
+
+for scenario in scenarios/regressions/*.scn; do
+    fault=$(sed -n 's/^# Fault: //p' "$scenario")
+    [ -n "$fault" ] || continue
+    name=$(basename "$scenario" .scn) file=${fault%%: *} text=${fault#*: } noticed=
+    if ! plant "$file" "${text%% => *}" "${text#* => }"; then
+        result 1 "$name: its fault can be planted in $file"
+        head -3 "$folder/log" 2>/dev/null | sed 's/^/# /'
+        continue
+    fi
+    for strategy in trap copy flip; do
+        with $strategy "$scenario" >"$folder/$name.scn"
+        LD_LIBRARY_PATH=$folder timeout 30 "$mutants/sesqui" run "$folder/$name.scn" >"$folder/out" 2>&1 </dev/null ||
+            noticed="$noticed $strategy: $(grep -m1 '^# ' "$folder/out" | sed 's/.*\.scn:[0-9]*: //');"
+    done
+    [ -n "$noticed" ]
+    result $? "$name notices its fault (${noticed# })"
+done
+echo "1..$tests"
+[ $failures = 0 ]
