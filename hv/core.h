@@ -29,6 +29,7 @@ struct hv_machine {
     bool ready;
     struct capability physical;         /* what the processor offers L0 */
     struct capability offered;          /* what L0 offers L1 */
+    struct field_set field_set[SET_COUNT];  /* of the fields offered */
     unsigned physical_address_width;
     struct hal_range pool;
     struct hal_range ram[RAM_RANGES];
@@ -47,8 +48,10 @@ struct entries {
     struct { uint64_t address, value; } entry[ENTRIES_KEPT];
 };
 
-/* What an exit reported, read from the VMCS once. Handlers that find another reason than hardware's edit this copy. */
+/* What an exit reported, read from the VMCS once and when it is needed. Handlers that find another reason than hardware's
+ * edit this copy. */
 struct exit_record {
+    bool whole;                         /* all has been read, or is made up; else only what exit_handle() read */
     uint32_t reason;                    /* the whole field */
     uint64_t qualification, guest_linear, guest_physical;
     uint32_t interruption, interruption_error;
@@ -67,7 +70,7 @@ struct hv_cpu {
     struct hardware_vmcs vmcs01, *vmcs02;
     physical_address vmxon_region;
     struct exit_record exit;            /* the exit being handled */
-    struct exit_record reported;        /* the same, as hardware reported it */
+    struct exit_record reported;        /* the same, as far as it was read from hardware */
     struct entries entries;             /* of L1's paging structures, read since that exit */
     uint64_t feature_control;           /* IA32_FEATURE_CONTROL as L1 sees it */
     bool just_started;                  /* the latest exit was a SIPI */
@@ -92,13 +95,15 @@ bool vmcs_create(const struct hv_machine *machine, uint32_t indicator, struct ha
 void vmcs_write_host_state(const struct hv_cpu *cpu);
 /* The four fields of a guest segment. */
 struct hal_guest_segment vmcs_read_segment(enum segment_register segment);
-void vmcs_write_segment(vmcs_writer *write, enum segment_register segment, struct hal_guest_segment value);
+void vmcs_write_segment(enum segment_register segment, struct hal_guest_segment value);
+/* Writes what differs; of an unusable segment not what is undefined then (SDM Vol. 3, 28.5.2). */
+void vmcs_update_segment(enum segment_register segment, struct hal_guest_segment value);
 
 /* ---- vmcs01.c ---- */
 /* Fills vmcs01, which is current, with the controls of L0 and the guest state that was captured. */
 void vmcs01_build(struct hv_cpu *cpu, const struct hal_capture *capture);
 /* "IA-32e mode guest" goes with EFER.LMA (SDM Vol. 3, 27.3.1.1). */
-void vmcs01_set_long_mode(struct hv_cpu *cpu, vmcs_writer *write, bool long_mode);
+void vmcs01_set_long_mode(struct hv_cpu *cpu, bool long_mode);
 /* The CR0 and CR4 bits that L0 keeps from L1 follow whether L1 is in VMX operation. */
 void vmcs01_update_masks(struct hv_cpu *cpu);
 /* INIT and SIPI for L1, and its shutdown. */
@@ -109,6 +114,8 @@ void vmcs01_shutdown(struct hv_cpu *cpu);
 /* ---- exit.c ---- */
 /* Handles cpu->exit. Afterwards the current VMCS is ready to be entered. */
 void exit_handle(struct hv_cpu *cpu);
+/* Reads what has not been read of cpu->exit; the VMCS of the level that exited is current. */
+void exit_complete(struct hv_cpu *cpu);
 
 /* ---- guest.c: registers of the level that runs ---- */
 uint64_t guest_register(const struct hv_cpu *cpu, unsigned gpr);
@@ -116,8 +123,10 @@ void guest_set_register(struct hv_cpu *cpu, unsigned gpr, uint64_t value);
 unsigned guest_cpl(void);
 bool guest_long_mode(void);
 bool guest_64bit(void);
-/* Ends an instruction that L0 executed for the guest: RIP, blocking by STI and MOV SS, RF, single step. */
-void guest_advance(const struct hv_cpu *cpu);
+/* Ends an instruction that L0 executed for the guest, whose VMCS is current: RIP, blocking by STI and MOV SS, RF, single
+ * step. The latter form: RFLAGS are set already, without RF. */
+void guest_advance(void);
+void guest_advance_with(uint64_t rflags);
 /* CR0 and CR4 as the guest reads them: bits that the mask keeps come from the read shadow. */
 uint64_t guest_visible_cr0(void);
 uint64_t guest_visible_cr4(void);

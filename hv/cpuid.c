@@ -23,5 +23,5 @@ void cpuid_exit(struct hv_cpu *cpu)
     guest_set_register(cpu, RBX, id.ebx);
     guest_set_register(cpu, RCX, id.ecx);
     guest_set_register(cpu, RDX, id.edx);
-    guest_advance(cpu);
+    guest_advance();
 }

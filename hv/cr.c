@@ -72,7 +72,7 @@ static bool write_cr0(struct hv_cpu *cpu, uint64_t value)
     vmwrite(VMCS_guest_cr0, new | (c->cr0_fixed0 & ~(CR0_PE | CR0_PG)));
     vmwrite(VMCS_cr0_read_shadow, new);
     vmwrite(VMCS_guest_ia32_efer, efer);
-    vmcs01_set_long_mode(cpu, vmwrite, efer & EFER_LMA);
+    vmcs01_set_long_mode(cpu, efer & EFER_LMA);
     return true;
 }
 
@@ -122,5 +122,5 @@ void cr_exit(struct hv_cpu *cpu)
         return;
     }
     hal_invvpid(INVVPID_SINGLE, VPID_L1, 0);    /* SDM Vol. 3, 4.10.4.1: what such a load may have to invalidate */
-    guest_advance(cpu);
+    guest_advance();
 }

@@ -5,7 +5,7 @@
  */
 #include "hv/core.h"
 
-/* Exits of L1 by VMX instructions tell four fields; no event was being delivered (SDM Vol. 3, 28.2). */
+/* Exits of L1 by VMX instructions tell no more than an operand; no event was being delivered (SDM Vol. 3, 28.2). */
 static bool vmx_instruction(uint32_t reason)
 {
     switch ((enum exit_reason)reason) {
@@ -18,22 +18,43 @@ static bool vmx_instruction(uint32_t reason)
     }
 }
 
-static void read_record(struct exit_record *exit, unsigned level)
+/* Exits of L1 whose reason says all: instructions without operands. */
+static bool plain_instruction(uint32_t reason)
 {
-    *exit = (struct exit_record){
-        .reason = vmread32(VMCS_exit_reason),
-        .qualification = vmread(VMCS_exit_qualification),
-        .instruction_length = vmread32(VMCS_exit_instruction_length),
-        .instruction_information = vmread32(VMCS_exit_instruction_information),
-    };
-    if (level == 1 && vmx_instruction(exit->reason))
+    return reason == EXIT_REASON_cpuid || reason == EXIT_REASON_vmlaunch || reason == EXIT_REASON_vmresume;
+}
+
+void exit_complete(struct hv_cpu *cpu)
+{
+    struct exit_record *exit = &cpu->exit;
+
+    if (exit->whole)
         return;
+    exit->instruction_length = vmread32(VMCS_exit_instruction_length);
+    exit->instruction_information = vmread32(VMCS_exit_instruction_information);
     exit->guest_linear = vmread(VMCS_guest_linear_address);
     exit->guest_physical = vmread(VMCS_guest_physical_address);
     exit->interruption = vmread32(VMCS_exit_interruption_information);
     exit->interruption_error = vmread32(VMCS_exit_interruption_error_code);
     exit->vectoring = vmread32(VMCS_idt_vectoring_information);
     exit->vectoring_error = vmread32(VMCS_idt_vectoring_error_code);
+    exit->whole = true;
+    cpu->reported = *exit;
+}
+
+/* cpu->exit holds the reason. Of L2's exits more is read when L0 handles them, or a strategy wants it. */
+static void read_record(struct hv_cpu *cpu)
+{
+    struct exit_record *exit = &cpu->exit;
+
+    if (cpu->level == 1 && plain_instruction(exit->reason))
+        return;
+    exit->qualification = vmread(VMCS_exit_qualification);
+    cpu->reported = *exit;
+    if (cpu->level == 1 && vmx_instruction(exit->reason))
+        exit->instruction_information = vmread32(VMCS_exit_instruction_information);
+    else if (cpu->level == 1)
+        exit_complete(cpu);
 }
 
 static _Noreturn void unexpected(uint32_t reason)
@@ -67,10 +88,10 @@ static void init_signal(struct hv_cpu *cpu, bool just_started)
 }
 
 /* INVD would lose what L0 wrote: caches are written back first. */
-static void invd(struct hv_cpu *cpu)
+static void invd(void)
 {
     hal_write_back_invalidate();
-    guest_advance(cpu);
+    guest_advance();
 }
 
 static void handle_l1(struct hv_cpu *cpu)
@@ -104,7 +125,7 @@ static void handle_l1(struct hv_cpu *cpu)
         inject_exception(cpu, VECTOR_UD, 0);
         return;
     case EXIT_REASON_invd:
-        invd(cpu);
+        invd();
         return;
     case EXIT_REASON_cr_access:
         cr_exit(cpu);
@@ -130,8 +151,7 @@ static void handle_l1(struct hv_cpu *cpu)
 
 void exit_handle(struct hv_cpu *cpu)
 {
-    read_record(&cpu->reported, cpu->level);
-    cpu->exit = cpu->reported;
+    read_record(cpu);
     if (cpu->level == 1)
         handle_l1(cpu);
     else

@@ -31,22 +31,29 @@ bool guest_64bit(void)
     return guest_long_mode() && vmread32(VMCS_guest_cs_access_rights) & AR_L;
 }
 
-/*
- * SDM Vol. 3, 25.4.2: an instruction ends blocking by STI and MOV SS; with TF, BS is pending as after any instruction.
- */
-void guest_advance(const struct hv_cpu *cpu)
+/* SDM Vol. 3, 25.4.2: an instruction ends blocking by STI and MOV SS; with TF, BS is pending as after any instruction. */
+void guest_advance_with(uint64_t rflags)
 {
-    uint64_t rip = vmread(VMCS_guest_rip) + cpu->exit.instruction_length;
-    uint64_t rflags = vmread(VMCS_guest_rflags) & ~RFLAGS_RF;
-    uint32_t interruptibility = vmread32(VMCS_guest_interruptibility_state);
+    const uint64_t old = vmread(VMCS_guest_rip);
+    const uint32_t interruptibility = vmread32(VMCS_guest_interruptibility_state);
+    uint64_t rip = old + vmread32(VMCS_exit_instruction_length);
 
-    if (!guest_64bit())
+    if ((rip ^ old) >> 32 && !guest_64bit())
         rip &= 0xffffffff;
     vmwrite(VMCS_guest_rip, rip);
-    vmwrite(VMCS_guest_rflags, rflags);
-    vmwrite(VMCS_guest_interruptibility_state, interruptibility & ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
+    if (interruptibility & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS))
+        vmwrite(VMCS_guest_interruptibility_state, interruptibility & ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
     if (rflags & RFLAGS_TF && !(vmread(VMCS_guest_ia32_debugctl) & DEBUGCTL_BTF))
         vmwrite(VMCS_guest_pending_debug_exceptions, vmread(VMCS_guest_pending_debug_exceptions) | PENDING_DEBUG_BS);
+}
+
+void guest_advance(void)
+{
+    const uint64_t rflags = vmread(VMCS_guest_rflags);
+
+    if (rflags & RFLAGS_RF)
+        vmwrite(VMCS_guest_rflags, rflags & ~RFLAGS_RF);
+    guest_advance_with(rflags);
 }
 
 static uint64_t visible(enum vmcs_encoding real, enum vmcs_encoding mask, enum vmcs_encoding shadow)

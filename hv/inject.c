@@ -34,7 +34,7 @@ static void triple_fault(struct hv_cpu *cpu)
         vmcs01_shutdown(cpu);
         return;
     }
-    cpu->exit = (struct exit_record){ .reason = EXIT_REASON_triple_fault };
+    cpu->exit = (struct exit_record){ .whole = true, .reason = EXIT_REASON_triple_fault };
     reflect(cpu);
 }
 

@@ -31,6 +31,7 @@ static const char *prepare_machine(struct hv_machine *m)
     if (missing)
         return missing;
     capability_offer(&m->physical, &m->offered);
+    field_sets_make(&m->offered, m->field_set);
     m->physical_address_width = physical_address_width();
     m->pool = hal_pool();
     while (m->ram_count < RAM_RANGES && hal_ram(m->ram_count, &m->ram[m->ram_count]))
@@ -111,7 +112,8 @@ static bool enter(struct hv_cpu *cpu)
     if (hal_enter(&cpu->registers, !vmcs->launched) != HAL_OK)
         return false;
     /* An entry that fails with an exit does not launch the VMCS (SDM Vol. 3, 27.8). */
-    if (!(vmread32(VMCS_exit_reason) & EXIT_REASON_ENTRY_FAILURE))
+    cpu->exit = (struct exit_record){ .reason = vmread32(VMCS_exit_reason) };
+    if (!(cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE))
         vmcs->launched = true;
     return true;
 }

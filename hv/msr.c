@@ -149,7 +149,7 @@ void msr_read_exit(struct hv_cpu *cpu)
     }
     guest_set_register(cpu, RAX, (uint32_t)value);
     guest_set_register(cpu, RDX, value >> 32);
-    guest_advance(cpu);
+    guest_advance();
 }
 
 void msr_write_exit(struct hv_cpu *cpu)
@@ -160,5 +160,5 @@ void msr_write_exit(struct hv_cpu *cpu)
         inject_exception(cpu, VECTOR_GP, 0);
         return;
     }
-    guest_advance(cpu);
+    guest_advance();
 }

@@ -88,10 +88,26 @@ struct hal_guest_segment vmcs_read_segment(enum segment_register segment)
     };
 }
 
-void vmcs_write_segment(vmcs_writer *write, enum segment_register segment, struct hal_guest_segment value)
+void vmcs_write_segment(enum segment_register segment, struct hal_guest_segment value)
 {
-    write(segment_field(VMCS_guest_es_selector, segment), value.selector);
-    write(segment_field(VMCS_guest_es_access_rights, segment), value.access_rights);
-    write(segment_field(VMCS_guest_es_limit, segment), value.limit);
-    write(segment_field(VMCS_guest_es_base, segment), value.base);
+    vmwrite(segment_field(VMCS_guest_es_selector, segment), value.selector);
+    vmwrite(segment_field(VMCS_guest_es_access_rights, segment), value.access_rights);
+    vmwrite(segment_field(VMCS_guest_es_limit, segment), value.limit);
+    vmwrite(segment_field(VMCS_guest_es_base, segment), value.base);
+}
+
+void vmcs_update_segment(enum segment_register segment, struct hal_guest_segment value)
+{
+    const enum vmcs_encoding access_rights = segment_field(VMCS_guest_es_access_rights, segment);
+    const bool usable = !(value.access_rights & AR_UNUSABLE);
+
+    vmcs_update(segment_field(VMCS_guest_es_selector, segment), value.selector);
+    if (usable) {
+        vmcs_update(access_rights, value.access_rights);
+        vmcs_update(segment_field(VMCS_guest_es_limit, segment), value.limit);
+    } else if (!(vmread32(access_rights) & AR_UNUSABLE)) {
+        vmwrite(access_rights, value.access_rights);
+    }
+    if (usable || segment == SEG_FS || segment == SEG_GS)
+        vmcs_update(segment_field(VMCS_guest_es_base, segment), value.base);
 }

@@ -35,9 +35,9 @@ static void write_controls(const struct hv_cpu *cpu)
         vmwrite(VMCS_xss_exiting_bitmap, 0);
 }
 
-void vmcs01_set_long_mode(struct hv_cpu *cpu, vmcs_writer *write, bool long_mode)
+void vmcs01_set_long_mode(struct hv_cpu *cpu, bool long_mode)
 {
-    write(VMCS_entry_controls,
+    vmwrite(VMCS_entry_controls,
           control_adjust(cpu->machine->physical.entry, ENTRY_load_debug_controls | ENTRY_load_ia32_efer |
                          ENTRY_load_ia32_pat | (long_mode ? ENTRY_ia32e_mode_guest : 0)));
 }
@@ -64,7 +64,7 @@ void vmcs01_update_masks(struct hv_cpu *cpu)
 
 static void write_real_segment(enum segment_register segment, uint16_t selector, uint64_t base, uint32_t access_rights)
 {
-    vmcs_write_segment(vmwrite, segment, (struct hal_guest_segment){ selector, access_rights, 0xffff, base });
+    vmcs_write_segment(segment, (struct hal_guest_segment){ selector, access_rights, 0xffff, base });
 }
 
 /* A TR that software has not loaded yet: a busy 32-bit TSS, the one type that is legal in every mode (27.3.1.2). */
@@ -79,7 +79,7 @@ void vmcs01_build(struct hv_cpu *cpu, const struct hal_capture *s)
 
     vmcs_write_host_state(cpu);
     write_controls(cpu);
-    vmcs01_set_long_mode(cpu, vmwrite, s->efer & EFER_LMA);
+    vmcs01_set_long_mode(cpu, s->efer & EFER_LMA);
     vmwrite(VMCS_guest_cr0, s->cr0 | (c->cr0_fixed0 & ~(CR0_PE | CR0_PG)));
     vmwrite(VMCS_guest_cr4, s->cr4 | c->cr4_fixed0);
     vmwrite(VMCS_cr0_guest_host_mask, ~0ull);   /* what is visible now: the captured values */
@@ -96,7 +96,7 @@ void vmcs01_build(struct hv_cpu *cpu, const struct hal_capture *s)
     vmwrite(VMCS_guest_ia32_sysenter_esp, s->sysenter_esp);
     vmwrite(VMCS_guest_ia32_sysenter_eip, s->sysenter_eip);
     for (unsigned i = 0; i < SEG_COUNT; i++)
-        vmcs_write_segment(vmwrite, (enum segment_register)i, s->segment[i]);
+        vmcs_write_segment((enum segment_register)i, s->segment[i]);
     if (!s->segment[SEG_TR].selector)
         write_unloaded_tr();
     vmwrite(VMCS_guest_gdtr_base, s->gdtr.base);
@@ -126,7 +126,7 @@ void vmcs01_init(struct hv_cpu *cpu)
             write_real_segment((enum segment_register)i, 0, 0, 3 | AR_S | AR_PRESENT);
     write_real_segment(SEG_LDTR, 0, 0, 2 | AR_PRESENT);
     write_unloaded_tr();
-    vmcs01_set_long_mode(cpu, vmwrite, false);
+    vmcs01_set_long_mode(cpu, false);
     vmwrite(VMCS_guest_cr0, cr0 | (c->cr0_fixed0 & ~(CR0_PE | CR0_PG)));
     vmwrite(VMCS_cr0_read_shadow, cr0);
     vmwrite(VMCS_guest_cr3, 0);

@@ -10,5 +10,5 @@ void xsetbv_exit(struct hv_cpu *cpu)
         inject_exception(cpu, VECTOR_GP, 0);
         return;
     }
-    guest_advance(cpu);
+    guest_advance();
 }

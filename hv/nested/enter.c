@@ -49,7 +49,7 @@ bool nested_create(struct hv_cpu *cpu)
 /* The entry failed after the checks on controls and host state: to L1 it is an exit (SDM Vol. 3, 27.8). */
 static void fail_late(struct hv_cpu *cpu, enum exit_reason reason, uint64_t qualification)
 {
-    cpu->exit = (struct exit_record){ .reason = (uint32_t)reason | EXIT_REASON_ENTRY_FAILURE,
+    cpu->exit = (struct exit_record){ .whole = true, .reason = (uint32_t)reason | EXIT_REASON_ENTRY_FAILURE,
                                       .qualification = qualification };
     reflect(cpu);
 }
@@ -132,6 +132,7 @@ static bool handle(struct hv_cpu *cpu)
 
     switch ((enum exit_reason)reason) {
     case EXIT_REASON_ept_violation:
+        exit_complete(cpu);
         if (vmcs12_ept(cpu)) {
             vept_violation(cpu);                /* may turn out to be L1's */
             return true;
@@ -142,12 +143,14 @@ static bool handle(struct hv_cpu *cpu)
     case EXIT_REASON_rdmsr:
         if (bitmap_wants_msr(cpu, msr, false))
             return false;
+        exit_complete(cpu);
         hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
         msr_read_exit(cpu);
         return true;
     case EXIT_REASON_wrmsr:
         if (bitmap_wants_msr(cpu, msr, true))
             return false;
+        exit_complete(cpu);
         hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
         msr_write_exit(cpu);
         return true;
@@ -177,10 +180,12 @@ void nested_exit(struct hv_cpu *cpu)
 {
     const bool failed = cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE;
 
+    if (!failed)                                /* L2 may have changed these */
+        cpu->vmcs02->kept_known[KEPT_ENTRY] = cpu->vmcs02->kept_known[KEPT_EFER] = false;
     if (cpu->nested.entering && !failed) {
         cpu->nested.vmcs12->launched = true;
         if (cpu->nested.plan.msr_count)         /* L1's list is for L1's entry, not for those of L0 that follow */
-            vmwrite(VMCS_entry_msr_load_count, 0);
+            vmcs02_keep(cpu, KEPT_MSR_COUNT, VMCS_entry_msr_load_count, 0);
     }
     if (failed && !cpu->nested.entering)
         hal_fail_stop("the processor refused to enter vmcs02 again");

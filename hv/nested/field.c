@@ -21,16 +21,65 @@ bool field_offered(const struct capability *offered, enum field_index field)
            control_exists(offered, (enum control_id)field_table[field].exists);
 }
 
+/* A place for each encoding that the architecture may have: width, type and index (SDM Vol. 3, 25.11.2), one added. */
+enum { INDICES = 64 };
+#define PLACE(encoding)                                                                                             \
+    ((VMCS_ENCODING_WIDTH(encoding) << 2 | VMCS_ENCODING_TYPE(encoding)) * INDICES + (VMCS_ENCODING_INDEX(encoding) & (INDICES - 1)))
+static const uint8_t place[16 * INDICES] = {
+#define FIELD(name, encoding, exists) [PLACE(encoding)] = FIELD_##name + 1,
+#include "arch/vmcs_fields.def"
+};
+
 enum field_index field_find(const struct capability *offered, uint64_t encoding)
 {
     const uint64_t full = encoding & ~1ull;
+    unsigned found;
 
     if (VMCS_ENCODING_HIGH(encoding) && VMCS_ENCODING_WIDTH(encoding) != VMCS_WIDTH_64)
         return FIELD_COUNT;
-    for (unsigned i = 0; i < FIELD_COUNT; i++)
-        if (field_table[i].encoding == full)
-            return field_offered(offered, (enum field_index)i) ? (enum field_index)i : FIELD_COUNT;
-    return FIELD_COUNT;
+    found = place[PLACE(full)];
+    if (!found || field_table[found - 1].encoding != full || !field_offered(offered, (enum field_index)(found - 1)))
+        return FIELD_COUNT;
+    return (enum field_index)(found - 1);
+}
+
+static bool belongs(const struct field *field, enum field_set_id set)
+{
+    const bool guest = field->class == CLASS_GUEST, verbatim = guest || field->class == CLASS_CONTROL_VERBATIM;
+    const bool late = field->copy == COPY_L;
+
+    switch (set) {
+    case SET_WRITTEN:
+        return verbatim && !late && field->copy != COPY_R;
+    case SET_WRITTEN_LATE:
+        return verbatim && (late || field->copy == COPY_R);
+    case SET_SAVED:
+        return guest && !late;
+    case SET_SAVED_LATE:
+        return guest && late;
+    case SET_COPY_READ:
+        return field->copy == COPY_R || field->copy == COPY_B;
+    case SET_COPY_WRITTEN:
+        return field->copy == COPY_B;
+    case SET_FLIP:
+        return field->flip != FLIP_I;
+    case SET_FLIP_VERIFIED:
+        return field->flip == FLIP_V;
+    case SET_COUNT:
+        break;
+    }
+    return false;
+}
+
+void field_sets_make(const struct capability *offered, struct field_set sets[SET_COUNT])
+{
+    for (unsigned id = 0; id < SET_COUNT; id++) {
+        struct field_set *set = &sets[id];
+        set->count = 0;
+        for (unsigned i = 0; i < FIELD_COUNT; i++)
+            if (field_offered(offered, (enum field_index)i) && belongs(&field_table[i], (enum field_set_id)id))
+                set->field[set->count++] = (uint8_t)i;
+    }
 }
 
 unsigned field_highest_index(const struct capability *offered)

@@ -12,13 +12,16 @@ enum { SUCCEED = 0, FAIL_INVALID = -1 };        /* n > 0: VMfailValid with error
 /* SDM Vol. 3, 31.2. Sets the flags and ends the instruction. */
 static void finish(struct hv_cpu *cpu, uint64_t operand, uint64_t value, int result)
 {
-    uint64_t rflags = vmread(VMCS_guest_rflags) & ~RFLAGS_ARITHMETIC;
+    const uint64_t old = vmread(VMCS_guest_rflags);
+    const uint64_t flag = result > 0 ? RFLAGS_ZF : result < 0 ? RFLAGS_CF : 0;
+    const uint64_t rflags = (old & ~(RFLAGS_ARITHMETIC | RFLAGS_RF)) | flag;
 
     hal_log(HAL_EVENT_VMX_INSTRUCTION, cpu->exit.reason, operand, value, (uint64_t)(int64_t)result);
     if (result > 0)
         VMCS12(cpu, vm_instruction_error) = (uint64_t)result;
-    vmwrite(VMCS_guest_rflags, rflags | (result > 0 ? RFLAGS_ZF : result < 0 ? RFLAGS_CF : 0));
-    guest_advance(cpu);
+    if (rflags != old)
+        vmwrite(VMCS_guest_rflags, rflags);
+    guest_advance_with(rflags);
 }
 
 /* VMfail(error): valid only with a current VMCS to hold the error. */
@@ -33,11 +36,16 @@ void nested_entry_fails(struct hv_cpu *cpu, enum vm_instruction_error error)
     finish(cpu, cpu->nested.current, 0, fail(cpu, error));
 }
 
+/* The modes in which VMX instructions are #UD. Hardware raises it before it exits, but for VMCALL. */
+static bool wrong_mode(void)
+{
+    return !(guest_visible_cr0() & CR0_PE) || vmread(VMCS_guest_rflags) & RFLAGS_VM || (guest_long_mode() && !guest_64bit());
+}
+
 /* #UD and #GP of every VMX instruction. `enabled`: in VMX operation, or for VMXON, CR4.VMXE. */
 static bool permitted(struct hv_cpu *cpu, bool enabled)
 {
-    if (!enabled || !(guest_visible_cr0() & CR0_PE) || vmread(VMCS_guest_rflags) & RFLAGS_VM ||
-        (guest_long_mode() && !guest_64bit())) {
+    if (!enabled || (cpu->exit.reason == EXIT_REASON_vmcall && wrong_mode())) {
         inject_exception(cpu, VECTOR_UD, 0);
         return false;
     }
@@ -262,11 +270,12 @@ static void invvpid(struct hv_cpu *cpu)
 /* SDM Vol. 3, 31.3, VMLAUNCH/VMRESUME: what comes before the checks on the VMCS. */
 static void enter_instruction(struct hv_cpu *cpu, bool launch)
 {
-    const struct nested *n = &cpu->nested;
+    struct nested *n = &cpu->nested;
 
+    n->plan.interruptibility = vmread32(VMCS_guest_interruptibility_state);
     if (n->current == NO_VMCS)
         finish(cpu, n->current, 0, FAIL_INVALID);
-    else if (vmread(VMCS_guest_interruptibility_state) & BLOCKING_BY_MOV_SS)
+    else if (n->plan.interruptibility & BLOCKING_BY_MOV_SS)
         nested_entry_fails(cpu, VM_ERROR_entry_blocked_by_mov_ss);
     else if (launch && n->vmcs12->launched)
         nested_entry_fails(cpu, VM_ERROR_vmlaunch_not_clear);

@@ -38,6 +38,22 @@ struct field {
 };
 extern const struct field field_table[FIELD_COUNT];
 
+/* Fields of L1's that are treated alike, listed once so that the paths of entries and exits need not search. */
+enum field_set_id {
+    SET_WRITTEN,                        /* L1's verbatim, for vmcs02: at each entry */
+    SET_WRITTEN_LATE,                   /* ... if L1 wrote one of them */
+    SET_SAVED, SET_SAVED_LATE,          /* guest state back from vmcs02: at each exit, or when L1 looks */
+    SET_COPY_READ, SET_COPY_WRITTEN,    /* copy: what L1 reads, and of that what it writes, in the shadow VMCS */
+    SET_FLIP, SET_FLIP_VERIFIED,        /* flip: what L1 shares with hardware, and of that what is checked */
+    SET_COUNT
+};
+struct field_set {
+    unsigned count;
+    uint8_t field[FIELD_COUNT];         /* enum field_index */
+};
+_Static_assert(FIELD_COUNT <= 256, "a field's index fits a byte");
+void field_sets_make(const struct capability *offered, struct field_set sets[SET_COUNT]);
+
 /* Does L1 have this field? */
 bool field_offered(const struct capability *offered, enum field_index field);
 /* The field of an encoding that L1 gave (full or high access), or FIELD_COUNT: unsupported component. */
@@ -46,9 +62,9 @@ unsigned field_highest_index(const struct capability *offered);
 /* `value` cut to the width of the field. */
 uint64_t field_cut(enum field_index field, uint64_t value);
 
-/* Controls of vmcs02 that only L0 writes: what it wrote last need not be written again. */
-enum kept_control { KEPT_PIN, KEPT_PROC, KEPT_PROC2, KEPT_EXIT, KEPT_VPID, KEPT_EPTP, KEPT_IO_A, KEPT_IO_B,
-                    KEPT_VIRTUAL_APIC, KEPT_COUNT };
+/* Fields of vmcs02 whose value L0 knows, for only it writes them, or it has read them since: writing it again is needless. */
+enum kept_field { KEPT_PIN, KEPT_PROC, KEPT_PROC2, KEPT_EXIT, KEPT_VPID, KEPT_EPTP, KEPT_IO_A, KEPT_IO_B,
+                    KEPT_VIRTUAL_APIC, KEPT_ENTRY, KEPT_MSR_COUNT, KEPT_EFER, KEPT_COUNT };
 
 /* A VMCS that hardware uses. */
 struct hardware_vmcs {
@@ -66,6 +82,8 @@ struct vmcs12 {
     bool launched;                      /* launch state as L1 sees it */
     struct hardware_vmcs hardware;      /* what L2 runs on */
     bool shadowed;                      /* flip: L1's values of the fields of V and F are in `hardware` */
+    /* copy, flip: conditional guest state that L1's exit controls save, and with copy class L, is newer in hardware */
+    bool late;
 };
 #define VMCS12(cpu, name) ((cpu)->nested.vmcs12->field[FIELD_##name])
 #define VMCS12_32(cpu, name) ((uint32_t)VMCS12(cpu, name))
@@ -81,6 +99,7 @@ void vmcs12_release_all(struct hv_cpu *cpu);
 /* Secondary controls as they count: 0 unless they are activated. */
 uint32_t vmcs12_secondary(const struct hv_cpu *cpu);
 bool vmcs12_ept(const struct hv_cpu *cpu);
+bool vmcs12_uses_ept(const struct vmcs12 *vmcs12);
 
 /* ---- vept.c: shadow EPTs, EPT12 composed with EPT01 ---- */
 enum { VEPT_ROOTS = 8, VEPT_PAGES_LEAST = 64 };
@@ -131,6 +150,7 @@ struct carried_state carried_state(const struct hv_cpu *cpu);
 /* What an entry to L2 needs beside vmcs12. */
 struct entry_plan {
     struct carried_state carried;       /* of L1 */
+    uint32_t interruptibility;          /* of L1, at its VMLAUNCH or VMRESUME */
     uint64_t eptp;                      /* of the shadow EPT, or EPT01's */
     uint16_t vpid;                      /* hardware's */
     physical_address io_bitmap_a, io_bitmap_b, virtual_apic;    /* if L1 uses them */
@@ -145,7 +165,6 @@ struct shadow {
     physical_address region;            /* the shadow VMCS */
     bool stale;                         /* it does not hold what vmcs12 does */
     bool dirty;                         /* L1 wrote fields of class L or T since they went to vmcs02 */
-    bool late;                          /* vmcs02 holds newer values of class L than vmcs12 */
     /* flip */
     bool proc_edited;                   /* the processor-based controls in hardware are not L1's */
     bool event_kept;                    /* L0 injected an event; these are L1's fields of that name */
@@ -202,21 +221,24 @@ bool check12_guest_state(const struct hv_cpu *cpu, uint64_t *qualification);
 typedef void vmcs_writer(enum vmcs_encoding, uint64_t);
 /* Fields of vmcs02, which is current, that never change. */
 void vmcs02_prepare(struct hv_cpu *cpu);
-/* Fields that are L1's verbatim, from vmcs12; `late`: those of class L too. */
-void vmcs02_write_verbatim(struct hv_cpu *cpu, bool late);
 /* Controls that are L0's and L1's together, but for the processor-based ones. */
-void vmcs02_write_controls(struct hv_cpu *cpu, vmcs_writer *write);
+void vmcs02_write_controls(struct hv_cpu *cpu);
 /* Processor-based controls as hardware shall have them. */
 uint32_t vmcs02_processor_based_controls(const struct hv_cpu *cpu);
-/* Guest state that is loaded under a control, or carried over. */
+/* Guest state that is loaded under a control, or carried over; what is in hardware as it shall be stays (vmcs12->late). */
 void vmcs02_write_conditional(struct hv_cpu *cpu, vmcs_writer *write);
-/* Writes a control unless it was the last to be written. */
-void vmcs02_keep(struct hv_cpu *cpu, enum kept_control control, enum vmcs_encoding field, uint64_t value);
-/* L2's state into vmcs12: fields that are L1's verbatim, but for class L; those of class L; the conditional ones. */
-void vmcs02_save_verbatim(struct hv_cpu *cpu);
-void vmcs02_save_late(struct hv_cpu *cpu);
-void vmcs02_save_conditional(struct hv_cpu *cpu);
-/* One field between vmcs12 and the current VMCS. */
+/* Writes a field unless its value is known to be this. */
+void vmcs02_keep(struct hv_cpu *cpu, enum kept_field kept, enum vmcs_encoding field, uint64_t value);
+/* Hardware was found to hold this value. */
+void vmcs02_found(struct hv_cpu *cpu, enum kept_field kept, uint64_t value);
+/* After an exit of L2: its mode and preemption timer into vmcs12; the rest of the conditional guest state. */
+void vmcs02_save_mode(struct hv_cpu *cpu);
+void vmcs02_save_conditional(struct vmcs12 *vmcs12);
+/* Will an entry load all the conditional guest state that exits save for L1? Then it may stay in hardware meanwhile. */
+bool vmcs02_conditional_stays(const struct hv_cpu *cpu);
+/* A set of fields, or one field, between vmcs12 and the current VMCS. */
+void fields_to_hardware(const struct hv_cpu *cpu, const struct vmcs12 *vmcs12, enum field_set_id set);
+void fields_from_hardware(const struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum field_set_id set);
 void vmcs12_to_hardware(const struct vmcs12 *vmcs12, unsigned field);
 void vmcs12_from_hardware(struct vmcs12 *vmcs12, unsigned field);
 

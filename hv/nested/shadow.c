@@ -13,15 +13,18 @@ static void trap_at(struct hv_cpu *cpu, enum shadow_moment moment)
         vmcs_select(cpu, 2);
         for (unsigned i = 0; i < KEPT_COUNT; i++)
             cpu->vmcs02->kept_known[i] = false;
-        vmcs02_write_verbatim(cpu, true);
+        fields_to_hardware(cpu, cpu->nested.vmcs12, SET_WRITTEN);
+        fields_to_hardware(cpu, cpu->nested.vmcs12, SET_WRITTEN_LATE);
         vmcs02_keep(cpu, KEPT_PROC, VMCS_processor_based_controls, vmcs02_processor_based_controls(cpu));
-        vmcs02_write_controls(cpu, vmwrite);
+        vmcs02_write_controls(cpu);
         vmcs02_write_conditional(cpu, vmwrite);
         break;
     case SHADOW_EXITED:
-        vmcs02_save_verbatim(cpu);
-        vmcs02_save_late(cpu);
-        vmcs02_save_conditional(cpu);
+        exit_complete(cpu);
+        fields_from_hardware(cpu, cpu->nested.vmcs12, SET_SAVED);
+        fields_from_hardware(cpu, cpu->nested.vmcs12, SET_SAVED_LATE);
+        vmcs02_save_mode(cpu);
+        vmcs02_save_conditional(cpu->nested.vmcs12);
         break;
     case SHADOW_LEAVING:
         vmcs_select(cpu, 1);
@@ -37,7 +40,19 @@ static void allow(uint8_t bitmap[PAGE_SIZE], unsigned encoding)
 }
 
 /* SDM Vol. 3, 25.6.15: a bit of 1 exits. A 64-bit field has two encodings. */
-static bool fill_bitmaps(struct hv_cpu *cpu, bool (*reads)(const struct field *), bool (*writes)(const struct field *))
+static void allow_set(const struct hv_cpu *cpu, uint8_t bitmap[PAGE_SIZE], enum field_set_id id)
+{
+    const struct field_set *set = &cpu->machine->field_set[id];
+
+    for (unsigned i = 0; i < set->count; i++) {
+        const unsigned encoding = field_table[set->field[i]].encoding;
+        allow(bitmap, encoding);
+        if (VMCS_ENCODING_WIDTH(encoding) == VMCS_WIDTH_64)
+            allow(bitmap, encoding + 1);
+    }
+}
+
+static bool fill_bitmaps(struct hv_cpu *cpu, enum field_set_id reads, enum field_set_id writes)
 {
     struct nested *n = &cpu->nested;
     uint8_t *read_bitmap = n->buffer, *write_bitmap = n->buffer + PAGE_SIZE;
@@ -49,23 +64,11 @@ static bool fill_bitmaps(struct hv_cpu *cpu, bool (*reads)(const struct field *)
         return false;
     for (unsigned i = 0; i < 2 * PAGE_SIZE; i++)
         n->buffer[i] = 0xff;
-    for (unsigned i = 0; i < FIELD_COUNT; i++) {
-        const struct field *field = &field_table[i];
-        const unsigned encodings = VMCS_ENCODING_WIDTH(field->encoding) == VMCS_WIDTH_64 ? 2 : 1;
-        for (unsigned j = 0; j < encodings && field_offered(&cpu->machine->offered, (enum field_index)i); j++) {
-            if (reads(field))
-                allow(read_bitmap, field->encoding + j);
-            if (writes(field))
-                allow(write_bitmap, field->encoding + j);
-        }
-    }
+    allow_set(cpu, read_bitmap, reads);
+    allow_set(cpu, write_bitmap, writes);
     return hal_pm_write(n->shadow.read_bitmap, read_bitmap, PAGE_SIZE) &&
            hal_pm_write(n->shadow.write_bitmap, write_bitmap, PAGE_SIZE);
 }
-
-static bool copy_reads(const struct field *field) { return field->copy == COPY_R || field->copy == COPY_B; }
-static bool copy_writes(const struct field *field) { return field->copy == COPY_B; }
-static bool flip_shadows(const struct field *field) { return field->flip != FLIP_I; }
 
 void shadow_link(const struct hv_cpu *cpu, physical_address region)
 {
@@ -160,25 +163,13 @@ bool shadow_create(struct hv_cpu *cpu)
     case HV_TRAP:
         return create_slots(cpu, 1);
     case HV_COPY:
-        if (!fill_bitmaps(cpu, copy_reads, copy_writes) ||
+        if (!fill_bitmaps(cpu, SET_COPY_READ, SET_COPY_WRITTEN) ||
             !vmcs_create(cpu->machine, VMCS_SHADOW_INDICATOR, &shadow))
             return false;
         cpu->nested.shadow.region = shadow.region;
         return create_slots(cpu, 1);
     case HV_FLIP:
-        return fill_bitmaps(cpu, flip_shadows, flip_shadows) && create_slots(cpu, VMCS12_SLOTS) && tag_slots(cpu);
+        return fill_bitmaps(cpu, SET_FLIP, SET_FLIP) && create_slots(cpu, VMCS12_SLOTS) && tag_slots(cpu);
     }
     return false;
-}
-
-vmcs_writer *shadow_host_writer(const struct hv_cpu *cpu)
-{
-    switch (cpu->strategy) {
-    case HV_TRAP:
-    case HV_COPY:
-        break;
-    case HV_FLIP:
-        return vmcs_update;
-    }
-    return vmwrite;
 }

@@ -34,8 +34,6 @@ void shadow_at(struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum shadow_moment mom
 const char *shadow_refusal(const struct capability *physical, enum hv_strategy strategy);
 /* Regions and bitmaps; vmcs02 is set. False: the pool is too small. */
 bool shadow_create(struct hv_cpu *cpu);
-/* How L1's host state is written into vmcs01. */
-vmcs_writer *shadow_host_writer(const struct hv_cpu *cpu);
 
 /* ---- shadow.c, for the two strategies that shadow ---- */
 /* VMCS shadowing for L1, with vmcs01 current; region 0: none. */

@@ -6,44 +6,42 @@
  */
 #include "hv/nested/shadow.h"
 
-static bool shadowed(const struct hv_cpu *cpu, unsigned field, bool read_only)
-{
-    const enum field_copy copy = (enum field_copy)field_table[field].copy;
-
-    return (copy == COPY_B || (read_only && copy == COPY_R)) &&
-           field_offered(&cpu->machine->offered, (enum field_index)field);
-}
-
 /* L1 writes only the fields of B: the others cannot have changed. */
 static void from_shadow(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
 {
     shadow_select(cpu->nested.shadow.region);
-    for (unsigned i = 0; i < FIELD_COUNT; i++)
-        if (shadowed(cpu, i, false))
-            vmcs12_from_hardware(vmcs12, i);
+    fields_from_hardware(cpu, vmcs12, SET_COPY_WRITTEN);
     shadow_select(cpu->vmcs01.region);
 }
 
 static void to_shadow(struct hv_cpu *cpu, const struct vmcs12 *vmcs12)
 {
     shadow_select(cpu->nested.shadow.region);
-    for (unsigned i = 0; i < FIELD_COUNT; i++)
-        if (shadowed(cpu, i, true))
-            vmcs12_to_hardware(vmcs12, i);
+    fields_to_hardware(cpu, vmcs12, SET_COPY_READ);
     shadow_select(cpu->vmcs01.region);
     cpu->nested.shadow.stale = false;
 }
 
-static void late_from_vmcs02(struct hv_cpu *cpu)
+/* vmcs02 is current. */
+static void save_late(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
 {
-    struct shadow *shadow = &cpu->nested.shadow;
+    fields_from_hardware(cpu, vmcs12, SET_SAVED_LATE);
+    vmcs02_save_conditional(vmcs12);
+}
 
-    if (!shadow->late)
+static void late_from_vmcs02(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+{
+    if (!vmcs12->late)
         return;
-    shadow->late = false;
     vmcs_select(cpu, 2);
-    vmcs02_save_late(cpu);
+    save_late(cpu, vmcs12);
     vmcs_select(cpu, 1);
+}
+
+/* Is this field among those that are late? */
+static bool is_late(enum field_index field)
+{
+    return field_table[field].copy == COPY_L || field_table[field].class == CLASS_GUEST_CONDITIONAL;
 }
 
 /* A VMWRITE that exited: of a trapped field, or of one of R. */
@@ -51,23 +49,26 @@ static void written(struct hv_cpu *cpu, const struct vmcs12 *vmcs12)
 {
     struct shadow *shadow = &cpu->nested.shadow;
 
-    if (field_table[shadow->accessed].copy == COPY_R) {
-        shadow_select(shadow->region);
-        vmcs12_to_hardware(vmcs12, shadow->accessed);
-        shadow_select(cpu->vmcs01.region);
-    } else {
-        shadow->dirty = true;
-    }
+    shadow->dirty = true;
+    if (field_table[shadow->accessed].copy != COPY_R)
+        return;
+    shadow_select(shadow->region);
+    vmcs12_to_hardware(vmcs12, shadow->accessed);
+    shadow_select(cpu->vmcs01.region);
 }
 
-static void enter(struct hv_cpu *cpu)
+static void enter(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
 {
     struct shadow *shadow = &cpu->nested.shadow;
 
     vmcs_select(cpu, 2);
-    vmcs02_write_verbatim(cpu, shadow->dirty);
+    if (vmcs12->late && !vmcs02_conditional_stays(cpu))
+        save_late(cpu, vmcs12);
+    fields_to_hardware(cpu, vmcs12, SET_WRITTEN);
+    if (shadow->dirty)
+        fields_to_hardware(cpu, vmcs12, SET_WRITTEN_LATE);
     vmcs02_keep(cpu, KEPT_PROC, VMCS_processor_based_controls, vmcs02_processor_based_controls(cpu));
-    vmcs02_write_controls(cpu, vmwrite);
+    vmcs02_write_controls(cpu);
     vmcs02_write_conditional(cpu, vmwrite);
     shadow->dirty = false;
 }
@@ -83,17 +84,16 @@ void copy_at(struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum shadow_moment momen
         shadow->dirty = true;                   /* vmcs02 knows another vmcs12, or none */
         break;
     case SHADOW_RELEASED:
-        late_from_vmcs02(cpu);
+        late_from_vmcs02(cpu, vmcs12);
         from_shadow(cpu, vmcs12);
         shadow_link(cpu, PA(0));
         break;
     case SHADOW_READING:
-        if (field_table[shadow->accessed].copy == COPY_L)
-            late_from_vmcs02(cpu);
+        if (is_late(shadow->accessed))
+            late_from_vmcs02(cpu, vmcs12);
         break;
     case SHADOW_WRITING:                        /* once dirty, vmcs12 goes to vmcs02 whole: it must be whole */
-        if (field_table[shadow->accessed].copy != COPY_R)
-            late_from_vmcs02(cpu);
+        late_from_vmcs02(cpu, vmcs12);
         break;
     case SHADOW_WRITTEN:
         written(cpu, vmcs12);
@@ -102,14 +102,15 @@ void copy_at(struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum shadow_moment momen
         from_shadow(cpu, vmcs12);
         break;
     case SHADOW_ENTERING:
-        enter(cpu);
+        enter(cpu, vmcs12);
         break;
     case SHADOW_INJECTING:
         break;
     case SHADOW_EXITED:
-        vmcs02_save_verbatim(cpu);
-        vmcs02_save_conditional(cpu);
-        shadow->late = true;
+        exit_complete(cpu);
+        fields_from_hardware(cpu, vmcs12, SET_SAVED);
+        vmcs02_save_mode(cpu);
+        vmcs12->late = true;
         break;
     case SHADOW_TOLD:
         shadow->stale = true;

@@ -9,11 +9,6 @@
  */
 #include "hv/nested/shadow.h"
 
-static bool shadowed(const struct hv_cpu *cpu, unsigned field)
-{
-    return field_table[field].flip != FLIP_I && field_offered(&cpu->machine->offered, (enum field_index)field);
-}
-
 /* Out of hardware's hands, and with the other indicator. */
 static void flip(const struct hv_cpu *cpu, struct vmcs12 *vmcs12, uint32_t indicator)
 {
@@ -31,9 +26,7 @@ static void load(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
 {
     if (!vmcs12->shadowed) {
         shadow_select(vmcs12->hardware.region);
-        for (unsigned i = 0; i < FIELD_COUNT; i++)
-            if (shadowed(cpu, i))
-                vmcs12_to_hardware(vmcs12, i);
+        fields_to_hardware(cpu, vmcs12, SET_FLIP);
         shadow_select(cpu->vmcs01.region);
         vmcs12->shadowed = true;
     }
@@ -41,12 +34,22 @@ static void load(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
     shadow_link(cpu, vmcs12->hardware.region);
 }
 
+/* vmcs01 is current, and links the region. */
+static void late_from_region(const struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+{
+    if (!vmcs12->late)
+        return;
+    shadow_select(vmcs12->hardware.region);
+    vmcs02_save_conditional(vmcs12);
+    shadow_select(cpu->vmcs01.region);
+}
+
 static void release(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
 {
     shadow_select(vmcs12->hardware.region);
-    for (unsigned i = 0; i < FIELD_COUNT; i++)
-        if (shadowed(cpu, i))
-            vmcs12_from_hardware(vmcs12, i);
+    fields_from_hardware(cpu, vmcs12, SET_FLIP);
+    if (vmcs12->late)
+        vmcs02_save_conditional(vmcs12);
     shadow_select(cpu->vmcs01.region);
     if (vmcs12->address == cpu->nested.current)
         shadow_link(cpu, PA(0));
@@ -62,12 +65,10 @@ static void check(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
 {
     flip(cpu, vmcs12, 0);
     vmcs_select(cpu, 2);
-    for (unsigned i = 0; i < FIELD_COUNT; i++)
-        if (field_table[i].flip == FLIP_V)
-            vmcs12_from_hardware(vmcs12, i);
+    fields_from_hardware(cpu, vmcs12, SET_FLIP_VERIFIED);
 }
 
-/* What vmcs02.c looks at of L2 to choose what to write: without paging of its own kind it needs nothing. */
+/* What vmcs02.c looks at of L2 to choose what to write: in IA-32e mode it needs nothing. */
 static void read_paging(struct vmcs12 *vmcs12)
 {
     vmcs12_from_hardware(vmcs12, FIELD_guest_cr0);
@@ -78,14 +79,15 @@ static void read_paging(struct vmcs12 *vmcs12)
 static void enter(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
 {
     const uint32_t proc = vmcs02_processor_based_controls(cpu);
-    const uint64_t entry = VMCS12(cpu, entry_controls);
 
-    if (!(entry & ENTRY_ia32e_mode_guest) || !(entry & ENTRY_load_ia32_efer))
+    if (!(VMCS12(cpu, entry_controls) & ENTRY_ia32e_mode_guest))
         read_paging(vmcs12);
+    if (vmcs12->late && !vmcs02_conditional_stays(cpu))
+        vmcs02_save_conditional(vmcs12);
     cpu->nested.shadow.proc_edited = proc != VMCS12_32(cpu, processor_based_controls);
     if (cpu->nested.shadow.proc_edited)
         vmwrite(VMCS_processor_based_controls, proc);
-    vmcs02_write_controls(cpu, vmcs_update);
+    vmcs02_write_controls(cpu);
     vmcs02_write_conditional(cpu, vmcs_update);
 }
 
@@ -106,7 +108,7 @@ static void keep_event(struct shadow *shadow)
 static void tell(const struct hv_cpu *cpu, const struct vmcs12 *vmcs12)
 {
     const struct exit_record *now = &cpu->exit, *then = &cpu->reported;
-    const bool failed = now->reason & EXIT_REASON_ENTRY_FAILURE;
+    const bool failed = now->reason & EXIT_REASON_ENTRY_FAILURE, unknown = !then->whole;
     const struct { enum field_index field; bool differs; } row[] = {
         { FIELD_exit_reason, failed || now->reason != then->reason },
         { FIELD_exit_qualification, failed || now->qualification != then->qualification },
@@ -120,8 +122,10 @@ static void tell(const struct hv_cpu *cpu, const struct vmcs12 *vmcs12)
         { FIELD_exit_instruction_information, now->instruction_information != then->instruction_information },
     };
 
+    if (!now->whole)                            /* nobody looked */
+        return;
     for (unsigned i = 0; i < (failed ? 2 : sizeof row / sizeof *row); i++)      /* 27.8: a failed entry tells two */
-        if (row[i].differs)
+        if (row[i].differs || unknown)
             vmcs12_to_hardware(vmcs12, row[i].field);
 }
 
@@ -152,8 +156,15 @@ void flip_at(struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum shadow_moment momen
     case SHADOW_RELEASED:
         release(cpu, vmcs12);
         break;
-    case SHADOW_READING: case SHADOW_WRITING: case SHADOW_WRITTEN:
-        break;                                  /* class I: vmcs12 has it */
+    case SHADOW_READING:                        /* class I: vmcs12 has it, sooner or later */
+        if (field_table[cpu->nested.shadow.accessed].class == CLASS_GUEST_CONDITIONAL)
+            late_from_region(cpu, vmcs12);
+        break;
+    case SHADOW_WRITING:
+        late_from_region(cpu, vmcs12);
+        break;
+    case SHADOW_WRITTEN:
+        break;
     case SHADOW_CHECKING:
         check(cpu, vmcs12);
         break;
@@ -164,7 +175,8 @@ void flip_at(struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum shadow_moment momen
         keep_event(&cpu->nested.shadow);
         break;
     case SHADOW_EXITED:
-        vmcs02_save_conditional(cpu);
+        vmcs02_save_mode(cpu);
+        vmcs12->late = true;
         break;
     case SHADOW_TOLD:
         tell(cpu, vmcs12);

@@ -36,53 +36,36 @@ void vmcs12_from_hardware(struct vmcs12 *vmcs12, unsigned field)
     vmcs12->field[field] = vmread((enum vmcs_encoding)field_table[field].encoding);
 }
 
-static void to_hardware(const struct hv_cpu *cpu, unsigned field)
+void fields_to_hardware(const struct hv_cpu *cpu, const struct vmcs12 *vmcs12, enum field_set_id id)
 {
-    vmcs12_to_hardware(cpu->nested.vmcs12, field);
+    const struct field_set *set = &cpu->machine->field_set[id];
+
+    for (unsigned i = 0; i < set->count; i++)
+        vmcs12_to_hardware(vmcs12, set->field[i]);
 }
 
-static void from_hardware(struct hv_cpu *cpu, unsigned field)
+void fields_from_hardware(const struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum field_set_id id)
 {
-    vmcs12_from_hardware(cpu->nested.vmcs12, field);
+    const struct field_set *set = &cpu->machine->field_set[id];
+
+    for (unsigned i = 0; i < set->count; i++)
+        vmcs12_from_hardware(vmcs12, set->field[i]);
 }
 
-static bool is(const struct hv_cpu *cpu, unsigned field, enum field_class class)
+void vmcs02_found(struct hv_cpu *cpu, enum kept_field kept, uint64_t value)
 {
-    return field_table[field].class == class && field_offered(&cpu->machine->offered, (enum field_index)field);
+    cpu->vmcs02->kept[kept] = value;
+    cpu->vmcs02->kept_known[kept] = true;
 }
 
-void vmcs02_write_verbatim(struct hv_cpu *cpu, bool late)
+void vmcs02_keep(struct hv_cpu *cpu, enum kept_field kept, enum vmcs_encoding field, uint64_t value)
 {
-    for (unsigned i = 0; i < FIELD_COUNT; i++)
-        if ((is(cpu, i, CLASS_GUEST) || is(cpu, i, CLASS_CONTROL_VERBATIM)) && (late || field_table[i].copy != COPY_L))
-            to_hardware(cpu, i);
-}
+    const struct hardware_vmcs *vmcs = cpu->vmcs02;
 
-/* Exit information comes from the record of the exit: reflect.c. */
-void vmcs02_save_verbatim(struct hv_cpu *cpu)
-{
-    for (unsigned i = 0; i < FIELD_COUNT; i++)
-        if (is(cpu, i, CLASS_GUEST) && field_table[i].copy != COPY_L)
-            from_hardware(cpu, i);
-    VMCS12(cpu, entry_interruption_information) &= ~(uint64_t)INTERRUPTION_VALID;
-}
-
-void vmcs02_save_late(struct hv_cpu *cpu)
-{
-    for (unsigned i = 0; i < FIELD_COUNT; i++)
-        if (is(cpu, i, CLASS_GUEST) && field_table[i].copy == COPY_L)
-            from_hardware(cpu, i);
-}
-
-void vmcs02_keep(struct hv_cpu *cpu, enum kept_control control, enum vmcs_encoding field, uint64_t value)
-{
-    struct hardware_vmcs *vmcs = cpu->vmcs02;
-
-    if (vmcs->kept_known[control] && vmcs->kept[control] == value)
+    if (vmcs->kept_known[kept] && vmcs->kept[kept] == value)
         return;
     vmwrite(field, value);
-    vmcs->kept[control] = value;
-    vmcs->kept_known[control] = true;
+    vmcs02_found(cpu, kept, value);
 }
 
 uint32_t vmcs02_processor_based_controls(const struct hv_cpu *cpu)
@@ -103,7 +86,7 @@ static uint32_t exit_controls(const struct hv_cpu *cpu)
     return control_adjust(cpu->machine->physical.exit, controls);
 }
 
-void vmcs02_write_controls(struct hv_cpu *cpu, vmcs_writer *write)
+void vmcs02_write_controls(struct hv_cpu *cpu)
 {
     const struct capability *c = &cpu->machine->physical;
     const struct entry_plan *plan = &cpu->nested.plan;
@@ -113,8 +96,8 @@ void vmcs02_write_controls(struct hv_cpu *cpu, vmcs_writer *write)
     vmcs02_keep(cpu, KEPT_PROC2, VMCS_secondary_processor_based_controls,
                 control_adjust(c->proc2, vmcs12_secondary(cpu) | PROC2_enable_ept | PROC2_enable_vpid));
     vmcs02_keep(cpu, KEPT_EXIT, VMCS_exit_controls, exit_controls(cpu));
-    write(VMCS_entry_controls, control_adjust(c->entry, entry | ENTRY_load_debug_controls | ENTRY_load_ia32_efer |
-                                                            ENTRY_load_ia32_pat));
+    vmcs02_keep(cpu, KEPT_ENTRY, VMCS_entry_controls,
+                control_adjust(c->entry, entry | ENTRY_load_debug_controls | ENTRY_load_ia32_efer | ENTRY_load_ia32_pat));
     vmcs02_keep(cpu, KEPT_VPID, VMCS_virtual_processor_identifier, plan->vpid);
     vmcs02_keep(cpu, KEPT_EPTP, VMCS_ept_pointer, plan->eptp);
     if (VMCS12(cpu, processor_based_controls) & PROC_use_io_bitmaps) {
@@ -123,10 +106,13 @@ void vmcs02_write_controls(struct hv_cpu *cpu, vmcs_writer *write)
     }
     if (VMCS12(cpu, processor_based_controls) & PROC_use_tpr_shadow)
         vmcs02_keep(cpu, KEPT_VIRTUAL_APIC, VMCS_virtual_apic_address, plan->virtual_apic.value);
-    write(VMCS_entry_msr_load_count, plan->msr_count);
+    vmcs02_keep(cpu, KEPT_MSR_COUNT, VMCS_entry_msr_load_count, plan->msr_count);
 }
 
-/* SDM Vol. 3, 27.3.2.1: without "load IA32_EFER" LMA follows "IA-32e mode guest", and LME too if paging is on. */
+/*
+ * SDM Vol. 3, 27.3.2.1: without "load IA32_EFER" LMA follows "IA-32e mode guest", and LME too if paging is on, as it is in
+ * IA-32e mode.
+ */
 static uint64_t entry_efer(const struct hv_cpu *cpu)
 {
     const uint64_t controls = VMCS12(cpu, entry_controls);
@@ -134,50 +120,84 @@ static uint64_t entry_efer(const struct hv_cpu *cpu)
 
     if (controls & ENTRY_load_ia32_efer)
         return VMCS12(cpu, guest_ia32_efer);
-    if (VMCS12(cpu, guest_cr0) & CR0_PG)
-        efer &= ~EFER_LME;
-    return efer | (controls & ENTRY_ia32e_mode_guest ? EFER_LMA | EFER_LME : 0);
+    if (controls & ENTRY_ia32e_mode_guest)
+        return efer | EFER_LMA | EFER_LME;
+    return VMCS12(cpu, guest_cr0) & CR0_PG ? efer & ~EFER_LME : efer;
+}
+
+bool vmcs02_conditional_stays(const struct hv_cpu *cpu)
+{
+    const uint64_t saved = VMCS12(cpu, exit_controls), loaded = VMCS12(cpu, entry_controls);
+
+    return (!(saved & EXIT_save_debug_controls) || loaded & ENTRY_load_debug_controls) &&
+           (!(saved & EXIT_save_ia32_pat) || loaded & ENTRY_load_ia32_pat) &&
+           (!(saved & EXIT_save_ia32_efer) || loaded & ENTRY_load_ia32_efer);
 }
 
 /* Without EPT of L1's, PAE paging takes the PDPTEs from memory at each entry; hardware judges them (27.3.1.6). */
+static void write_pdptes(struct hv_cpu *cpu, bool late, vmcs_writer *write)
+{
+    const struct vmcs12 *vmcs12 = cpu->nested.vmcs12;
+
+    if (vmcs12_ept(cpu)) {
+        for (unsigned i = FIELD_guest_pdpte0; i <= FIELD_guest_pdpte3 && !late; i++)
+            write((enum vmcs_encoding)field_table[i].encoding, vmcs12->field[i]);
+    } else if (VMCS12(cpu, guest_cr0) & CR0_PG && VMCS12(cpu, guest_cr4) & CR4_PAE) {
+        pdptes_copy(cpu->machine, VMCS12(cpu, guest_cr3));
+    }
+}
+
 void vmcs02_write_conditional(struct hv_cpu *cpu, vmcs_writer *write)
 {
     const struct carried_state *carried = &cpu->nested.plan.carried;
-    const uint64_t controls = VMCS12(cpu, entry_controls);
+    const uint64_t controls = VMCS12(cpu, entry_controls), saved = VMCS12(cpu, exit_controls);
     const bool debug = controls & ENTRY_load_debug_controls, pat = controls & ENTRY_load_ia32_pat;
+    const bool late = cpu->nested.vmcs12->late;
 
-    write(VMCS_guest_dr7, debug ? VMCS12(cpu, guest_dr7) : carried->dr7);
-    write(VMCS_guest_ia32_debugctl, debug ? VMCS12(cpu, guest_ia32_debugctl) : carried->debugctl);
-    write(VMCS_guest_ia32_pat, pat ? VMCS12(cpu, guest_ia32_pat) : carried->pat);
-    write(VMCS_guest_ia32_efer, entry_efer(cpu));
+    if (!late || !(saved & EXIT_save_debug_controls)) {
+        write(VMCS_guest_dr7, debug ? VMCS12(cpu, guest_dr7) : carried->dr7);
+        write(VMCS_guest_ia32_debugctl, debug ? VMCS12(cpu, guest_ia32_debugctl) : carried->debugctl);
+    }
+    if (!late || !(saved & EXIT_save_ia32_pat))
+        write(VMCS_guest_ia32_pat, pat ? VMCS12(cpu, guest_ia32_pat) : carried->pat);
+    if (!late || !(saved & EXIT_save_ia32_efer))
+        vmcs02_keep(cpu, KEPT_EFER, VMCS_guest_ia32_efer, entry_efer(cpu));
     if (VMCS12(cpu, pin_based_controls) & PIN_activate_preemption_timer)
-        to_hardware(cpu, FIELD_preemption_timer_value);
-    if (controls & ENTRY_ia32e_mode_guest)      /* no PDPTEs */
-        return;
-    if (vmcs12_ept(cpu))
-        for (unsigned i = FIELD_guest_pdpte0; i <= FIELD_guest_pdpte3; i++)
-            write((enum vmcs_encoding)field_table[i].encoding, cpu->nested.vmcs12->field[i]);
-    else if (VMCS12(cpu, guest_cr0) & CR0_PG && VMCS12(cpu, guest_cr4) & CR4_PAE)
-        pdptes_copy(cpu->machine, VMCS12(cpu, guest_cr3));
+        vmcs12_to_hardware(cpu->nested.vmcs12, FIELD_preemption_timer_value);
+    if (!(controls & ENTRY_ia32e_mode_guest))
+        write_pdptes(cpu, late, write);
 }
 
-void vmcs02_save_conditional(struct hv_cpu *cpu)
+/*
+ * IA32_VMX_MISC[5]: exits store EFER.LMA in "IA-32e mode guest" (SDM Vol. 3, 28.2); and they clear the valid bit of the
+ * VM-entry interruption information.
+ */
+void vmcs02_save_mode(struct hv_cpu *cpu)
 {
-    const uint64_t controls = VMCS12(cpu, exit_controls), mode = vmread(VMCS_entry_controls) & ENTRY_ia32e_mode_guest;
+    const uint64_t controls = vmread(VMCS_entry_controls), mode = ENTRY_ia32e_mode_guest;
 
+    vmcs02_found(cpu, KEPT_ENTRY, controls);
+    VMCS12(cpu, entry_controls) = (VMCS12(cpu, entry_controls) & ~mode) | (controls & mode);
+    VMCS12(cpu, entry_interruption_information) &= ~(uint64_t)INTERRUPTION_VALID;
+    if (VMCS12(cpu, exit_controls) & EXIT_save_preemption_timer)
+        vmcs12_from_hardware(cpu->nested.vmcs12, FIELD_preemption_timer_value);
+}
+
+void vmcs02_save_conditional(struct vmcs12 *vmcs12)
+{
+    const uint64_t controls = vmcs12->field[FIELD_exit_controls];
+    const bool ia32e = vmcs12->field[FIELD_entry_controls] & ENTRY_ia32e_mode_guest;
+
+    vmcs12->late = false;
     if (controls & EXIT_save_debug_controls) {
-        from_hardware(cpu, FIELD_guest_dr7);
-        from_hardware(cpu, FIELD_guest_ia32_debugctl);
+        vmcs12_from_hardware(vmcs12, FIELD_guest_dr7);
+        vmcs12_from_hardware(vmcs12, FIELD_guest_ia32_debugctl);
     }
     if (controls & EXIT_save_ia32_pat)
-        from_hardware(cpu, FIELD_guest_ia32_pat);
+        vmcs12_from_hardware(vmcs12, FIELD_guest_ia32_pat);
     if (controls & EXIT_save_ia32_efer)
-        from_hardware(cpu, FIELD_guest_ia32_efer);
-    if (controls & EXIT_save_preemption_timer)
-        from_hardware(cpu, FIELD_preemption_timer_value);
-    if (vmcs12_ept(cpu) && !mode)               /* without PAE paging their values are undefined (28.3.4) */
+        vmcs12_from_hardware(vmcs12, FIELD_guest_ia32_efer);
+    if (vmcs12_uses_ept(vmcs12) && !ia32e)      /* without PAE paging their values are undefined (28.3.4) */
         for (unsigned i = FIELD_guest_pdpte0; i <= FIELD_guest_pdpte3; i++)
-            from_hardware(cpu, i);
-    /* IA32_VMX_MISC[5]: exits store EFER.LMA in "IA-32e mode guest" (SDM Vol. 3, 28.2). */
-    VMCS12(cpu, entry_controls) = (VMCS12(cpu, entry_controls) & ~(uint64_t)ENTRY_ia32e_mode_guest) | mode;
+            vmcs12_from_hardware(vmcs12, i);
 }

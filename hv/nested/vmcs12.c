@@ -115,13 +115,23 @@ void vmcs12_clear(struct hv_cpu *cpu, uint64_t address)
     }
 }
 
+static uint32_t secondary(const struct vmcs12 *vmcs12)
+{
+    return vmcs12->field[FIELD_processor_based_controls] & PROC_activate_secondary_controls
+               ? (uint32_t)vmcs12->field[FIELD_secondary_processor_based_controls] : 0;
+}
+
 uint32_t vmcs12_secondary(const struct hv_cpu *cpu)
 {
-    return VMCS12(cpu, processor_based_controls) & PROC_activate_secondary_controls
-               ? VMCS12_32(cpu, secondary_processor_based_controls) : 0;
+    return secondary(cpu->nested.vmcs12);
+}
+
+bool vmcs12_uses_ept(const struct vmcs12 *vmcs12)
+{
+    return secondary(vmcs12) & PROC2_enable_ept;
 }
 
 bool vmcs12_ept(const struct hv_cpu *cpu)
 {
-    return vmcs12_secondary(cpu) & PROC2_enable_ept;
+    return vmcs12_uses_ept(cpu->nested.vmcs12);
 }
