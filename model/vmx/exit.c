@@ -17,6 +17,30 @@ static bool caused_by_nmi(const struct exit_information *information)
            INTERRUPTION_TYPE(information->interruption_information) == EVENT_NMI;
 }
 
+/* 28.3.4: the pending debug exceptions are saved as clear for all VM exits but these. */
+static bool saves_pending_debug(const struct cpu *cpu, const struct exit_information *information)
+{
+    switch (information->reason) {
+    case EXIT_REASON_init_signal:
+    case EXIT_REASON_tpr_below_threshold:
+    case EXIT_REASON_virtualized_eoi:
+    case EXIT_REASON_apic_write:
+    case EXIT_REASON_monitor_trap_flag:
+        return true;
+    case EXIT_REASON_exception_or_nmi:
+        if (INTERRUPTION_TYPE(information->interruption_information) == EVENT_HARDWARE_EXCEPTION) {
+            unsigned vector = INTERRUPTION_VECTOR(information->interruption_information);
+
+            if (vector == VECTOR_MC || vector == VECTOR_DB)
+                return vector == VECTOR_MC;
+        }
+        break;
+    default:
+        break;
+    }
+    return cpu->interruptibility & BLOCKING_BY_MOV_SS;
+}
+
 /* 28.2. An event in delivery when another one became a triple fault is not reported (28.2.4). */
 static void record(struct cpu *cpu, struct vmcs *v, const struct exit_information *information)
 {
@@ -79,6 +103,8 @@ enum status vmx_exit(struct cpu *cpu, const struct exit_information *information
     record(cpu, v, information);
     VMCS(v, entry_interruption_information) &= ~(uint64_t)INTERRUPTION_VALID;
     guest_save(cpu, v);
+    if (!saves_pending_debug(cpu, information))
+        VMCS(v, guest_pending_debug_exceptions) = 0;
     v->exits++;
     /* The areas are processed as in root operation: no TSC offset, for example (28.4). */
     cpu->vmx.non_root = false;

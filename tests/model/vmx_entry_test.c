@@ -107,7 +107,7 @@ START_TEST(guest_state_is_saved)
     for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
         if (VMCS_ENCODING_TYPE(vmcs_encoding(i)) == VMCS_TYPE_GUEST)
             v->field[i] = 0x5a5a5a5a5a5a5a5a & vmcs_field_mask(i);
-    fixture_exit(&f, EXIT_REASON_vmcall);
+    fixture_exit(&f, EXIT_REASON_init_signal);          /* one of those that save pending debug exceptions, too */
     for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
         if (VMCS_ENCODING_TYPE(vmcs_encoding(i)) != VMCS_TYPE_GUEST || vmcs_find(f.model, vmcs_encoding(i)) != i ||
             i == FIELD_vmcs_link_pointer || i == FIELD_guest_smbase || i == FIELD_preemption_timer_value ||
@@ -118,6 +118,33 @@ START_TEST(guest_state_is_saved)
         else
             ck_assert_msg(v->field[i] == before.field[i], "%s: %lx, was %lx", vmcs_field_name(i),
                           (unsigned long)v->field[i], (unsigned long)before.field[i]);
+    }
+}
+END_TEST
+
+/* 28.3.4: clear for all exits but a few, and those in the shadow of MOV SS. */
+START_TEST(pending_debug_exceptions_are_saved_by_few)
+{
+    static const struct {
+        uint32_t reason, blocking;
+        bool saved;
+    } exits[] = {
+        { EXIT_REASON_vmcall, 0, false },
+        { EXIT_REASON_preemption_timer_expired, BLOCKING_BY_STI, false },
+        { EXIT_REASON_preemption_timer_expired, BLOCKING_BY_MOV_SS, true },
+        { EXIT_REASON_monitor_trap_flag, 0, true },
+        { EXIT_REASON_tpr_below_threshold, 0, true },
+        { EXIT_REASON_init_signal, 0, true },
+    };
+
+    for (unsigned i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
+        v->launch_state = LAUNCH_CLEAR;
+        VMCS(v, guest_pending_debug_exceptions) = 3;
+        fixture_enter(&f);
+        f.cpu->interruptibility = exits[i].blocking;
+        fixture_exit(&f, exits[i].reason);
+        ck_assert_msg(VMCS(v, guest_pending_debug_exceptions) == (exits[i].saved ? 3 : 0), "exit %u", exits[i].reason);
+        VMCS(v, guest_interruptibility_state) = 0;
     }
 }
 END_TEST
@@ -838,6 +865,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, guest_state_is_loaded);
     tcase_add_test(tc, guest_state_is_saved);
+    tcase_add_test(tc, pending_debug_exceptions_are_saved_by_few);
     tcase_add_test(tc, save_and_load_controls_are_obeyed);
     tcase_add_test(tc, efer_follows_the_mode);
     tcase_add_test(tc, performance_and_cet_state);
