@@ -11,8 +11,9 @@ GUEST_FLAGS := -std=gnu11 -Os -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-pro
 GUEST_LINK := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 
 GUEST_LIB := $(addprefix $(GUESTS)/lib/,$(addsuffix .o,boot console guest idt vectors vmxon world))
-GUEST_IMAGES := $(addprefix $(GUESTS)/,$(addsuffix .elf,turnstile loop stores roundtrip))
+GUEST_IMAGES := $(addprefix $(GUESTS)/,$(addsuffix .elf,turnstile vectors loop stores roundtrip))
 TURNSTILE := $(addprefix $(GUESTS)/turnstile/,$(addsuffix .o,main transcript apic errors long real l2_long l2_real))
+VECTORS := $(addprefix $(GUESTS)/vectors/,$(addsuffix .o,main list machine verdict))
 
 # Images that a machine must survive, not run: bad/*.S are 32-bit programs, bad/malformed/*.S the bytes of a whole file.
 BAD_SRC := $(sort $(wildcard scenarios/guests/bad/*.S scenarios/guests/bad/malformed/*.S))
@@ -23,6 +24,7 @@ BAD_IMAGES := $(patsubst %.S,$(GUESTS)/bad/%.elf,$(notdir $(BAD_SRC))) \
 guests: $(GUEST_IMAGES) $(BAD_IMAGES)
 
 $(GUESTS)/turnstile.elf64: $(TURNSTILE) $(GUEST_LIB)
+$(GUESTS)/vectors.elf64: $(VECTORS) $(GUEST_LIB)
 $(GUESTS)/loop.elf64: $(GUESTS)/bench/loop.o $(GUEST_LIB)
 $(GUESTS)/stores.elf64: $(GUESTS)/bench/stores.o $(GUEST_LIB)
 $(GUESTS)/roundtrip.elf64: $(GUESTS)/bench/roundtrip.o $(GUESTS)/bench/l2_cpuid.o $(GUEST_LIB)

@@ -67,6 +67,7 @@ start64:
     ltr %ax
     movl $stack_top, %esp
     xorl %ebp, %ebp
+    movl %ebx, %edi                         /* untouched since the loader */
     call main
     movl %eax, %edi
     call quit

@@ -89,8 +89,7 @@ static const char *set_controls(const struct controls *controls)
     return NULL;
 }
 
-/* SDM Vol. 3, 25.5: where a VM exit goes on. */
-static void set_host_state(void)
+void guest_host_state(void)
 {
     uint16_t selector;
 
@@ -150,7 +149,7 @@ const char *guest_create(struct guest *guest, uint16_t vpid, const struct contro
     vmwrite(VMCS_cr0_read_shadow, 0);
     vmwrite(VMCS_cr4_guest_host_mask, CR4_VMXE);    /* must stay 1 in VMX operation; the guest sees 0 */
     vmwrite(VMCS_cr4_read_shadow, 0);
-    set_host_state();
+    guest_host_state();
     return NULL;
 }
 

@@ -46,6 +46,9 @@ const char *guest_create(struct guest *guest, uint16_t vpid, const struct contro
 void guest_long_mode(struct guest *guest);      /* 64-bit mode; paging maps the lowest 2 MB one to one */
 void guest_real_mode(void);                     /* real-address mode: SDM Vol. 3, 26.6 "Unrestricted guests" */
 
+/* Writes the host-state area of the current VMCS: a VM exit goes on here, in guest_enter(). SDM Vol. 3, 25.5. */
+void guest_host_state(void);
+
 /* The EPT entry that maps the page of `address` (below 2 MB). */
 uint64_t *guest_ept_entry(struct guest *guest, uint64_t address);
 /* EPT entry for a page of our memory. */
