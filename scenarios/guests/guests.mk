@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Guest programs: multiboot images for `sesqui boot` (and any other multiboot loader). They do not depend on VARIANT.
-# 64-bit programs are linked as ELF64 and then rewritten as the ELF32 that Multiboot asks for.
+# 64-bit programs are linked as ELF64 and then rewritten as the ELF32 that Multiboot asks for; objects of 32-bit programs
+# are in 32/.
 
 GUESTS := build/guests
 GUEST_FLAGS := -std=gnu11 -Os -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -11,9 +12,14 @@ GUEST_FLAGS := -std=gnu11 -Os -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-pro
 GUEST_LINK := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 
 GUEST_LIB := $(addprefix $(GUESTS)/lib/,$(addsuffix .o,boot console guest idt vectors vmxon world))
-GUEST_IMAGES := $(addprefix $(GUESTS)/,$(addsuffix .elf,turnstile vectors loop stores roundtrip))
+GUEST_IMAGES := $(addprefix $(GUESTS)/,$(addsuffix .elf,turnstile wicket wicket32 vectors loop stores roundtrip))
 TURNSTILE := $(addprefix $(GUESTS)/turnstile/,$(addsuffix .o,main transcript apic errors long real l2_long l2_real))
 VECTORS := $(addprefix $(GUESTS)/vectors/,$(addsuffix .o,main list machine verdict))
+# From turnstile it has the transcript, the failures on purpose and the real-mode guest.
+WICKET := wicket/main wicket/legacy wicket/l2_legacy $(addprefix turnstile/,transcript errors real l2_real)
+# print()'s %lx is 64 bits here too, which the compiler cannot know: the 64-bit build checks the formats.
+GUEST_FLAGS_32 := $(filter-out -mcmodel=small -mno-red-zone,$(GUEST_FLAGS)) -m32 -Wno-format
+GUEST_LIB_32 := $(addprefix $(GUESTS)/32/lib/,$(addsuffix .o,boot32 console guest paging32 vmxon world32))
 
 # Images that a machine must survive, not run: bad/*.S are 32-bit programs, bad/malformed/*.S the bytes of a whole file.
 BAD_SRC := $(sort $(wildcard scenarios/guests/bad/*.S scenarios/guests/bad/malformed/*.S))
@@ -25,6 +31,7 @@ guests: $(GUEST_IMAGES) $(BAD_IMAGES)
 
 $(GUESTS)/turnstile.elf64: $(TURNSTILE) $(GUEST_LIB)
 $(GUESTS)/vectors.elf64: $(VECTORS) $(GUEST_LIB)
+$(GUESTS)/wicket.elf64: $(addprefix $(GUESTS)/,$(addsuffix .o,$(WICKET))) $(GUEST_LIB)
 $(GUESTS)/loop.elf64: $(GUESTS)/bench/loop.o $(GUEST_LIB)
 $(GUESTS)/stores.elf64: $(GUESTS)/bench/stores.o $(GUEST_LIB)
 $(GUESTS)/roundtrip.elf64: $(GUESTS)/bench/roundtrip.o $(GUESTS)/bench/l2_cpuid.o $(GUEST_LIB)
@@ -35,6 +42,18 @@ $(GUESTS)/%.elf64: scenarios/guests/lib/guest.ld
 $(GUESTS)/%.elf: $(GUESTS)/%.elf64
 	@echo "  IMAGE $@"
 	@objcopy --strip-debug -O elf32-i386 $< $@
+
+$(GUESTS)/wicket32.elf: $(addprefix $(GUESTS)/32/,$(addsuffix .o,$(WICKET))) $(GUEST_LIB_32) scenarios/guests/lib/guest.ld
+	@echo "  IMAGE $@"
+	@$(GUEST_LINK) -m32 -T scenarios/guests/lib/guest.ld -o $@ $(filter %.o,$^)
+$(GUESTS)/32/%.o: scenarios/guests/%.c
+	@mkdir -p $(@D)
+	@echo "  CC    $< (32-bit)"
+	@$(CC) $(GUEST_FLAGS_32) -c -o $@ $<
+$(GUESTS)/32/%.o: scenarios/guests/%.S
+	@mkdir -p $(@D)
+	@echo "  AS    $< (32-bit)"
+	@$(CC) $(GUEST_FLAGS_32) -c -o $@ $<
 
 $(GUESTS)/%.o: scenarios/guests/%.c
 	@mkdir -p $(@D)
@@ -60,4 +79,4 @@ $(GUESTS)/bad/truncated.elf: $(GUESTS)/loop.elf
 	@mkdir -p $(@D)
 	@head -c 4000 $< >$@
 
--include $(wildcard $(GUESTS)/*/*.d)
+-include $(wildcard $(GUESTS)/*/*.d $(GUESTS)/32/*/*.d)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * From a multiboot loader to main(): enters with flat 32-bit protected mode (Multiboot 0.6.96, 3.2), maps 0 to 4 GB one
- * to one with 2 MB pages, and goes on in 64-bit mode (SDM Vol. 3, 10.8.5).
+ * to one with 2 MB pages, and goes on in 64-bit mode (SDM Vol. 3, 10.8.5). If the command line has the word "la57", with
+ * 5-level paging.
  */
 #define MULTIBOOT_MAGIC 0x1badb002
 #define STACK_SIZE 16384
@@ -35,11 +36,24 @@ start:
     cmpl $(page_directories + 4 * 4096), %edi
     jne 2b
 
-    movl %cr4, %eax
-    orl $0x20, %eax                         /* PAE */
+    movl $0x20, %edx                        /* CR4.PAE */
+    movl $pml4, %edi
+    testb $4, (%ebx)                        /* is there a command line? */
+    jz 5f
+    movl 16(%ebx), %esi
+3:  cmpl $0x3735616c, (%esi)                /* "la57" */
+    je 4f
+    cmpb $0, (%esi)
+    je 5f
+    incl %esi
+    jmp 3b
+4:  movl $(pml4 + 3), pml5
+    orl $0x1000, %edx                       /* CR4.LA57 */
+    movl $pml5, %edi
+5:  movl %cr4, %eax
+    orl %edx, %eax
     movl %eax, %cr4
-    movl $pml4, %eax
-    movl %eax, %cr3
+    movl %edi, %cr3
     movl $0xc0000080, %ecx                  /* IA32_EFER.LME */
     rdmsr
     orl $0x100, %eax
@@ -88,6 +102,8 @@ gdt_pointer:
 
     .bss
     .balign 4096
+pml5:
+    .skip 4096
 pml4:
     .skip 4096
 pdpt:

@@ -27,16 +27,30 @@ static void put(char c)
     outb(UART, (uint8_t)c);
 }
 
-static void put_number(uint64_t value, unsigned base)
+static void put_decimal(unsigned value)
 {
-    char digits[20];
+    char digits[10];
     unsigned n = 0;
 
     do
-        digits[n++] = "0123456789abcdef"[value % base];
-    while (value /= base);
+        digits[n++] = (char)('0' + value % 10);
+    while (value /= 10);
     while (n)
         put(digits[--n]);
+}
+
+static void put_hexadecimal(uint64_t value)
+{
+    unsigned shift = 0;
+
+    while (shift < 60 && value >> shift >> 4)
+        shift += 4;
+    put('0'), put('x');
+    for (;; shift -= 4) {
+        put("0123456789abcdef"[value >> shift & 15]);
+        if (!shift)
+            return;
+    }
 }
 
 void print(const char *format, ...)
@@ -58,12 +72,11 @@ void print(const char *format, ...)
             put((char)va_arg(arguments, int));
             break;
         case 'u':
-            put_number(va_arg(arguments, unsigned), 10);
+            put_decimal(va_arg(arguments, unsigned));
             break;
         case 'l':                   /* %lx: 64 bits, with prefix */
             format++;
-            put('0'), put('x');
-            put_number(va_arg(arguments, uint64_t), 16);
+            put_hexadecimal(va_arg(arguments, uint64_t));
             break;
         default:
             put(*format);

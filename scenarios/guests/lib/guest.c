@@ -22,7 +22,7 @@ extern const uint8_t world_exit[];
 
 uint64_t ept_entry(const void *page, uint64_t rights)
 {
-    return (uint64_t)page | EPT_WRITE_BACK | rights;
+    return (uintptr_t)page | EPT_WRITE_BACK | rights;
 }
 
 uint64_t *guest_ept_entry(struct guest *guest, uint64_t address)
@@ -80,7 +80,9 @@ static const char *set_controls(const struct controls *controls)
     if (!control(VMCS_secondary_processor_based_controls, MSR_ia32_vmx_procbased_ctls2,
                  controls->proc2 | PROC2_enable_ept | PROC2_enable_vpid))
         return "secondary processor-based controls";
-    if (!control(VMCS_exit_controls, MSR_ia32_vmx_exit_ctls + distance, exit | EXIT_host_address_space_size))
+    if (sizeof(void *) == 8)
+        exit |= EXIT_host_address_space_size;
+    if (!control(VMCS_exit_controls, MSR_ia32_vmx_exit_ctls + distance, exit))
         return "VM-exit controls";
     if (!control(VMCS_entry_controls, MSR_ia32_vmx_entry_ctls + distance, entry))
         return "VM-entry controls";
@@ -112,7 +114,7 @@ void guest_host_state(void)
     vmwrite(VMCS_host_gdtr_base, store_gdtr().base);
     vmwrite(VMCS_host_idtr_base, store_idtr().base);
     vmwrite(VMCS_host_ia32_efer, rdmsr(MSR_ia32_efer));
-    vmwrite(VMCS_host_rip, (uint64_t)world_exit);
+    vmwrite(VMCS_host_rip, (uintptr_t)world_exit);
 }
 
 const char *guest_create(struct guest *guest, uint16_t vpid, const struct controls *controls, const uint8_t *start,
@@ -123,14 +125,14 @@ const char *guest_create(struct guest *guest, uint16_t vpid, const struct contro
     memset(guest, 0, sizeof(*guest));
     memcpy(guest->memory + GUEST_CODE, start, (size_t)(end - start));
     for (unsigned level = 0; level < EPT_TABLES - 1; level++)
-        guest->ept[level][0] = (uint64_t)guest->ept[level + 1] | EPT_RIGHTS;
+        guest->ept[level][0] = (uintptr_t)guest->ept[level + 1] | EPT_RIGHTS;
     for (unsigned page = 0; page < GUEST_PAGES; page++)
         guest->ept[3][page] = ept_entry(guest->memory + page * PAGE, EPT_RIGHTS);
-    guest->eptp = (uint64_t)guest->ept[0] | EPTP_WRITE_BACK_WALK_4;
+    guest->eptp = (uintptr_t)guest->ept[0] | EPTP_WRITE_BACK_WALK_4;
     guest->vpid = vpid;
 
     *(uint32_t *)guest->vmcs = vmcs_revision();
-    if (vmclear((uint64_t)guest->vmcs) || vmptrld((uint64_t)guest->vmcs))
+    if (vmclear((uintptr_t)guest->vmcs) || vmptrld((uintptr_t)guest->vmcs))
         return "VMCLEAR and VMPTRLD";
     missing = set_controls(controls);
     if (missing)
@@ -192,13 +194,18 @@ void guest_long_mode(struct guest *guest)
     uint64_t *gdt = (uint64_t *)(guest->memory + GUEST_GDT);
     const uint32_t code = AR_G | AR_L | AR_PRESENT | AR_S | 11, data = AR_G | AR_DB | AR_PRESENT | AR_S | 3;
 
-    *(uint64_t *)(guest->memory + GUEST_PML4) = GUEST_PDPT | PAGING_ENTRY;
+    if (read_cr4() & CR4_LA57) {
+        *(uint64_t *)(guest->memory + GUEST_ROOT) = GUEST_PML4 | PAGING_ENTRY;
+        *(uint64_t *)(guest->memory + GUEST_PML4) = GUEST_PDPT | PAGING_ENTRY;
+    } else {
+        *(uint64_t *)(guest->memory + GUEST_ROOT) = GUEST_PDPT | PAGING_ENTRY;
+    }
     *(uint64_t *)(guest->memory + GUEST_PDPT) = GUEST_PD | PAGING_ENTRY;
     *(uint64_t *)(guest->memory + GUEST_PD) = PAGING_LARGE;
     gdt[GUEST_CS / 8] = 0x00af9b000000ffffull;
     gdt[GUEST_SS / 8] = 0x00cf93000000ffffull;
     set_common_state(read_cr0());
-    vmwrite(VMCS_guest_cr3, GUEST_PML4);
+    vmwrite(VMCS_guest_cr3, GUEST_ROOT);
     vmwrite(VMCS_guest_cr4, read_cr4());
     vmwrite(VMCS_guest_ia32_efer, EFER_LME | EFER_LMA);
     vmwrite(VMCS_guest_gdtr_limit, GUEST_TR - 1);
@@ -208,6 +215,37 @@ void guest_long_mode(struct guest *guest)
         set_segment(s, (struct segment_state){ GUEST_SS, ~0u, data, 0 });
     set_segment(SEG_CS, (struct segment_state){ GUEST_CS, ~0u, code, 0 });
     set_segment(SEG_TR, (struct segment_state){ GUEST_TR, 0x67, AR_PRESENT | 11, GUEST_TSS });
+}
+
+/*
+ * Two address spaces, roots GUEST_ROOT and GUEST_ROOT_2: the lowest memory one to one, and at GUEST_WINDOW one page, of the
+ * same name and not of the same place: GUEST_PAGE_1 or GUEST_PAGE_2.
+ */
+static void guest_map(struct guest *guest, enum guest_paging paging)
+{
+    enum { ENTRY = 7, PDPTE = 1 };          /* present, writable, user; PDPTEs have no such rights */
+    uint8_t *memory = guest->memory;
+
+    if (paging == GUEST_PAGING_PAE) {
+        uint64_t *root = (uint64_t *)(memory + GUEST_ROOT), *root2 = (uint64_t *)(memory + GUEST_ROOT_PAE_2);
+        root[0] = root2[0] = GUEST_LOW_TABLE | PDPTE;
+        root[GUEST_WINDOW >> 30] = GUEST_DIRECTORY_1 | PDPTE;
+        root2[GUEST_WINDOW >> 30] = GUEST_DIRECTORY_2 | PDPTE;
+        *(uint64_t *)(memory + GUEST_LOW_TABLE) = ENTRY | PAGING_LARGE;
+        *(uint64_t *)(memory + GUEST_DIRECTORY_1) = GUEST_TABLE_1 | ENTRY;
+        *(uint64_t *)(memory + GUEST_DIRECTORY_2) = GUEST_TABLE_2 | ENTRY;
+        *(uint64_t *)(memory + GUEST_TABLE_1) = GUEST_PAGE_1 | ENTRY;
+        *(uint64_t *)(memory + GUEST_TABLE_2) = GUEST_PAGE_2 | ENTRY;
+        return;
+    }
+    uint32_t *root = (uint32_t *)(memory + GUEST_ROOT), *root2 = (uint32_t *)(memory + GUEST_DIRECTORY_2);
+    root[0] = root2[0] = GUEST_LOW_TABLE | ENTRY;
+    root[GUEST_WINDOW >> 22] = GUEST_TABLE_1 | ENTRY;
+    root2[GUEST_WINDOW >> 22] = GUEST_TABLE_2 | ENTRY;
+    for (uint32_t page = 0; page < GUEST_PAGES; page++)
+        ((uint32_t *)(memory + GUEST_LOW_TABLE))[page] = page * PAGE | ENTRY;
+    *(uint32_t *)(memory + GUEST_TABLE_1) = GUEST_PAGE_1 | ENTRY;
+    *(uint32_t *)(memory + GUEST_TABLE_2) = GUEST_PAGE_2 | ENTRY;
 }
 
 void guest_real_mode(void)
@@ -225,6 +263,35 @@ void guest_real_mode(void)
         set_segment(s, (struct segment_state){ 0, 0xffff, data, 0 });
     set_segment(SEG_CS, (struct segment_state){ GUEST_CODE >> 4, 0xffff, code, GUEST_CODE });
     set_segment(SEG_TR, (struct segment_state){ 0, 0xffff, AR_PRESENT | 11, 0 });
+}
+
+void guest_protected_mode(struct guest *guest, enum guest_paging paging, bool on)
+{
+    const uint32_t code = AR_G | AR_DB | AR_PRESENT | AR_S | 11, data = AR_G | AR_DB | AR_PRESENT | AR_S | 3;
+    uint64_t *gdt = (uint64_t *)(guest->memory + GUEST_GDT), cr0 = rdmsr(MSR_ia32_vmx_cr0_fixed0) | CR0_ET;
+
+    gdt[GUEST_CS / 8] = 0x00cf9b000000ffffull;
+    gdt[GUEST_SS / 8] = 0x00cf93000000ffffull;
+    guest_map(guest, paging);
+    set_common_state(on ? cr0 : cr0 & ~(uint64_t)CR0_PG);
+    vmwrite(VMCS_guest_cr3, on ? GUEST_ROOT : 0);
+    vmwrite(VMCS_guest_cr4, rdmsr(MSR_ia32_vmx_cr4_fixed0) | (on && paging == GUEST_PAGING_PAE ? CR4_PAE : 0));
+    vmwrite(VMCS_guest_ia32_efer, 0);
+    vmwrite(VMCS_guest_gdtr_limit, GUEST_TR - 1);
+    vmwrite(VMCS_guest_idtr_base, GUEST_IDT);
+    vmwrite(VMCS_guest_idtr_limit, PAGE - 1);
+    for (unsigned i = 0; i < 4 && paging == GUEST_PAGING_PAE; i++)
+        vmwrite(VMCS_guest_pdpte0 + 2 * i, ((uint64_t *)(guest->memory + GUEST_ROOT))[i]);
+    for (enum segment_register s = SEG_ES; s <= SEG_GS; s++)
+        set_segment(s, (struct segment_state){ GUEST_SS, ~0u, data, 0 });
+    set_segment(SEG_CS, (struct segment_state){ GUEST_CS, ~0u, code, 0 });
+    set_segment(SEG_TR, (struct segment_state){ GUEST_TR, 0x67, AR_PRESENT | 11, GUEST_TSS });
+}
+
+void guest_gate32(struct guest *guest, unsigned vector, uint32_t handler)
+{
+    *(uint64_t *)(guest->memory + GUEST_IDT + 8 * vector) =
+        (handler & 0xffff) | GUEST_CS << 16 | 0x8eull << 40 | (uint64_t)(handler >> 16) << 48;
 }
 
 void guest_gate(struct guest *guest, unsigned vector, uint64_t handler)

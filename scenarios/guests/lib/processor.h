@@ -46,32 +46,33 @@ static inline void outl(uint16_t port, uint32_t value)
 #define CONTROL_REGISTER(name) \
     static inline uint64_t read_##name(void) \
     { \
-        uint64_t value; \
+        unsigned long value; \
         __asm__ volatile("mov %%" #name ", %0" : "=r"(value) : : "memory"); \
         return value; \
     } \
     static inline void write_##name(uint64_t value) \
     { \
-        __asm__ volatile("mov %0, %%" #name : : "r"(value) : "memory"); \
+        __asm__ volatile("mov %0, %%" #name : : "r"((unsigned long)value) : "memory"); \
     }
 CONTROL_REGISTER(cr0)
 CONTROL_REGISTER(cr3)
 CONTROL_REGISTER(cr4)
 #undef CONTROL_REGISTER
 
+/* Outside 64-bit mode the processor stores 4 bytes of base. */
 struct __attribute__((packed)) descriptor_table { uint16_t limit; uint64_t base; };
 
 static inline struct descriptor_table store_gdtr(void)
 {
-    struct descriptor_table table;
-    __asm__ volatile("sgdt %0" : "=m"(table));
+    struct descriptor_table table = { 0 };
+    __asm__ volatile("sgdt %0" : "+m"(table));
     return table;
 }
 
 static inline struct descriptor_table store_idtr(void)
 {
-    struct descriptor_table table;
-    __asm__ volatile("sidt %0" : "=m"(table));
+    struct descriptor_table table = { 0 };
+    __asm__ volatile("sidt %0" : "+m"(table));
     return table;
 }
 

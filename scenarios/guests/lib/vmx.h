@@ -12,11 +12,22 @@
 typedef int vmx_result;
 enum { VMX_INVALID = -1 };
 
-static inline uint64_t vmread(uint64_t field)
+/* The operands of VMREAD and VMWRITE are as wide as the mode: outside 64-bit mode a field of 64 bits has two halves. */
+static inline bool vmx_in_halves(unsigned long field)
 {
-    uint64_t value = 0;
+    return sizeof(long) == 4 && VMCS_ENCODING_WIDTH(field) == VMCS_WIDTH_64 && !VMCS_ENCODING_HIGH(field);
+}
+
+static inline unsigned long vmread_part(unsigned long field)
+{
+    unsigned long value = 0;
     __asm__ volatile("vmread %1, %0" : "+r"(value) : "r"(field) : "cc");
     return value;
+}
+
+static inline uint64_t vmread(unsigned long field)
+{
+    return vmread_part(field) | (vmx_in_halves(field) ? (uint64_t)vmread_part(field + 1) << 32 : 0);
 }
 
 static inline vmx_result vmx_result_of(bool invalid, bool valid)
@@ -34,14 +45,19 @@ static inline vmx_result vmx_result_of(bool invalid, bool valid)
 static inline vmx_result vmxon(uint64_t pa) { return VMX_INSTRUCTION("vmxon %2", "m"(pa)); }
 static inline vmx_result vmclear(uint64_t pa) { return VMX_INSTRUCTION("vmclear %2", "m"(pa)); }
 static inline vmx_result vmptrld(uint64_t pa) { return VMX_INSTRUCTION("vmptrld %2", "m"(pa)); }
-static inline vmx_result vmwrite(uint64_t field, uint64_t value)
+static inline vmx_result vmwrite_part(unsigned long field, unsigned long value)
 {
     return VMX_INSTRUCTION("vmwrite %3, %2", "r"(field), "rm"(value));
 }
-/* VMREAD with its result, the value dropped. */
-static inline vmx_result vmread_result(uint64_t field)
+static inline vmx_result vmwrite(unsigned long field, uint64_t value)
 {
-    uint64_t value;
+    vmx_result result = vmwrite_part(field, (unsigned long)value);
+    return result || !vmx_in_halves(field) ? result : vmwrite_part(field + 1, (unsigned long)(value >> 32));
+}
+/* VMREAD with its result, the value dropped. */
+static inline vmx_result vmread_result(unsigned long field)
+{
+    unsigned long value;
     return VMX_INSTRUCTION("vmread %3, %2", "m"(value), "r"(field));
 }
 static inline vmx_result vmxoff(void) { return VMX_INSTRUCTION("vmxoff", "i"(0)); }
@@ -62,12 +78,12 @@ enum { INVEPT_SINGLE_CONTEXT = 1, INVEPT_ALL_CONTEXT = 2 };
 enum { INVVPID_ADDRESS = 0, INVVPID_SINGLE_CONTEXT = 1, INVVPID_ALL_CONTEXT = 2 };
 struct invalidation { uint64_t tag, linear; };
 
-static inline vmx_result invept(uint64_t type, uint64_t eptp)
+static inline vmx_result invept(unsigned long type, uint64_t eptp)
 {
     struct invalidation descriptor = { eptp, 0 };
     return VMX_INSTRUCTION("invept %2, %3", "m"(descriptor), "r"(type));
 }
-static inline vmx_result invvpid(uint64_t type, uint16_t vpid, uint64_t linear)
+static inline vmx_result invvpid(unsigned long type, uint16_t vpid, uint64_t linear)
 {
     struct invalidation descriptor = { vpid, linear };
     return VMX_INSTRUCTION("invvpid %2, %3", "m"(descriptor), "r"(type));

@@ -32,5 +32,5 @@ const char *vmx_start(void)
     write_cr0((read_cr0() | rdmsr(MSR_ia32_vmx_cr0_fixed0)) & rdmsr(MSR_ia32_vmx_cr0_fixed1));
     write_cr4((read_cr4() | CR4_VMXE | rdmsr(MSR_ia32_vmx_cr4_fixed0)) & rdmsr(MSR_ia32_vmx_cr4_fixed1));
     *(uint32_t *)vmxon_region = vmcs_revision();
-    return vmxon((uint64_t)vmxon_region) ? "VMXON" : NULL;
+    return vmxon((uintptr_t)vmxon_region) ? "VMXON" : NULL;
 }

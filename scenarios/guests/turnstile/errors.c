@@ -15,7 +15,7 @@ static _Alignas(PAGE) uint8_t other_vmcs[PAGE];
 static _Alignas(16) struct { uint32_t index, reserved; uint64_t value; } msr_list[1] = { { MSR_ia32_fs_base, 0, 0 } };
 
 /* Enters with `field` set to `value`, which must not get into the guest, and puts the old value back. */
-static vmx_result enter_with(struct guest *guest, uint64_t field, uint64_t value)
+static vmx_result enter_with(struct guest *guest, unsigned long field, uint64_t value)
 {
     uint64_t before = vmread(field);
     vmx_result result;
@@ -28,7 +28,7 @@ static vmx_result enter_with(struct guest *guest, uint64_t field, uint64_t value
 
 void provoke_instruction_errors(struct guest *guest)
 {
-    uint64_t vmcs = (uint64_t)guest->vmcs, region = (uint64_t)vmxon_region;
+    uint64_t vmcs = (uintptr_t)guest->vmcs, region = (uintptr_t)vmxon_region;
     bool any_field = rdmsr(MSR_ia32_vmx_misc) & MISC_VMWRITE_ANY_FIELD;
 
     print("-- VM-instruction errors\n");
@@ -42,7 +42,7 @@ void provoke_instruction_errors(struct guest *guest)
     report("VMPTRLD of an unaligned address", vmptrld(vmcs + 8), VM_ERROR_vmptrld_invalid_address);
     report("VMPTRLD of the VMXON region", vmptrld(region), VM_ERROR_vmptrld_vmxon_pointer);
     *(uint32_t *)other_vmcs = vmcs_revision() ^ 1;
-    report("VMPTRLD of another revision", vmptrld((uint64_t)other_vmcs), VM_ERROR_vmptrld_wrong_revision);
+    report("VMPTRLD of another revision", vmptrld((uintptr_t)other_vmcs), VM_ERROR_vmptrld_wrong_revision);
     check("current VMCS", vmptrst(), vmcs);
     report("VMREAD of no field", vmread_result(NO_SUCH_FIELD), VM_ERROR_unsupported_field);
     report("VMWRITE to no field", vmwrite(NO_SUCH_FIELD, 0), VM_ERROR_unsupported_field);
@@ -78,9 +78,9 @@ void provoke_entry_failures(struct guest *guest)
     report_entry_failure("guest CS a system segment", EXIT_REASON_entry_failure_guest_state, 0);
     check("VM entry", (uint64_t)enter_with(guest, VMCS_guest_rflags, 0), 0);
     report_entry_failure("guest RFLAGS without bit 1", EXIT_REASON_entry_failure_guest_state, 0);
-    check("VM entry", (uint64_t)enter_with(guest, VMCS_vmcs_link_pointer, (uint64_t)other_vmcs + 8), 0);
+    check("VM entry", (uint64_t)enter_with(guest, VMCS_vmcs_link_pointer, (uintptr_t)other_vmcs + 8), 0);
     report_entry_failure("VMCS link pointer unaligned", EXIT_REASON_entry_failure_guest_state, 4);
-    vmwrite(VMCS_entry_msr_load_address, (uint64_t)msr_list);
+    vmwrite(VMCS_entry_msr_load_address, (uintptr_t)msr_list);
     check("VM entry", (uint64_t)enter_with(guest, VMCS_entry_msr_load_count, 1), 0);
     report_entry_failure("IA32_FS_BASE in the MSR list", EXIT_REASON_entry_failure_msr_loading, 1);
 }

@@ -86,5 +86,5 @@ unsigned main(void)
     check("VMCLEAR", (uint64_t)vmclear((uint64_t)long_guest.vmcs), 0);
     report("VMXOFF", vmxoff(), 0);
     check_undefined("after VMXOFF");
-    return transcript_end();
+    return transcript_end("turnstile");
 }

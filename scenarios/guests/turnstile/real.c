@@ -84,8 +84,8 @@ const char *real_guest_create(struct guest *guest)
         return missing;
     guest_real_mode();
     io_bitmap[OUTPUT_PORT / 8] = 1 << OUTPUT_PORT % 8;      /* this port, no other */
-    vmwrite(VMCS_io_bitmap_a_address, (uint64_t)io_bitmap);
-    vmwrite(VMCS_io_bitmap_b_address, (uint64_t)io_bitmap + PAGE);
+    vmwrite(VMCS_io_bitmap_a_address, (uintptr_t)io_bitmap);
+    vmwrite(VMCS_io_bitmap_b_address, (uintptr_t)io_bitmap + PAGE);
     return NULL;
 }
 

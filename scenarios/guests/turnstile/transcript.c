@@ -112,11 +112,11 @@ bool follow(struct guest *guest, const uint8_t *program, const struct step *step
     return true;
 }
 
-unsigned transcript_end(void)
+unsigned transcript_end(const char *program)
 {
     if (mismatches)
-        print("turnstile: %u exits, %u mismatches\n", exits, mismatches);
+        print("%s: %u exits, %u mismatches\n", program, exits, mismatches);
     else
-        print("turnstile: %u exits, all as expected\n", exits);
+        print("%s: %u exits, all as expected\n", program, exits);
     return mismatches != 0;
 }

@@ -28,7 +28,7 @@ void report_entry_failure(const char *what, uint32_t reason, uint64_t qualificat
 /* Silent unless `value` is not `wanted`. */
 void check(const char *what, uint64_t value, uint64_t wanted);
 
-/* The last line; the program's exit status. */
-unsigned transcript_end(void);
+/* The last line of `program`; its exit status. */
+unsigned transcript_end(const char *program);
 
 #endif
