@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bitmaps of L1 for L2: SDM Vol. 3, 25.6.4 (I/O), 25.6.9 (MSRs). Hardware reads a private copy of the MSR bitmap, made
- * at entry, for L0's own MSRs are in it and L1 could change its page while L2 runs. L0 has no wishes about ports:
- * hardware reads L1's I/O bitmaps themselves, changes while L2 runs included, as it would without L0.
+ * Bitmaps of L1 for L2: SDM Vol. 3, 25.6.4 (I/O), 25.6.9 (MSRs). L0 has no wishes about ports: hardware reads L1's I/O
+ * bitmaps themselves, changes while L2 runs included, as it would without L0.
+ *
+ * Of the MSR bitmap hardware reads a private page, for L0's own MSRs are in it. It holds L1's bits of those MSRs that guests
+ * use most, as they are at entry; accesses to all others exit, and L0 looks into L1's bitmap then. So an entry need not copy
+ * the whole page.
  */
 #include "hv/core.h"
 
@@ -10,6 +13,40 @@
 static physical_address io_bitmap(const struct hv_cpu *cpu, uint64_t address)
 {
     return l1_owns(cpu->machine, address) ? PA(address) : cpu->nested.io_bitmap_absent;
+}
+
+/* Of the bitmap for RDMSR and that for WRMSR: MSRs 0 to 17FH, and C0000000H to C000013FH. */
+static const struct { uint16_t offset, bytes; } piece[MSR_BITMAP_PIECES] = { { 0, 48 }, { 1024, 40 }, { 2048, 48 }, { 3072, 40 } };
+
+/* What hardware's page holds changes only if L1's bits do. */
+static void merge(struct hv_cpu *cpu)
+{
+    struct nested *n = &cpu->nested;
+
+    for (unsigned i = 0; i < MSR_BITMAP_PIECES; i++)
+        for (unsigned j = 0; j < piece[i].bytes; j++)
+            n->buffer[piece[i].offset + j] = ((const uint8_t *)n->msr_bits12[i])[j];
+    msr_bitmap_fill(n->buffer);
+    for (unsigned i = 0; i < MSR_BITMAP_PIECES; i++)
+        hal_pm_write(PA(n->msr_bitmap.value + piece[i].offset), n->buffer + piece[i].offset, piece[i].bytes);
+}
+
+static void copy_msr_bits(struct hv_cpu *cpu)
+{
+    struct nested *n = &cpu->nested;
+    bool changed = !n->msr_bits_known;
+
+    for (unsigned i = 0; i < MSR_BITMAP_PIECES; i++) {
+        uint64_t bits[MSR_BITMAP_PIECE_WORDS];
+        l1_read(cpu->machine, HAL_DATUM_BITMAP, VMCS12(cpu, msr_bitmap_address) + piece[i].offset, bits, piece[i].bytes);
+        for (unsigned j = 0; j < piece[i].bytes / sizeof *bits; j++) {
+            changed |= bits[j] != n->msr_bits12[i][j];
+            n->msr_bits12[i][j] = bits[j];
+        }
+    }
+    n->msr_bits_known = true;
+    if (changed)
+        merge(cpu);
 }
 
 void bitmap_copy(struct hv_cpu *cpu)
@@ -21,23 +58,21 @@ void bitmap_copy(struct hv_cpu *cpu)
         n->plan.io_bitmap_a = io_bitmap(cpu, VMCS12(cpu, io_bitmap_a_address));
         n->plan.io_bitmap_b = io_bitmap(cpu, VMCS12(cpu, io_bitmap_b_address));
     }
-    if (controls & PROC_use_msr_bitmaps) {
-        l1_read(cpu->machine, HAL_DATUM_BITMAP, VMCS12(cpu, msr_bitmap_address), n->msr_bitmap12, PAGE_SIZE);
-        for (unsigned i = 0; i < PAGE_SIZE; i++)
-            n->buffer[i] = n->msr_bitmap12[i];
-        msr_bitmap_fill(n->buffer);
-        hal_pm_write(n->msr_bitmap, n->buffer, PAGE_SIZE);
-    }
+    if (controls & PROC_use_msr_bitmaps)
+        copy_msr_bits(cpu);
 }
 
 bool bitmap_wants_msr(const struct hv_cpu *cpu, uint32_t index, bool write)
 {
-    const uint32_t low = index & 0x1fff, high = index & ~0x1fffu;
-    uint32_t offset = (write ? 2048u : 0) + low / 8;
+    const uint32_t low = index & 0x1fff, high = index & ~0x1fffu, bit = low % 8;
+    const uint32_t offset = (write ? 2048u : 0) + (high ? 1024 : 0) + low / 8;
+    uint8_t byte;
 
     if (!(VMCS12(cpu, processor_based_controls) & PROC_use_msr_bitmaps) || (high && high != 0xc0000000))
         return true;
-    if (high)
-        offset += 1024;
-    return cpu->nested.msr_bitmap12[offset] >> low % 8 & 1;
+    for (unsigned i = 0; i < MSR_BITMAP_PIECES; i++)
+        if (offset >= piece[i].offset && offset < piece[i].offset + piece[i].bytes)
+            return ((const uint8_t *)cpu->nested.msr_bits12[i])[offset - piece[i].offset] >> bit & 1;
+    l1_read(cpu->machine, HAL_DATUM_BITMAP, VMCS12(cpu, msr_bitmap_address) + offset, &byte, sizeof byte);
+    return byte >> bit & 1;
 }

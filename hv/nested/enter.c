@@ -43,6 +43,7 @@ bool nested_create(struct hv_cpu *cpu)
     for (unsigned i = 0; i < PAGE_SIZE; i++)
         n->buffer[i] = 0xff;
     return n->virtual_apic_absent.value && hal_pm_write(n->io_bitmap_absent, n->buffer, PAGE_SIZE) &&
+           hal_pm_write(n->msr_bitmap, n->buffer, PAGE_SIZE) &&
            hal_pm_write(n->virtual_apic_absent, n->buffer, PAGE_SIZE);
 }
 

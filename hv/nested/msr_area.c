@@ -24,7 +24,8 @@ uint32_t msr_area_copy_entry_list(struct hv_cpu *cpu)
 
     if (!list)
         return MSR_AREA_MAX + 1;
-    hal_pm_write(cpu->nested.entry_msr_area, list, count * sizeof *list);
+    if (count)
+        hal_pm_write(cpu->nested.entry_msr_area, list, count * sizeof *list);
     return count;
 }
 

@@ -171,6 +171,9 @@ struct shadow {
     uint64_t event[3];
 };
 
+/* ---- bitmap.c: what is kept of L1's MSR bitmap ---- */
+enum { MSR_BITMAP_PIECES = 4, MSR_BITMAP_PIECE_WORDS = 6 };
+
 /* ---- the state of nesting, part of struct hv_cpu ---- */
 struct nested {
     bool on;                            /* L1 is in VMX operation */
@@ -188,7 +191,8 @@ struct nested {
     /* Private copies of what hardware reads while L2 runs. */
     physical_address msr_bitmap, entry_msr_area;
     physical_address io_bitmap_absent, virtual_apic_absent;     /* pages of ones */
-    uint8_t msr_bitmap12[4096];         /* L1's MSR bitmap as it was at entry */
+    uint64_t msr_bits12[MSR_BITMAP_PIECES][MSR_BITMAP_PIECE_WORDS];     /* pieces of L1's MSR bitmap as they were at entry */
+    bool msr_bits_known;
     _Alignas(16) uint8_t buffer[8192];  /* for copying */
 };
 
@@ -243,7 +247,7 @@ void vmcs12_to_hardware(const struct vmcs12 *vmcs12, unsigned field);
 void vmcs12_from_hardware(struct vmcs12 *vmcs12, unsigned field);
 
 /* ---- bitmap.c ---- */
-/* Copies L1's I/O and MSR bitmaps, the latter merged with L0's, into the private pages. */
+/* Chooses I/O bitmaps, and brings the private MSR bitmap up to date, for an entry to L2. */
 void bitmap_copy(struct hv_cpu *cpu);
 /* Does L1 intercept this access of L2 to an MSR? */
 bool bitmap_wants_msr(const struct hv_cpu *cpu, uint32_t index, bool write);
