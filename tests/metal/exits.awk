@@ -6,8 +6,8 @@
 #   lines of other events                 L0's own VMX instructions and entries: physical addresses of its pool
 #   text after rip= of an exit            an explanation of the qualification, which stands before it
 #   vmcs= of a failed entry               a physical address of L0
-#   RIP, RFLAGS of L2 at an external      the interrupt's moment: L2 waits in a loop; until L2's next exit also where L0 or
-#   interrupt                             L1 reads and writes them
+#   RIP, RFLAGS of L2 at an external      the interrupt's moment: L2 waits in a loop; until L2's next exit (by an instruction)
+#   interrupt                             also where L0 or L1 reads and writes them
 #   with fields=1, values of host-state fields and of those with physical addresses of L0
 #   bits above 8 of an EPT violation      optional reports (SDM Vol. 3, 28.2.1, Table 28-7)
 function bits(number,   i, value) {
@@ -23,16 +23,17 @@ function mask(line, what,   start, value) {
     return substr(line, 1, RSTART - 1) what "=" bits(value) " (bits 8:0)" substr(line, RSTART + RLENGTH)
 }
 function moment(line) {
-    sub(/rip=0x[0-9a-f]+/, "rip=*", line)
-    sub(/guest_rflags=0x[0-9a-f]+/, "guest_rflags=*", line)
+    if (interrupt)
+        sub(/rip=0x[0-9a-f]+/, "rip=*", line)
+    if (flags)
+        sub(/guest_rflags=0x[0-9a-f]+/, "guest_rflags=*", line)
     return line
 }
 fields && $3 == "L0" && $4 == "vmx" && $5 ~ /^vm(read|write)$/ {
     line = substr($0, length($1) + index($0, $1))
     sub(/ (host_[a-z0-9_]+|ept_pointer|[a-z]+_bitmap_address|vmcs_link_pointer|entry_msr_load_address)=0x[0-9a-f]+/, " &*", line)
     sub(/=0x[0-9a-f]+\*/, "=*", line)
-    if (interrupt)
-        line = moment(line)
+    line = moment(line)
     print line
 }
 $4 ~ /^(exit|entry-failed|handled|reflect|emulated|nested-entry|nested-fail|inject-l1)$/ {
@@ -43,10 +44,10 @@ $4 ~ /^(exit|entry-failed|handled|reflect|emulated|nested-entry|nested-fail|inje
         sub(/ vmcs=0x[0-9a-f]+/, "", line)
     if ($4 == "exit" && $3 == "L2") {
         interrupt = $5 == "external_interrupt"
+        flags = interrupt || (flags && $5 == "ept_violation")
         violation = $5 == "ept_violation"
     }
-    if (interrupt)
-        line = moment(line)
+    line = moment(line)
     if ($5 == "ept_violation")
         line = mask(line, "qual")
     if (violation && line ~ /vmread exit_qualification=/)
