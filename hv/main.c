@@ -47,12 +47,17 @@ static const char *prepare_machine(struct hv_machine *m)
     return NULL;
 }
 
+static bool processor_has_vmx(void)
+{
+    return hal_cpuid(1, 0).ecx & 1u << 5;
+}
+
 /* SDM Vol. 3, 24.7: VMXON needs the MSR locked with VMX allowed. L1 keeps its own view of it, as it was before. */
 static const char *enable_vmx(struct hv_cpu *cpu)
 {
     const uint64_t wanted = FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX;
 
-    if (!(hal_cpuid(1, 0).ecx & 1u << 5))
+    if (!processor_has_vmx())
         return "the processor has no VMX";
     if (!hal_rdmsr(MSR_ia32_feature_control, &cpu->feature_control))
         return "IA32_FEATURE_CONTROL does not exist";
@@ -122,7 +127,10 @@ const char *hv_refusal(enum hv_strategy strategy)
 {
     struct capability physical;
 
-    return capability_read(&physical) ? shadow_refusal(&physical, strategy) : NULL;
+    /* A processor without VMX lacks more: hv_run() says so. */
+    if (!processor_has_vmx() || !capability_read(&physical))
+        return NULL;
+    return shadow_refusal(&physical, strategy);
 }
 
 const char *hv_run(enum hv_strategy strategy)

@@ -17,7 +17,7 @@ static bool read_word(const char *word, size_t length)
         options.strategy = HV_COPY;
     else if (text_is(word, length, "hv=flip"))
         options.strategy = HV_FLIP;
-    else if (text_is(word, length, "trace"))
+    else if (text_is(word, length, "trace") || text_is(word, length, "trace=exits"))
         options.trace = true;
     else if (text_is(word, length, "trace=fields"))
         options.trace = options.trace_fields = true;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The part of a trace that must not depend on which machine L0 runs on: what L1 and L2 exited for, and what L0 made of it.
-#     awk [-v fields=1] -f exits.awk TRACE
+#     awk [-v fields=1 [-v defined=1]] -f exits.awk TRACE
 # Left out, with the reason:
 #   the clock                             another machine, another time
 #   lines of other events                 L0's own VMX instructions and entries: physical addresses of its pool
@@ -9,6 +9,8 @@
 #   RIP, RFLAGS of L2 at an external      the interrupt's moment: L2 waits in a loop; until L2's next exit (by an instruction)
 #   interrupt                             also where L0 or L1 reads and writes them
 #   with fields=1, values of host-state fields and of those with physical addresses of L0
+#   with defined=1, exit information that the SDM leaves undefined for the exit at hand (28.2): processors differ
+#   with defined=1, RFLAGS after an exit during the delivery of an event: docs/bochs-ledger.md, "RF"
 #   bits above 8 of an EPT violation      optional reports (SDM Vol. 3, 28.2.1, Table 28-7)
 function bits(number,   i, value) {
     value = 0
@@ -29,10 +31,32 @@ function moment(line) {
         sub(/guest_rflags=0x[0-9a-f]+/, "guest_rflags=*", line)
     return line
 }
+# Is this field of exit information defined for the exit just met?  SDM Vol. 3, 28.2.1, 28.2.4, 28.2.5. Later reads, and writes,
+# may be about an exit of another level.
+function is_defined(field) {
+    if (!fresh)
+        return 0
+    if (field ~ /^guest_physical/)
+        return reason ~ /^ept_/
+    if (field ~ /^guest_linear/)
+        return reason == "ept_violation" && linear
+    if (field ~ /_length$/)
+        return reason ~ /^(cpuid|getsec|hlt|inv.*|rdpmc|rdtscp?|vm.*|cr_access|mov_dr|io_instruction|rdmsr|wrmsr|mwait|monitor|pause|.*_access|wbinvd|xsetbv|rdrand|rdseed)$/
+    return reason ~ /^(vmclear|vmptrld|vmptrst|vmread|vmwrite|vmxon|invept|invvpid|invpcid|.*tr_access|rdrand|rdseed)$/
+}
 fields && $3 == "L0" && $4 == "vmx" && $5 ~ /^vm(read|write)$/ {
     line = substr($0, length($1) + index($0, $1))
+    split($6, field, "=")
+    if (defined && field[1] ~ /^(exit_instruction_(length|information)|guest_(linear|physical)_address)$/ && !is_defined(field[1]))
+        sub(/=0x[0-9a-f]+/, "=undefined", line)
     sub(/ (host_[a-z0-9_]+|ept_pointer|[a-z]+_bitmap_address|vmcs_link_pointer|entry_msr_load_address)=0x[0-9a-f]+/, " &*", line)
     sub(/=0x[0-9a-f]+\*/, "=*", line)
+    if (field[1] == "exit_reason" && ++reads > 2)
+        fresh = 0
+    if (field[1] == "idt_vectoring_information" && length(field[2]) == 10 && field[2] ~ /^0x[89a-f]/)
+        delivering = 1
+    if (defined && delivering)
+        sub(/guest_rflags=0x[0-9a-f]+/, "guest_rflags=*", line)
     line = moment(line)
     print line
 }
@@ -40,8 +64,17 @@ $4 ~ /^(exit|entry-failed|handled|reflect|emulated|nested-entry|nested-fail|inje
     line = substr($0, length($1) + index($0, $1))
     if ($4 == "exit" && match(line, / rip=0x[0-9a-f]+/))
         line = substr(line, 1, RSTART + RLENGTH - 1)
-    if ($4 == "entry-failed")
+    if ($4 != "exit")
+        fresh = 0
+    if ($4 == "entry-failed") {
         sub(/ vmcs=0x[0-9a-f]+/, "", line)
+    }
+    if ($4 == "exit") {
+        reason = $5
+        fresh = 1
+        reads = delivering = 0
+        linear = index("89abcdef", substr($6, length($6) - 1, 1)) != 0  # bit 7 of the qualification
+    }
     if ($4 == "exit" && $3 == "L2") {
         interrupt = $5 == "external_interrupt"
         flags = interrupt || (flags && $5 == "ept_violation")
