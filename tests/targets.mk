@@ -2,7 +2,7 @@
 # Targets that test, measure and explain. Included by the Makefile.
 
 # What `make test` runs, besides the unit tests: programs that print TAP.
-TAP_TESTS := $(filter-out tests/conformance/% tests/metal/bochs.sh tests/mutants/run.sh tests/mutants/judge.sh tests/mutants/regressions.sh,$(sort $(wildcard tests/*/*.sh)))
+TAP_TESTS := $(filter-out tests/conformance/% tests/metal/bochs.sh tests/metal/compare.sh tests/metal/on_bochs.sh tests/mutants/run.sh tests/mutants/judge.sh tests/mutants/regressions.sh,$(sort $(wildcard tests/*/*.sh)))
 
 # Fuzz targets: tests/fuzz/NAME.c with LLVMFuzzerTestOneInput(); here with standalone.c, which needs no clang.
 FUZZ_MODEL := $(B)/tests/fuzz/vmcs_random
@@ -79,7 +79,7 @@ conformance-strategies: all
 
 # The trusted core in lines of code: what runs in L0.
 tcb:
-	@cat hv/*.c hv/*.h hv/*/*.c hv/*/*.h hv/*/*.def hv/*/*.S 2>/dev/null | grep -cvE '^\s*(/?\*.*)?$$' | sed 's/$$/ lines of code in hv\//'
+	@tests/hv/size.sh
 
 help:
 	@echo "make                     build build/release/sesqui and the guest images"
@@ -94,6 +94,8 @@ help:
 	@echo "make conformance-strategies KUT=DIR   the same suite's VMX part as L1 over the core, strategy by strategy"
 	@echo "make conformance-smoke KUT=DIR    a user's build of kvm-unit-tests: the smoke set"
 	@echo "make mutants             plants faults in the core and sees whether the tests notice; build/report/mutants.txt"
+	@echo "make image               the core as a multiboot image: build/sesqui.elf (docs/metal.md)"
+	@echo "make metal               the image on our bare machine and on Bochs, exits compared with the model's"
 	@echo "make tcb                 size of the trusted core"
 	@echo "make deps                install the Debian packages that are missing"
 	@echo "make clean               remove build/"

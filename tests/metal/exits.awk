@@ -10,7 +10,8 @@
 #   interrupt                             also where L0 or L1 reads and writes them
 #   with fields=1, values of host-state fields and of those with physical addresses of L0
 #   with defined=1, exit information that the SDM leaves undefined for the exit at hand (28.2): processors differ
-#   with defined=1, RFLAGS after an exit during the delivery of an event: docs/bochs-ledger.md, "RF"
+#   with defined=1, RFLAGS that an exit by a fault of L2 saves: docs/bochs-ledger.md, "RF"
+#   with defined=1, whether CS is code or data in real mode: docs/bochs-ledger.md, "CS"
 #   bits above 8 of an EPT violation      optional reports (SDM Vol. 3, 28.2.1, Table 28-7)
 function bits(number,   i, value) {
     value = 0
@@ -51,11 +52,11 @@ fields && $3 == "L0" && $4 == "vmx" && $5 ~ /^vm(read|write)$/ {
         sub(/=0x[0-9a-f]+/, "=undefined", line)
     sub(/ (host_[a-z0-9_]+|ept_pointer|[a-z]+_bitmap_address|vmcs_link_pointer|entry_msr_load_address)=0x[0-9a-f]+/, " &*", line)
     sub(/=0x[0-9a-f]+\*/, "=*", line)
-    if (field[1] == "exit_reason" && ++reads > 2)
+    if (++since > 10)
         fresh = 0
-    if (field[1] == "idt_vectoring_information" && length(field[2]) == 10 && field[2] ~ /^0x[89a-f]/)
-        delivering = 1
-    if (defined && delivering)
+    if (defined)
+        sub(/guest_cs_access_rights=0x9[3b] /, "guest_cs_access_rights=0x9* ", line)
+    if (defined && fault)
         sub(/guest_rflags=0x[0-9a-f]+/, "guest_rflags=*", line)
     line = moment(line)
     print line
@@ -72,13 +73,14 @@ $4 ~ /^(exit|entry-failed|handled|reflect|emulated|nested-entry|nested-fail|inje
     if ($4 == "exit") {
         reason = $5
         fresh = 1
-        reads = delivering = 0
+        since = 0
         linear = index("89abcdef", substr($6, length($6) - 1, 1)) != 0  # bit 7 of the qualification
     }
     if ($4 == "exit" && $3 == "L2") {
         interrupt = $5 == "external_interrupt"
         flags = interrupt || (flags && $5 == "ept_violation")
         violation = $5 == "ept_violation"
+        fault = violation || $5 ~ /^(exception_or_nmi|ept_misconfiguration)$/
     }
     line = moment(line)
     if ($5 == "ept_violation")

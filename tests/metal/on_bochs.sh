@@ -7,8 +7,7 @@ sesqui=${SESQUI:-build/release/sesqui}
 image=build/sesqui.elf guest=build/guests/turnstile.elf bochs=tests/metal/bochs.sh
 # The two processors that are compared: of the same generation, and with the same VMX capabilities.
 profile=haswell cpu=corei7_haswell_4770
-$bochs --installed 2>/dev/null || { echo "1..0 # skip: Bochs is not installed (tests/deps.sh metal)"
-                                    echo "ok 1 - Bochs # skip: it is not installed (tests/deps.sh metal)"; exit 0; }
+$bochs --installed 2>/dev/null || { echo "1..1"; echo "ok 1 - Bochs # skip: it is not installed (tests/deps.sh metal)"; exit 0; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tests=0 failures=0
