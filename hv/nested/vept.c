@@ -287,18 +287,14 @@ static void reflect_misconfiguration(struct hv_cpu *cpu)
     reflect(cpu);
 }
 
-/* The largest page around w->address that is all of one kind, and that hardware can map; *memory: what it is. */
+/* The largest page around w->address that is all of one kind; *memory: which. L1 has no larger ones than hardware. */
 static unsigned shadow_level(const struct hv_machine *m, const struct ept_walk *w, enum l1_memory *memory)
 {
     unsigned level = w->level;
 
-    if (level == 3 && !(m->physical.ept_vpid & EPT_CAP_1G))
-        level = 2;
-    for (;; level--) {
-        *memory = l1_memory(m, w->address & ~(EPT_SPAN(level) - 1), EPT_SPAN(level));
-        if (*memory != L1_MIXED)                /* a page never is */
-            return level;
-    }
+    while ((*memory = l1_memory(m, w->address & ~(EPT_SPAN(level) - 1), EPT_SPAN(level))) == L1_MIXED)
+        level--;                                /* 4 KB never are */
+    return level;
 }
 
 /* Rights and memory type are EPT12's, but device memory is uncacheable. Without the dirty flag the next write has to be

@@ -238,6 +238,7 @@ int main(void)
 {
     Suite *suite = suite_create("hv nested");
     TCase *tests = tcase_create("all");
+    tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, scenario_holds, 0, SCENARIOS * STRATEGIES);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -149,6 +149,32 @@ START_TEST(many_epts_take_turns)
 }
 END_TEST
 
+/* Two EPTs whose shadows do not fit together, but each alone: the one that is not in use makes room, once. */
+START_TEST(the_shadow_in_use_gets_the_room)
+{
+    enum { REGIONS = 100, ROUNDS = 5, DATA = 0x2400000 };
+    static const unsigned root[] = { 0x1000000, 0x1a00000 };
+    begin("machine cpus=8\n", (unsigned)_i);
+    lines("l1 prepare vmcs ept=0x%x\n", root[0]);
+    for (unsigned i = 0; i < 2; i++) {
+        lines("l1 prepare ept 0x%x\n", root[i]);
+        for (unsigned j = 0; j < REGIONS; j++)
+            lines("l1 ept map 0x%x 0x%x 0x%x r\n", root[i], 0x4000000 + 0x200000 * j, DATA + 0x1000 * j);
+    }
+    lines("l1 vmlaunch\n");
+    for (unsigned j = 0; j < REGIONS; j++)
+        lines("l2 read 0x%x 8\n", 0x4000000 + 0x200000 * j);
+    lines("l2 vmcall\nexpect exit vmcall to=l1\nl1 advance\nl1 vmwrite ept_pointer 0x%x\nl1 vmresume\nrepeat %u\n",
+          root[1] | 0x1e, ROUNDS);
+    for (unsigned j = 0; j < REGIONS; j++)
+        lines("l2 read 0x%x 8\n", 0x4000000 + 0x200000 * j);
+    lines("end\n");
+    run();
+    ck_assert_uint_eq(count("invept"), 2);      /* of the one that goes; of the other, for a leaf may have been lost */
+    end();
+}
+END_TEST
+
 /* As few as are kept need no room of others: each is filled once. */
 START_TEST(few_epts_stay)
 {
@@ -219,6 +245,7 @@ int main(void)
     tcase_add_loop_test(tests, a_page_over_several_kinds_of_memory_is_split, 0, STRATEGIES);
     tcase_add_loop_test(tests, a_shadow_that_is_too_large_is_emptied, 0, STRATEGIES);
     tcase_add_loop_test(tests, many_epts_take_turns, 0, STRATEGIES);
+    tcase_add_loop_test(tests, the_shadow_in_use_gets_the_room, 0, STRATEGIES);
     tcase_add_loop_test(tests, few_epts_stay, 0, STRATEGIES);
     tcase_add_loop_test(tests, a_vpid_that_changes_hands_is_empty, 0, STRATEGIES);
     tcase_add_loop_test(tests, vpids_that_fit_are_not_flushed, 0, STRATEGIES);
