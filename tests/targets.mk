@@ -53,7 +53,7 @@ coverage: deps
 bench: all
 	@build/release/sesqui bench
 	@mkdir -p build/report
-	@build/release/sesqui bench nested --tsv build/report/nested-costs.tsv
+	@build/release/sesqui bench nested --tsv build/report/nested-costs.tsv --svg build/report/nested-costs.svg
 
 # The pages that are written by the program itself.
 docs: $(SESQUI)

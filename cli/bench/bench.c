@@ -10,13 +10,14 @@
 
 static const char help[] =
     "usage: sesqui bench [DIR]\n"
-    "       sesqui bench nested [--exit NAME] [--tsv FILE] [--no-instructions]\n\n"
+    "       sesqui bench nested [--exit NAME] [--tsv FILE] [--svg FILE] [--no-instructions]\n\n"
     "Measures this host: guest MIPS, VM exit and entry, nested round trips, memory.\n"
     "DIR holds the guest images (default: build/guests, made by `make`).\n\n"
     "nested: what L0 executes for one nested round trip, counted exactly, for six exits of L2 and the strategies trap, copy\n"
     "and flip, with modelled cycles (docs/nested-costs.md). FILE may be - for stdout.\n"
     "  --exit NAME          this exit only: cpuid, vmcall, wrmsr, out, ept_violation or interrupt\n"
     "  --tsv FILE           the same as tab-separated values\n"
+    "  --svg FILE           a plot of the modelled cycles\n"
     "  --no-instructions    do not count L0's own instructions, which takes most of the time\n";
 
 static bool write_file(const char *option, const char *path, const struct nested_costs *costs,
@@ -34,7 +35,7 @@ static bool write_file(const char *option, const char *path, const struct nested
 static int bench_nested(int argc, char **argv)
 {
     struct arguments arguments = { .argc = argc, .argv = argv, .next = 1 };
-    const char *operand, *tsv = NULL;
+    const char *operand, *tsv = NULL, *svg = NULL;
     static struct nested_costs costs;
     enum nested_exit only = NESTED_EXITS;
     bool instructions = true;
@@ -44,6 +45,9 @@ static int bench_nested(int argc, char **argv)
             return complain("bench nested takes no operand \"%s\" (try: sesqui bench --help)", operand);
         if (!strcmp(arguments.name, "--tsv")) {
             if (!(tsv = arguments_value(&arguments)))
+                return 2;
+        } else if (!strcmp(arguments.name, "--svg")) {
+            if (!(svg = arguments_value(&arguments)))
                 return 2;
         } else if (!strcmp(arguments.name, "--exit")) {
             const char *name = arguments_value(&arguments);
@@ -62,9 +66,9 @@ static int bench_nested(int argc, char **argv)
     }
     if (!nested_measure(&costs, only, instructions))
         return 1;
-    if (!tsv || strcmp(tsv, "-"))
+    if ((!tsv || strcmp(tsv, "-")) && (!svg || strcmp(svg, "-")))
         nested_print(&costs, stdout);
-    return write_file("--tsv", tsv, &costs, nested_print_tsv) ? 0 : 1;
+    return write_file("--tsv", tsv, &costs, nested_print_tsv) && write_file("--svg", svg, &costs, nested_plot) ? 0 : 1;
 }
 
 int command_bench(int argc, char **argv)

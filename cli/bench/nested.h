@@ -69,8 +69,9 @@ struct ratio {
 };
 struct ratio cycles_ratio(const struct native_passages *other, const struct native_passages *flip, bool own_only);
 
-/* ---- report.c ---- */
+/* ---- report.c, plot.c ---- */
 void nested_print(const struct nested_costs *costs, FILE *to);
 void nested_print_tsv(const struct nested_costs *costs, FILE *to);
+void nested_plot(const struct nested_costs *costs, FILE *to);
 
 #endif

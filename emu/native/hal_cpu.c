@@ -96,8 +96,7 @@ enum hal_result hal_vmread(enum vmcs_encoding field, uint64_t *value)
 enum hal_result hal_vmwrite(enum vmcs_encoding field, uint64_t value)
 {
     counts()->vmwrite++;
-    if (VMCS_ENCODING_TYPE(field) == VMCS_TYPE_CONTROL)
-        native_here->dirty_vmcs = vmx_vmptrst(cpu());
+    passage_vmwrite(native_here, field);
     return result(vmx_vmwrite(cpu(), field, value));
 }
 

@@ -10,7 +10,17 @@ void passage_begin(struct native_cpu *here)
     step_again(here->native);
 }
 
-/* SDM Vol. 3, 27.1-27.3: after a write to controls, and after VMCLEAR, no processor can know that the checks pass. */
+/*
+ * The control words. A processor that remembers that a VMCS passed the checks of VM entries (SDM Vol. 3, 27.2, 27.3) must make
+ * them anew after a write to one of these, and after VMCLEAR; of writes to other fields the least is assumed.
+ */
+void passage_vmwrite(struct native_cpu *here, enum vmcs_encoding field)
+{
+    if (field == VMCS_pin_based_controls || field == VMCS_processor_based_controls || field == VMCS_exit_controls ||
+        field == VMCS_secondary_processor_based_controls || field == VMCS_entry_controls)
+        here->dirty_vmcs = hal_vmptrst().value;
+}
+
 static bool dirty(struct native_cpu *here, bool launch)
 {
     const uint64_t vmcs = hal_vmptrst().value;

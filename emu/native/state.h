@@ -22,7 +22,7 @@ struct native_cpu {
     bool exited;                    /* an exit has been returned to the core since the latest entry */
     unsigned exit_level;            /* the level that it came from */
     struct native_counts at_exit;   /* the native's counts at that moment */
-    uint64_t dirty_vmcs;            /* the VMCS whose controls were written last, since it was entered; 0: none */
+    uint64_t dirty_vmcs;            /* the VMCS whose control words were written last, since it was entered; 0: none */
     bool entered;                   /* a guest has run: what L0 takes from now on is for nesting, or hal_keep() says so */
     uint64_t root01;                /* of the EPT that L1 runs on */
     uint8_t vpid02[65536 / 8];      /* the VPIDs that L2 has run with since L1's VMXON, one bit each */
@@ -84,8 +84,9 @@ void reads_end(struct native_cpu *here);
 /* Reports a broken rule; `text` outlives the machine. */
 void rule_broken(struct native_cpu *here, enum rule rule, uint64_t a, uint64_t b, const char *text);
 
-/* passage.c: an exit has been returned to the core; the core is about to enter. */
+/* passage.c: an exit has been returned to the core; the core writes a field; it is about to enter. */
 void passage_begin(struct native_cpu *here);
+void passage_vmwrite(struct native_cpu *here, enum vmcs_encoding field);
 void passage_end(struct native_cpu *here, bool launch);
 
 /* rules.c: R1, R3 and R4 before an entry; R5 on what an exit loaded; R9 on accounting; R4 on pages that L1 loses; R10 on
