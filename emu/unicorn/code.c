@@ -161,6 +161,14 @@ static struct view look(const struct engine *e, uint64_t pc)
         show(&view, ud2);
         return view;
     }
+    /* With a prefix, group 15 on a register is RDFSBASE to WRGSBASE (F3, /0 to /3), or an instruction that is not offered
+     * (TPAUSE, UMWAIT, UMONITOR) and that the library takes for a fence. */
+    if (map == MAP_0F && opcode == 0xae && (prefixes.operand_size || prefixes.rep || prefixes.repne)) {
+        modrm = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length);
+        if (modrm >= 0xc0 && !(prefixes.rep && (modrm >> 3 & 7) < 4))
+            show(&view, ud2);
+        return view;
+    }
     if (map != MAP_ONE_BYTE && opcode_aligned(map, opcode, &prefixes)) {
         view.aligned = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length) < 0xc0;
         return view;

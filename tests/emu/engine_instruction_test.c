@@ -209,10 +209,21 @@ START_TEST(illegal_encodings)
         { INSN_none, 2, { 0x0f, 0x0b } },
         { INSN_none, 4, { 0x0f, 0x38, 0xf0, 0xc0 } },   /* MOVBE of a register */
         { INSN_none, 5, { 0x66, 0x0f, 0x38, 0x80, 0xc8 } },
+        /* Not offered, by CPUID or by the capability MSRs: XSAVEOPT, XSAVEC, XSAVES, XRSTORS, TPAUSE, UMONITOR, UMWAIT */
+        { INSN_none, 3, { 0x0f, 0xae, 0x33 } },
+        { INSN_none, 3, { 0x0f, 0xc7, 0x23 } },
+        { INSN_none, 3, { 0x0f, 0xc7, 0x2b } },
+        { INSN_none, 3, { 0x0f, 0xc7, 0x1b } },
+        { INSN_none, 4, { 0x66, 0x0f, 0xae, 0xf1 } },
+        { INSN_none, 4, { 0xf3, 0x0f, 0xae, 0xf3 } },
+        { INSN_none, 4, { 0xf2, 0x0f, 0xae, 0xf1 } },
     };
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
         place(&bad[i]);
+        f->cpu->gpr[RBX] = 0x30000;
+        f->cpu->cr4 |= CR4_OSXSAVE;
         fixture_run_at(f, FIXTURE_CODE);
+        ck_assert_msg(f->stop.event.vector == VECTOR_UD, "encoding %u", i);
         fixture_expect_event(f, VECTOR_UD, 0, FIXTURE_CODE + 1);
     }
 }
