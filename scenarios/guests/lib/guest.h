@@ -40,6 +40,7 @@ struct controls { uint32_t pin, proc, proc2, exit, entry; };
 
 /* Sets IA32_FEATURE_CONTROL, CR0 and CR4, and executes VMXON. NULL, or why not. */
 const char *vmx_start(void);
+const char *vmx_start_on(uint8_t *region);      /* the same with another VMXON region: for another processor */
 extern uint8_t vmxon_region[PAGE];
 uint32_t vmcs_revision(void);
 

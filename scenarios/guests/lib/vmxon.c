@@ -16,7 +16,7 @@ uint32_t vmcs_revision(void)
     return (uint32_t)rdmsr(MSR_ia32_vmx_basic) & 0x7fffffffu;
 }
 
-const char *vmx_start(void)
+const char *vmx_start_on(uint8_t *region)
 {
     uint64_t feature_control;
 
@@ -31,6 +31,11 @@ const char *vmx_start(void)
         return "VMX outside SMX";
     write_cr0((read_cr0() | rdmsr(MSR_ia32_vmx_cr0_fixed0)) & rdmsr(MSR_ia32_vmx_cr0_fixed1));
     write_cr4((read_cr4() | CR4_VMXE | rdmsr(MSR_ia32_vmx_cr4_fixed0)) & rdmsr(MSR_ia32_vmx_cr4_fixed1));
-    *(uint32_t *)vmxon_region = vmcs_revision();
-    return vmxon((uintptr_t)vmxon_region) ? "VMXON" : NULL;
+    *(uint32_t *)region = vmcs_revision();
+    return vmxon((uintptr_t)region) ? "VMXON" : NULL;
+}
+
+const char *vmx_start(void)
+{
+    return vmx_start_on(vmxon_region);
 }
