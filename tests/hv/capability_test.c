@@ -136,6 +136,78 @@ START_TEST(floor_is_offered)
 }
 END_TEST
 
+/* Each need by itself, with the bit by which the processor tells that it is met, or (the third) that it is not. */
+START_TEST(each_need_is_named)
+{
+    static struct capability poor;
+    const struct { void *word; unsigned size, bit; bool wanted; const char *missing; } row[] = {
+        { &poor.proc.allowed, 4, 28, true, "the processor lacks MSR bitmaps" },
+        { &poor.proc.allowed, 4, 31, true, "the processor lacks secondary controls" },
+        { &poor.proc.required, 4, 15, false, "accesses to CR3 must exit" },
+        { &poor.proc.required, 4, 16, false, "accesses to CR3 must exit" },
+        { &poor.proc2.allowed, 4, 1, true, "the processor lacks EPT" },
+        { &poor.proc2.allowed, 4, 5, true, "the processor lacks VPIDs" },
+        { &poor.proc2.allowed, 4, 7, true, "the processor lacks unrestricted guests" },
+        { &poor.exit.allowed, 4, 9, true, "the processor lacks 64-bit hosts" },
+        { &poor.exit.allowed, 4, 20, true, "the processor cannot save IA32_EFER on exits" },
+        { &poor.exit.allowed, 4, 21, true, "the processor cannot load IA32_EFER on exits" },
+        { &poor.exit.allowed, 4, 18, true, "the processor cannot save IA32_PAT on exits" },
+        { &poor.exit.allowed, 4, 19, true, "the processor cannot load IA32_PAT on exits" },
+        { &poor.entry.allowed, 4, 15, true, "the processor cannot load IA32_EFER on entries" },
+        { &poor.entry.allowed, 4, 14, true, "the processor cannot load IA32_PAT on entries" },
+        { &poor.misc, 8, 5, true, "exits do not save IA32_EFER.LMA" },
+        { &poor.ept_vpid, 8, 6, true, "EPT lacks 4-level walks" },
+        { &poor.ept_vpid, 8, 14, true, "EPT lacks write-back paging structures" },
+        { &poor.ept_vpid, 8, 16, true, "EPT lacks 2-MByte pages" },
+        { &poor.ept_vpid, 8, 20, true, "single-context INVEPT is missing" },
+        { &poor.ept_vpid, 8, 25, true, "single-context INVEPT is missing" },
+        { &poor.ept_vpid, 8, 32, true, "single-context INVVPID is missing" },
+        { &poor.ept_vpid, 8, 41, true, "single-context INVVPID is missing" },
+    };
+    for (unsigned i = 0; i < sizeof row / sizeof *row; i++) {
+        uint64_t value = 0;
+        poor = rich;
+        memcpy(&value, row[i].word, row[i].size);
+        ck_assert_uint_eq(value >> row[i].bit & 1, row[i].wanted);
+        value ^= 1ull << row[i].bit;
+        memcpy(row[i].word, &value, row[i].size);
+        ck_assert_pstr_eq(capability_missing(&poor), row[i].missing);
+    }
+}
+END_TEST
+
+/* What docs/core.md says L1 gets, by bit (SDM Vol. 3, 25.6-25.8, A.6, A.10), and not one more. */
+START_TEST(just_these_bits_are_offered)
+{
+#define B(n) (1ull << (n))
+    const uint64_t pin = B(0) | B(3) | B(5) | B(6);
+    const uint64_t proc = B(2) | B(3) | B(7) | B(9) | B(10) | B(11) | B(12) | B(15) | B(16) | B(19) | B(20) | B(21) | B(22) |
+                          B(23) | B(24) | B(25) | B(27) | B(28) | B(29) | B(30) | B(31);
+    const uint64_t proc2 = B(1) | B(2) | B(3) | B(5) | B(6) | B(7) | B(10) | B(11) | B(12) | B(16) | B(22) | B(25);
+    const uint64_t exit = B(2) | B(9) | B(15) | B(18) | B(19) | B(20) | B(21) | B(22);
+    const uint64_t entry = B(2) | B(9) | B(14) | B(15);
+    const uint64_t misc = 0x1f | B(5) | B(6) | B(8) | 0x1ffull << 16 | B(29) | B(30);
+    const uint64_t ept_vpid = B(0) | B(6) | B(8) | B(14) | B(16) | B(17) | B(20) | B(21) | B(22) | B(25) | B(26) | B(32) |
+                              0xfull << 40;
+    struct capability bare = rich;
+    /* A processor without reserved bits: what is offered are the core's own words. */
+    bare.pin = bare.proc = bare.proc2 = bare.exit = bare.entry = (struct control_word){ 0, 0, 0xffffffff };
+    capability_offer(&bare, &offered);
+    ck_assert_uint_eq(offered.pin.allowed, pin);
+    ck_assert_uint_eq(offered.proc.allowed, proc);
+    ck_assert_uint_eq(offered.proc2.allowed, proc2);
+    ck_assert_uint_eq(offered.exit.allowed, exit);
+    ck_assert_uint_eq(offered.entry.allowed, entry);
+    ck_assert_uint_eq(offered.misc, misc);
+    ck_assert_uint_eq(offered.ept_vpid, ept_vpid);
+    ck_assert_uint_eq(offered.cr4_fixed1, rich.cr4_fixed1);
+    bare.cr4_fixed1 |= CR4_CET;
+    capability_offer(&bare, &offered);
+    ck_assert_uint_eq(offered.cr4_fixed1 & CR4_CET, 0);
+#undef B
+}
+END_TEST
+
 /* SDM Vol. 3, A.2: a control that must be 1 may be 1. */
 START_TEST(required_controls_are_allowed)
 {
@@ -291,6 +363,8 @@ int main(void)
     tcase_add_test(tests, fields_of_l0_are_never_shadowed_by_flip);
     tcase_add_test(tests, dangerous_controls_are_not_offered);
     tcase_add_test(tests, floor_is_offered);
+    tcase_add_test(tests, each_need_is_named);
+    tcase_add_test(tests, just_these_bits_are_offered);
     tcase_add_test(tests, required_controls_are_allowed);
     tcase_add_test(tests, msrs_tell_what_is_offered);
     tcase_add_test(tests, fields_are_found);
