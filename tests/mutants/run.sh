@@ -71,9 +71,9 @@ one()
 export -f one
 export here mutants HV_COMPILE CC
 
-# ---- what the judge needs, made once: scenarios with each strategy, the transcript of the bare machine ----
-rm -rf "$mutants"/[0-9]* "$mutants/verdicts" "$mutants/scenarios"
-mkdir -p "$mutants/verdicts" "$(dirname $report)" "$mutants"/scenarios/{trap,copy,flip}
+# ---- what the judge needs, made once: scenarios with each strategy, transcripts of the bare machine ----
+rm -rf "$mutants"/[0-9]* "$mutants/verdicts" "$mutants/scenarios" "$mutants/transcripts"
+mkdir -p "$mutants/verdicts" "$mutants/transcripts" "$(dirname $report)" "$mutants"/scenarios/{trap,copy,flip}
 export LD_LIBRARY_PATH=$mutants/core
 for scenario in scenarios/*.scn scenarios/regressions/*.scn; do
     [ -f "$scenario" ] || continue
@@ -83,7 +83,10 @@ for scenario in scenarios/*.scn scenarios/regressions/*.scn; do
         sed "s/^l0 native .*/l0 native $strategy/" "$mutants/plain.scn" >"$mutants/scenarios/$strategy/$(basename "$scenario")"
     done
 done
-"$mutants/sesqui" boot build/guests/turnstile.elf 2>/dev/null >"$mutants/turnstile.console" || die 'the guest hypervisor fails on the bare machine'
+for guest in turnstile, turnstile,la57 wicket, wicket,la57 wicket32, wicket32,pae; do
+    "$mutants/sesqui" boot "build/guests/${guest%,*}.elf" --append "${guest#*,}" --console "$mutants/transcripts/$guest" \
+        2>/dev/null || die "the guest hypervisor $guest fails on the bare machine"
+done
 cp -r "$mutants/core" "$mutants/0"
 ! by=$($here/judge.sh $mutants "$mutants/0") || die "the tests fail without a fault: $by"
 
