@@ -42,7 +42,7 @@ run: deps
 # Everything is built twice: as users run it, and with the address and undefined-behaviour sanitizers. The unit tests and
 # the scenarios run sanitized; the programs that boot images run both builds where it matters.
 test: deps
-	@$(MAKE) --no-print-directory VARIANT=release all
+	@$(MAKE) --no-print-directory VARIANT=release all mutants-prepare
 	@$(MAKE) --no-print-directory VARIANT=asan all tests
 	@tests/run.sh $(patsubst build/release/%,build/asan/%,$(patsubst %.c,build/asan/%,$(TEST_SRC))) $(TAP_TESTS)
 

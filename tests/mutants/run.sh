@@ -2,23 +2,24 @@
 # SPDX-License-Identifier: MIT
 # Plants faults in the core, one at a time (rules.list), and sees whether a test or a rule notices (judge.sh). By make mutants.
 #
-#   tests/mutants/run.sh [--only EXPRESSION] [--sample COUNT [--seed SEED]] [--jobs N] [--list]
+#   tests/mutants/run.sh [--only EXPRESSION] [--sample COUNT [--seed SEED]] [--jobs N] [--report FILE] [--list]
 #
 #   --only      mutants whose line (rule, file, line, site, text) fits this extended regular expression
 #   --sample    COUNT of them, chosen by SEED (1)
+#   --report    the report goes to FILE.txt and FILE.tsv (build/report/mutants)
 #   --list      prints the mutants and plants nothing
 #
-# Reports in build/report/mutants.txt and .tsv. Exit status: 0 if at least 95 % were noticed and equivalent.list is true,
+# Exit status: 0 if at least 95 % were noticed and equivalent.list is true,
 # 1 if not, 2 for a mistake. The environment says how the core is compiled: HV_COMPILE (make mutants sets it).
 set -u
-usage() { sed -n '5,11s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '5,13s/^# \{0,1\}//p' "$0"; }
 die() { echo "mutants: $*" >&2; exit 2; }
 
 here=tests/mutants mutants=build/mutants report=build/report/mutants
 only=. sample= seed=1 jobs=2 list=
 while [ $# -gt 0 ]; do
     case $1 in
-    --only|--sample|--seed|--jobs)
+    --only|--sample|--seed|--jobs|--report)
         [ $# -gt 1 ] || die "$1 needs a value (--help)"
         printf -v "${1#--}" %s "$2"
         shift ;;
