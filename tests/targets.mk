@@ -54,6 +54,7 @@ bench: all
 	@build/release/sesqui bench
 	@mkdir -p build/report
 	@build/release/sesqui bench nested --tsv build/report/nested-costs.tsv --svg build/report/nested-costs.svg
+	@build/release/sesqui bench nested --l0 image
 
 # The pages that are written by the program itself.
 docs: $(SESQUI)

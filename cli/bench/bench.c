@@ -10,11 +10,14 @@
 
 static const char help[] =
     "usage: sesqui bench [DIR]\n"
-    "       sesqui bench nested [--exit NAME] [--tsv FILE] [--svg FILE] [--no-instructions]\n\n"
+    "       sesqui bench nested [--l0 native|image] [--exit NAME] [--tsv FILE] [--svg FILE] [--no-instructions]\n\n"
     "Measures this host: guest MIPS, VM exit and entry, nested round trips, memory.\n"
     "DIR holds the guest images (default: build/guests, made by `make`).\n\n"
     "nested: what L0 executes for one nested round trip, counted exactly, for six exits of L2 and the strategies trap, copy\n"
     "and flip, with modelled cycles (docs/nested-costs.md). FILE may be - for stdout.\n"
+    "  --l0 native          the core as native code of this process (the default)\n"
+    "  --l0 image           the core as build/sesqui.elf on the bare machine, beneath build/guests/kvm.elf (both made by\n"
+    "                       `make`); cpuid, vmcall, wrmsr and out only\n"
     "  --exit NAME          this exit only: cpuid, vmcall, wrmsr, out, ept_violation or interrupt\n"
     "  --tsv FILE           the same as tab-separated values\n"
     "  --svg FILE           a plot of the modelled cycles\n"
@@ -38,7 +41,7 @@ static int bench_nested(int argc, char **argv)
     const char *operand, *tsv = NULL, *svg = NULL;
     static struct nested_costs costs;
     enum nested_exit only = NESTED_EXITS;
-    bool instructions = true;
+    bool instructions = true, image = false;
 
     while (arguments_option(&arguments, &operand) || operand) {
         if (operand)
@@ -46,6 +49,13 @@ static int bench_nested(int argc, char **argv)
         if (!strcmp(arguments.name, "--tsv")) {
             if (!(tsv = arguments_value(&arguments)))
                 return 2;
+        } else if (!strcmp(arguments.name, "--l0")) {
+            const char *l0 = arguments_value(&arguments);
+            if (!l0)
+                return 2;
+            image = !strcmp(l0, "image");
+            if (!image && strcmp(l0, "native"))
+                return complain("--l0: \"%s\" is neither native nor image", l0);
         } else if (!strcmp(arguments.name, "--svg")) {
             if (!(svg = arguments_value(&arguments)))
                 return 2;
@@ -64,7 +74,9 @@ static int bench_nested(int argc, char **argv)
             return complain("unknown option \"%s\" (try: sesqui bench --help)", arguments.name);
         }
     }
-    if (!nested_measure(&costs, only, instructions))
+    if (image && (only == NESTED_ept_violation || only == NESTED_interrupt))
+        return complain("--l0 image: this exit is not measured there (try: sesqui bench --help)");
+    if (!(image ? nested_measure_image(&costs, only) : nested_measure(&costs, only, instructions)))
         return 1;
     if ((!tsv || strcmp(tsv, "-")) && (!svg || strcmp(svg, "-")))
         nested_print(&costs, stdout);

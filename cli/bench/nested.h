@@ -32,6 +32,7 @@ extern const struct part nested_part[PARTS];
 /* One steady-state round trip of each. */
 struct nested_costs {
     bool instructions;                  /* they were counted */
+    bool image;                         /* L0 was the image, whose accesses to memory cannot be told apart */
     bool measured[NESTED_EXITS];
     struct native_passages trip[NESTED_EXITS][STRATEGIES];
 };
@@ -39,6 +40,9 @@ struct nested_costs {
 enum nested_exit nested_exit_find(const char *name);
 /* Measures one exit, or all (NESTED_EXITS). False after a message: a scenario failed, or two round trips did not cost twice what one does. */
 bool nested_measure(struct nested_costs *costs, enum nested_exit only, bool instructions);
+
+/* The same of the image build/sesqui.elf on the bare machine; exits that its guest does not make stay unmeasured. */
+bool nested_measure_image(struct nested_costs *costs, enum nested_exit only);
 
 /* ---- cycles.c: modelled cycles ---- */
 enum weight_kind { WEIGHT_ARCHITECTURE, WEIGHT_OWN, WEIGHT_SWITCHED };

@@ -22,9 +22,13 @@ static void print_part(const struct nested_costs *costs, unsigned exit, unsigned
     if (!trip->of[part->passage].times)
         return;
     fprintf(to, "  %-5s %-15s %5" PRIu64 " %6" PRIu64 " %7" PRIu64 " %7" PRIu64 " %7" PRIu64 " %4" PRIu64 "/%-3" PRIu64
-            " %4" PRIu64 " %6" PRIu64 " %6" PRIu64 " ",
+            " %4" PRIu64 " ",
             strategy_name[strategy], part->title, trip->of[part->passage].times, c->vmread, c->vmwrite, c->vmclear, c->vmptrld,
-            c->vmlaunch, c->vmresume, c->invept + c->invvpid, c->l1_bytes, c->l0_bytes);
+            c->vmlaunch, c->vmresume, c->invept + c->invvpid);
+    if (costs->image)
+        fprintf(to, "%6s %6s ", "-", "-");
+    else
+        fprintf(to, "%6" PRIu64 " %6" PRIu64 " ", c->l1_bytes, c->l0_bytes);
     if (costs->instructions)
         fprintf(to, "%7" PRIu64, c->instruction);
     else
@@ -44,7 +48,9 @@ static void print_ratio(const char *what, const struct native_passages *other, c
 void nested_print(const struct nested_costs *costs, FILE *to)
 {
     fputs("sesqui bench nested: what L0 executes for one round trip, L2 > L0 > L1 > L0 > L2, in the steady state\n", to);
-    if (costs->instructions)
+    if (costs->image)
+        fputs("L0: build/sesqui.elf on the bare machine; all its instructions are counted, its back end's too\n", to);
+    else if (costs->instructions)
         fprintf(to, "L0's instructions: the core's own, as compiled by " COMPILER "\n");
     for (unsigned exit = 0; exit < NESTED_EXITS; exit++) {
         if (!costs->measured[exit])

@@ -45,6 +45,16 @@ struct native_passages {
     } of[PASSAGE_COUNT];
 };
 
+enum passage passage_between(unsigned from, unsigned to);
+/* Adds one passage, from the counts at its exit and at its entry. */
+void passage_add(struct native_passages *passages, enum passage passage, const struct native_counts *at_exit,
+                 const struct native_counts *at_entry);
+/*
+ * A processor that remembers that a VMCS passed the checks of VM entries (SDM Vol. 3, 27.2, 27.3) must make them anew after a
+ * write to one of the control words, and after VMCLEAR; of writes to other fields the least is assumed.
+ */
+bool passage_control_word(enum vmcs_encoding field);
+
 /* Reserves L0's pool at the top of low RAM. NULL: `error` says why in one line. `trace` may be NULL. */
 struct native *native_open(struct model *model, struct trace *trace, enum hypervisor hypervisor, char *error,
                            size_t error_size);

@@ -10,14 +10,15 @@ void passage_begin(struct native_cpu *here)
     step_again(here->native);
 }
 
-/*
- * The control words. A processor that remembers that a VMCS passed the checks of VM entries (SDM Vol. 3, 27.2, 27.3) must make
- * them anew after a write to one of these, and after VMCLEAR; of writes to other fields the least is assumed.
- */
+bool passage_control_word(enum vmcs_encoding field)
+{
+    return field == VMCS_pin_based_controls || field == VMCS_processor_based_controls || field == VMCS_exit_controls ||
+           field == VMCS_secondary_processor_based_controls || field == VMCS_entry_controls;
+}
+
 void passage_vmwrite(struct native_cpu *here, enum vmcs_encoding field)
 {
-    if (field == VMCS_pin_based_controls || field == VMCS_processor_based_controls || field == VMCS_exit_controls ||
-        field == VMCS_secondary_processor_based_controls || field == VMCS_entry_controls)
+    if (passage_control_word(field))
         here->dirty_vmcs = hal_vmptrst().value;
 }
 
@@ -31,9 +32,20 @@ static bool dirty(struct native_cpu *here, bool launch)
     return written || launch;
 }
 
-static enum passage between(unsigned from, unsigned to)
+enum passage passage_between(unsigned from, unsigned to)
 {
     return from == 1 ? to == 1 ? PASSAGE_L1_TO_L1 : PASSAGE_L1_TO_L2 : to == 1 ? PASSAGE_L2_TO_L1 : PASSAGE_L2_TO_L2;
+}
+
+void passage_add(struct native_passages *passages, enum passage passage, const struct native_counts *at_exit,
+                 const struct native_counts *at_entry)
+{
+    struct native_counts *sum = &passages->of[passage].counts;
+
+    passages->of[passage].times++;
+#define X(name) sum->name += at_entry->name - at_exit->name;
+    NATIVE_COUNTS(X)
+#undef X
 }
 
 void passage_end(struct native_cpu *here, bool launch)
@@ -44,12 +56,7 @@ void passage_end(struct native_cpu *here, bool launch)
     now->dirty_entry += dirty(here, launch);
     if (!here->exit_level)                      /* the very first entry */
         return;
-    const enum passage passage = between(here->exit_level, here->level);
-    struct native_counts *sum = &here->native->passages.of[passage].counts;
-    here->native->passages.of[passage].times++;
-#define X(name) sum->name += now->name - here->at_exit.name;
-    NATIVE_COUNTS(X)
-#undef X
+    passage_add(&here->native->passages, passage_between(here->exit_level, here->level), &here->at_exit, now);
 }
 
 bool native_measure(struct native *native, bool instructions)

@@ -12,7 +12,7 @@ GUEST_FLAGS := -std=gnu11 -Os -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-pro
 GUEST_LINK := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 
 GUEST_LIB := $(addprefix $(GUESTS)/lib/,$(addsuffix .o,boot console guest idt vectors vmxon world))
-GUEST_IMAGES := $(addprefix $(GUESTS)/,$(addsuffix .elf,turnstile relay wicket wicket32 vectors loop stores roundtrip))
+GUEST_IMAGES := $(addprefix $(GUESTS)/,$(addsuffix .elf,turnstile relay wicket wicket32 vectors loop stores roundtrip kvm))
 TURNSTILE := $(addprefix $(GUESTS)/turnstile/,$(addsuffix .o,main transcript apic errors long real l2_long l2_real))
 VECTORS := $(addprefix $(GUESTS)/vectors/,$(addsuffix .o,main list machine verdict))
 # From turnstile it has the transcript, the failures on purpose and the real-mode guest.
@@ -35,6 +35,7 @@ $(GUESTS)/vectors.elf64: $(VECTORS) $(GUEST_LIB)
 $(GUESTS)/wicket.elf64: $(addprefix $(GUESTS)/,$(addsuffix .o,$(WICKET))) $(GUEST_LIB)
 $(GUESTS)/loop.elf64: $(GUESTS)/bench/loop.o $(GUEST_LIB)
 $(GUESTS)/stores.elf64: $(GUESTS)/bench/stores.o $(GUEST_LIB)
+$(GUESTS)/kvm.elf64: $(GUESTS)/bench/kvm.o $(GUESTS)/bench/kvm_world.o $(GUEST_LIB)
 $(GUESTS)/roundtrip.elf64: $(GUESTS)/bench/roundtrip.o $(GUESTS)/bench/l2_cpuid.o $(GUEST_LIB)
 
 $(GUESTS)/%.elf64: scenarios/guests/lib/guest.ld

@@ -72,7 +72,28 @@ result $? "more than its VMREADs, and flip's fewer than copy's"
 [ "$(count instruction trap l1 cpuid)" -gt "$(count vmread trap l1 cpuid)" ]
 result $? "those of the exits of trap's L1 are counted too"
 
-for arguments in "nested --bad" "nested extra" "nested --tsv" "nested --no-instructions=1" "nested --exit x" "a b"; do
+# Two roads to the same counts: the core as native code beneath a script, and as an image beneath a guest program.
+timeout 120 "$sesqui" bench nested --no-instructions --tsv - >"$folder/native.tsv" 2>"$folder/log" &&
+    timeout 120 "$sesqui" bench nested --l0 image --tsv - >"$folder/image.tsv" 2>>"$folder/log"
+result $? "the image is measured"
+# halves FILE: the VMX instructions of both halves, of the exits that both have
+halves()
+{
+    awk -F'\t' 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+        $1 ~ /^(cpuid|vmcall|wrmsr|out)$/ && ($3 == "exit" || $3 == "entry") {
+            print $1, $2, $3, $at["vmread"], $at["vmwrite"], $at["vmclear"], $at["vmptrld"], $at["vmlaunch"], $at["vmresume"],
+                $at["invept"], $at["invvpid"], $at["dirty_entry"] }' "$1"
+}
+halves "$folder/native.tsv" >"$folder/native.txt"
+halves "$folder/image.tsv" >"$folder/image.txt"
+[ "$(wc -l <"$folder/native.txt")" = 24 ] && diff "$folder/native.txt" "$folder/image.txt" >"$folder/log"
+result $? "native and image: the same VMX instructions in each half"
+cp "$folder/image.tsv" "$folder/counts.tsv"
+[ "$(count instruction flip exit cpuid)" -gt 0 ] && [ "$(count instruction flip exit cpuid)" -lt "$(count instruction copy exit cpuid)" ]
+result $? "image: its instructions are counted, flip's fewer than copy's"
+
+for arguments in "nested --bad" "nested extra" "nested --tsv" "nested --no-instructions=1" "nested --exit x" "nested --l0 x" \
+    "nested --l0 image --exit interrupt" "a b"; do
     # shellcheck disable=SC2086
     timeout 20 "$sesqui" bench $arguments >"$folder/log" 2>&1
     [ $? = 2 ] && [ -s "$folder/log" ]
