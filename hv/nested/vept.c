@@ -102,16 +102,13 @@ static bool allows(const struct ept_walk *w, uint64_t access)
  * SDM Vol. 3, 29.3.5: every entry used is accessed, the last one dirty if written through. False: an entry has changed
  * since it was read, so that the walk says nothing.
  */
-static bool set_flags(struct ept_walk *w, bool write)
+static bool set_flags(const struct hv_machine *m, struct ept_walk *w, bool write)
 {
     for (unsigned level = EPT_LEVELS; level >= w->level; level--) {
-        uint64_t *entry = &w->used[level - 1].entry, expected = *entry;
+        uint64_t *entry = &w->used[level - 1].entry;
         const uint64_t flags = EPT_ACCESSED | (write && level == w->level ? EPT_DIRTY : 0);
-        if ((*entry & flags) == flags)
-            continue;
-        if (!hal_pm_compare_exchange64(PA(w->used[level - 1].address), &expected, *entry | flags))
+        if ((*entry & flags) != flags && !l1_update_entry(m, w->used[level - 1].address, entry, *entry | flags))
             return false;
-        *entry |= flags;
     }
     return true;
 }
@@ -332,7 +329,7 @@ void vept_violation(struct hv_cpu *cpu)
         return;
     }
     hal_log(HAL_EVENT_HANDLED, cpu->exit.reason, gpa, w.address & ~PAGE_OFFSET, 0);
-    if (ept12.flags && !set_flags(&w, access & EPT_VIOLATION_WRITE)) {
+    if (ept12.flags && !set_flags(m, &w, access & EPT_VIOLATION_WRITE)) {
         inject_again(cpu);                      /* EPT12 changes under us: L2's next attempt walks it anew */
         return;
     }

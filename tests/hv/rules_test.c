@@ -15,6 +15,7 @@ enum fault {
     ADDRESS_OF_L1,          /* a VMCS field (detail) holds an address in L1's memory */
     WRITES_ACTIVE,          /* the current VMCS's region is written before an entry */
     FORGETS_VMCLEAR,
+    SHARES_VMCS,            /* a processor also loads the VMCS that another one runs */
     LINKS_ALWAYS,           /* the link pointer is set where it should be all ones */
     MAPS_POOL,              /* the EPT leaf for this page (detail), the n-th one written, leads to the pool */
     FORGETS_INVEPT,
@@ -39,6 +40,7 @@ static unsigned count;                  /* what is planted from the count-th occ
     type __wrap_##name(__VA_ARGS__)
 
 static enum hal_datum datum_read;
+static physical_address entered_on_0;   /* the VMCS that processor 0 entered last */
 
 STANDS_BEFORE(void, hal_reading, enum hal_datum datum)
 {
@@ -78,10 +80,19 @@ STANDS_BEFORE(enum hal_result, hal_vmclear, physical_address vmcs)
     return fault == FORGETS_VMCLEAR && count && !--count ? HAL_OK : __real_hal_vmclear(vmcs);
 }
 
+STANDS_BEFORE(enum hal_result, hal_vmptrld, physical_address vmcs)
+{
+    if (fault == SHARES_VMCS && hal_cpu_index())
+        __real_hal_vmptrld(entered_on_0);
+    return __real_hal_vmptrld(vmcs);
+}
+
 STANDS_BEFORE(enum hal_result, hal_enter, struct hal_registers *registers, bool launch)
 {
     if (fault == WRITES_ACTIVE)
         hal_pm_write64(PA(hal_vmptrst().value + 64), 0);
+    if (!hal_cpu_index())
+        entered_on_0 = hal_vmptrst();
     return __real_hal_enter(registers, launch);
 }
 
@@ -165,6 +176,7 @@ static const struct {
     { "R2", ALL, WRITES_ACTIVE, 0, 0, "", "l1 cpuid 0\n" },
     { "R2", FLIP, FORGETS_VMCLEAR, 0, 6, "", L2 ROUND_TRIP },       /* five regions are cleared when L0 starts */
     { "R2", FLIP, FORGETS_VMCLEAR, 0, 7, "", L2 ROUND_TRIP },
+    { "R2", ALL, SHARES_VMCS, 0, 0, "machine cpus=2\n", "cpu 1\n" },
     { "R3", ALL, LINKS_ALWAYS, 0, 0, "", "l1 cpuid 0\n" },
     { "R4", ALL, MAPS_POOL, 0x200000, 1, "", "l1 read 0x300000 8\n" },
     { "R4", ALL, MAPS_POOL, 0x200000, 2, "", L2_EPT USE_EPT },
