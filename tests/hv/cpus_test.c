@@ -285,11 +285,8 @@ static void generate(const char *l0, const char *policy, uint64_t seed)
     }
 }
 
-/* What L0 is must not show, nor that memory changes behind what it has read. */
-static const char *const worlds[] = {
-    "l0 absent\n", "l0 native trap\n", "l0 native copy\n", "l0 native flip\n", "l0 native trap races=1\n",
-    "l0 native copy races=1\n", "l0 native flip races=1\n",
-};
+/* What L0 is must not show, nor, with every other seed, that memory changes behind what it has read. */
+static const char *const worlds[] = { "l0 absent\n", "l0 native trap", "l0 native copy", "l0 native flip" };
 enum { WORLDS = sizeof worlds / sizeof *worlds };
 
 START_TEST(each_line_holds)
@@ -299,8 +296,10 @@ START_TEST(each_line_holds)
     struct scenario_error error = { .text = "" };
     struct scenario_options options = { 0 };
     struct program program;
+    char l0[40];
 
-    generate(worlds[_i % WORLDS], policy[seed % 3], seed);
+    snprintf(l0, sizeof l0, "%s%s", worlds[_i % WORLDS], _i % WORLDS == 0 ? "" : seed & 1 ? " races=1\n" : "\n");
+    generate(l0, policy[seed % 3], seed);
     ck_assert_uint_ge(world.entries, 10);
     ck_assert_uint_ge(world.moves, 1);
     ck_assert_msg(scenario_parse_text(world.text, strlen(world.text), "test", &program, &error), "%s", error.text);
@@ -311,7 +310,7 @@ START_TEST(each_line_holds)
         fclose(file);
     }
     scenario_free(&program);
-    ck_assert_msg(good, "seed %lu, %s%s (KEEP=FILE keeps the scenario)", seed, worlds[_i % WORLDS], error.text);
+    ck_assert_msg(good, "seed %lu, %s%s (KEEP=FILE keeps the scenario)", seed, l0, error.text);
 }
 END_TEST
 
@@ -324,6 +323,7 @@ int main(void)
     tcase_add_loop_test(tests, each_line_holds, 0, SEEDS * WORLDS);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK);     /* hundreds of short ones */
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);

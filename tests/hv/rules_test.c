@@ -251,6 +251,7 @@ int main(void)
     tcase_add_loop_test(tests, and_says_nothing_without_the_fault, 0, ROWS * STRATEGIES);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK);     /* hundreds of short ones */
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
