@@ -2,7 +2,7 @@
 # Targets that test, measure and explain. Included by the Makefile.
 
 # What `make test` runs, besides the unit tests: programs that print TAP.
-TAP_TESTS := $(filter-out tests/conformance/% tests/metal/bochs.sh tests/metal/compare.sh tests/metal/on_bochs.sh tests/mutants/run.sh tests/mutants/judge.sh tests/mutants/regressions.sh,$(sort $(wildcard tests/*/*.sh)))
+TAP_TESTS := $(filter-out tests/conformance/% tests/metal/bochs.sh tests/metal/compare.sh tests/metal/%on_bochs.sh tests/mutants/run.sh tests/mutants/judge.sh tests/mutants/regressions.sh,$(sort $(wildcard tests/*/*.sh)))
 
 # Fuzz targets: tests/fuzz/NAME.c with LLVMFuzzerTestOneInput(); here with standalone.c, which needs no clang.
 FUZZ_MODEL := $(B)/tests/fuzz/vmcs_random
@@ -60,6 +60,7 @@ bench: all
 docs: $(SESQUI)
 	@$(SESQUI) checks --markdown >docs/checks.md
 	@$(SESQUI) run --reference >docs/scenarios.md
+	@awk -f tests/metal/ledger.awk tests/metal/ledger.tsv >docs/bochs-entries.md
 
 golden: all
 	@build/release/sesqui run scenarios --golden traces --update-golden
@@ -90,12 +91,13 @@ help:
 	@echo "make coverage            line and branch coverage as HTML in build/report/coverage/"
 	@echo "make bench               speed and memory, as medians"
 	@echo "make golden              rewrite the golden traces in traces/; review the diff"
-	@echo "make docs                rewrite the pages that are generated: docs/checks.md, docs/scenarios.md"
+	@echo "make docs                rewrite the pages that are generated: docs/checks.md, docs/scenarios.md, docs/bochs-entries.md"
 	@echo "make conformance KUT=DIR          all of it, beside an independent emulator's results"
 	@echo "make conformance-strategies KUT=DIR   the same suite's VMX part as L1 over the core, strategy by strategy"
 	@echo "make conformance-smoke KUT=DIR    a user's build of kvm-unit-tests: the smoke set"
 	@echo "make mutants             plants faults in the core and sees whether the tests notice; build/report/mutants.txt"
 	@echo "make image               the core as a multiboot image: build/sesqui.elf (docs/metal.md)"
+	@echo "make vectors             9,000 VM entries on our machine and on Bochs, verdicts compared (docs/vectors.md)"
 	@echo "make metal               the image on our bare machine and on Bochs, exits compared with the model's"
 	@echo "make tcb                 size of the trusted core"
 	@echo "make deps                install the Debian packages that are missing"

@@ -7,7 +7,8 @@
  *
  *   vector_list SEED PAIRS EVERY LIST EXPECTED
  *
- * Of the turned bits only each EVERY-th is written. A line of EXPECTED: name, verdict, the rows that fail; tabs between.
+ * Of the turned bits only each EVERY-th is written. A line of EXPECTED, tabs between: name; answer ("entered", VM-instruction
+ * error, or exit reason and qualification); the rows that fail, each with the answer that it gives.
  * Left out is what this kind of guest cannot survive or reach: safe() below.
  */
 #include <inttypes.h>
@@ -224,17 +225,25 @@ static void write_changes(const struct trial *vector)
     }
 }
 
+/* How a failing row alone would end the entry: "7", "8", or exit reason 33 with its qualification. */
+static const char *answer(const struct check *check)
+{
+    static char text[20];
+
+    if (check->group == CHECK_GUEST)
+        snprintf(text, sizeof(text), "33/0x%x", check->qualification);
+    else
+        snprintf(text, sizeof(text), "%d", check->group == CHECK_CONTROLS ? VM_ERROR_entry_invalid_control
+                                                                          : VM_ERROR_entry_invalid_host_state);
+    return text;
+}
+
 static void write_expected(const struct trial *vector, const struct check_outcome *outcome)
 {
-    if (!outcome->failed)
-        fprintf(expected, "%s\tentered\t-\n", vector->name);
-    else if (outcome->group == CHECK_GUEST)
-        fprintf(expected, "%s\trefused, exit 33 qualification=0x%x\t", vector->name, outcome->qualification);
-    else
-        fprintf(expected, "%s\terror %d\t", vector->name,
-                outcome->group == CHECK_CONTROLS ? VM_ERROR_entry_invalid_control : VM_ERROR_entry_invalid_host_state);
+    fprintf(expected, "%s\t%s\t", vector->name, outcome->failed ? answer(outcome->first) : "entered");
     for (unsigned i = 0; i < f.failed_count; i++)
-        fprintf(expected, "%s%c", f.failed[i]->id, i + 1 < f.failed_count ? ',' : '\n');
+        fprintf(expected, "%s%s=%s", i ? "," : "", f.failed[i]->id, answer(f.failed[i]));
+    fputc('\n', expected);
 }
 
 static void write_vector(const struct trial *vector)

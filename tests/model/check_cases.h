@@ -117,6 +117,7 @@ static const struct row_case row_cases[] = {
       { PROC2(ept_violation_ve), S(virtualization_exception_address, 8) } },
     { "control.virtualization_exception.width", OFFERED | EPT,
       { PROC2(ept_violation_ve), S(virtualization_exception_address, WIDE) } },
+    { "control.tsc_multiplier", 0, { PROC2(use_tsc_scaling) } },
 
     { "control.exit.must_be_1", 0, { X(exit_controls, 1 << 0) } },
     { "control.exit.must_be_0", 0, { EXIT_(clear_ia32_bndcfgs) } },
@@ -356,6 +357,7 @@ static const struct row_case accepted[] = {
     { "uncacheable EPT structures with A/D", EPT, { S(ept_pointer, FIXTURE_EPT | 3 << 3 | EPTP_ACCESSED_DIRTY) } },
     { "virtual-interrupt delivery, posted", APIC | OFFERED, { S(tpr_threshold, 0xfff) } },
     { "TPR threshold below VTPR", OFFERED, { PROC(use_tpr_shadow), S(tpr_threshold, 2), M(0x80, 0x20) } },
+    { "the least TSC multiplier", 0, { PROC2(use_tsc_scaling), S(tsc_multiplier, 1) } },
     { "#DF", 0, { INJECT_CODE(EVENT_HARDWARE_EXCEPTION, VECTOR_DF) } },
     { "#TS", 0, { INJECT_CODE(EVENT_HARDWARE_EXCEPTION, VECTOR_TS) } },
     { "#NP", 0, { INJECT_CODE(EVENT_HARDWARE_EXCEPTION, VECTOR_NP) } },
