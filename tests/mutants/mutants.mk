@@ -2,7 +2,7 @@
 # Mutants: the core is a shared library here, so that one with a fault is linked at once. MUTANT_OPTIONS: run.sh --help
 MUTANTS := build/mutants
 MUTANT_CORE := $(MUTANTS)/core/libsesqui-hv.so
-MUTANT_COMPILE = $(CC) -std=gnu11 -O1 -fPIC -fno-strict-aliasing -ffreestanding -nostdinc -isystem \
+MUTANT_COMPILE = $(CC) -std=gnu11 -O0 -fPIC -fno-strict-aliasing -ffreestanding -nostdinc -isystem \
                  $(shell $(CC) -print-file-name=include)
 # `sesqui bench nested` asks where the core's text is: nowhere, here.
 MUTANT_HOST = $(CC) $(FLAGS) -rdynamic -Wl,--defsym,__start_hv_text=0,--defsym,__stop_hv_text=0

@@ -70,7 +70,7 @@ one()
     rm -rf "$folder"
 }
 export -f one
-export here mutants HV_COMPILE CC
+export here mutants HV_COMPILE CC CCACHE_DISABLE=1
 
 # ---- what the judge needs, made once: scenarios with each strategy, transcripts of the bare machine ----
 rm -rf "$mutants"/[0-9]* "$mutants/verdicts" "$mutants/scenarios" "$mutants/transcripts"
@@ -96,7 +96,7 @@ start=$SECONDS
 [ -t 2 ] && tty=yes || tty=
 nl "$mutants/chosen" | while IFS=$'\t' read -r number rule file line site text; do
     printf '%s\0' "${number// /}" "$rule" "$file" "$line" "$site" "$text"
-done | nice xargs -0 -n 6 -P "$jobs" bash -c 'one "$@"' one &
+done | xargs -0 -n 6 -P "$jobs" bash -c 'one "$@"' one &
 runner=$!
 while kill -0 $runner 2>/dev/null; do
     sleep 2
