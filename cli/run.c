@@ -24,6 +24,7 @@ static const char usage[] =
     "  --seed N           use this seed instead of the scenarios' own\n"
     "  --golden DIR       compare each trace with DIR/NAME.trace\n"
     "  --update-golden    write DIR/NAME.trace instead of comparing\n"
+    "  --stop             no further after the first scenario that fails\n"
     "  --print            print the scenarios in canonical form, includes in place; run nothing\n"
     "  --reference        print the page docs/scenarios.md; run nothing\n"
     "\n"
@@ -32,7 +33,7 @@ static const char usage[] =
 struct run_options {
     const char *trace_path, *golden, *dump_path;
     FILE *trace;
-    bool update, print, reference, help;
+    bool update, stop, print, reference, help;
     struct scenario_options scenario;
 };
 
@@ -256,6 +257,7 @@ static bool parse_option(struct arguments *arguments, struct run_options *option
         return (text = arguments_value(arguments)) && parse_number(name, text, &options->scenario.seed);
     }
     bool *flag = !strcmp(name, "--update-golden") ? &options->update : !strcmp(name, "--print") ? &options->print
+               : !strcmp(name, "--stop") ? &options->stop
                : !strcmp(name, "--full-trace") ? &options->scenario.full_trace
                : !strcmp(name, "--reference") ? &options->reference
                : !strcmp(name, "--help") || !strcmp(name, "-h") ? &options->help : NULL;
@@ -296,15 +298,16 @@ static bool parse_command_line(int argc, char **argv, struct run_options *option
 
 static int run_all(const struct paths *paths, const struct run_options *options)
 {
-    size_t failed = 0;
+    size_t failed = 0, ran = 0;
     if (!options->print)
         printf("TAP version 13\n1..%zu\n", paths->count);
-    for (size_t i = 0; i < paths->count; i++) {
+    for (size_t i = 0; i < paths->count && !(failed && options->stop); i++) {
+        ran++;
         failed += !one(paths->path[i], (unsigned)i + 1, options);
         fflush(stdout);
     }
     if (!options->print)
-        printf("# %zu passed, %zu failed\n", paths->count - failed, failed);
+        printf("# %zu passed, %zu failed\n", ran - failed, failed);
     return failed ? 1 : 0;
 }
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Runs the tests of the core, cheapest first, until one fails.   tests/mutants/judge.sh MUTANTS CORE
+# Runs the tests of the core, cheapest first, until one fails.   tests/mutants/judge.sh MUTANTS CORE [STRATEGY]
 #
-# MUTANTS is the folder that run.sh has prepared, CORE the folder of a libsesqui-hv.so. Prints what failed, and how; exit
+# MUTANTS is the folder that run.sh has prepared, CORE the folder of a libsesqui-hv.so; scenarios with STRATEGY come first. Prints what failed, and how; exit
 # status 0 if something did, 1 if nothing did. A test that does not end in time has failed.
 set -u
-mutants=$1 core=$2
+mutants=$1 core=$2 first=${3:-trap}
 export LD_LIBRARY_PATH=$core CK_FORK=no
 ulimit -v 16000000      # KB
 ulimit -c 0
@@ -35,14 +35,15 @@ reason()
     esac
 }
 
-for strategy in trap copy flip; do
-    within 30 "$mutants/sesqui" run "$mutants/scenarios/$strategy" || killed "scenarios, $strategy" $?
+within 60 "$mutants/tests/capability_test" || killed capability_test $?
+for strategy in $first $(printf '%s\n' trap copy flip | grep -vx "$first"); do
+    within 30 "$mutants/sesqui" run --stop "$mutants/scenarios/$strategy" || killed "scenarios, $strategy" $?
 done
 for folder in . regressions; do
-    [ ! -d "traces/$folder" ] || within 30 "$mutants/sesqui" run "scenarios/$folder" --golden "traces/$folder" ||
+    [ ! -d "traces/$folder" ] || within 30 "$mutants/sesqui" run --stop "scenarios/$folder" --golden "traces/$folder" ||
         killed 'golden traces' $?
 done
-for test in $(ls "$mutants"/tests/*_test | grep -v /cpus_test); do
+for test in $(ls "$mutants"/tests/*_test | grep -v '/c[a-z]*_test'); do
     within 60 "$test" || killed "$(basename "$test")" $?
 done
 # The guest hypervisors print the same as on the bare machine, whose transcripts are there: IMAGE,OPTION

@@ -46,7 +46,7 @@ fi
 # ---- one mutant: NUMBER RULE FILE LINE SITE TEXT; prints it with its verdict ----
 one()
 {
-    local number=$1 rule=$2 file=$3 line=$4 site=$5 text=$6 folder=$mutants/$1 verdict by source objects=
+    local number=$1 rule=$2 file=$3 line=$4 site=$5 text=$6 folder=$mutants/$1 verdict by source first objects=
     mkdir -p "$folder/$(dirname "$file")"
     perl $here/plant.pl plant $here/rules.list "$rule" "$file" "$site" >"$folder/$file" || exit 2
     case $file in
@@ -63,14 +63,15 @@ one()
         for source in $(cd $mutants/core && ls hv/*.o hv/*/*.o); do
             [ -f "$folder/$source" ] && objects="$objects $folder/$source" || objects="$objects $mutants/core/$source"
         done
-        $CC -shared -Wl,-soname,libsesqui-hv.so -o "$folder/libsesqui-hv.so" $objects || exit 2
-        if by=$($here/judge.sh $mutants "$folder"); then verdict=killed; else verdict=survived; fi
+        ld -shared -soname libsesqui-hv.so -o "$folder/libsesqui-hv.so" $objects || exit 2
+        case $file in *_flip.c|*.def) first=flip ;; *_copy.c) first=copy ;; *) first=trap ;; esac
+        if by=$($here/judge.sh $mutants "$folder" $first); then verdict=killed; else verdict=survived; fi
     fi
     printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$rule" "$file" "$line" "$text" "$verdict" "${by:-}" >"$mutants/verdicts/$number"
     rm -rf "$folder"
 }
 export -f one
-export here mutants HV_COMPILE CC CCACHE_DISABLE=1
+export here mutants HV_COMPILE CCACHE_DISABLE=1
 
 # ---- what the judge needs, made once: scenarios with each strategy, transcripts of the bare machine ----
 rm -rf "$mutants"/[0-9]* "$mutants/verdicts" "$mutants/scenarios" "$mutants/transcripts"
