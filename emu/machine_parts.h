@@ -5,6 +5,7 @@
 
 #include "emu/device/board.h"
 #include "emu/entry_failure.h"
+#include "emu/host_memory.h"
 #include "emu/machine.h"
 #include "emu/native/native.h"
 #include "emu/step.h"
@@ -40,10 +41,6 @@ struct machine {
     const struct symbols *symbols;  /* of the image; NULL: none */
     struct entry_failure failure;   /* the VM entry that failed last */
 };
-
-/* Host memory for the guest's RAM: reserved, zero, backed when touched. NULL if the host has none. */
-uint8_t *host_memory_reserve(uint64_t size);
-void host_memory_release(uint8_t *memory, uint64_t size);
 
 /* Prints a warning to options.messages, once for each distinct text. */
 void machine_warn(struct machine *machine, const char *text);

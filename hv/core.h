@@ -152,6 +152,8 @@ void cr_exit(struct hv_cpu *cpu);
 void xsetbv_exit(struct hv_cpu *cpu);
 /* The MSRs whose RDMSR and WRMSR by L1 exit, set in a zeroed MSR bitmap. */
 void msr_bitmap_fill(uint8_t bitmap[PAGE_SIZE]);
+/* An MSR of the processor that L1 does not have. */
+bool msr_hidden(uint32_t index);
 /* MSRs of the level whose VMCS is current, as its RDMSR and WRMSR at CPL 0 would find them. False: #GP. */
 bool guest_read_msr(struct hv_cpu *cpu, uint32_t index, uint64_t *value);
 bool guest_write_msr(struct hv_cpu *cpu, uint32_t index, uint64_t value);

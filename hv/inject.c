@@ -27,6 +27,13 @@ static bool has_error_code(enum vector vector)
            vector == VECTOR_CP;
 }
 
+/* An event of INT n, INT3, INTO or INT1, which has an instruction length (SDM Vol. 3, 25.9.3). */
+static bool software_event(uint32_t information)
+{
+    return information & INTERRUPTION_VALID && INTERRUPTION_TYPE(information) >= EVENT_SOFTWARE_INTERRUPT &&
+           INTERRUPTION_TYPE(information) <= EVENT_SOFTWARE_EXCEPTION;
+}
+
 /* The guest of this level shuts down. */
 static void triple_fault(struct hv_cpu *cpu)
 {
@@ -59,11 +66,14 @@ static void inject(struct hv_cpu *cpu, enum vector vector, uint32_t error_code, 
     info = INTERRUPTION_VALID | EVENT_HARDWARE_EXCEPTION << 8 | vector |
            (has_error_code(vector) ? INTERRUPTION_ERROR_CODE_VALID : 0);
     hal_log(HAL_EVENT_INJECT, vector, error_code, 0, 0);
+    vmwrite(VMCS_guest_rflags, vmread(VMCS_guest_rflags) | RFLAGS_RF);  /* 6.8.1, 28.3.3: faults push, or save, RF = 1 */
     if (cpu->level == 2 && nested_wants_exception(vector, error_code)) {
-        cpu->exit.reason = EXIT_REASON_exception_or_nmi;
-        cpu->exit.qualification = vector == VECTOR_PF ? address : 0;
-        cpu->exit.interruption = info;
-        cpu->exit.interruption_error = error_code;
+        cpu->exit = (struct exit_record){
+            .whole = true, .reason = EXIT_REASON_exception_or_nmi, .qualification = vector == VECTOR_PF ? address : 0,
+            .interruption = info, .interruption_error = error_code,
+            .vectoring = vectoring, .vectoring_error = cpu->exit.vectoring_error,
+            .instruction_length = software_event(vectoring) ? cpu->exit.instruction_length : 0,
+        };
         reflect(cpu);
         return;
     }
@@ -73,7 +83,6 @@ static void inject(struct hv_cpu *cpu, enum vector vector, uint32_t error_code, 
         shadow_at(cpu, cpu->nested.vmcs12, SHADOW_INJECTING);
     vmwrite(VMCS_entry_interruption_information, info);
     vmwrite(VMCS_entry_exception_error_code, error_code);
-    vmwrite(VMCS_guest_rflags, vmread(VMCS_guest_rflags) | RFLAGS_RF);  /* 6.8.1: faults push RF = 1 */
 }
 
 void inject_exception(struct hv_cpu *cpu, enum vector vector, uint32_t error_code)

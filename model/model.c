@@ -12,7 +12,8 @@ void model_init(struct model *model, unsigned cpu_count)
     model->physical_address_width = PHYSICAL_ADDRESS_WIDTH;
     model->random = 0;
     model->refusal[0] = '\0';
-    memset(&model->vmcs_cache, 0, sizeof(model->vmcs_cache));
+    model->vmcs_cache.used = 0;         /* no slot counts before it was used */
+    model->vmcs_cache.use_clock = 0;
     capability_init(&model->capability, NULL);
     tlb_init(&model->tlb, TLB_KEEP, 0);
     for (unsigned i = 0; i < MODEL_CPU_MAX; i++) {

@@ -31,6 +31,20 @@ libfuzzer:
 	@clang -std=gnu11 -g -O1 -I. -fsanitize=fuzzer,address,undefined -fno-strict-aliasing -o build/fuzz/vmcs_random \
 		tests/fuzz/vmcs_random.c tests/fuzz/fail.c $(MODEL_SRC)
 
+# Random programs of L1 and L2, on the bare machine and over the core: docs/equivalence.md.
+EQUIVALENCE := $(B)/tests/equivalence/equivalence
+$(EQUIVALENCE): $(call objects,$(call sources,tests/equivalence)) $(EMU_LIB) $(HV_LIB) $(MODEL_LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(FLAGS) -o $@ $(call objects,$(call sources,tests/equivalence)) $(call emu_group)
+tests: $(EQUIVALENCE)
+
+PROGRAMS ?= 100000
+SEED ?= 1
+.PHONY: equivalence
+equivalence: $(EQUIVALENCE)
+	@mkdir -p build/equivalence
+	@$(EQUIVALENCE) --seed $(SEED) --programs $(PROGRAMS) --jobs $$(nproc) --progress
+
 .PHONY: docs deps run test check asan coverage bench golden conformance conformance-smoke tcb help
 deps:
 	@tests/deps.sh
@@ -88,6 +102,7 @@ help:
 	@echo "make run                 install what is missing, build, show L1 and its L2 running over the core"
 	@echo "make test                build and run every test (the sanitized build too)"
 	@echo "make fuzz-vmcs           ten million VMCSs from random numbers, sanitized (FUZZ_COUNT, FUZZ_SEED)"
+	@echo "make equivalence         random programs of L1 and L2, bare and over the core (PROGRAMS, SEED)"
 	@echo "make coverage            line and branch coverage as HTML in build/report/coverage/"
 	@echo "make bench               speed and memory, as medians"
 	@echo "make golden              rewrite the golden traces in traces/; review the diff"

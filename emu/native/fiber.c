@@ -6,6 +6,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "emu/host_memory.h"
+
+enum { STACK_FIRST = 16 << 10 };                /* bytes of a stack that are used always */
+
 #ifndef __x86_64__
 #error "fiber.c knows x86-64 hosts only; the CPU engine's layout is checked for them alone"
 #endif
@@ -55,6 +59,7 @@ bool fiber_create(struct fiber *fiber, size_t stack_size, void (*body)(void *), 
         return false;
     fiber->stack = stack;
     mprotect(stack, guard, PROT_NONE);
+    host_memory_touch((uint8_t *)stack + fiber->stack_size - STACK_FIRST, STACK_FIRST);
     uintptr_t *top = (uintptr_t *)((uint8_t *)stack + fiber->stack_size);
     *--top = 0;                                 /* keeps the stack 16-byte aligned at fiber_first's call */
     *--top = 0;

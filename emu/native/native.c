@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Life of the native L0: its pool, its fibers, and what the machine may ask. */
 #include "emu/native/state.h"
+#include "emu/host_memory.h"
 #include "emu/native/step.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { STACK_SIZE = 256 * 1024, POOL_SHARE = 4 };
+enum { STACK_SIZE = 256 * 1024, POOL_SHARE = 4,
+       POOL_FIRST = 256 << 10 /* what the core takes at its start, about */ };
 
 _Thread_local struct native_cpu *native_here;
 
@@ -37,6 +39,7 @@ struct native *native_open(struct model *model, struct trace *trace, enum hyperv
     native->trace = trace;
     native->strategy = hypervisor == HYPERVISOR_COPY ? HV_COPY : hypervisor == HYPERVISOR_FLIP ? HV_FLIP : HV_TRAP;
     native->pool_base = low - NATIVE_POOL_SIZE;
+    host_memory_touch(memory_at(&model->memory, native->pool_base, POOL_FIRST), POOL_FIRST);
     for (uint64_t i = 0; i < model->memory.size / PAGE_SIZE; i++)
         model->memory.watch[i] |= WATCH_PRIVATE;    /* until the core says whose it is */
     for (unsigned i = 0; i < model->cpu_count; i++) {

@@ -126,14 +126,16 @@ static enum status deliver(struct run *run)
     uint8_t gate[GATE_SIZE];
     char code[24] = "";
 
+    if (event.type == EVENT_HARDWARE_EXCEPTION && event.vector == VECTOR_PF)
+        cpu->cr2 = event.address;
     TRY(linear_read(cpu, cpu->idtr.base + (uint64_t)event.vector * GATE_SIZE, gate, sizeof gate, true));
     cpu->event.valid = false;
     cpu->activity = ACTIVITY_ACTIVE;
-    if (event.type == EVENT_HARDWARE_EXCEPTION && event.vector == VECTOR_PF)
-        cpu->cr2 = event.address;
+    cpu->interruptibility &= ~(uint32_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
     if (event.type == EVENT_NMI)
         cpu->interruptibility |= BLOCKING_BY_NMI;
     cpu->rip += event.instruction_length;
+    cpu->rflags &= ~RFLAGS_RF;                  /* delivery saves it (as 1, for a fault) and clears it: 6.8.1 */
     if (event.has_error_code)
         snprintf(code, sizeof code, " error=0x%" PRIx32, event.error_code);
     trace_line(machine_trace(run->machine), cpu, machine_level(run->machine, cpu), "event",
@@ -154,7 +156,12 @@ static bool settle(struct run *run, enum status status, bool *exited)
         unsigned level = machine_level(run->machine, run->cpu);
         if (level > run->outcome.level_top)
             run->outcome.level_top = level;
-        status = run->cpu->event.valid ? deliver(run) : boundary(run->cpu);
+        status = boundary(run->cpu);
+        if (status == STATUS_OK && run->cpu->event.valid) {
+            status = deliver(run);
+            if (status == STATUS_OK)
+                continue;                       /* what else is due comes before the next instruction */
+        }
         if (status == STATUS_OK && !run->cpu->event.valid)
             return true;
         if (status == STATUS_EVENT)
@@ -187,7 +194,7 @@ bool run_attempt(struct run *run, attempt_function *attempt, const void *what)
             return true;
         /* Again only if a native L0 dealt with an exit and nothing else came of it. */
         if (!exited || !run->native || outcome->level_after != outcome->level_before || outcome->entered ||
-            outcome->event.valid || run->cpu->rip != rip)
+            outcome->event.valid || run->cpu->rip != rip || run->cpu->activity != ACTIVITY_ACTIVE)
             return true;
     }
     return run_fail(run, "the same exit comes again and again: L0 does not get on with it");

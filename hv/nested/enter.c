@@ -65,7 +65,6 @@ static void fail_early(struct hv_cpu *cpu, enum vm_instruction_error error)
 void nested_enter(struct hv_cpu *cpu)
 {
     struct nested *n = &cpu->nested;
-    uint64_t qualification = 0;
 
     n->plan.carried = carried_state(cpu);
     shadow_at(cpu, n->vmcs12, SHADOW_CHECKING); /* from here on vmcs01 need not be current */
@@ -79,11 +78,8 @@ void nested_enter(struct hv_cpu *cpu)
     }
     hal_log(HAL_EVENT_NESTED_ENTRY, cpu->exit.reason == EXIT_REASON_vmlaunch, n->current, 0, 0);
     n->plan.msr_count = msr_area_copy_entry_list(cpu);
-    if (!check12_guest_state(cpu, &qualification)) {
-        fail_late(cpu, EXIT_REASON_entry_failure_guest_state, qualification);
-        return;
-    }
-    if (n->plan.msr_count > MSR_AREA_MAX) {
+    n->plan.refused = !check12_guest_state(cpu, &n->plan.qualification);
+    if (!n->plan.refused && n->plan.msr_count > MSR_AREA_MAX) {
         fail_late(cpu, EXIT_REASON_entry_failure_msr_loading, MSR_AREA_MAX + 1);
         return;
     }
@@ -92,6 +88,8 @@ void nested_enter(struct hv_cpu *cpu)
     n->plan.eptp = vmcs12_ept(cpu) ? vept_pointer(cpu) : ept_pointer(&cpu->machine->ept01);
     n->plan.vpid = vpid_before_entry(cpu);
     shadow_at(cpu, n->vmcs12, SHADOW_ENTERING);
+    if (n->plan.refused)                        /* by hardware too, which judges its share of the controls first */
+        vmwrite(VMCS_guest_dr7, ~0ull);
     n->entering = true;
     if (cpu->init_pending) {                    /* no longer blocked: it ends L2's run at once */
         cpu->init_pending = false;
@@ -126,6 +124,19 @@ bool nested_wants_exception(unsigned vector, uint32_t error_code)
             vmread32(VMCS_page_fault_error_code_match)) == wanted;
 }
 
+/*
+ * L0 is about to resume L2 behind an instruction that it executed for L2, or with the exception that came of it: the latter
+ * ends with a monitor-trap-flag exit by itself (SDM Vol. 3, 26.5.2).
+ */
+static void instruction_ends(struct hv_cpu *cpu)
+{
+    if (cpu->level != 2 || !(vmread(VMCS_processor_based_controls) & PROC_monitor_trap_flag) ||
+        vmread(VMCS_entry_interruption_information) & INTERRUPTION_VALID)
+        return;
+    cpu->exit = (struct exit_record){ .whole = true, .reason = EXIT_REASON_monitor_trap_flag };
+    reflect(cpu);
+}
+
 /* L0's own: what it intercepts for itself, or virtualises. False: L1's. */
 static bool handle(struct hv_cpu *cpu)
 {
@@ -147,6 +158,7 @@ static bool handle(struct hv_cpu *cpu)
         exit_complete(cpu);
         hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
         msr_read_exit(cpu);
+        instruction_ends(cpu);
         return true;
     case EXIT_REASON_wrmsr:
         if (bitmap_wants_msr(cpu, msr, true))
@@ -154,6 +166,7 @@ static bool handle(struct hv_cpu *cpu)
         exit_complete(cpu);
         hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
         msr_write_exit(cpu);
+        instruction_ends(cpu);
         return true;
     case EXIT_REASON_exception_or_nmi: case EXIT_REASON_external_interrupt: case EXIT_REASON_triple_fault:
     case EXIT_REASON_init_signal: case EXIT_REASON_startup_ipi: case EXIT_REASON_interrupt_window:
@@ -187,6 +200,11 @@ void nested_exit(struct hv_cpu *cpu)
         cpu->nested.vmcs12->launched = true;
         if (cpu->nested.plan.msr_count)         /* L1's list is for L1's entry, not for those of L0 that follow */
             vmcs02_keep(cpu, KEPT_MSR_COUNT, VMCS_entry_msr_load_count, 0);
+    }
+    if (failed && cpu->nested.plan.refused) {
+        fail_late(cpu, EXIT_REASON_entry_failure_guest_state, cpu->nested.plan.qualification);
+        cpu->nested.entering = false;
+        return;
     }
     if (failed && !cpu->nested.entering)
         hal_fail_stop("the processor refused to enter vmcs02 again");

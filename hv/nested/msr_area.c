@@ -20,13 +20,30 @@ static struct entry *read_list(struct hv_cpu *cpu, enum hal_datum datum, uint64_
 uint32_t msr_area_copy_entry_list(struct hv_cpu *cpu)
 {
     const uint32_t count = VMCS12_32(cpu, entry_msr_load_count);
-    const struct entry *list = read_list(cpu, HAL_DATUM_ENTRY_MSR_LIST, VMCS12(cpu, entry_msr_load_address), count);
+    struct entry *list = read_list(cpu, HAL_DATUM_ENTRY_MSR_LIST, VMCS12(cpu, entry_msr_load_address), count);
 
     if (!list)
         return MSR_AREA_MAX + 1;
+    for (uint32_t i = 0; i < count; i++)        /* reserved bits make hardware refuse the entry (27.4) */
+        list[i].reserved |= msr_hidden(list[i].index);
     if (count)
         hal_pm_write(cpu->nested.entry_msr_area, list, count * sizeof *list);
     return count;
+}
+
+/* The private copy is read: it is what hardware had. */
+void msr_area_loaded(struct hv_cpu *cpu, uint64_t count, uint64_t *pat, uint64_t *efer)
+{
+    const struct entry *list = (const struct entry *)(void *)cpu->nested.buffer;
+
+    if (count > MSR_AREA_MAX || !hal_pm_read(cpu->nested.entry_msr_area, cpu->nested.buffer, count * sizeof *list))
+        return;
+    for (uint64_t i = 0; i < count; i++) {
+        if (list[i].index == MSR_ia32_pat)
+            *pat = list[i].value;
+        else if (list[i].index == MSR_ia32_efer)
+            *efer = (list[i].value & ~EFER_LMA) | (*efer & EFER_LMA);
+    }
 }
 
 static bool x2apic(uint32_t index)
@@ -59,7 +76,8 @@ bool nested_msr_load(struct hv_cpu *cpu)
         return false;
     for (uint64_t i = 0; i < count; i++)
         if (list[i].reserved || x2apic(list[i].index) || list[i].index == MSR_ia32_fs_base ||
-            list[i].index == MSR_ia32_gs_base || !guest_write_msr(cpu, list[i].index, list[i].value))
+            list[i].index == MSR_ia32_gs_base || list[i].index == MSR_ia32_bios_sign_id ||
+            !guest_write_msr(cpu, list[i].index, list[i].value))
             return false;
     return true;
 }

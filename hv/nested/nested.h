@@ -155,6 +155,8 @@ struct entry_plan {
     uint16_t vpid;                      /* hardware's */
     physical_address io_bitmap_a, io_bitmap_b, virtual_apic;    /* if L1 uses them */
     uint32_t msr_count;                 /* entries of the private VM-entry MSR-load list */
+    bool refused;                       /* L0 found L2's state wrong: the entry shall fail, with this exit qualification: */
+    uint64_t qualification;
 };
 
 /* What the strategies copy and flip keep: shadow.c, shadow_copy.c, shadow_flip.c. */
@@ -261,6 +263,9 @@ bool virtual_apic_refused(struct hv_cpu *cpu);
 /* ---- msr_area.c: SDM Vol. 3, 27.4, 28.4, 28.6 ---- */
 /* Copies L1's VM-entry MSR-load list for hardware. Returns its length, or MSR_AREA_MAX + 1 if it is too long. */
 uint32_t msr_area_copy_entry_list(struct hv_cpu *cpu);
+/* What the first `count` entries of that list made of two MSRs which exits to L0 load: an entry that failed at the next one
+ * has loaded them (27.8). */
+void msr_area_loaded(struct hv_cpu *cpu, uint64_t count, uint64_t *pat, uint64_t *efer);
 /* The VM-exit lists, applied to the level whose VMCS is current. False: VMX abort. */
 bool nested_msr_store(struct hv_cpu *cpu);
 bool nested_msr_load(struct hv_cpu *cpu);

@@ -37,6 +37,8 @@ static void vmx_abort(struct hv_cpu *cpu, uint32_t indicator)
     l1_write(cpu->machine, cpu->nested.current + 4, &indicator, sizeof indicator);
     shadow_at(cpu, cpu->nested.vmcs12, SHADOW_LEAVING);
     vmcs01_shutdown(cpu);
+    /* This shutdown is for good, one after a triple fault would end with an NMI. */
+    vmwrite(VMCS_guest_interruptibility_state, vmread32(VMCS_guest_interruptibility_state) | BLOCKING_BY_NMI);
 }
 
 /* 28.2; what L0 found out itself overrides what hardware reported. */
@@ -74,7 +76,7 @@ static bool nmi_blocked(struct hv_cpu *cpu)
 static void load_segment(enum segment_register segment, uint64_t selector, uint64_t base, uint32_t access_rights)
 {
     vmcs_update_segment(segment, (struct hal_guest_segment){
-        .selector = (uint16_t)selector, .access_rights = selector ? access_rights : AR_UNUSABLE,
+        .selector = (uint16_t)selector, .access_rights = (uint16_t)selector ? access_rights : AR_UNUSABLE,
         .limit = 0xffffffff, .base = base,
     });
 }
@@ -148,8 +150,9 @@ static bool load_host_state(const struct hv_cpu *cpu, const struct left_alone *b
 void reflect(struct hv_cpu *cpu)
 {
     const bool failed = cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE;
+    const bool msr_failed = cpu->exit.reason == (EXIT_REASON_entry_failure_msr_loading | EXIT_REASON_ENTRY_FAILURE);
     /* An entry that failed in the guest-state checks has loaded nothing of L2: what stays is L1's own. */
-    const bool nothing_loaded = cpu->exit.reason == (EXIT_REASON_entry_failure_guest_state | EXIT_REASON_ENTRY_FAILURE);
+    const bool nothing_loaded = failed && (!msr_failed || cpu->nested.plan.msr_count > MSR_AREA_MAX);
     struct vmcs12 *vmcs12 = cpu->nested.vmcs12;
     struct left_alone before;
     bool blocked;
@@ -169,6 +172,8 @@ void reflect(struct hv_cpu *cpu)
     if (nothing_loaded)
         shadow_at(cpu, vmcs12, SHADOW_LEAVING);
     before = left_alone(cpu, VMCS12(cpu, exit_controls));
+    if (msr_failed && !nothing_loaded)
+        msr_area_loaded(cpu, cpu->exit.qualification - 1, &before.pat, &before.efer);
     if (failed)
         shadow_at(cpu, vmcs12, SHADOW_LEAVING);
     blocked = failed ? cpu->nested.plan.interruptibility & BLOCKING_BY_NMI : nmi_blocked(cpu);

@@ -4,7 +4,7 @@
 #include "model/cpu/walk.h"
 #include "model/model.h"
 
-enum msr_kind { KIND_STORED, KIND_CANONICAL, KIND_PAT, KIND_READONLY, KIND_SPECIAL, KIND_APIC };
+enum msr_kind { KIND_STORED, KIND_LOW32, KIND_CANONICAL, KIND_PAT, KIND_READONLY, KIND_SPECIAL, KIND_APIC };
 
 static const struct {
     uint32_t index;
@@ -206,6 +206,9 @@ bool msr_write(struct cpu *cpu, uint32_t index, uint64_t value)
     case KIND_PAT:
         if (!pat_valid(value))
             return false;
+        break;
+    case KIND_LOW32:
+        value &= 0xffffffff;
         break;
     case KIND_STORED:
         break;

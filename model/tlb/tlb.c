@@ -12,7 +12,9 @@
 
 void tlb_init(struct tlb *tlb, enum tlb_policy policy, uint64_t seed)
 {
-    memset(tlb, 0, sizeof(*tlb));
+    /* A trail means nothing without its entry, and there are megabytes of them. */
+    memset(tlb->entry, 0, sizeof(tlb->entry));
+    memset(tlb->next_way, 0, sizeof(*tlb) - offsetof(struct tlb, next_way));
     tlb->policy = policy;
     tlb->seed = seed;
 }
