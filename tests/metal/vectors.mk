@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # make vectors: VM entries tried on our machine and on Bochs (docs/vectors.md). make metal does it too.
 VECTOR_LIST := $(B)/tests/metal/vector_list
-METAL_TESTS += tests/metal/vectors_on_bochs.sh
+METAL_TESTS += tests/metal/bare_on_bochs.sh tests/metal/vectors_on_bochs.sh
 
 $(VECTOR_LIST): %: %.o $(MODEL_LIB)
 	@echo "  LINK  $@"
