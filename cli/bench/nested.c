@@ -14,14 +14,14 @@ const char *const nested_exit_name[NESTED_EXITS] = {
 #define STEP(id, what, field, place)
 #define LINE(id, line)
 #define RETRY(id, line)
-#include "cli/bench/exits.def"
+#include "scenarios/guests/bench/kvm_exits.def"
 };
 const char *const nested_exit_title[NESTED_EXITS] = {
 #define NESTED_EXIT(id, title, reason, line) title,
 #define STEP(id, what, field, place)
 #define LINE(id, line)
 #define RETRY(id, line)
-#include "cli/bench/exits.def"
+#include "scenarios/guests/bench/kvm_exits.def"
 };
 const char *const strategy_name[STRATEGIES] = { "trap", "copy", "flip" };
 
@@ -66,14 +66,14 @@ static const struct step {
 #define STEP(id, what, field, place) { NESTED_##id, STEP_##what(field), false },
 #define LINE(id, line) { NESTED_##id, line, false },
 #define RETRY(id, line) { NESTED_##id, line, true },
-#include "cli/bench/exits.def"
+#include "scenarios/guests/bench/kvm_exits.def"
 };
 static const struct { const char *line, *expectation; } exit_table[NESTED_EXITS] = {
 #define NESTED_EXIT(id, title, reason, line) { line, "expect exit " #reason " to=l1" },
 #define STEP(id, what, field, place)
 #define LINE(id, line)
 #define RETRY(id, line)
-#include "cli/bench/exits.def"
+#include "scenarios/guests/bench/kvm_exits.def"
 };
 
 struct text {
@@ -87,7 +87,7 @@ static void append(struct text *text, const char *line, unsigned round)
     for (const char *c = line; *c;) {
         const bool number = !strncmp(c, "{n}", 3);
         if (text->length + 4 > sizeof text->bytes)
-            abort();                            /* TEXT_MAX is too small for exits.def */
+            abort();                            /* TEXT_MAX is too small for kvm_exits.def */
         if (number)
             text->length += (size_t)snprintf(text->bytes + text->length, 3, "%02u", round % 100);
         else

@@ -13,7 +13,7 @@ enum nested_exit {
 #define STEP(id, what, field, place)
 #define LINE(id, line)
 #define RETRY(id, line)
-#include "cli/bench/exits.def"
+#include "scenarios/guests/bench/kvm_exits.def"
     NESTED_EXITS
 };
 extern const char *const nested_exit_name[NESTED_EXITS], *const nested_exit_title[NESTED_EXITS];

@@ -81,11 +81,22 @@ static void load_segment(enum segment_register segment, uint64_t selector, uint6
     });
 }
 
+/* L1 was in 64-bit mode, for elsewhere in IA-32e mode VMRESUME is #UD: it stays there, where CS has no base and no limit. */
+static void load_cs(const struct hv_cpu *cpu, bool host64)
+{
+    const uint16_t selector = (uint16_t)VMCS12(cpu, host_cs_selector);
+
+    if (host64)
+        vmcs_update(VMCS_guest_cs_selector, selector);
+    else
+        load_segment(SEG_CS, selector, 0, 0xb | AR_S | AR_PRESENT | AR_G | AR_DB);
+}
+
 static void load_segments(const struct hv_cpu *cpu, bool host64)
 {
     const uint32_t data = 3 | AR_S | AR_PRESENT | AR_DB | AR_G;
 
-    load_segment(SEG_CS, VMCS12(cpu, host_cs_selector), 0, 0xb | AR_S | AR_PRESENT | AR_G | (host64 ? AR_L : AR_DB));
+    load_cs(cpu, host64);
     load_segment(SEG_ES, VMCS12(cpu, host_es_selector), 0, data);
     load_segment(SEG_SS, VMCS12(cpu, host_ss_selector), 0, data);
     load_segment(SEG_DS, VMCS12(cpu, host_ds_selector), 0, data);
@@ -129,7 +140,7 @@ static void load_registers(const struct hv_cpu *cpu, const struct left_alone *be
 
 /*
  * 28.5. vmcs01 still holds L1's state at its VMLAUNCH or VMRESUME, and a hypervisor's host state is mostly that: only what
- * differs is written. L1 was active then. False: VMX abort.
+ * differs is written. L1 was active then, and the exit left no debug exception pending (28.3.4). False: VMX abort.
  */
 static bool load_host_state(const struct hv_cpu *cpu, const struct left_alone *before, bool blocked)
 {
@@ -143,7 +154,6 @@ static bool load_host_state(const struct hv_cpu *cpu, const struct left_alone *b
     vmwrite(VMCS_guest_rflags, RFLAGS_FIXED);
     if (interruptibility != cpu->nested.plan.interruptibility)
         vmwrite(VMCS_guest_interruptibility_state, interruptibility);
-    vmcs_update(VMCS_guest_pending_debug_exceptions, 0);
     return host64 || !(VMCS12(cpu, host_cr4) & CR4_PAE) || pdptes_copy(cpu->machine, VMCS12(cpu, host_cr3));
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hypervisor that does with its VMCS what KVM does: cli/bench/exits.def. Its guest exits eight times for each reason, so that
+ * A hypervisor that does with its VMCS what KVM does: scenarios/guests/bench/kvm_exits.def. Its guest exits eight times for each reason, so that
  * `sesqui bench nested --l0=image` can count what an L0 beneath executes for one exit and entry.
  */
 #include <stddef.h>
@@ -71,7 +71,7 @@ static bool handle(void)
 #define STEP_write(field) vmwrite(VMCS_##field, sum(rip, length));
 #define LINE(id, line)
 #define RETRY(id, line)
-#include "cli/bench/exits.def"
+#include "scenarios/guests/bench/kvm_exits.def"
         return true;
     default:
         return false;
