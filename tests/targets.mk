@@ -101,7 +101,7 @@ tcb:
 tidy:
 	@command -v clang-tidy >/dev/null || { echo "make tidy needs clang-tidy: apt-get install clang-tidy" >&2; exit 1; }
 	@printf '%s\n' $(MODEL_SRC) $(HV_SRC) $(EMU_SRC) $(CLI_SRC) | xargs -P $$(nproc) -n 8 sh -c \
-		'clang-tidy --quiet "$$@" -- -std=gnu11 -I. -DCOMPILER=\"tidy\" 2>/dev/null' tidy && echo "clang-tidy: clean"
+		'clang-tidy --quiet "$$@" -- -std=gnu11 -I. -DHV_FLAGS=\"\" 2>/dev/null' tidy && echo "clang-tidy: clean"
 
 help:
 	@echo "make                     build build/release/sesqui and the guest images"

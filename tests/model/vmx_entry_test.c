@@ -667,7 +667,7 @@ END_TEST
 
 START_TEST(bad_store_aborts)
 {
-    static const uint64_t indices[] = { 0x800, 1ull << 40, 0x12345 };
+    static const uint64_t indices[] = { 0x800, 1ull << 40 | MSR_ia32_star, 0x12345 };
     struct exit_information information = { .reason = EXIT_REASON_hlt };
 
     area(FIXTURE_MSR_AREA + 0x400, 0, indices[_i], 0);
