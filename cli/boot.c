@@ -22,6 +22,7 @@ static const char usage[] =
     "  --memory SIZE     RAM: 512M unless told; 1M to 4G\n"
     "  --cpus N          processors: 1 unless told; 1 to 8\n"
     "  --hv[=STRATEGY]   the core as L0; strategy for L1's VMCSs: trap (unless told), copy or flip\n"
+    "  --late            with --hv: the image runs on the bare machine until it asks for the core (docs/metal.md)\n"
     "  --vmx-profile P   processors of a generation: max (unless told), haswell, skylake or icelake\n"
     "  --vmx LIST        capabilities taken away and given back after that: -ept-ad,+pml; help lists the names\n"
     "  --races           with --hv: memory changes behind what the core has read of it, until the guest goes on; a core\n"
@@ -137,7 +138,7 @@ static bool parse_option(struct boot *boot, struct arguments *arguments)
         { "--append", true }, { "--initrd", true }, { "--module", true }, { "--memory", true }, { "--cpus", true },
         { "--trace", true }, { "--feature-control", true }, { "--vmx-profile", true }, { "--vmx", true },
         { "--limit", true }, { "--seed", true }, { "--console", true }, { "--serial2", true }, { "--dump-vmcs", true },
-        { "--symbols", false }, { "--strict", false }, { "--races", false }, { "--full-trace", false },
+        { "--symbols", false }, { "--strict", false }, { "--late", false }, { "--races", false }, { "--full-trace", false },
         { "--no-console", false }, { "--count", false }, { "--help", false }, { "-h", false },
 };
     const char *name = arguments->name, *value = NULL;
@@ -186,6 +187,8 @@ static bool parse_option(struct boot *boot, struct arguments *arguments)
         boot->vmx = value;
     else if (strcmp(name, "--feature-control") == 0)
         return parse_feature_control(value, &boot->machine.feature_control);
+    else if (strcmp(name, "--late") == 0)
+        boot->machine.late = true;
     else if (strcmp(name, "--strict") == 0)
         boot->machine.strict = true;
     else if (strcmp(name, "--races") == 0)
@@ -235,6 +238,10 @@ static bool parse(struct boot *boot, int argc, char **argv)
         complain("boot: --races is about the core beneath the image: give --hv, too");
         return false;
     }
+    if (boot->machine.late && boot->machine.hypervisor == HYPERVISOR_NONE) {
+        complain("boot: --late needs --hv: it says when the core comes beneath the image");
+        return false;
+    }
     if (!boot->load.image && !boot->help)
         complain("boot: which image?  (try: sesqui boot --help)");
     return boot->load.image || boot->help;
@@ -269,6 +276,7 @@ static int run(struct boot *boot, struct machine *machine, int argc, char **argv
     struct symbols symbols = { 0 };
 
     boot->load.symbols = &symbols;
+    boot->load.late_entry = machine_late_entry(machine);
     if (machine_native(machine))
         native_pool(machine_native(machine), &boot->load.reserved_base, &boot->load.reserved_size);
     if (!load_image(machine_model(machine), &boot->load, error, sizeof error))

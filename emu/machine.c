@@ -51,6 +51,8 @@ static bool open_parts(struct machine *machine, char *message, size_t message_si
         if (!machine->native)
             return false;
         native_set_races(machine->native, options->races, options->seed);
+        if (options->late)
+            native_set_late(machine->native, BOARD_LOAD_PORT, &machine->late_entry);
     }
     return true;
 }
@@ -121,9 +123,19 @@ struct native *machine_native(struct machine *machine)
     return machine->native;
 }
 
+bool machine_over_native(const struct machine *machine, const struct cpu *cpu)
+{
+    return machine->native && native_active(machine->native, cpu);
+}
+
+uint64_t machine_late_entry(const struct machine *machine)
+{
+    return machine->late_entry;
+}
+
 unsigned machine_level(const struct machine *machine, const struct cpu *cpu)
 {
-    if (machine->native)
+    if (machine_over_native(machine, cpu))
         return native_level(machine->native, cpu);
     return machine->options.root_level + cpu->vmx.non_root;
 }

@@ -31,6 +31,7 @@ struct machine_options {
     bool races;                     /* memory changes behind what the native L0 has read of it: emu/native/reads.c */
     struct vmx_lacks lacks;         /* what the processors lack of VMX (model/vmx/profile.h); all 0: nothing */
     uint64_t feature_control;       /* IA32_FEATURE_CONTROL as firmware leaves it: 0 unlocked, 1 VMX locked off, 5 on */
+    bool late;                      /* the guest asks for the native L0 (arch/late_load.h) */
     bool full_trace;                /* also the VMREADs and VMWRITEs that a native L0 succeeds with */
     bool strict;                    /* a broken rule stops the machine (always in scenarios) */
     uint64_t limit;                 /* instructions; 0: none */
@@ -56,6 +57,10 @@ void machine_symbols(struct machine *machine, const struct symbols *symbols, boo
 /* The VM entry that failed last; NULL if none did. */
 struct entry_failure;
 const struct entry_failure *machine_entry_failure(const struct machine *machine);
+/* Is the native L0 beneath this processor?  Always, unless it is loaded late. */
+bool machine_over_native(const struct machine *machine, const struct cpu *cpu);
+/* Late load: where the guest calls to be deprivileged; 0: it cannot. */
+uint64_t machine_late_entry(const struct machine *machine);
 /* Level that runs now on `cpu`: 0 root operation or bare machine, 1 or 2 (docs/scenarios.md). */
 unsigned machine_level(const struct machine *machine, const struct cpu *cpu);
 

@@ -28,6 +28,7 @@ struct machine {
     struct trace trace;
     struct engine *engine;          /* NULL until guest code runs first */
     struct native *native;          /* NULL: no native L0 */
+    uint64_t late_entry;            /* late load: where the guest calls; 0: it cannot */
     struct machine_result result;
     void (*observe)(void *context, const struct notice *notice);
     void *observe_context;

@@ -106,7 +106,7 @@ static void entry_failed(struct machine *machine, const struct notice *notice)
 {
     struct entry_failure *failure = &machine->failure;
 
-    entry_failure_complete(failure, notice, machine->native);
+    entry_failure_complete(failure, notice, machine_over_native(machine, notice->cpu));
     if (!is_new(machine, entry_failure_hash(failure)))
         return;
     fputs("sesqui: warning: ", machine->options.messages);
@@ -119,7 +119,7 @@ static void entry_failed(struct machine *machine, const struct notice *notice)
 /* Exits are told by the level that ran, the rest by the one that runs. */
 static unsigned notice_level(const struct machine *machine, const struct notice *notice)
 {
-    if (notice->kind == NOTICE_EXIT && !machine->native)
+    if (notice->kind == NOTICE_EXIT && !machine_over_native(machine, notice->cpu))
         return machine->options.root_level + 1;
     return machine_level(machine, notice->cpu);
 }
@@ -127,7 +127,7 @@ static unsigned notice_level(const struct machine *machine, const struct notice 
 /* A native L0 makes a hundred VMREADs and VMWRITEs an exit: they would hide what a trace is read for. */
 static bool is_routine(const struct machine *machine, const struct notice *notice)
 {
-    return machine->native && !machine->options.full_trace && notice->kind == NOTICE_VMX_INSTRUCTION &&
+    return machine_over_native(machine, notice->cpu) && !machine->options.full_trace && notice->kind == NOTICE_VMX_INSTRUCTION &&
            notice->d == VMX_SUCCEED && (notice->a == INSN_vmread || notice->a == INSN_vmwrite) &&
            !notice->cpu->vmx.non_root;
 }

@@ -39,7 +39,7 @@ enum status machine_settle(struct machine *machine, struct cpu *cpu)
 {
     enum status status = STATUS_OK;
 
-    while (machine->native && !cpu->vmx.non_root && machine->result.end == MACHINE_RUNNING) {
+    while (machine_over_native(machine, cpu) && !cpu->vmx.non_root && machine->result.end == MACHINE_RUNNING) {
         status = native_resume(machine->native, cpu);
         if (status == STATUS_REFUSED) {
             machine_stop(machine, MACHINE_REFUSED, "%s", machine->model->refusal);
@@ -57,7 +57,7 @@ enum status machine_apply(struct machine *machine, struct cpu *cpu, enum status 
         return shut_down(machine, cpu);
     if (status == STATUS_REFUSED)
         return refused(machine, cpu, machine->model->refusal);
-    if (status == STATUS_VM_EXIT && machine->native) {
+    if (status == STATUS_VM_EXIT && machine_over_native(machine, cpu)) {
         enum status settled = machine_settle(machine, cpu);
         if (settled == STATUS_SHUTDOWN || settled == STATUS_REFUSED)
             return settled;
@@ -86,6 +86,16 @@ static void look_at_board(struct machine *machine)
         machine_stop(machine, MACHINE_SHUTDOWN, "the guest reset the machine");
         return;
     }
+}
+
+/* The processor asked for L0, and there may be one. */
+static enum status load_late(struct machine *machine, struct cpu *cpu)
+{
+    machine->board.load_requested = false;
+    if (!machine->late_entry || machine_over_native(machine, cpu))
+        return STATUS_OK;
+    enum status status = native_load(machine->native, cpu);
+    return status == STATUS_OK ? machine_settle(machine, cpu) : machine_apply(machine, cpu, status);
 }
 
 uint64_t machine_wake_time(const struct machine *machine, const struct cpu *cpu)
@@ -204,6 +214,8 @@ static enum status after(struct machine *machine, struct cpu *cpu, enum status s
 {
     status = machine_apply(machine, cpu, status);
     look_at_board(machine);
+    if (machine->board.load_requested)
+        status = load_late(machine, cpu);
     if (cpu->instructions == instructions && cpu->clock == clock) {
         cpu->clock++;
         machine->ticks++;

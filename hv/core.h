@@ -36,6 +36,9 @@ struct hv_machine {
     unsigned ram_count;
     struct ept ept01;                   /* L1's physical memory: identity, without the pool */
     physical_address msr_bitmap01;      /* the MSR accesses of L1 that L0 handles */
+    /* late.c; bits of processors */
+    bool late, finalised;               /* the guest asked for L0, and may be rid of it again until it says otherwise */
+    uint64_t loaded, abandoned;         /* L0 is beneath these; these shall go on without it, for another one failed */
 };
 
 /*
@@ -73,6 +76,7 @@ struct hv_cpu {
     struct exit_record reported;        /* the same, as far as it was read from hardware */
     struct entries entries;             /* of L1's paging structures, read since that exit */
     uint64_t feature_control;           /* IA32_FEATURE_CONTROL as L1 sees it */
+    bool created;                       /* its structures are there: they outlive an unload */
     bool just_started;                  /* the latest exit was a SIPI */
     bool init_pending;                  /* an INIT that met L1 in VMX root operation, where it is blocked */
     struct nested nested;
@@ -110,6 +114,15 @@ void vmcs01_update_masks(struct hv_cpu *cpu);
 void vmcs01_init(struct hv_cpu *cpu);
 void vmcs01_startup(struct hv_cpu *cpu, uint8_t vector);
 void vmcs01_shutdown(struct hv_cpu *cpu);
+
+/* ---- late.c: late load ---- */
+/* This processor's guest runs over L0; L0 failed to start on this processor, and others must go back. */
+void late_loaded(struct hv_machine *machine);
+void late_failed(struct hv_machine *machine);
+/* An INIT ended the guest: does not return if that is how this processor learns that it shall go on without L0. */
+void late_init(struct hv_cpu *cpu);
+/* A VMCALL of L1: true if it was meant for L0, and is done. Unloading does not return. */
+bool late_call(struct hv_cpu *cpu);
 
 /* ---- exit.c ---- */
 /* Handles cpu->exit. Afterwards the current VMCS is ready to be entered. */

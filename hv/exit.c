@@ -77,6 +77,7 @@ static _Noreturn void unexpected(uint32_t reason)
  */
 static void init_signal(struct hv_cpu *cpu, bool just_started)
 {
+    late_init(cpu);
     if (just_started && !vmread(VMCS_guest_rip))
         return;
     if (!cpu->nested.on) {
@@ -102,6 +103,8 @@ static void handle_l1(struct hv_cpu *cpu)
     cpu->just_started = false;
     if (reason & EXIT_REASON_ENTRY_FAILURE)
         hal_fail_stop("the processor refused L1's state in vmcs01");
+    if (reason == EXIT_REASON_vmcall && late_call(cpu))
+        return;
     if (vmx_instruction(reason)) {
         nested_instruction(cpu);
         return;

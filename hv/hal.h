@@ -89,8 +89,11 @@ struct hal_capture {
     struct hal_guest_segment segment[SEG_COUNT];
     struct hal_table gdtr, idtr;
     uint32_t activity;                          /* enum activity_state */
+    bool late;                                  /* late load: the guest asked for L0 (hv/late.c) */
 };
 bool hal_capture(struct hal_capture *capture);
+/* The inverse, after VMXOFF: the guest goes on from this state, without L0. */
+_Noreturn void hal_release(const struct hal_capture *state);
 
 /* ---- barriers, each recorded by the model ---- */
 void hal_prediction_barrier(void);

@@ -88,19 +88,25 @@ static const char *start(struct hv_cpu *cpu)
     reason = shadow_refusal(&m->physical, cpu->strategy);
     if (reason)
         return reason;
+    m->late = capture.late;
+    if (capture.late && capture.cr4 & CR4_VMXE)
+        return "the guest has set CR4.VMXE: it may be in VMX operation, and L0 cannot slide beneath that";
     hal_write_cr4(hal_read_cr4() | CR4_VMXE);
     hal_host_state(&cpu->host);
-    cpu->vmxon_region = hal_page_allocate();
+    if (!cpu->vmxon_region.value)
+        cpu->vmxon_region = hal_page_allocate();
     if (!cpu->vmxon_region.value || !hal_pm_write32(cpu->vmxon_region, BASIC_REVISION(m->physical.basic)))
         return "the pool is empty";
     if (hal_vmxon(cpu->vmxon_region) != HAL_OK)
         return "VMXON failed: the processor is in VMX operation already, or refuses it";
-    if (!vmcs_create(m, 0, &cpu->vmcs01) || !nested_create(cpu)) {
+    if (!cpu->created && (!vmcs_create(m, 0, &cpu->vmcs01) || !nested_create(cpu))) {
         hal_vmxoff();
         return "the pool is too small for this processor's structures";
     }
+    cpu->created = true;
     vmcs_select(cpu, 1);
     vmcs01_build(cpu, &capture);
+    late_loaded(m);
     return NULL;
 }
 
@@ -141,8 +147,10 @@ const char *hv_run(enum hv_strategy strategy)
     cpu->machine = hal_machine_local();
     cpu->strategy = strategy;
     reason = start(cpu);
-    if (reason)
+    if (reason) {
+        late_failed(cpu->machine);
         return reason;
+    }
     for (;;) {
         if (enter(cpu))
             exit_handle(cpu);

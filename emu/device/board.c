@@ -170,6 +170,9 @@ static void write_byte(struct board *board, uint16_t port, uint8_t value)
         if (value & 1)
             end(board, BOARD_RESET, 0);
         break;
+    case BOARD_LOAD_PORT:
+        board->load_requested = true;
+        break;
     case PORT_DEBUG:
         if (board->uart[0].console)
             putc(value, board->uart[0].console);

@@ -18,7 +18,7 @@
 #include "emu/device/uart.h"
 #include "model/model.h"
 
-enum { BOARD_TEST_MEMORY_SIZE = 65536 };
+enum { BOARD_TEST_MEMORY_SIZE = 65536, BOARD_LOAD_PORT = 0x5e0 };
 
 enum board_end { BOARD_RUNNING, BOARD_EXIT, BOARD_SHUTDOWN, BOARD_RESET };
 
@@ -32,6 +32,7 @@ struct board {
     struct lapic lapic[MODEL_CPU_MAX];
     uint8_t test_data[4], test_memory[BOARD_TEST_MEMORY_SIZE];   /* the test device */
 
+    bool load_requested;            /* the processor that just wrote BOARD_LOAD_PORT asks for L0 (late load) */
     enum board_end end;             /* how the guest asked to stop */
     uint32_t exit_value;            /* BOARD_EXIT */
     unsigned shutdown_progress;     /* characters of "Shutdown" seen at port 0x8900 */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arch/late_load.h"
 #include "emu/load/load.h"
 
 #define HEADER_MAGIC 0x1badb002u
@@ -17,7 +18,7 @@ enum { FLAG_ALIGN = 1 << 0, FLAG_MEMORY = 1 << 1, FLAG_VIDEO = 1 << 2, FLAG_ADDR
 /* Bits of the information's flags (3.3). */
 enum { INFO_MEMORY = 1 << 0, INFO_COMMAND_LINE = 1 << 2, INFO_MODULES = 1 << 3, INFO_MAP = 1 << 6, INFO_LOADER = 1 << 9 };
 /* Places within the information block. */
-enum { MAP_AT = 0x100, MODULE_AT = 0x400, LOADER_AT = 0x480, COMMAND_LINE_AT = 0x1000, MODULE_TEXT_AT = 0x3000 };
+enum { MAP_AT = 0x100, MODULE_AT = 0x400, LOADER_AT = 0x4a0, LATE_AT = 0x4c0, COMMAND_LINE_AT = 0x1000, MODULE_TEXT_AT = 0x3000 };
 enum { MODULE_SIZE = 16 };
 enum { MAP_AVAILABLE = 1, MAP_RESERVED = 2 };
 enum { HIGH_START = 0x100000 };
@@ -165,7 +166,12 @@ void multiboot_information(struct model *model, const struct load_request *reque
     memory_write32(memory, INFO_BASE + 16, INFO_BASE + COMMAND_LINE_AT);
     for (unsigned i = 0; i < request->modules; i++)
         write_module(model, i, module[i], request->module[i].text);
-    memory_write32(memory, INFO_BASE + 20, request->modules);
+    if (request->late_entry) {
+        memory_write64(memory, INFO_BASE + LATE_AT, LATE_SIGNATURE);
+        memory_write64(memory, INFO_BASE + LATE_AT + 8, request->late_entry);
+        write_module(model, request->modules, (struct load_range){ INFO_BASE + LATE_AT, 16 }, LATE_MODULE);
+    }
+    memory_write32(memory, INFO_BASE + 20, request->modules + (request->late_entry != 0));
     memory_write32(memory, INFO_BASE + 24, INFO_BASE + MODULE_AT);
     memory_write32(memory, INFO_BASE + 44, map_end - MAP_AT);
     memory_write32(memory, INFO_BASE + 48, INFO_BASE + MAP_AT);

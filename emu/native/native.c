@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/late_load.h"
+#include "model/cpu/translate.h"
+#include "model/tlb/tlb.h"
+
 enum { STACK_SIZE = 256 * 1024, POOL_SHARE = 4,
        POOL_FIRST = 256 << 10 /* what the core takes at its start, about */ };
 
@@ -45,6 +49,7 @@ struct native *native_open(struct model *model, struct trace *trace, enum hyperv
     for (unsigned i = 0; i < model->cpu_count; i++) {
         native->cpu[i].native = native;
         native->cpu[i].cpu = &model->cpu[i];
+        native->cpu[i].active = true;
     }
     return native;
 }
@@ -82,10 +87,65 @@ _Noreturn void native_stop(const char *reason)
         native_yield(STATUS_REFUSED);
 }
 
+static _Noreturn void give_back(void)
+{
+    native_here->ended = true;
+    for (;;)
+        native_yield(STATUS_OK);
+}
+
+static _Noreturn void native_load_failed(const char *reason)
+{
+    struct native_cpu *here = native_here;
+    struct cpu *cpu = here->cpu, before = here->before;
+
+    if (here->native->trace)
+        trace_line(here->native->trace, cpu, 0, "load-failed", "%s", reason);
+    before.clock = cpu->clock;
+    before.instructions = cpu->instructions;
+    before.gpr[RAX] = LATE_REFUSED;
+    CPU_MSR(&before, ia32_feature_control) = CPU_MSR(cpu, ia32_feature_control);    /* a lock stays */
+    *cpu = before;
+    give_back();
+}
+
+/* What L0 leaves behind: nothing that is remembered of its own addresses. */
+_Noreturn void hal_release(const struct hal_capture *s)
+{
+    struct cpu *cpu = native_here->cpu;
+
+    memcpy(cpu->gpr, s->registers.gpr, sizeof cpu->gpr);
+    cpu->rip = s->rip;
+    cpu->gpr[RSP] = s->rsp;
+    cpu->rflags = s->rflags;
+    cpu->cr0 = s->cr0;
+    cpu->cr3 = s->cr3;
+    cpu->cr4 = s->cr4;
+    cpu->dr7 = s->dr7;
+    CPU_MSR(cpu, ia32_efer) = s->efer;
+    CPU_MSR(cpu, ia32_pat) = s->pat;
+    CPU_MSR(cpu, ia32_debugctl) = s->debugctl;
+    CPU_MSR(cpu, ia32_sysenter_cs) = s->sysenter_cs;
+    CPU_MSR(cpu, ia32_sysenter_esp) = s->sysenter_esp;
+    CPU_MSR(cpu, ia32_sysenter_eip) = s->sysenter_eip;
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        const struct hal_guest_segment *segment = &s->segment[i];
+        cpu->seg[i] = (struct segment){ segment->selector, segment->access_rights, segment->limit, segment->base };
+    }
+    cpu->gdtr = (struct table_register){ s->gdtr.base, s->gdtr.limit };
+    cpu->idtr = (struct table_register){ s->idtr.base, s->idtr.limit };
+    cpu->activity = s->activity;
+    cpu->interruptibility = 0;
+    tlb_reset(cpu);
+    give_back();
+}
+
 static void body(void *argument)
 {
     struct native_cpu *here = argument;
     const char *reason = hv_run(here->native->strategy);
+    if (here->native->late && reason)
+        native_load_failed(reason);
     native_stop(reason ? reason : "hv_run() returned without a reason");
 }
 
@@ -155,11 +215,51 @@ enum status native_resume(struct native *native, struct cpu *cpu)
         if (!fiber_create(&here->fiber, STACK_SIZE, body, here))
             return model_refuse(cpu, "out of memory for the stack of the native L0");
         here->started = true;
-        capture(here);
+        if (!native->late)
+            capture(here);
         enter_host_mode(here);
     }
     fiber_resume(&here->fiber);
+    if (here->ended) {
+        fiber_destroy(&here->fiber);
+        here->started = here->active = here->ended = here->exited = false;
+    }
     return here->request;
+}
+
+/* The function that asks for L0 is code on the page of the pool that stands for L0's paging structures:
+ * mov edx, port; out dx, al; ret. */
+void native_set_late(struct native *native, uint16_t port, uint64_t *entry)
+{
+    const uint8_t code[] = { 0xba, (uint8_t)port, (uint8_t)(port >> 8), 0, 0, 0xee, 0xc3 };
+
+    native->late = true;
+    for (unsigned i = 0; i < native->model->cpu_count; i++)
+        native->cpu[i].active = false;
+    memory_write(&native->model->memory, native->pool_base, code, sizeof code);
+    *entry = native->pool_base;
+}
+
+enum status native_load(struct native *native, struct cpu *cpu)
+{
+    struct native_cpu *here = &native->cpu[cpu->index];
+    uint64_t rip;
+    enum status status = linear_read(cpu, cpu->gpr[RSP], &rip, sizeof rip, false);
+
+    if (status != STATUS_OK)
+        return status;
+    cpu->rip = rip;                             /* as after the function's RET: its page is about to vanish */
+    cpu->gpr[RSP] += sizeof rip;
+    cpu->gpr[RAX] = LATE_DONE;
+    here->before = *cpu;
+    capture(here);
+    here->capture.late = here->active = true;
+    return STATUS_OK;
+}
+
+bool native_active(const struct native *native, const struct cpu *cpu)
+{
+    return native->cpu[cpu->index].active;
 }
 
 unsigned native_level(const struct native *native, const struct cpu *cpu)

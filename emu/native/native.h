@@ -68,6 +68,16 @@ void native_set_races(struct native *native, bool on, uint64_t seed);
  */
 enum status native_resume(struct native *native, struct cpu *cpu);
 
+/*
+ * Late load: no processor has L0 beneath it until it calls the function at *entry, which writes to `port`; then
+ * native_load() captures its state as after that call, and native_resume() starts the core. If the core gives the
+ * processor back (it failed, or was unloaded), native_active() is false again.
+ */
+void native_set_late(struct native *native, uint16_t port, uint64_t *entry);
+/* STATUS_OK: native_resume() goes on. Any other: the call's return address could not be read. */
+enum status native_load(struct native *native, struct cpu *cpu);
+bool native_active(const struct native *native, const struct cpu *cpu);
+
 /* 0 while L0 runs, else the level that L0 said it entered. */
 unsigned native_level(const struct native *native, const struct cpu *cpu);
 /* The pool's place, to be left out of the guest's memory map. */

@@ -12,6 +12,9 @@ struct native_cpu {
     struct cpu *cpu;
     struct fiber fiber;
     bool started;
+    bool active;                    /* L0 is beneath this processor, or will be at its first step */
+    bool ended;                     /* late load: the core gave the processor back */
+    struct cpu before;              /* late load: the processor as it asked for L0 */
     enum status request;            /* why the fiber yielded */
     unsigned level;                 /* as the core said with HAL_EVENT_LEVEL */
     bool in_guest;
@@ -50,6 +53,8 @@ struct native_reads {
 struct native {
     struct model *model;
     struct trace *trace;
+    bool late;                      /* the guest asks for L0 (arch/late_load.h) */
+    uint64_t late_entry;            /* where it calls */
     enum hv_strategy strategy;
     uint64_t pool_base, pool_pages, pages_used, next_free;
     uint8_t *pool_used;             /* one byte per pool page */

@@ -10,7 +10,7 @@ enum { ICR_PENDING = 1 << 12, ICR_ASSERT = 1 << 14, ICR_OTHERS = 3 << 18 };
 enum { DELAY_PORT = 0x80 };                     /* an access takes about a microsecond on a PC */
 enum { INIT_DELAY = 10000, STARTUP_DELAY = 200, ARRIVAL_DELAY = 20000 };
 
-extern uint8_t trampoline[], trampoline_cr3[], trampoline_end[];
+extern uint8_t trampoline[], trampoline_end[], boot_gdt_pointer[];
 
 /* SDM Vol. 3, 9.4.5; Vol. 2, CPUID leaves 1 and 0BH. */
 unsigned apic_id(void)
@@ -55,12 +55,18 @@ static void delay(unsigned microseconds)
         hal_port_out(DELAY_PORT, 1, 0);
 }
 
-void processors_start(void)
+void trampoline_write(void)
 {
     uint8_t *page = at(TRAMPOLINE);
 
     memcpy(page, trampoline, (size_t)(trampoline_end - trampoline));
-    *(uint32_t *)(page + (trampoline_cr3 - trampoline)) = (uint32_t)paging_root();
+    *(uint32_t *)(page + TRAMPOLINE_CR3) = (uint32_t)paging_root();
+    memcpy(page + TRAMPOLINE_GDT, boot_gdt_pointer, 6);
+}
+
+void processors_start(void)
+{
+    trampoline_write();
     apic_send(APIC_OTHERS, 0, APIC_INIT);
     delay(INIT_DELAY);
     for (unsigned i = 0; i < 2; i++) {

@@ -158,27 +158,30 @@ void hal_flush_lines(physical_address pa, size_t length)
         __asm__ volatile("clflush (%0)" : : "r"(at(line)) : "memory");
 }
 
+#define IN(suffix, register) __asm__ volatile("in" suffix " %1, %" register "0" : "+a"(value) : "d"(port))
+#define OUT(suffix, register) __asm__ volatile("out" suffix " %" register "0, %1" : : "a"(value), "d"(port))
+
 uint32_t hal_port_in(uint16_t port, unsigned size)
 {
     uint32_t value = 0;
 
     if (size == 1)
-        __asm__ volatile("inb %1, %b0" : "+a"(value) : "d"(port));
+        IN("b", "b");
     else if (size == 2)
-        __asm__ volatile("inw %1, %w0" : "+a"(value) : "d"(port));
+        IN("w", "w");
     else
-        __asm__ volatile("inl %1, %0" : "=a"(value) : "d"(port));
+        IN("l", "k");
     return value;
 }
 
 void hal_port_out(uint16_t port, unsigned size, uint32_t value)
 {
     if (size == 1)
-        __asm__ volatile("outb %b0, %1" : : "a"(value), "d"(port));
+        OUT("b", "b");
     else if (size == 2)
-        __asm__ volatile("outw %w0, %1" : : "a"(value), "d"(port));
+        OUT("w", "w");
     else
-        __asm__ volatile("outl %0, %1" : : "a"(value), "d"(port));
+        OUT("l", "k");
 }
 
 void hal_lock(uint32_t *lock)

@@ -5,6 +5,7 @@
  */
 #include "hv/x86/x86.h"
 
+#include "arch/late_load.h"
 #include "hv/x86/elf.h"
 
 /* Multiboot 0.6.96, 3.1. */
@@ -12,7 +13,7 @@ enum { HEADER_MAGIC = 0x1badb002, HEADER_SEARCH = 8192, HEADER_ADDRESSES = 1 << 
 struct header { uint32_t magic, flags, checksum, header_address, load, load_end, bss_end, entry; };
 
 /* The information block, and places in it. */
-enum { INFO_SIZE = 0x4000, INFO_TOP = 0x94000, MAP_AT = 0x100, MODULES_AT = 0x900, LOADER_AT = 0xa80, TEXT_AT = 0x1000 };
+enum { INFO_SIZE = 0x4000, INFO_TOP = 0x94000, MAP_AT = 0x100, MODULES_AT = 0x900, LOADER_AT = 0xa80, LATE_AT = 0xac0, TEXT_AT = 0x1000 };
 enum { INFO_FLAGS = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 6 | 1 << 9, LOW_MEMORY_END = 0xa0000, HIGH_MEMORY = 0x100000 };
 struct information {
     uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length, mmap_addr,
@@ -103,7 +104,7 @@ static const char *place(const struct module *module, const struct image *image)
         const struct piece *p = &image->piece[i];
         if (!is_ram(p->address, p->size) || overlap(p->address, p->size, scratch, hal_pool().base.value - scratch) ||
             overlap(p->address, p->size, hal_pool().base.value, hal_pool().size) ||
-            overlap(p->address, p->size, info_base, INFO_SIZE))
+            overlap(p->address, p->size, info_base, INFO_SIZE) || overlap(p->address, p->size, TRAMPOLINE, PAGE_SIZE))
             return "module 0 wants memory that is not there, or taken (too little memory?)";
     }
     if (image->entry >> 32)
@@ -190,9 +191,17 @@ static void write_information(void)
         entry[i - 1] = (struct module_entry){ (uint32_t)boot.module[i].base,
                                               (uint32_t)(boot.module[i].base + boot.module[i].size), (uint32_t)text, 0 };
     }
+    if (options.late) {
+        const uint64_t text = info_base + TEXT_AT + boot.modules * TEXT_MAX;
+        text_copy(at(text), LATE_MODULE);
+        *(uint64_t *)at(info_base + LATE_AT) = LATE_SIGNATURE;
+        *(uint64_t *)at(info_base + LATE_AT + 8) = late_table_entry();
+        entry[boot.modules - 1] = (struct module_entry){ (uint32_t)(info_base + LATE_AT), (uint32_t)(info_base + LATE_AT + 16),
+                                                         (uint32_t)text, 0 };
+    }
     *info = (struct information){
         .flags = INFO_FLAGS, .mem_lower = contiguous(0), .mem_upper = contiguous(HIGH_MEMORY),
-        .cmdline = (uint32_t)(info_base + TEXT_AT), .mods_count = boot.modules - 1,
+        .cmdline = (uint32_t)(info_base + TEXT_AT), .mods_count = boot.modules - !options.late,
         .mods_addr = (uint32_t)(info_base + MODULES_AT), .mmap_length = write_map(),
         .mmap_addr = (uint32_t)(info_base + MAP_AT), .loader = (uint32_t)(info_base + LOADER_AT),
     };
@@ -230,7 +239,7 @@ const char *guest_load(struct hal_capture *capture)
     struct image image;
     const char *why = NULL;
 
-    _Static_assert(TEXT_AT + MODULES_MAX * TEXT_MAX <= INFO_SIZE, "the texts fit the block");
+    _Static_assert(TEXT_AT + (MODULES_MAX + 1) * TEXT_MAX <= INFO_SIZE, "the texts fit the block");
     _Static_assert(MAP_AT + (RANGES_MAX + 2) * sizeof(struct map_entry) <= MODULES_AT, "the map fits its place");
     if (!boot.modules)
         return "no module: give the image that shall be L1 as the first module";

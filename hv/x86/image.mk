@@ -8,7 +8,7 @@ IMAGE_OBJ := build/image
 IMAGE_FLAGS := -std=gnu11 -O2 -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
                -Wconversion -Wno-sign-conversion -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
                -fno-pic -no-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
-               -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fno-common \
+               -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fno-common -Wa,--noexecstack \
                -Wframe-larger-than=6144 $(IMAGE_DEFINES) -MMD -MP
 IMAGE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/x86/*.S))
 IMAGE_OBJECTS := $(addprefix $(IMAGE_OBJ)/,$(addsuffix .o,$(basename $(IMAGE_SRC))))

@@ -13,8 +13,11 @@
 #define IMAGE_LOAD 0x100000
 /* The page below 1 MB where other processors start: SIPI vector 8. */
 #define TRAMPOLINE 0x8000
+#define TRAMPOLINE_CR3 0xff0
+#define TRAMPOLINE_GDT 0xff8
 
 /* Selectors of L0's GDT: those of the model's back end, so that traces compare. */
+#define SELECTOR_CODE_32 0x08
 #define SELECTOR_CODE 0x10
 #define SELECTOR_DATA 0x18
 #define SELECTOR_TSS 0x20

@@ -17,6 +17,8 @@ static bool read_word(const char *word, size_t length)
         options.strategy = HV_COPY;
     else if (text_is(word, length, "hv=flip"))
         options.strategy = HV_FLIP;
+    else if (text_is(word, length, "late"))
+        options.late = true;
     else if (text_is(word, length, "trace") || text_is(word, length, "trace=exits"))
         options.trace = true;
     else if (text_is(word, length, "trace=fields"))

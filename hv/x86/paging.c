@@ -58,14 +58,16 @@ static bool any_ram(uint64_t base, uint64_t end)
 const char *paging_start(void)
 {
     const uint64_t image = hal_pool().base.value, top = top_of_memory();
+    /* A guest that asks for L0 late may have NXE clear: then the bit is reserved. */
+    const uint64_t no_code = options.late ? 0 : EXECUTE_DISABLE;
     bool done = (root = hal_page_allocate().value);
 
     for (uint64_t a = 0; done && a < top; a += LARGE_PAGE)
-        done = map(a, 2, a | PRESENT | WRITABLE | LARGE | EXECUTE_DISABLE |
+        done = map(a, 2, a | PRESENT | WRITABLE | LARGE | no_code |
                          (any_ram(a, a + LARGE_PAGE) ? 0 : UNCACHEABLE));
     for (uint8_t *page = image_start; done && page < image_end; page += PAGE_SIZE)
         done = map((uint64_t)page, 1, (image + (uint64_t)(page - image_start)) | PRESENT |
-                                      (page < image_writable ? 0 : WRITABLE | EXECUTE_DISABLE));
+                                      (page < image_writable ? 0 : WRITABLE | no_code));
     /* The trampoline of the other processors turns paging on. */
     done = done && map(0, 2, PRESENT | WRITABLE | LARGE);
     if (!done)

@@ -8,7 +8,7 @@ static struct hal_capture guest;                /* the first processor's: L1 as 
 static volatile bool go;                        /* the other processors may start their guests */
 
 /* XSETBV of the guest is executed by L0. */
-static void control_registers(void)
+void control_registers(void)
 {
     enum { LEAF_1_ECX_XSAVE = 1 << 26 };
 
@@ -34,7 +34,9 @@ static void wait_for_sipi(struct hal_capture *capture)
 
 bool hal_capture(struct hal_capture *capture)
 {
-    if (hal_cpu_index() == 0)
+    if (options.late)
+        late_capture(capture);
+    else if (hal_cpu_index() == 0)
         *capture = guest;
     else
         wait_for_sipi(capture);
@@ -74,6 +76,17 @@ static _Noreturn void run(void)
     stop("cannot start", hv_run(options.strategy));
 }
 
+/* L1 on bare hardware, in the state in which it would be over L0. */
+static _Noreturn void run_bare(void)
+{
+    extern const uint8_t trampoline[], protected_mode[];
+
+    late_prepare();
+    __asm__ volatile("jmp *%0" : : "r"(TRAMPOLINE + (protected_mode - trampoline)), "S"(guest.rip),
+                     "b"(guest.registers.gpr[RBX]), "c"(MSR_ia32_efer), "d"(0));
+    __builtin_unreachable();
+}
+
 void image_other(unsigned index)
 {
     tables_load(index);
@@ -94,11 +107,16 @@ void image_main(uint32_t magic, uint32_t information)
         stop("unknown option (docs/metal.md lists them)", word);
     check(pool_reserve());
     check(paging_start());
-    processors_start();
+    if (options.late)
+        trampoline_write();
+    else
+        processors_start();
     if (processor_count > PROCESSORS)
         check("the machine has more processors than the image is built for");
     check(guest_load(&guest));
     choose_strategy();
+    if (options.late)
+        run_bare();
     go = true;
     for (unsigned i = 1; i < processor_count; i++)
         wait_for(&processors[i].ready);

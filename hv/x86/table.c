@@ -8,6 +8,7 @@ enum { GDT_FIXED = SELECTOR_TSS / 8 };
 extern const uint8_t vector_stubs[EXCEPTIONS][STUB_SIZE];
 
 static uint64_t gdt[GDT_FIXED + 2 * PROCESSORS] = {
+    [SELECTOR_CODE_32 / 8] = 0x00cf9b000000ffff,
     [SELECTOR_CODE / 8] = 0x00af9b000000ffff,   /* 64-bit code */
     [SELECTOR_DATA / 8] = 0x00cf93000000ffff,
 };
@@ -46,6 +47,30 @@ static void describe_exceptions(void)
     }
 }
 
+static void load(const struct table_pointer *gdtr, const struct table_pointer *idtr)
+{
+    __asm__ volatile("lgdt %0" : : "m"(*gdtr));
+    __asm__ volatile("lidt %0" : : "m"(*idtr));
+}
+
+static void load_selectors(uint32_t ds, uint32_t es, uint32_t fs, uint32_t gs)
+{
+    __asm__ volatile("movl %0, %%ds; movl %1, %%es" : : "r"(ds), "r"(es));
+    __asm__ volatile("movl %0, %%fs; movl %1, %%gs" : : "r"(fs), "r"(gs));
+}
+
+static void load_task(uint32_t selector) { __asm__ volatile("ltr %w0" : : "r"(selector)); }
+
+void tables_give_back(const struct table_pointer *gdtr, const struct table_pointer *idtr, const struct hal_capture *s)
+{
+    load(gdtr, idtr);
+    load_selectors(s->segment[SEG_DS].selector, s->segment[SEG_ES].selector, s->segment[SEG_FS].selector,
+                   s->segment[SEG_GS].selector);
+    __asm__ volatile("lldt %w0" : : "r"((uint32_t)s->segment[SEG_LDTR].selector));
+    if (s->segment[SEG_TR].selector)
+        load_task(s->segment[SEG_TR].selector);
+}
+
 /* VM exits set the limits of GDTR and IDTR to 0xffff (SDM Vol. 3, 28.5.2): so they are from the start. */
 void tables_load(unsigned index)
 {
@@ -57,11 +82,10 @@ void tables_load(unsigned index)
     describe_task_state(index);
     if (index == 0)
         describe_exceptions();
-    __asm__ volatile("lgdt %0" : : "m"(gdt_pointer));
-    __asm__ volatile("lidt %0" : : "m"(idt_pointer));
-    __asm__ volatile("movl %0, %%ds; movl %0, %%es; movl %0, %%ss" : : "r"(SELECTOR_DATA));
-    __asm__ volatile("movl %0, %%fs; movl %0, %%gs" : : "r"(SELECTOR_DATA));
-    __asm__ volatile("ltr %w0" : : "r"(SELECTOR_TSS + 16 * index));
+    load(&gdt_pointer, &idt_pointer);
+    load_selectors(SELECTOR_DATA, SELECTOR_DATA, SELECTOR_DATA, SELECTOR_DATA);
+    __asm__ volatile("movl %0, %%ss" : : "r"(SELECTOR_DATA));
+    load_task(SELECTOR_TSS + 16 * index);
     hal_wrmsr(MSR_ia32_fs_base, 0);
     hal_wrmsr(MSR_ia32_gs_base, (uint64_t)processor);
     processor->apic_id = apic_id();

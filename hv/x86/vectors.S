@@ -37,5 +37,3 @@ common:
     popfq
     movq 40(%rsp), %rsp                 /* exception() has pushed RIP on the interrupted stack */
     ret
-
-    .section .note.GNU-stack, "", @progbits

@@ -30,12 +30,9 @@
     .text
     .globl world_enter, world_exit
 world_enter:
-    pushq %rbx
-    pushq %rbp
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
+    .irp register, rbx, rbp, r12, r13, r14, r15
+    pushq %\register
+    .endr
     movq %rdi, %gs:PROCESSOR_FRAME
     movq %rsp, %gs:PROCESSOR_FRAME + 8
     testb %sil, %sil                    /* ZF lives until the jump: MOV leaves the flags alone */
@@ -57,12 +54,38 @@ world_exit:                             /* HOST_RIP */
     popq 7*8(%rdi)
     movq 8(%rsp), %rsp
     xorl %eax, %eax
-3:  popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbp
-    popq %rbx
+3:  .irp register, r15, r14, r13, r12, rbp, rbx
+    popq %\register
+    .endr
     ret
 
-    .section .note.GNU-stack, "", @progbits
+/*
+ * Late load. late_entry is called by the guest, in 64-bit mode, at the physical address of the image's copy in the pool, which
+ * the guest maps one to one, as L0 does. It goes on in late_main() with the guest's registers in late_guest, CR3 behind them.
+ */
+    .globl late_entry, late_leave
+late_entry:
+    pushfq
+    cli
+1:  lock btsl $0, late_lock(%rip)
+    jc 1b
+    popq late_guest + 17*8(%rip)
+    movq %rdi, late_guest + 7*8(%rip)
+    leaq late_guest(%rip), %rdi
+    exchange store
+    movq %rsp, 4*8(%rdi)
+    movq %cr3, %rax
+    movq %rax, 16*8(%rdi)
+    movq late_cr3(%rip), %rax
+    movq %rax, %cr3
+    movq late_stack(%rip), %rsp
+    movq $late_main, %rax
+    call *%rax
+
+    /* RDI: registers, and RIP, CS, RFLAGS, RSP, SS behind them; RSI: CR3. At the physical address, too. */
+late_leave:
+    movq %rsi, %cr3
+    leaq 16*8(%rdi), %rsp
+    exchange load
+    movq 7*8(%rdi), %rdi
+    iretq

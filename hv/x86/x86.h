@@ -42,11 +42,23 @@ struct processor *this_processor(void);
 /* ---- start.c ---- */
 _Noreturn void image_main(uint32_t magic, uint32_t information);    /* boot.S, on the first processor */
 _Noreturn void image_other(unsigned index);                         /* boot.S, on the others */
+/* CR4 as L0 needs it. */
+void control_registers(void);
+
+/* ---- late.c ---- */
+/* From now on the guest may ask for L0. */
+void late_prepare(void);
+/* Physical address of the function that it calls. */
+uint64_t late_table_entry(void);
+/* The state with which this processor asked. */
+void late_capture(struct hal_capture *to);
 
 /* ---- table.c: descriptor tables ---- */
 /* Loads GDT, IDT, TR and the GS base for processor `index`. */
 void tables_load(unsigned index);
 struct __attribute__((packed)) table_pointer { uint16_t limit; uint64_t base; };
+/* Loads the guest's: they are mapped where it has them. */
+void tables_give_back(const struct table_pointer *gdtr, const struct table_pointer *idtr, const struct hal_capture *state);
 
 /* ---- multiboot.c: what the boot loader says, copied out of its memory ---- */
 enum { TEXT_MAX = 512, MODULES_MAX = 16, RANGES_MAX = 64 };
@@ -85,6 +97,7 @@ const char *guest_load(struct hal_capture *capture);
 /* ---- option.c: the command line ---- */
 struct options {
     enum hv_strategy strategy;
+    bool late;                                  /* L1 runs on bare hardware until it asks for L0 */
     bool trace, trace_fields;                   /* exits and what the core tells; all VMREADs and VMWRITEs, too */
 };
 extern struct options options;
@@ -98,6 +111,8 @@ enum apic_message { APIC_NMI = 4 << 8, APIC_INIT = 5 << 8, APIC_STARTUP = 6 << 8
 enum apic_target { APIC_ONE, APIC_SELF, APIC_OTHERS };
 unsigned apic_id(void);
 void apic_send(enum apic_target target, unsigned id, unsigned message);
+/* Puts the code for other processors, and protected_mode, into the page TRAMPOLINE. */
+void trampoline_write(void);
 /* Starts all other processors; returns when they run. */
 void processors_start(void);
 

@@ -7,8 +7,8 @@ tests=0 failures=0
 
 # Lines that are neither empty nor all comment.
 code() { grep -hvE '^\s*(/?\*.*|#include.*)?$' "$@" | grep -c .; }
-# Lines of __asm__ statements in C: from the word to the semicolon.
-inline() { awk '/__asm__/ { inside = 1 } inside { n++ } inside && /;[ \t]*(\\)?$/ { inside = 0 } END { print n + 0 }' "$@"; }
+# Lines of __asm__ statements in C: from the word to the semicolon; and of macros that are such statements.
+inline() { awk '/__asm__|(VMX|IN|OUT)\("/ { inside = 1 } inside { n++ } inside && /;[ \t]*(\\)?$/ { inside = 0 } END { print n + 0 }' "$@"; }
 
 # at_most LIMIT COUNT WHAT
 at_most()

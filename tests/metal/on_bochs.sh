@@ -45,6 +45,9 @@ done
 boot --cpus 2 --module $guest >"$work/console"
 diff "$work/bare" "$work/console" >"$work/difference"
 result $? "two processors: the same transcript" "$work/difference"
+boot --append late --module build/guests/slide.elf --until "slide:" >"$work/console"
+"$sesqui" boot build/guests/slide.elf --hv=flip --late 2>/dev/null | diff - "$work/console" >"$work/difference"
+result $? "late load: load, unload, load, finalise as on the model" "$work/difference"
 cpu=core2_penryn_t9600 boot --module $guest --until "sesqui: cannot start" >"$work/console"
 [ "$(cat "$work/console")" = "sesqui: cannot start: the processor lacks secondary controls" ] ||
     grep -q '^sesqui: cannot start: the processor lacks' "$work/console"

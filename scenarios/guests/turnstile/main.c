@@ -6,6 +6,7 @@
  */
 #include "scenarios/guests/lib/console.h"
 #include "scenarios/guests/lib/idt.h"
+#include "scenarios/guests/lib/late.h"
 #include "scenarios/guests/lib/processor.h"
 #include "scenarios/guests/turnstile/apic.h"
 #include "scenarios/guests/turnstile/guests.h"
@@ -13,7 +14,7 @@
 
 enum { VECTOR_TIMER = 0x40, VECTOR_SELF = 0x41, TICKS = 10000, EXIT_NOT_OFFERED = 2 };
 
-unsigned main(void);
+unsigned main(const void *information);
 
 static struct guest long_guest, real_guest;
 
@@ -44,8 +45,9 @@ static unsigned not_offered(const char *what)
     return EXIT_NOT_OFFERED;
 }
 
-unsigned main(void)
+unsigned main(const void *information)
 {
+    late_load *const load = late_find(information);
     const char *missing;
 
     console_open();
@@ -55,6 +57,8 @@ unsigned main(void)
     apic_timer(VECTOR_TIMER, TICKS);
     await_interrupt("timer, xAPIC mode", VECTOR_TIMER, 1);
 
+    if (load)                                   /* L0 slides beneath: nothing must tell */
+        check("late load", load(), LATE_DONE);
     check_undefined("before VMXON");
     missing = vmx_start();
     if (missing)

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Slide: a program on bare hardware asks for L0 beneath it, gets rid of it, asks again, and finalises (docs/metal.md). With "two" on its
+ * command line: the second one's load fails first, and the first one must go back.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "scenarios/guests/lib/console.h"
+#include "scenarios/guests/lib/guest.h"
+#include "scenarios/guests/lib/idt.h"
+#include "scenarios/guests/lib/late.h"
+#include "scenarios/guests/lib/processor.h"
+#include "scenarios/guests/slide/user.h"
+
+enum { SECOND_START = 0x8000, NO_FUNCTION = 99, EXIT_NOT_OFFERED = 2, EXIT_MISMATCH = 1 };
+enum { ICR_LOW = 0x300, ICR_HIGH = 0x310, ICR_INIT_OTHERS = 0xc4500, ICR_STARTUP_OTHERS = 0xc4600 };
+#define LAPIC 0xfee00000ull
+
+extern const uint8_t second_start[], second_end[], second_gdtr[], second_cr3[];
+
+unsigned main(const void *information);
+void second_main(void);
+
+static late_load *load;
+static unsigned mismatches;
+static volatile int turn;                       /* what the second processor may do; negative: it has done it */
+static volatile uint64_t second_answer;
+static uint8_t second_vmxon_region[PAGE] __attribute__((aligned(PAGE)));
+
+static void expect(const char *what, uint64_t value, uint64_t wanted)
+{
+    print("%s: %lx\n", what, value);
+    if (value == wanted)
+        return;
+    mismatches++;
+    print("MISMATCH: expected %lx\n", wanted);
+}
+
+/* VMCALL to L0: its answer, or 0x100 and the vector of the exception. */
+static uint64_t call(uint64_t function)
+{
+    uint64_t answer = LATE_CALL;
+
+    fault_vector = -1;
+    __asm__ volatile("movq $1f, fault_resume\n vmcall\n1: movq $0, fault_resume"
+                     : "+a"(answer) : "b"(function) : "memory", "cc");
+    return fault_vector >= 0 ? 0x100u + (unsigned)fault_vector : answer;
+}
+
+enum { UNDEFINED = 0x106 };
+
+static void second_does(int what)
+{
+    turn = what;
+    while (turn > 0)
+        __asm__ volatile("pause");
+}
+
+static void await(int what)
+{
+    while (turn != what)
+        __asm__ volatile("pause");
+}
+
+void second_main(void)
+{
+    const char *missing;
+
+    idt_load();
+    await(1);
+    missing = vmx_start_on(second_vmxon_region);    /* on bare hardware */
+    turn = missing ? -99 : -1;
+    await(2);
+    second_answer = load();
+    turn = -2;
+    await(3);
+    __asm__ volatile("vmxoff");
+    write_cr4(read_cr4() & ~CR4_VMXE);
+    turn = -3;
+    await(4);
+    second_answer = load();
+    turn = -4;
+    await(5);
+    second_answer = call(LATE_UNLOAD);
+    turn = -5;
+}
+
+static volatile uint32_t *apic(unsigned offset) { return (volatile uint32_t *)(LAPIC + offset); }
+
+static void second_starts(void)
+{
+    const struct descriptor_table gdtr = store_gdtr();
+    const uint32_t cr3 = (uint32_t)read_cr3();
+    uint8_t *start = (uint8_t *)SECOND_START;
+
+    memcpy(start, second_start, (size_t)(second_end - second_start));
+    memcpy(start + (second_gdtr - second_start), &gdtr, 6);
+    memcpy(start + (second_cr3 - second_start), &cr3, sizeof cr3);
+    *apic(ICR_LOW) = ICR_INIT_OTHERS;
+    for (volatile int i = 0; i < 100000; i++)
+        ;
+    *apic(ICR_LOW) = ICR_STARTUP_OTHERS | SECOND_START >> 12;
+}
+
+static void two_processors(void)
+{
+    print("-- two processors: the second one is in VMX operation\n");
+    second_starts();
+    second_does(1);
+    expect("VMXON of the second", (uint64_t)-turn, 1);
+    expect("load of the first", load(), LATE_DONE);
+    expect("call", call(NO_FUNCTION), LATE_UNKNOWN);
+    second_does(2);
+    expect("load of the second", second_answer, LATE_REFUSED);
+    for (volatile int i = 0; i < 100000; i++)
+        ;
+    expect("call: the first has gone back", call(NO_FUNCTION), UNDEFINED);
+    second_does(3);
+    expect("load of the first", load(), LATE_DONE);
+    second_does(4);
+    expect("load of the second", second_answer, LATE_DONE);
+}
+
+unsigned main(const void *information)
+{
+    const bool two = late_asked(information, "two");
+
+    console_open();
+    idt_load();
+    user_prepare();
+    load = late_find(information);
+    if (!load) {
+        print("slide: no multiboot module offers L0\n");
+        return EXIT_NOT_OFFERED;
+    }
+    print("-- load and unload\n");
+    expect("call on bare hardware", call(NO_FUNCTION), UNDEFINED);
+    expect("load", load(), LATE_DONE);
+    expect("call of no function", call(NO_FUNCTION), LATE_UNKNOWN);
+    expect("VMXOFF at CPL 3", user_executes_vmxoff(), VECTOR_UD);
+    expect("unload at CPL 3", user_executes_vmcall(LATE_CALL, LATE_UNLOAD), VECTOR_UD);
+    expect("call", call(NO_FUNCTION), LATE_UNKNOWN);
+    expect("unload", call(LATE_UNLOAD), LATE_DONE);
+    expect("call", call(NO_FUNCTION), UNDEFINED);
+    expect("VMXOFF at CPL 3 on bare hardware", user_executes_vmxoff(), VECTOR_UD);
+    if (two)
+        two_processors();
+    else
+        expect("load again", load(), LATE_DONE);
+    print("-- for good\n");
+    expect("finalise", call(LATE_FINALISE), LATE_DONE);
+    expect("unload", call(LATE_UNLOAD), LATE_REFUSED);
+    if (two) {
+        second_does(5);
+        expect("unload of the second", second_answer, LATE_REFUSED);
+    }
+    expect("VMXOFF at CPL 3", user_executes_vmxoff(), VECTOR_UD);
+    expect("call", call(NO_FUNCTION), LATE_UNKNOWN);
+    print("slide: %s\n", mismatches ? "mismatches" : "all as expected");
+    return mismatches ? EXIT_MISMATCH : 0;
+}
