@@ -7,6 +7,8 @@
 
 #include "scenarios/guests/lib/guest.h"
 
+/* VMWRITE and VMREAD through each register but RSP; there is a current VMCS. registers.c */
+void try_every_register(void);
 /* Makes each VMX instruction fail in each way it can, with `guest` the current VMCS, not launched. errors.c */
 void provoke_instruction_errors(struct guest *guest);
 /* Makes VM entries fail for their guest state: the VMCS is as before at the end. errors.c */

@@ -77,6 +77,7 @@ unsigned main(const void *information)
         missing = long_guest_create(&long_guest);
     if (missing)
         return not_offered(missing);
+    try_every_register();
     provoke_instruction_errors(&long_guest);
     provoke_entry_failures(&long_guest);
     long_guest_run(&long_guest);
