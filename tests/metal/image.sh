@@ -43,6 +43,8 @@ done
 
 boot $image --cpus 4 --module $guest 2>"$work/messages" | cmp - "$work/bare" >>"$work/messages" 2>&1
 result $? "four processors: the same transcript" "$work/messages"
+boot build/metal/multiboot2.elf --module "$image hv=flip" --module $guest 2>"$work/messages" | cmp - "$work/bare" >>"$work/messages" 2>&1
+result $? "started by its Multiboot2 header: the same transcript" "$work/messages"
 for strategy in trap copy flip; do
     boot $image --hv=$strategy --module $guest 2>"$work/messages" | transcript | cmp - "$work/bare" >>"$work/messages" 2>&1
     result $? "the image as L1 over the native core, strategy $strategy" "$work/messages"
