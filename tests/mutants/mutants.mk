@@ -18,8 +18,10 @@ $(MUTANTS)/sesqui: $(call objects,$(CLI_SRC)) $(EMU_LIB) $(MUTANT_CORE) $(MODEL_
 $(MUTANT_TESTS): $(MUTANTS)/tests/%: $(B)/tests/hv/%.o $(EMU_LIB) $(MUTANT_CORE) $(MODEL_LIB)
 	@mkdir -p $(@D)
 	@$(MUTANT_HOST) -o $@ $< $(subst $(HV_LIB),$(MUTANT_CORE),$(call emu_group,$(CHECK_LIBS)))
+$(MUTANTS)/equivalence: $(call objects,$(call sources,tests/equivalence)) $(EMU_LIB) $(MUTANT_CORE) $(MODEL_LIB)
+	@$(MUTANT_HOST) -o $@ $(call objects,$(call sources,tests/equivalence)) $(subst $(HV_LIB),$(MUTANT_CORE),$(emu_group))
 .PHONY: mutants mutants-prepare
-mutants-prepare: all $(MUTANTS)/sesqui $(MUTANT_TESTS)
+mutants-prepare: all $(MUTANTS)/sesqui $(MUTANTS)/equivalence $(MUTANT_TESTS)
 mutants: mutants-prepare
 	@CC="$(CC)" HV_COMPILE="$(MUTANT_COMPILE)" tests/mutants/run.sh $(MUTANT_OPTIONS)
 -include $(shell find $(MUTANTS)/core -name '*.d' 2>/dev/null)
