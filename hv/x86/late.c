@@ -8,7 +8,7 @@
 #include "arch/late_load.h"
 
 extern uint8_t image_start[], late_entry[], late_leave[];
-_Noreturn void late_main(void);                 /* world.S */
+_Noreturn void late_main(void);                 /* called by world.S */
 
 /* What late_entry stores, what late_leave loads. */
 struct late_guest {
@@ -20,14 +20,14 @@ struct late_return {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 struct late_guest late_guest;
-uint32_t late_lock;                             /* held from late_entry until the guest runs again */
+uint32_t late_lock;                             /* held while late_guest and late_stack are in use */
 uint64_t late_cr3, late_stack;
 static struct late_return late_return[PROCESSORS];
 static struct hal_capture captured[PROCESSORS];
 static _Alignas(16) uint8_t spare_stack[sizeof processors->stack];
 /* A guest that had no TR goes on with L0's, which LTR cannot undo: when it asks again, it still has none. */
 static bool without_task[PROCESSORS];
-static uint64_t idle_stack[PROCESSORS];         /* each processor's, while it runs on another one */
+static uint64_t last_stack[PROCESSORS];         /* the one that each processor ran on last: free when it asks again */
 
 /* The physical address of something in the image. */
 static uint64_t physical(const void *place) { return (uint64_t)((const uint8_t *)place - image_start) + hal_pool().base.value; }
@@ -40,7 +40,7 @@ void late_prepare(void)
     processor_count = 0;
     late_stack = (uint64_t)(spare_stack + sizeof spare_stack);
     for (unsigned i = 0; i < PROCESSORS; i++)
-        idle_stack[i] = (uint64_t)(processors[i].stack + sizeof processors->stack);
+        last_stack[i] = (uint64_t)(processors[i].stack + sizeof processors->stack);
 }
 
 static void read_selectors(uint16_t s[SEG_COUNT])
@@ -147,8 +147,8 @@ void late_main(void)
         processor_count++;
     /* The next processor that asks gets the stack on which this one does not run. */
     const uint64_t mine = late_stack;
-    late_stack = idle_stack[index];
-    idle_stack[index] = mine;
+    late_stack = last_stack[index];
+    last_stack[index] = mine;
     hal_unlock(&late_lock);
     why = hv_run(options.strategy);
     print("sesqui: load refused: %s\n", why);

@@ -165,7 +165,7 @@ static const struct {
     { "repeat 100001\nend", "test:1: `100001`: the number is too great" },
     { "machine cpus=0", "test:1: `0`: at least one processor" },
     { "machine\nmachine", "test:2: `machine [memory" },
-    { "l0 vmxoff\nl0 native trap", "test:2: `native STRATEGY` comes too late" },
+    { "l0 vmxoff\nl0 native trap", "test:2: `native STRATEGY [races=BIT]` comes too late" },
     { "l0 native trap\nmachine", "test:2: `machine [memory" },
     { "include other.scn", "test:1: include is for files only" },
     { "include", "test:1: one file name is expected" },

@@ -20,6 +20,25 @@ static struct vmx_capability of(const char *profile)
     return c;
 }
 
+START_TEST(without_vmx_there_are_no_capabilities)
+{
+    struct vmx_capability c;
+    struct vmx_lacks lacks = { .ept_vpid = 0 };
+    uint64_t value;
+
+    ck_assert_int_eq(turn(&lacks, "vmwrite-any", false), SWITCH_DONE);
+    capability_init(&c, &lacks);
+    ck_assert(capability_vmx(&c) && !(c.misc & CAPABILITY_VMWRITE_ANY));
+    ck_assert_int_eq(turn(&lacks, "vmx", false), SWITCH_DONE);
+    capability_init(&c, &lacks);
+    ck_assert(!capability_vmx(&c) && !(c.cr4_fixed1 & CR4_VMXE));
+    ck_assert(!capability_msr(&c, MSR_ia32_vmx_basic, &value));
+    ck_assert_int_eq(turn(&lacks, "vmx", true), SWITCH_DONE);
+    capability_init(&c, &lacks);
+    ck_assert(capability_vmx(&c));
+}
+END_TEST
+
 START_TEST(max_lacks_nothing)
 {
     struct vmx_capability all, max = of("max");
@@ -139,7 +158,8 @@ START_TEST(lists)
         struct vmx_lacks lacks = { .ept_vpid = 0 };
 
         ck_assert_int_eq(turn(&lacks, name, false), SWITCH_DONE);
-        ck_assert_uint_ne(lacks.ept_vpid | lacks.word[0] | lacks.word[1] | lacks.word[2] | lacks.word[3] | lacks.word[4], 0);
+        ck_assert_uint_ne(lacks.ept_vpid | lacks.misc | lacks.vmx | lacks.word[0] | lacks.word[1] | lacks.word[2] |
+                          lacks.word[3] | lacks.word[4], 0);
         ck_assert(*text);
         capabilities++;
     }
@@ -165,6 +185,7 @@ int main(void)
     int failed;
 
     tcase_add_test(tcase, max_lacks_nothing);
+    tcase_add_test(tcase, without_vmx_there_are_no_capabilities);
     tcase_add_test(tcase, generations);
     tcase_add_test(tcase, switches);
     tcase_add_test(tcase, dependents_go_too);
