@@ -187,8 +187,7 @@ static void run_to(struct machine *machine, struct cpu *cpu, uint64_t target)
     }
 }
 
-/* With seed 0 all turns have the same length and order. Any other seed varies both: other interleavings are seen. */
-static uint64_t next_turn(struct machine *machine, unsigned *first)
+uint64_t machine_next_turn(struct machine *machine, unsigned *first)
 {
     uint64_t x = machine->turns;            /* xorshift: never 0 unless the seed is */
 
@@ -207,7 +206,7 @@ static void run_round(struct machine *machine, uint64_t *now)
     uint64_t work = machine->work, wake = UINT64_MAX;
     unsigned first;
 
-    *now += next_turn(machine, &first);
+    *now += machine_next_turn(machine, &first);
     for (unsigned i = 0; i < model->cpu_count; i++)
         run_to(machine, &model->cpu[(first + i) % model->cpu_count], *now);
     if (machine->result.end != MACHINE_RUNNING || machine->work != work || !halted(machine))
@@ -229,6 +228,7 @@ void machine_run(struct machine *machine, struct machine_result *result)
 
     for (unsigned i = 0; i < model->cpu_count && machine->native; i++)
         machine_settle(machine, &model->cpu[i]);
+    machine->free_running = true;
     while (machine->result.end == MACHINE_RUNNING) {
         if (model->cpu_count == 1)
             run_to(machine, &model->cpu[0], UINT64_MAX);

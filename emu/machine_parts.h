@@ -34,6 +34,8 @@ struct machine {
     void *observe_context;
     uint64_t ticks;                 /* steps that retired nothing: they count towards the limit */
     uint64_t work;                  /* steps that did more than wait */
+    bool free_running;              /* machine_run() decides whose turn it is, not a script */
+    unsigned waiting;               /* processors whose native L0 waits for others */
     uint64_t turns;                 /* random number for the next turn of several processors; 0: turns do not vary */
     struct fault_record fault[MODEL_CPU_MAX][FAULTS_KEPT];
     unsigned faults[MODEL_CPU_MAX];
@@ -47,6 +49,10 @@ struct machine {
 void machine_warn(struct machine *machine, const char *text);
 /* The model's observer and the devices' callbacks. */
 void machine_install(struct machine *machine);
+
+/* The length of the next turn, and who is first. With seed 0 all are alike. Any other seed varies both: other interleavings
+ * are seen. */
+uint64_t machine_next_turn(struct machine *machine, unsigned *first);
 
 /* INIT and SIPI signals outside non-root operation: SDM Vol. 3, 10.4, 26.2. True if the processor's state changed. */
 bool startup_signals(struct machine *machine, struct cpu *cpu);

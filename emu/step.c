@@ -35,18 +35,55 @@ static enum status shut_down(struct machine *machine, struct cpu *cpu)
     return STATUS_SHUTDOWN;
 }
 
+/* Lets the native L0 of a processor run until it enters its guest or waits. */
+static enum status resume(struct machine *machine, struct cpu *cpu)
+{
+    enum status status = native_resume(machine->native, cpu);
+
+    if (status == STATUS_REFUSED)
+        machine_stop(machine, MACHINE_REFUSED, "%s", machine->model->refusal);
+    return status == STATUS_SHUTDOWN ? shut_down(machine, cpu) : status;
+}
+
+/*
+ * L0 of one processor waits for others, and they go on. An INIT that L0 sent them is taken before any guest executes an
+ * instruction, as it is on hardware but for nanoseconds. Guests run on only where no script says who does what.
+ */
+static void others_go_on(struct machine *machine, struct cpu *cpu)
+{
+    enum { STEP_MAX = 256 };
+    struct model *model = machine->model;
+    unsigned first = 0;
+
+    machine->waiting++;
+    for (unsigned i = 0; i < model->cpu_count; i++) {
+        struct cpu *other = &model->cpu[i];
+        if (other != cpu && other->vmx.non_root && other->init_pending && !other->event.valid)
+            machine_apply(machine, other, boundary(other));
+    }
+    uint64_t length = machine->free_running ? 1 + machine_next_turn(machine, &first) % STEP_MAX : 0;
+    for (unsigned i = 0; i < model->cpu_count && machine->result.end == MACHINE_RUNNING; i++) {
+        struct cpu *other = &model->cpu[(first + i) % model->cpu_count];
+        if (other == cpu || !machine_over_native(machine, other) || !native_started(machine->native, other))
+            continue;
+        if (!other->vmx.non_root)               /* its L0 waits, too */
+            resume(machine, other);
+        else if (machine->free_running && machine->waiting < model->cpu_count)
+            machine_step(machine, other, other->clock + length);
+    }
+    machine->waiting--;
+}
+
 enum status machine_settle(struct machine *machine, struct cpu *cpu)
 {
     enum status status = STATUS_OK;
 
     while (machine_over_native(machine, cpu) && !cpu->vmx.non_root && machine->result.end == MACHINE_RUNNING) {
-        status = native_resume(machine->native, cpu);
-        if (status == STATUS_REFUSED) {
-            machine_stop(machine, MACHINE_REFUSED, "%s", machine->model->refusal);
+        status = resume(machine, cpu);
+        if (status == STATUS_REFUSED || status == STATUS_SHUTDOWN)
             return status;
-        }
-        if (status == STATUS_SHUTDOWN)
-            return shut_down(machine, cpu);
+        if (status == STATUS_OK)
+            others_go_on(machine, cpu);
     }
     return machine->result.end == MACHINE_RUNNING ? status : stopped_status(machine);
 }

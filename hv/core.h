@@ -19,13 +19,34 @@
 #define PAGE_OFFSET (PAGE_SIZE - 1)
 
 enum { RAM_RANGES = 8 };
+enum { HV_CPUS = 8 };
+enum { GIVEN_PAGES = 64 };
 
 /* VPIDs are tags of one processor's TLB: the same ones serve on every processor. 0 is root operation's. L2's: vpid.c. */
 enum { VPID_L1 = 1 };
 
+/*
+ * Pages that L1 gave to L0 (pages.c): they stay on the list. And what the others may know of a processor: where it is, up
+ * to which page it has forgotten what it knew of those on the list, and whether an INIT of L0's is on its way to it.
+ */
+struct given {
+    unsigned count;
+    uint64_t page[GIVEN_PAGES];
+};
+enum place {
+    PLACE_NOWHERE,                      /* not started, or in the wait-for-SIPI state: it remembers no translation */
+    PLACE_L0,                           /* before it enters its guest it looks at the list */
+    PLACE_GUEST,                        /* or about to be: an INIT brings it back */
+};
+struct presence {
+    enum place place;
+    unsigned seen;
+    bool kicked;                        /* `lock` guards it */
+};
+
 /* What the processors share; in hal_machine_local(), zeroed at start. */
 struct hv_machine {
-    uint32_t lock;                      /* guards everything below until `ready`, and ept01 after it */
+    uint32_t lock;                      /* guards everything below until `ready`, then ept01 and `given` */
     bool ready;
     struct capability physical;         /* what the processor offers L0 */
     struct capability offered;          /* what L0 offers L1 */
@@ -39,6 +60,8 @@ struct hv_machine {
     /* late.c; bits of processors */
     bool late, finalised;               /* the guest asked for L0, and may be rid of it again until it says otherwise */
     uint64_t loaded, abandoned;         /* L0 is beneath these; these shall go on without it, for another one failed */
+    struct given given;
+    struct presence presence[HV_CPUS];
 };
 
 /*
@@ -79,6 +102,8 @@ struct hv_cpu {
     bool created;                       /* its structures are there: they outlive an unload */
     bool just_started;                  /* the latest exit was a SIPI */
     bool init_pending;                  /* an INIT that met L1 in VMX root operation, where it is blocked */
+    bool init_due;                      /* the INIT that L0 sent to itself, to come out of L2, stands for L1's */
+    bool waits_for_sipi;                /* so does the next entry's guest */
     struct nested nested;
 };
 
@@ -194,6 +219,23 @@ bool l1_update_entry(const struct hv_machine *machine, uint64_t address, uint64_
 /* The same at a linear address of L1, supervisor access, at most a page. False: #PF was injected; nothing moved. */
 bool l1_read_linear(struct hv_cpu *cpu, uint64_t linear, void *to, size_t length);
 bool l1_write_linear(struct hv_cpu *cpu, uint64_t linear, const void *from, size_t length);
+
+/* ---- pages.c: pages that change hands ---- */
+/* VMCALL of L1's with this in EAX, at CPL 0 in protected or 64-bit mode: the page at RBX becomes L0's; EAX: what came of it. */
+enum { HYPERCALL_GIVE_PAGE = 0x53716731 };
+enum page_given_result { PAGE_GIVEN, PAGE_NOT_YOURS, PAGE_LIST_FULL, PAGE_NO_MEMORY };
+/* PAGE_NOT_YOURS: no aligned address of a page of L1's RAM. PAGE_LIST_FULL: GIVEN_PAGES were. PAGE_NO_MEMORY: EPT01 needed a
+ * page to be split, and has reached its limit. In all three nothing has changed. vmcs01 is current. */
+enum page_given_result page_give(struct hv_cpu *cpu, uint64_t page);
+/* Is one of the pages in [base, base + size) given away? */
+bool page_given(const struct hv_machine *machine, uint64_t base, uint64_t size);
+/* This processor is about to enter its guest, and has come back. */
+void pages_before_entry(struct hv_cpu *cpu);
+void pages_after_exit(struct hv_cpu *cpu);
+/* Sends a processor an INIT, unless one of L0's is on its way to it. */
+void pages_kick(struct hv_machine *machine, unsigned cpu);
+/* An INIT has ended the guest's run: was it a kick, and stands for none of L1's? */
+bool pages_kicked(struct hv_cpu *cpu);
 
 /* ---- paging.c ---- */
 struct walk {

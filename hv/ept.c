@@ -88,11 +88,51 @@ enum ept_mapped ept_map(struct ept *ept, uint64_t gpa, unsigned level, uint64_t 
     }
 }
 
+/* A table that maps what `leaf`, of a level above 1, does. Value 0: there is no page for it. */
+static physical_address split(struct ept *ept, uint64_t leaf, unsigned level)
+{
+    const physical_address table = ept->pages < ept->limit ? hal_page_allocate() : PA(0);
+
+    if (!table.value)
+        return table;
+    ept->pages++;
+    if (level == 2)
+        leaf &= ~EPT_LARGE;
+    for (unsigned i = 0; i < 512; i++)
+        hal_pm_write64(PA(table.value + 8 * i), leaf + i * EPT_SPAN(level - 1));
+    return table;
+}
+
+bool ept_unmap(struct ept *ept, uint64_t gpa)
+{
+    uint64_t table = ept->root.value;
+
+    for (unsigned level = EPT_LEVELS;; level--) {
+        const physical_address slot = PA(table + 8 * EPT_ENTRY_INDEX(gpa, level));
+        uint64_t entry = 0;
+        if (!hal_pm_read64(slot, &entry))
+            hal_fail_stop("an EPT of L0's cannot be read");
+        if (!entry || level == 1) {
+            hal_pm_write64(slot, 0);
+            return true;
+        }
+        if (!is_table(entry, level)) {
+            const physical_address page = split(ept, entry, level);
+            if (!page.value)
+                return false;
+            hal_fence();
+            entry = page.value | EPT_ALL_RIGHTS | EPT_ACCESSED;
+            hal_pm_write64(slot, entry);        /* in one access: who walks here meets the page or the table */
+        }
+        table = entry & EPT_ADDRESS;
+    }
+}
+
 /* ---- EPT01 ---- */
 
 /*
- * One for all processors, and it only grows: what was absent appears, and nothing that one of them may remember is ever
- * changed or released. So no processor has to be told (SDM Vol. 3, 29.4.3.3).
+ * One for all processors. What was absent appears without their being told (SDM Vol. 3, 29.4.3.3); no table is ever
+ * released; a page that L1 gives away disappears, and pages.c sees to it that all of them forget it.
  */
 
 /* Maps RAM [from, end) outside the pool, in pages as large as alignment and the pool allow. */
@@ -123,24 +163,26 @@ bool ept01_build(struct hv_machine *m)
 
 /*
  * Device memory appears when it is first touched: uncacheable, all rights, in 2-MByte pages where no RAM is near. L0's
- * pool and addresses that do not exist raise #GP, and so does device memory once EPT01 has reached its limit of pages.
+ * pool, pages given to it and addresses that do not exist raise #GP, and so does device memory once EPT01 has reached its limit of pages.
  */
 void ept01_violation(struct hv_cpu *cpu)
 {
     struct hv_machine *m = cpu->machine;
     const uint64_t gpa = cpu->exit.guest_physical, leaf = EPT_RIGHTS | EPT_MEMORY_TYPE_BITS(MEMORY_UC);
     const uint64_t page = gpa & ~PAGE_OFFSET, large = gpa & ~(EPT_SPAN(2) - 1);
-    const enum l1_memory memory = l1_memory(m, page, PAGE_SIZE);
     enum ept_mapped mapped;
+    enum l1_memory memory;
     unsigned pages;
 
+    hal_lock(&m->lock);
+    memory = l1_memory(m, page, PAGE_SIZE);     /* with the lock: EPT01 and the list of given pages agree */
     if (memory == L1_ABSENT || gpa >> EPT_ADDRESS_BITS) {
+        hal_unlock(&m->lock);
         inject_exception(cpu, VECTOR_GP, 0);
         return;
     }
     if (memory == L1_RAM)
         hal_fail_stop("an EPT violation on RAM that EPT01 maps");
-    hal_lock(&m->lock);
     pages = m->ept01.pages;
     if (l1_memory(m, large, EPT_SPAN(2)) == L1_DEVICE)
         mapped = ept_map(&m->ept01, gpa, 2, large | leaf | EPT_LARGE);

@@ -40,6 +40,9 @@ enum ept_mapped {
     EPT_REPLACED,               /* something is: the caller invalidates */
 };
 enum ept_mapped ept_map(struct ept *ept, uint64_t gpa, unsigned level, uint64_t leaf);
+/* Takes the 4-KByte page at `gpa` out of the mappings: a larger page around it is split first. Processors may be using this
+ * EPT; the caller invalidates. False: a page was needed, and the limit or the pool is reached: all is mapped as before. */
+bool ept_unmap(struct ept *ept, uint64_t gpa);
 
 /* EPT01: all RAM but the pool, write-back. Devices follow when L1 touches them. False: no page left. */
 bool ept01_build(struct hv_machine *machine);

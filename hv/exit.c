@@ -77,7 +77,13 @@ static _Noreturn void unexpected(uint32_t reason)
  */
 static void init_signal(struct hv_cpu *cpu, bool just_started)
 {
+    const bool kicked = pages_kicked(cpu);
+
     late_init(cpu);
+    if (kicked) {
+        inject_again(cpu);
+        return;
+    }
     if (just_started && !vmread(VMCS_guest_rip))
         return;
     if (!cpu->nested.on) {

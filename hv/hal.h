@@ -44,7 +44,7 @@ struct hal_table hal_store_gdtr(void);
 struct hal_table hal_store_idtr(void);
 uint16_t hal_read_selector(enum segment_register segment);
 uint64_t hal_rdtsc(void);
-void hal_pause(void);
+void hal_pause(void);                           /* waits for another processor, with no lock held */
 _Noreturn void hal_halt(void);                  /* stops this processor for good */
 _Noreturn void hal_fail_stop(const char *reason);   /* L0 cannot go on: one line, then everything stops */
 
@@ -131,6 +131,7 @@ void hal_fence(void);
 
 /* ---- other processors ---- */
 enum hal_kick { HAL_KICK_INIT, HAL_KICK_NMI };
+/* False: there is no such processor, or (as far as the back end can see) an INIT waits there already and comes out instead. */
 bool hal_kick(unsigned cpu, enum hal_kick kind);
 void hal_lock(uint32_t *lock);                  /* in machine-local memory */
 void hal_unlock(uint32_t *lock);

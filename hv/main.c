@@ -74,7 +74,7 @@ static const char *start(struct hv_cpu *cpu)
 {
     struct hv_machine *m = cpu->machine;
     struct hal_capture capture;
-    const char *reason = enable_vmx(cpu);
+    const char *reason = hal_cpu_index() < HV_CPUS ? enable_vmx(cpu) : "the machine has more processors than the core keeps";
 
     if (reason)
         return reason;
@@ -119,8 +119,11 @@ static bool enter(struct hv_cpu *cpu)
         cpu->told_level = cpu->level;
         hal_log(HAL_EVENT_LEVEL, cpu->level, vmcs->region.value, 0, 0);
     }
+    pages_before_entry(cpu);
     cpu->entries.count = 0;                     /* what the guest writes from now on counts */
-    if (hal_enter(&cpu->registers, !vmcs->launched) != HAL_OK)
+    const bool entered = hal_enter(&cpu->registers, !vmcs->launched) == HAL_OK;
+    pages_after_exit(cpu);
+    if (!entered)
         return false;
     /* An entry that fails with an exit does not launch the VMCS (SDM Vol. 3, 27.8). */
     cpu->exit = (struct exit_record){ .reason = vmread32(VMCS_exit_reason) };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * L1's memory, for L0. Every datum that L1 supplies comes through here, once, and every address is checked here: RAM
- * that is not L0's is L1's; anything else is absent, as if the processor addressed nothing.
+ * that is neither L0's pool nor was given to it is L1's; anything else is absent, as if the processor addressed nothing.
  */
 #include "hv/core.h"
 
@@ -24,8 +24,11 @@ enum l1_memory l1_memory(const struct hv_machine *m, uint64_t base, uint64_t siz
     if (overlap(m->pool, base, size))
         return L1_MIXED;
     for (unsigned i = 0; i < m->ram_count; i++)
-        if (overlap(m->ram[i], base, size))
+        if (overlap(m->ram[i], base, size)) {
+            if (page_given(m, base, size))
+                return size == PAGE_SIZE ? L1_ABSENT : L1_MIXED;
             return inside(m->ram[i], base) && inside(m->ram[i], last) ? L1_RAM : L1_MIXED;
+        }
     return L1_DEVICE;
 }
 

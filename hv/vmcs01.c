@@ -109,6 +109,7 @@ void vmcs01_build(struct hv_cpu *cpu, const struct hal_capture *s)
     vmwrite(VMCS_guest_interruptibility_state, 0);
     vmwrite(VMCS_guest_pending_debug_exceptions, 0);
     vmwrite(VMCS_guest_activity_state, s->activity);
+    cpu->waits_for_sipi = s->activity == ACTIVITY_WAIT_FOR_SIPI;
     cpu->registers = s->registers;
     if (s->cr0 & CR0_PG && s->cr4 & CR4_PAE && !(s->efer & EFER_LMA) && !pdptes_copy(cpu->machine, s->cr3))
         hal_fail_stop("the captured guest's PDPTEs are invalid");
@@ -144,6 +145,7 @@ void vmcs01_init(struct hv_cpu *cpu)
     vmwrite(VMCS_guest_interruptibility_state, 0);
     vmwrite(VMCS_guest_pending_debug_exceptions, 0);
     vmwrite(VMCS_guest_activity_state, ACTIVITY_WAIT_FOR_SIPI);
+    cpu->waits_for_sipi = true;
     vmwrite(VMCS_entry_interruption_information, 0);
     hal_write_cr2(0);
     cpu->registers = (struct hal_registers){ .gpr[RDX] = hal_cpuid(1, 0).eax };

@@ -43,7 +43,16 @@ struct hal_table hal_store_gdtr(void) { return (struct hal_table){ cpu()->gdtr.b
 struct hal_table hal_store_idtr(void) { return (struct hal_table){ cpu()->idtr.base, (uint16_t)cpu()->idtr.limit }; }
 uint16_t hal_read_selector(enum segment_register segment) { return cpu()->seg[segment].selector; }
 uint64_t hal_rdtsc(void) { return cpu()->clock + CPU_MSR(cpu(), ia32_tsc_adjust); }
-void hal_pause(void) {}
+
+/* The others go on meanwhile. Nobody waits this often for a processor that will come. */
+void hal_pause(void)
+{
+    enum { PAUSES_MAX = 100000 };
+    if (native_here->pauses++ == PAUSES_MAX)
+        native_stop("it waits for another processor without end");
+    native_yield(STATUS_OK);
+}
+
 
 /* On the metal a bad value is a #GP in root mode without a handler: L0 is dead. */
 void hal_write_cr0(uint64_t value)
@@ -122,6 +131,7 @@ enum hal_result hal_enter(struct hal_registers *registers, bool launch)
     rules_accounted(here);
     rules_before_entry(here);
     here->entered = true;
+    here->pauses = 0;
     memcpy(host_gpr, cpu()->gpr, sizeof host_gpr);
     memcpy(cpu()->gpr, registers->gpr, sizeof host_gpr);
     cpu()->gpr[RSP] = host_gpr[RSP];            /* VM entry loads the guest's from the VMCS */

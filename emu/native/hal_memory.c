@@ -131,7 +131,7 @@ void hal_fence(void) {}
 bool hal_kick(unsigned target, enum hal_kick kind)
 {
     struct model *model = native()->model;
-    if (target >= model->cpu_count)
+    if (target >= model->cpu_count || (kind == HAL_KICK_INIT && model->cpu[target].init_pending))
         return false;
     if (kind == HAL_KICK_INIT)
         model->cpu[target].init_pending = true;
@@ -140,11 +140,11 @@ bool hal_kick(unsigned target, enum hal_kick kind)
     return true;
 }
 
-/* Processors change only while L0 is in its guest: a lock that is found taken was kept across an entry. */
+/* Processors change only while L0 is in its guest or pauses: a lock that is found taken was kept meanwhile. */
 void hal_lock(uint32_t *lock)
 {
     if (*lock)
-        native_stop("deadlock: a lock of L0 was kept across a VM entry");
+        native_stop("deadlock: a lock of L0 was kept across a VM entry or a pause");
     *lock = 1;
 }
 

@@ -262,6 +262,11 @@ bool native_active(const struct native *native, const struct cpu *cpu)
     return native->cpu[cpu->index].active;
 }
 
+bool native_started(const struct native *native, const struct cpu *cpu)
+{
+    return native->cpu[cpu->index].started;
+}
+
 unsigned native_level(const struct native *native, const struct cpu *cpu)
 {
     const struct native_cpu *here = &native->cpu[cpu->index];

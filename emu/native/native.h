@@ -64,9 +64,12 @@ void native_set_races(struct native *native, bool on, uint64_t seed);
 
 /*
  * Lets the L0 of `cpu` run until it enters its guest: STATUS_VM_ENTRY. The first call captures the processor's state for
- * the guest and starts the core. STATUS_REFUSED: L0 stopped for good, model->refusal says why.
+ * the guest and starts the core. STATUS_REFUSED: L0 stopped for good, model->refusal says why. STATUS_OK: it waits for
+ * another processor; resume it when others have gone on.
  */
 enum status native_resume(struct native *native, struct cpu *cpu);
+/* Has the core been started on this processor? */
+bool native_started(const struct native *native, const struct cpu *cpu);
 
 /*
  * Late load: no processor has L0 beneath it until it calls the function at *entry, which writes to `port`; then

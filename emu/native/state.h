@@ -18,6 +18,7 @@ struct native_cpu {
     enum status request;            /* why the fiber yielded */
     unsigned level;                 /* as the core said with HAL_EVENT_LEVEL */
     bool in_guest;
+    unsigned pauses;                /* of L0 since the latest exit */
     bool host_registered;
     struct hal_host_state host;     /* what hal_host_state() gave: every exit must load it */
     struct hal_capture capture;

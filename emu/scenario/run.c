@@ -101,7 +101,8 @@ static void notify(void *context, const struct notice *notice)
     struct run *run = context;
 
     run->tracer.notify(run->tracer.context, notice);
-    see(run, notice);
+    if (notice->cpu == run->cpu || notice->kind == NOTICE_VIOLATION)     /* others may take a kick of L0's meanwhile */
+        see(run, notice);
 }
 
 static bool stopped(struct run *run)

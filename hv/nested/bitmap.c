@@ -49,16 +49,19 @@ static void copy_msr_bits(struct hv_cpu *cpu)
         merge(cpu);
 }
 
-void bitmap_copy(struct hv_cpu *cpu)
+void bitmap_choose(struct hv_cpu *cpu)
 {
     struct nested *n = &cpu->nested;
-    const uint64_t controls = VMCS12(cpu, processor_based_controls);
 
-    if (controls & PROC_use_io_bitmaps) {
+    if (VMCS12(cpu, processor_based_controls) & PROC_use_io_bitmaps) {
         n->plan.io_bitmap_a = io_bitmap(cpu, VMCS12(cpu, io_bitmap_a_address));
         n->plan.io_bitmap_b = io_bitmap(cpu, VMCS12(cpu, io_bitmap_b_address));
     }
-    if (controls & PROC_use_msr_bitmaps)
+}
+
+void bitmap_copy(struct hv_cpu *cpu)
+{
+    if (VMCS12(cpu, processor_based_controls) & PROC_use_msr_bitmaps)
         copy_msr_bits(cpu);
 }
 

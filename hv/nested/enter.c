@@ -83,6 +83,7 @@ void nested_enter(struct hv_cpu *cpu)
         fail_late(cpu, EXIT_REASON_entry_failure_msr_loading, MSR_AREA_MAX + 1);
         return;
     }
+    bitmap_choose(cpu);
     bitmap_copy(cpu);
     virtual_apic_choose(cpu);
     n->plan.eptp = vmcs12_ept(cpu) ? vept_pointer(cpu) : ept_pointer(&cpu->machine->ept01);
@@ -91,9 +92,11 @@ void nested_enter(struct hv_cpu *cpu)
     if (n->plan.refused)                        /* by hardware too, which judges its share of the controls first */
         vmwrite(VMCS_guest_dr7, ~0ull);
     n->entering = true;
+    cpu->waits_for_sipi = VMCS12(cpu, guest_activity_state) == ACTIVITY_WAIT_FOR_SIPI;
     if (cpu->init_pending) {                    /* no longer blocked: it ends L2's run at once */
         cpu->init_pending = false;
-        hal_kick(hal_cpu_index(), HAL_KICK_INIT);
+        cpu->init_due = true;
+        pages_kick(cpu->machine, hal_cpu_index());
     }
 }
 
@@ -143,6 +146,13 @@ static bool handle(struct hv_cpu *cpu)
     const uint32_t reason = cpu->exit.reason, msr = (uint32_t)guest_register(cpu, RCX);
 
     switch ((enum exit_reason)reason) {
+    case EXIT_REASON_init_signal:
+        if (!pages_kicked(cpu))
+            return false;
+        exit_complete(cpu);
+        hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
+        inject_again(cpu);
+        return true;
     case EXIT_REASON_ept_violation:
         exit_complete(cpu);
         if (vmcs12_ept(cpu)) {
@@ -169,7 +179,7 @@ static bool handle(struct hv_cpu *cpu)
         instruction_ends(cpu);
         return true;
     case EXIT_REASON_exception_or_nmi: case EXIT_REASON_external_interrupt: case EXIT_REASON_triple_fault:
-    case EXIT_REASON_init_signal: case EXIT_REASON_startup_ipi: case EXIT_REASON_interrupt_window:
+    case EXIT_REASON_startup_ipi: case EXIT_REASON_interrupt_window:
     case EXIT_REASON_nmi_window: case EXIT_REASON_task_switch: case EXIT_REASON_cpuid: case EXIT_REASON_getsec:
     case EXIT_REASON_hlt: case EXIT_REASON_invd: case EXIT_REASON_invlpg: case EXIT_REASON_rdpmc:
     case EXIT_REASON_rdtsc: case EXIT_REASON_rsm: case EXIT_REASON_vmcall: case EXIT_REASON_vmclear:

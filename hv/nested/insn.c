@@ -285,6 +285,21 @@ static void enter_instruction(struct hv_cpu *cpu, bool launch)
         nested_enter(cpu);
 }
 
+/* What L1 asks of L0 itself. False: an ordinary VMCALL, by its number or where it stands. */
+static bool hypercall(struct hv_cpu *cpu)
+{
+    const uint64_t mask = operand_mask(), page = guest_register(cpu, RBX) & mask;
+    enum page_given_result result;
+
+    if ((guest_register(cpu, RAX) & mask) != HYPERCALL_GIVE_PAGE || wrong_mode() || guest_cpl())
+        return false;
+    result = page_give(cpu, page);
+    hal_log(HAL_EVENT_HANDLED, cpu->exit.reason, page, result, 0);
+    guest_set_register(cpu, RAX, result);
+    guest_advance();
+    return true;
+}
+
 void nested_instruction(struct hv_cpu *cpu)
 {
     const enum exit_reason reason = (enum exit_reason)cpu->exit.reason;
@@ -293,6 +308,8 @@ void nested_instruction(struct hv_cpu *cpu)
         vmxon(cpu);
         return;
     }
+    if (reason == EXIT_REASON_vmcall && hypercall(cpu))
+        return;
     if (!permitted(cpu, cpu->nested.on))
         return;
     switch (reason) {

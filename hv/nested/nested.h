@@ -122,6 +122,8 @@ void vept_violation(struct hv_cpu *cpu);
 /* Drops what shadows the EPT of this pointer (INVEPT type 1), or all shadows. Not while L2 runs on one. */
 void vept_drop(struct hv_cpu *cpu, uint64_t eptp12);
 void vept_drop_all(struct hv_cpu *cpu);
+/* Empties all, also the one on which L2 runs; translations through them are forgotten. */
+void vept_empty_all(struct hv_cpu *cpu);
 
 /* ---- vpid.c: L1's VPIDs ---- */
 enum { VPID_SLOTS = 16 };
@@ -229,6 +231,8 @@ typedef void vmcs_writer(enum vmcs_encoding, uint64_t);
 void vmcs02_prepare(struct hv_cpu *cpu);
 /* Controls that are L0's and L1's together, but for the processor-based ones. */
 void vmcs02_write_controls(struct hv_cpu *cpu);
+/* L1's pages that hardware uses itself, chosen anew for an L2 that runs: some may be L1's no more. */
+void vmcs02_choose_pages(struct hv_cpu *cpu);
 /* Processor-based controls as hardware shall have them. */
 uint32_t vmcs02_processor_based_controls(const struct hv_cpu *cpu);
 /* Guest state that is loaded under a control, or carried over; what is in hardware as it shall be stays (vmcs12->late). */
@@ -249,7 +253,9 @@ void vmcs12_to_hardware(const struct vmcs12 *vmcs12, unsigned field);
 void vmcs12_from_hardware(struct vmcs12 *vmcs12, unsigned field);
 
 /* ---- bitmap.c ---- */
-/* Chooses I/O bitmaps, and brings the private MSR bitmap up to date, for an entry to L2. */
+/* The I/O bitmaps that hardware shall use: L1's, or a private one where L1 has none. */
+void bitmap_choose(struct hv_cpu *cpu);
+/* Brings the private MSR bitmap up to date for an entry to L2. */
 void bitmap_copy(struct hv_cpu *cpu);
 /* Does L1 intercept this access of L2 to an MSR? */
 bool bitmap_wants_msr(const struct hv_cpu *cpu, uint32_t index, bool write);

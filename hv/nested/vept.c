@@ -4,7 +4,8 @@
  * that L1 may reach, in pages as large as both allow. It is filled when L2 touches memory, and is to L1 what the
  * processor's own cache of guest-physical mappings is: L1's changes count after INVEPT at the latest, and a violation
  * walks EPT12 anew. SDM Vol. 3, 29.3. Each processor has shadows of its own, as it has a TLB of its own: L1's INVEPT is
- * one processor's, and nothing here is freed that another one may still use.
+ * one processor's, and nothing here is freed that another one may still use. A page that L1 gives away leaves the shadows
+ * of all (pages.c).
  */
 #include "hv/core.h"
 
@@ -170,6 +171,17 @@ void vept_drop_all(struct hv_cpu *cpu)
 {
     for (unsigned i = 0; i < VEPT_ROOTS; i++)
         drop(&cpu->nested.vept.root[i]);
+}
+
+void vept_empty_all(struct hv_cpu *cpu)
+{
+    for (unsigned i = 0; i < VEPT_ROOTS; i++) {
+        struct vept_root *root = &cpu->nested.vept.root[i];
+        if (root->ept.root.value) {
+            invalidate(root);
+            ept_empty(&root->ept);
+        }
+    }
 }
 
 /* The shadow whose last use is longest ago, but for `keep`. NULL: there is no other. */

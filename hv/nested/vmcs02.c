@@ -86,6 +86,25 @@ static uint32_t exit_controls(const struct hv_cpu *cpu)
     return control_adjust(cpu->machine->physical.exit, controls);
 }
 
+static void write_pages(struct hv_cpu *cpu)
+{
+    const struct entry_plan *plan = &cpu->nested.plan;
+
+    if (VMCS12(cpu, processor_based_controls) & PROC_use_io_bitmaps) {
+        vmcs02_keep(cpu, KEPT_IO_A, VMCS_io_bitmap_a_address, plan->io_bitmap_a.value);
+        vmcs02_keep(cpu, KEPT_IO_B, VMCS_io_bitmap_b_address, plan->io_bitmap_b.value);
+    }
+    if (VMCS12(cpu, processor_based_controls) & PROC_use_tpr_shadow)
+        vmcs02_keep(cpu, KEPT_VIRTUAL_APIC, VMCS_virtual_apic_address, plan->virtual_apic.value);
+}
+
+void vmcs02_choose_pages(struct hv_cpu *cpu)
+{
+    bitmap_choose(cpu);
+    virtual_apic_choose(cpu);
+    write_pages(cpu);
+}
+
 void vmcs02_write_controls(struct hv_cpu *cpu)
 {
     const struct capability *c = &cpu->machine->physical;
@@ -100,12 +119,7 @@ void vmcs02_write_controls(struct hv_cpu *cpu)
                 control_adjust(c->entry, entry | ENTRY_load_debug_controls | ENTRY_load_ia32_efer | ENTRY_load_ia32_pat));
     vmcs02_keep(cpu, KEPT_VPID, VMCS_virtual_processor_identifier, plan->vpid);
     vmcs02_keep(cpu, KEPT_EPTP, VMCS_ept_pointer, plan->eptp);
-    if (VMCS12(cpu, processor_based_controls) & PROC_use_io_bitmaps) {
-        vmcs02_keep(cpu, KEPT_IO_A, VMCS_io_bitmap_a_address, plan->io_bitmap_a.value);
-        vmcs02_keep(cpu, KEPT_IO_B, VMCS_io_bitmap_b_address, plan->io_bitmap_b.value);
-    }
-    if (VMCS12(cpu, processor_based_controls) & PROC_use_tpr_shadow)
-        vmcs02_keep(cpu, KEPT_VIRTUAL_APIC, VMCS_virtual_apic_address, plan->virtual_apic.value);
+    write_pages(cpu);
     vmcs02_keep(cpu, KEPT_MSR_COUNT, VMCS_entry_msr_load_count, plan->msr_count);
 }
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "emu/scenario/scenario.h"
-#include "hv/hal.h"
+#include "hv/core.h"
 
 enum fault {
     NO_FAULT,
@@ -25,6 +25,14 @@ enum fault {
     SAYS_NOTHING,           /* of the exits that it handles */
     KEEPS_PAGES,
     FORGETS_INVVPID,
+    /* of what giving a page needs (hv/pages.c): */
+    KICKS_NOBODY,
+    WAITS_FOR_NOBODY,       /* nor kicks: the other processor is taken for one that remembers nothing */
+    FORGETS_INVEPT_THERE,   /* on the processor that is kicked */
+    SAYS_SO_FIRST,          /* it says that it has forgotten the page, and only then begins to */
+    KEEPS_SHADOWS,          /* but invalidates */
+    KEEPS_MAPPING,          /* of the page in EPT01 */
+    PARKS_WITH_MEMORY,      /* the wait-for-SIPI state is entered without INVEPT before */
 };
 static enum fault fault;
 static uint64_t detail;
@@ -98,7 +106,36 @@ STANDS_BEFORE(enum hal_result, hal_enter, struct hal_registers *registers, bool 
 
 STANDS_BEFORE(enum hal_result, hal_invept, uint64_t type, uint64_t eptp)
 {
-    return fault == FORGETS_INVEPT ? HAL_OK : __real_hal_invept(type, eptp);
+    struct hv_machine *m = hal_machine_local();
+
+    if (fault == SAYS_SO_FIRST && hal_cpu_index() && m->given.count) {
+        m->presence[hal_cpu_index()].seen = m->given.count;
+        hal_pause();
+    }
+    if (fault == FORGETS_INVEPT || (fault == FORGETS_INVEPT_THERE && hal_cpu_index()) || fault == PARKS_WITH_MEMORY)
+        return HAL_OK;
+    return __real_hal_invept(type, eptp);
+}
+
+STANDS_BEFORE(bool, hal_kick, unsigned cpu, enum hal_kick kind)
+{
+    if (fault == WAITS_FOR_NOBODY)
+        ((struct hv_machine *)hal_machine_local())->presence[cpu].place = PLACE_NOWHERE;
+    return fault == WAITS_FOR_NOBODY || fault == KICKS_NOBODY || __real_hal_kick(cpu, kind);
+}
+
+STANDS_BEFORE(void, vept_empty_all, struct hv_cpu *cpu)
+{
+    for (unsigned i = 0; fault == KEEPS_SHADOWS && i < VEPT_ROOTS; i++)
+        if (cpu->nested.vept.root[i].ept.root.value)
+            __real_hal_invept(INVEPT_SINGLE, ept_pointer(&cpu->nested.vept.root[i].ept) | EPTP_ACCESSED_DIRTY * detail);
+    if (fault != KEEPS_SHADOWS)
+        __real_vept_empty_all(cpu);
+}
+
+STANDS_BEFORE(bool, ept_unmap, struct ept *ept, uint64_t gpa)
+{
+    return fault == KEEPS_MAPPING || __real_ept_unmap(ept, gpa);
 }
 
 STANDS_BEFORE(enum hal_result, hal_invvpid, uint64_t type, uint16_t vpid, uint64_t linear)
@@ -154,6 +191,14 @@ static bool run(const char *text)
 #define MSR_BITMAP "l1 set proc.use_msr_bitmaps\nl1 vmwrite msr_bitmap_address 0x20000\n"
 #define ROUND_TRIP "l1 vmlaunch\nl2 vmcall\nexpect exit vmcall to=l1\n"
 #define USE_EPT "l1 vmlaunch\nl2 read 0x300000 8\nl2 vmcall\nexpect exit vmcall to=l1\n"
+/* The second processor uses the page, as L1 or L2, and the first one gives it. */
+#define GIVE "cpu 0\nl1 register rax 0x53716731\nl1 register rbx 0x300000\nl1 vmcall\n"
+#define CPUS_2 "machine cpus=2\n"
+#define SECOND                                                                                                      \
+    "cpu 1\nl1 prepare vmx\nl1 prepare region 0x18000\nl1 vmxon 0x18000\nl1 prepare region 0x19000\n"                \
+    "l1 vmclear 0x19000\nl1 vmptrld 0x19000\nl1 prepare ept 0x400000\nl1 prepare vmcs ept=0x400000\n"
+#define SECOND_L1 "cpu 1\nl1 read 0x300000 8\n" GIVE
+#define SECOND_L2 SECOND "l1 vmlaunch\nl2 read 0x300000 8\n" GIVE
 /* L2 without paging: what it leaves in the TLB has no VPID. */
 #define UNPAGED                                                                                                     \
     "l1 set proc2.unrestricted_guest\nl1 clear entry.ia32e_mode_guest\nl1 vmwrite guest_cr0 0x21\n"                  \
@@ -163,7 +208,7 @@ static bool run(const char *text)
 
 enum { TRAP = 1, COPY = 2, FLIP = 4, ALL = 7 };         /* the strategies that can have the fault */
 static const struct {
-    const char *rule;
+    const char *rule;       /* or what the machine says instead */
     unsigned strategies;
     enum fault fault;
     uint64_t detail;
@@ -186,6 +231,19 @@ static const struct {
     { "R4", ALL, TAKES_PAGE, 1, 0, "", "l1 read 0x300000 8\nl1 cpuid 0\nl1 read 0x300000 8\n" },
     { "R4", ALL, TAKES_PAGE, 1, 0, "machine cpus=2\n",             /* the other processor remembers it */
       "cpu 1\nl1 read 0x300000 8\ncpu 0\nl1 cpuid 0\n" },
+    { "R4", ALL, WAITS_FOR_NOBODY, 0, 0, CPUS_2, SECOND_L1 },
+    { "R4", ALL, WAITS_FOR_NOBODY, 0, 0, CPUS_2, SECOND_L2 },
+    { "R4", ALL, FORGETS_INVEPT_THERE, 0, 0, CPUS_2, SECOND_L1 },
+    { "R4", ALL, FORGETS_INVEPT_THERE, 0, 0, CPUS_2, SECOND_L2 },
+    { "R4", ALL, SAYS_SO_FIRST, 0, 0, CPUS_2, SECOND_L1 },
+    { "R4", ALL, SAYS_SO_FIRST, 0, 0, CPUS_2, SECOND_L2 },
+    { "R4", ALL, KEEPS_SHADOWS, 0, 0, CPUS_2, SECOND_L2 "cpu 1\nl2 read 0x301000 8\nl2 read 0x300000 8\n"
+                                                       "expect exit ept_violation to=l1\n" },
+    { "R4", ALL, KEEPS_MAPPING, 0, 0, CPUS_2, SECOND_L1 "cpu 1\nl1 read 0x300000 8\nexpect fault 13\n" },
+    { "R4", ALL, PARKS_WITH_MEMORY, 0, 0, CPUS_2, SECOND
+      "l1 read 0x300000 8\nl1 vmwrite guest_activity_state 3\nl1 vmlaunch\nexpect state activity 3\n" GIVE },
+    { "waits for another processor without end", ALL, KICKS_NOBODY, 0, 0, CPUS_2, SECOND_L1 },
+    { "waits for another processor without end", ALL, KICKS_NOBODY, 0, 0, CPUS_2, SECOND_L2 },
     { "R5", ALL, OTHER_HOST_STATE, VMCS_host_rip, 0, "", "l1 cpuid 0\n" },
     { "R5", ALL, OTHER_HOST_STATE, VMCS_host_rsp, 0, "", "l1 cpuid 0\n" },
     { "R5", ALL, OTHER_HOST_STATE, VMCS_host_fs_base, 0, "", "l1 cpuid 0\n" },
@@ -226,11 +284,12 @@ static bool run_with(int i, enum fault planted)
 
 START_TEST(the_rule_says_so)
 {
-    char named[16];
+    const char *rule = row[_i / STRATEGIES].rule;
+    char named[64];
 
     if (!(row[_i / STRATEGIES].strategies >> _i % STRATEGIES & 1))
         return;
-    snprintf(named, sizeof named, "rule %s ", row[_i / STRATEGIES].rule);
+    snprintf(named, sizeof named, rule[0] == 'R' ? "rule %s " : "%s", rule);
     ck_assert_msg(!run_with(_i, row[_i / STRATEGIES].fault), "nothing was broken by fault %d", row[_i / STRATEGIES].fault);
     ck_assert_msg(strstr(error.text, named), "%s%s", named, error.text);
 }
