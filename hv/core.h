@@ -89,6 +89,7 @@ struct exit_record {
 struct hv_cpu {
     struct hal_registers registers;     /* of the guest, whichever level; RSP is in its VMCS */
     struct hv_machine *machine;
+    struct presence *presence;          /* in it: this processor's */
     enum hv_strategy strategy;
     unsigned level;                     /* whose VMCS is current: 1 or 2 */
     unsigned told_level;                /* the level that HAL_EVENT_LEVEL told last */

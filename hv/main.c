@@ -80,6 +80,7 @@ static const char *start(struct hv_cpu *cpu)
         return reason;
     if (!hal_capture(&capture))
         return "this back end cannot capture the state of the guest";
+    cpu->presence = &m->presence[hal_cpu_index()];
     hal_lock(&m->lock);
     reason = m->ready ? NULL : prepare_machine(m);
     hal_unlock(&m->lock);

@@ -14,11 +14,6 @@
  */
 #include "hv/core.h"
 
-static struct presence *mine(struct hv_cpu *cpu)
-{
-    return &cpu->machine->presence[hal_cpu_index()];
-}
-
 bool page_given(const struct hv_machine *m, uint64_t base, uint64_t size)
 {
     for (unsigned i = 0; i < m->given.count; i++)
@@ -39,7 +34,7 @@ static void look(struct hv_cpu *cpu)
     struct hv_machine *m = cpu->machine;
     const unsigned seen = m->given.count;
 
-    if (mine(cpu)->seen == seen)
+    if (cpu->presence->seen == seen)
         return;
     hal_fence();
     vept_empty_all(cpu);
@@ -47,14 +42,14 @@ static void look(struct hv_cpu *cpu)
     if (cpu->level == 2)
         vmcs02_choose_pages(cpu);
     hal_fence();
-    mine(cpu)->seen = seen;
+    cpu->presence->seen = seen;
 }
 
 /* ---- this processor between its guest and L0 ---- */
 
 void pages_before_entry(struct hv_cpu *cpu)
 {
-    struct presence *p = mine(cpu);
+    struct presence *p = cpu->presence;
 
     if (cpu->waits_for_sipi && p->place != PLACE_NOWHERE) {
         vept_empty_all(cpu);
@@ -72,8 +67,9 @@ void pages_before_entry(struct hv_cpu *cpu)
 
 void pages_after_exit(struct hv_cpu *cpu)
 {
-    mine(cpu)->place = PLACE_L0;
-    hal_fence();
+    cpu->presence->place = PLACE_L0;
+    if (cpu->waits_for_sipi)                    /* who overlooked it has put its page on the list, and it will look */
+        hal_fence();
     cpu->waits_for_sipi = false;
 }
 
@@ -83,8 +79,8 @@ bool pages_kicked(struct hv_cpu *cpu)
     bool kicked;
 
     hal_lock(&m->lock);
-    kicked = mine(cpu)->kicked;
-    mine(cpu)->kicked = false;
+    kicked = cpu->presence->kicked;
+    cpu->presence->kicked = false;
     hal_unlock(&m->lock);
     kicked &= !cpu->init_due;
     cpu->init_due = false;

@@ -161,6 +161,22 @@ STANDS_BEFORE(void, hal_log, enum hal_event event, uint64_t a, uint64_t b, uint6
     __real_hal_log(event, a, b, c, d);
 }
 
+/* Of the page that L0 took for itself last: was it zeroed before? */
+static physical_address taken;
+static bool taken_zeroed;
+
+STANDS_BEFORE(void, hal_own, physical_address page, uint64_t pages, enum hal_owner owner)
+{
+    if (owner == HAL_OWNER_L0 && pages == 1) {
+        uint8_t bytes[PAGE_SIZE];
+        taken = page;
+        taken_zeroed = __real_hal_pm_read(page, bytes, sizeof bytes);
+        for (unsigned i = 0; i < sizeof bytes; i++)
+            taken_zeroed &= !bytes[i];
+    }
+    __real_hal_own(page, pages, owner);
+}
+
 /* ---- scenarios ---- */
 
 #define ROOT                                                                                                        \
@@ -301,6 +317,16 @@ START_TEST(and_says_nothing_without_the_fault)
 }
 END_TEST
 
+START_TEST(a_given_page_is_zeroed_and_then_l0s)
+{
+    fault = NO_FAULT;
+    taken = PA(0);
+    ck_assert_msg(run("machine cpus=2\nl0 native trap\nl1 write 0x300ff8 8 0x123456\n" SECOND_L1), "%s", error.text);
+    ck_assert_uint_eq(taken.value, 0x300000);
+    ck_assert(taken_zeroed);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("hv rules");
@@ -308,6 +334,7 @@ int main(void)
 
     tcase_add_loop_test(tests, the_rule_says_so, 0, ROWS * STRATEGIES);
     tcase_add_loop_test(tests, and_says_nothing_without_the_fault, 0, ROWS * STRATEGIES);
+    tcase_add_test(tests, a_given_page_is_zeroed_and_then_l0s);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_NOFORK);     /* hundreds of short ones */
