@@ -82,7 +82,7 @@ enum status machine_settle(struct machine *machine, struct cpu *cpu)
         status = resume(machine, cpu);
         if (status == STATUS_REFUSED || status == STATUS_SHUTDOWN)
             return status;
-        if (status == STATUS_OK)
+        if (status == STATUS_OK && machine_over_native(machine, cpu))
             others_go_on(machine, cpu);
     }
     return machine->result.end == MACHINE_RUNNING ? status : stopped_status(machine);

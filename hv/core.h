@@ -149,6 +149,8 @@ void late_failed(struct hv_machine *machine);
 void late_init(struct hv_cpu *cpu);
 /* A VMCALL of L1: true if it was meant for L0, and is done. Unloading does not return. */
 bool late_call(struct hv_cpu *cpu);
+/* Is L0 beneath all processors, and does it stay there? */
+bool late_everywhere(const struct hv_machine *machine);
 
 /* ---- exit.c ---- */
 /* Handles cpu->exit. Afterwards the current VMCS is ready to be entered. */
@@ -224,9 +226,10 @@ bool l1_write_linear(struct hv_cpu *cpu, uint64_t linear, const void *from, size
 /* ---- pages.c: pages that change hands ---- */
 /* VMCALL of L1's with this in EAX, at CPL 0 in protected or 64-bit mode: the page at RBX becomes L0's; EAX: what came of it. */
 enum { HYPERCALL_GIVE_PAGE = 0x53716731 };
-enum page_given_result { PAGE_GIVEN, PAGE_NOT_YOURS, PAGE_LIST_FULL, PAGE_NO_MEMORY };
+enum page_given_result { PAGE_GIVEN, PAGE_NOT_YOURS, PAGE_LIST_FULL, PAGE_NO_MEMORY, PAGE_TOO_EARLY };
 /* PAGE_NOT_YOURS: no aligned address of a page of L1's RAM. PAGE_LIST_FULL: GIVEN_PAGES were. PAGE_NO_MEMORY: EPT01 needed a
- * page to be split, and has reached its limit. In all three nothing has changed. vmcs01 is current. */
+ * page to be split, and has reached its limit. PAGE_TOO_EARLY: of a late load; not all processors are loaded and finalised, so
+ * that some are or may be without L0. In all four nothing has changed. vmcs01 is current. */
 enum page_given_result page_give(struct hv_cpu *cpu, uint64_t page);
 /* Is one of the pages in [base, base + size) given away? */
 bool page_given(const struct hv_machine *machine, uint64_t base, uint64_t size);

@@ -27,7 +27,7 @@ void late_failed(struct hv_machine *m)
     hal_unlock(&m->lock);
     for (unsigned i = 0; i < hal_cpu_count(); i++)
         if (others >> i & 1)
-            hal_kick(i, HAL_KICK_INIT);
+            pages_kick(m, i);
 }
 
 /* The guest's state as it is now, for its life without L0: CR0 and CR4 as it sees them. */
@@ -74,6 +74,11 @@ static _Noreturn void unload(struct hv_cpu *cpu)
     m->abandoned &= ~bit();
     hal_unlock(&m->lock);
     hal_release(&state);
+}
+
+bool late_everywhere(const struct hv_machine *m)
+{
+    return !m->late || (m->finalised && m->loaded == (1ull << hal_cpu_count()) - 1);
 }
 
 void late_init(struct hv_cpu *cpu)

@@ -125,6 +125,8 @@ static enum page_given_result take(struct hv_machine *m, uint64_t page, unsigned
 {
     const unsigned pages = m->ept01.pages;
 
+    if (!late_everywhere(m))
+        return PAGE_TOO_EARLY;
     if (page & PAGE_OFFSET || !l1_owns(m, page))
         return PAGE_NOT_YOURS;
     if (m->given.count == GIVEN_PAGES)
