@@ -38,17 +38,25 @@ static void expect(const char *what, uint64_t value, uint64_t wanted)
 }
 
 /* VMCALL to L0: its answer, or 0x100 and the vector of the exception. */
-static uint64_t call(uint64_t function)
+static uint64_t ask(uint64_t rax, uint64_t rbx)
 {
-    uint64_t answer = LATE_CALL;
-
     fault_vector = -1;
-    __asm__ volatile("movq $1f, fault_resume\n vmcall\n1: movq $0, fault_resume"
-                     : "+a"(answer) : "b"(function) : "memory", "cc");
-    return fault_vector >= 0 ? 0x100u + (unsigned)fault_vector : answer;
+    __asm__ volatile("movq $1f, fault_resume\n vmcall\n1: movq $0, fault_resume" : "+a"(rax) : "b"(rbx) : "memory", "cc");
+    return fault_vector >= 0 ? 0x100u + (unsigned)fault_vector : rax;
 }
 
+static uint64_t call(uint64_t function) { return ask(LATE_CALL, function); }
+
 enum { UNDEFINED = 0x106 };
+
+/* Gives a page to L0 (docs/core.md). */
+enum { GIVE_PAGE = 0x53716731, GIVEN = 0, TOO_EARLY = 4 };
+static uint64_t give(void)
+{
+    static _Alignas(4096) uint8_t page[4096];
+
+    return ask(GIVE_PAGE, (uintptr_t)page);
+}
 
 static void second_does(int what)
 {
@@ -148,8 +156,10 @@ unsigned main(const void *information)
         two_processors();
     else
         expect("load again", load(), LATE_DONE);
+    expect("give a page", give(), TOO_EARLY);
     print("-- for good\n");
     expect("finalise", call(LATE_FINALISE), LATE_DONE);
+    expect("give a page", give(), GIVEN);
     expect("unload", call(LATE_UNLOAD), LATE_REFUSED);
     if (two) {
         second_does(5);
