@@ -33,6 +33,7 @@ enum fault {
     KEEPS_SHADOWS,          /* but invalidates */
     KEEPS_MAPPING,          /* of the page in EPT01 */
     PARKS_WITH_MEMORY,      /* the wait-for-SIPI state is entered without INVEPT before */
+    DAWDLES,                /* no fault: who was kicked is slow to come to its next entry */
 };
 static enum fault fault;
 static uint64_t detail;
@@ -153,6 +154,8 @@ STANDS_BEFORE(void, hal_log, enum hal_event event, uint64_t a, uint64_t b, uint6
 {
     if (fault == SAYS_NOTHING && event == HAL_EVENT_HANDLED)
         return;
+    for (unsigned i = 0; fault == DAWDLES && event == HAL_EVENT_HANDLED && a == EXIT_REASON_init_signal && i < 9; i++)
+        hal_pause();
     if (fault == TAKES_PAGE && event == HAL_EVENT_HANDLED && a == EXIT_REASON_cpuid) {
         if (detail)
             __real_hal_invept(2, 0);
@@ -317,6 +320,14 @@ START_TEST(and_says_nothing_without_the_fault)
 }
 END_TEST
 
+START_TEST(who_is_slow_is_waited_for)
+{
+    fault = DAWDLES;
+    ck_assert_msg(run("machine cpus=2\nl0 native trap\n" SECOND_L1), "%s", error.text);
+    ck_assert_msg(run("machine cpus=2\nl0 native flip\n" SECOND_L2), "%s", error.text);
+}
+END_TEST
+
 START_TEST(a_given_page_is_zeroed_and_then_l0s)
 {
     fault = NO_FAULT;
@@ -334,6 +345,7 @@ int main(void)
 
     tcase_add_loop_test(tests, the_rule_says_so, 0, ROWS * STRATEGIES);
     tcase_add_loop_test(tests, and_says_nothing_without_the_fault, 0, ROWS * STRATEGIES);
+    tcase_add_test(tests, who_is_slow_is_waited_for);
     tcase_add_test(tests, a_given_page_is_zeroed_and_then_l0s);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
