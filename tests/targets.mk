@@ -50,14 +50,14 @@ deps:
 	@tests/deps.sh
 
 run: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@scenarios/demo.sh build/release/sesqui
 
 # Everything is built twice: as users run it, and with the address and undefined-behaviour sanitizers. The unit tests and
 # the scenarios run sanitized; the programs that boot images run both builds where it matters.
 test: deps
-	@$(MAKE) --no-print-directory VARIANT=release all mutants-prepare
-	@$(MAKE) --no-print-directory VARIANT=asan all tests
+	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=release all mutants-prepare
+	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=asan all tests
 	@tests/run.sh $(patsubst build/release/%,build/asan/%,$(patsubst %.c,build/asan/%,$(TEST_SRC))) $(TAP_TESTS)
 
 coverage: deps
