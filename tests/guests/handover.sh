@@ -9,20 +9,7 @@ guest=build/guests/handover.elf image=build/sesqui.elf
 seeds=${SEEDS:-24}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-tests=0 failures=0
-
-# result STATUS TEXT [FILE]: a TAP line; of FILE the tail explains a failure
-result()
-{
-    tests=$((tests + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $tests - $2"
-    else
-        echo "not ok $tests - $2"
-        [ -z "${3:-}" ] || tail -6 "$3" | sed 's/^/# /'
-        failures=$((failures + 1))
-    fi
-}
+. "$(dirname "$0")/../tap.sh"
 
 # boot OPTION...: leaves console, messages; good if the guest says that all is as expected
 boot()
@@ -56,5 +43,4 @@ for ((seed = 0; seed < seeds; seed++)); do
     result $? "the image, seed $seed hv=$strategy" "$work/messages"
 done
 
-echo "1..$tests"
-[ $failures = 0 ]
+finish

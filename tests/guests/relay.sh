@@ -8,20 +8,7 @@ image=${IMAGE:-build/guests/relay.elf}
 seeds=${SEEDS:-50}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-tests=0 failures=0
-
-# result STATUS TEXT [FILE]: a TAP line; of FILE the tail explains a failure
-result()
-{
-    tests=$((tests + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $tests - $2"
-    else
-        echo "not ok $tests - $2"
-        [ -z "${3:-}" ] || tail -6 "$3" | sed 's/^/# /'
-        failures=$((failures + 1))
-    fi
-}
+. "$(dirname "$0")/../tap.sh"
 
 # boot NAME OPTION...: leaves NAME.console, NAME.messages; returns sesqui's exit status
 boot()
@@ -53,5 +40,4 @@ boot first --hv=flip --seed 7 --trace "$work/first.trace" && boot second --hv=fl
     cmp -s "$work/first.trace" "$work/second.trace"
 result $? "the same seed gives the same trace" "$work/second.messages"
 
-echo "1..$tests"
-[ $failures = 0 ]
+finish

@@ -8,20 +8,7 @@ image=${IMAGE:-build/guests/turnstile.elf}
 limit=100000000
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-tests=0 failures=0
-
-# result STATUS TEXT [FILE]: a TAP line; of FILE the tail explains a failure
-result()
-{
-    tests=$((tests + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $tests - $2"
-    else
-        echo "not ok $tests - $2"
-        [ -z "${3:-}" ] || tail -4 "$3" | sed 's/^/# /'
-        failures=$((failures + 1))
-    fi
-}
+. "$(dirname "$0")/../tap.sh"
 
 # boot NAME OPTION...: leaves NAME.console, NAME.messages; returns sesqui's exit status
 boot()
@@ -86,5 +73,4 @@ done
 ! diff -q "$work/copy.1.trace" "$work/trap.1.trace" >/dev/null && ! diff -q "$work/flip.1.trace" "$work/copy.1.trace" >/dev/null
 result $? "nor are they the same with different strategies"
 
-echo "1..$tests"
-[ $failures = 0 ]
+finish

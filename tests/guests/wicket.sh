@@ -6,20 +6,7 @@ set -u
 sesqui=${SESQUI:-build/release/sesqui}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-tests=0 failures=0
-
-# result STATUS TEXT FILE: a TAP line; FILE explains a failure
-result()
-{
-    tests=$((tests + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $tests - $2"
-    else
-        echo "not ok $tests - $2"
-        tail -4 "$3" | sed 's/^/# /'
-        failures=$((failures + 1))
-    fi
-}
+. "$(dirname "$0")/../tap.sh"
 
 # program IMAGE WORD TEXT: WORD is its command line, TEXT stands in its transcript
 program()
@@ -46,5 +33,4 @@ program turnstile la57 "64-bit guest"
 [ $? = 121 ]
 result $? "turnstile la57 needs a processor with 5-level paging" "$work/messages"
 
-echo "1..$tests"
-[ $failures = 0 ]
+finish

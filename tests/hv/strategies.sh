@@ -6,20 +6,7 @@ set -u
 sesqui=${SESQUI:-build/release/sesqui}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-tests=0 failures=0
-
-# result STATUS TEXT: a TAP line; the log explains a failure
-result()
-{
-    tests=$((tests + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $tests - $2"
-    else
-        echo "not ok $tests - $2"
-        sed 's/^/# /' "$folder/log" | head -12
-        failures=$((failures + 1))
-    fi
-}
+. "$(dirname "$0")/../tap.sh"
 
 # with STRATEGY: the scenario in $folder/plain.scn with that strategy, or `absent`
 with() { sed "s/^l0 native .*/l0 native $1/; s/^l0 native absent/l0 absent/" "$folder/plain.scn"; }
@@ -30,7 +17,7 @@ mkdir "$folder"/{absent,trap,copy,flip} "$folder"/races-{trap,copy,flip}
 for scenario in scenarios/nested-*.scn scenarios/cpus-*.scn scenarios/regressions/*.scn; do
     name=${scenario##*/}
     "$sesqui" run "$scenario" --print >"$folder/plain.scn" 2>"$folder/log" && grep -q '^l0 native ' "$folder/plain.scn" ||
-        result 1 "$scenario asks for a native core"
+        result 1 "$scenario asks for a native core" "$folder/log"
     [[ $name = cpus-* ]] || grep -q '^#.*Over the core only' "$scenario" || with absent >"$folder/absent/$name"
     for strategy in trap copy flip; do
         with $strategy >"$folder/$strategy/$name"
@@ -39,12 +26,12 @@ for scenario in scenarios/nested-*.scn scenarios/cpus-*.scn scenarios/regression
 done
 for strategy in absent trap copy flip; do
     timeout 300 "$sesqui" run "$folder/$strategy" --trace "$folder/$strategy.trace" >"$folder/all" 2>&1
-    [ $? -le 1 ] || { cp "$folder/all" "$folder/log"; result 1 "$strategy: the run came to its end"; }
+    [ $? -le 1 ] || { cp "$folder/all" "$folder/log"; result 1 "$strategy: the run came to its end" "$folder/log"; }
     while read -r verdict line; do
         echo "$line" >"$folder/log"
         line=${line##*"$folder"/} name=${line%%.scn*}
         [ "$verdict" = ok ]
-        result $? "${name/\//: }"
+        result $? "${name/\//: }" "$folder/log"
     done < <(sed -n '/^\(not \)\?ok /{ s/^not ok/not-ok/; /^not-ok/{ N; s/\n/ /; }; p; }' "$folder/all")
 done
 
@@ -52,7 +39,7 @@ done
 for strategy in trap copy flip; do
     timeout 300 "$sesqui" run "$folder/races-$strategy" --trace "$folder/races.trace" >"$folder/log" 2>&1 &&
         diff "$folder/$strategy.trace" "$folder/races.trace" >"$folder/log"
-    result $? "$strategy: all of them, the same while memory changes behind L0's reads"
+    result $? "$strategy: all of them, the same while memory changes behind L0's reads" "$folder/log"
 done
 
 # They differ in what they are for.
@@ -63,15 +50,14 @@ lines()
 }
 : >"$folder/log"
 [ "$(lines trap 'exit  *vmread')" -gt 0 ]
-result $? "trap: L1's VMREADs exit"
+result $? "trap: L1's VMREADs exit" "$folder/log"
 [ "$(lines copy 'exit  *vmread')" = 0 ]
-result $? "copy: the VMREADs of an ordinary round trip do not"
+result $? "copy: the VMREADs of an ordinary round trip do not" "$folder/log"
 [ "$(lines flip 'exit  *vmread')" = 0 ]
-result $? "flip: the VMREADs of an ordinary round trip do not"
+result $? "flip: the VMREADs of an ordinary round trip do not" "$folder/log"
 [ "$(lines copy 'entry  *launch')" = 2 ]
-result $? "copy: L2 is launched once, then resumed"
+result $? "copy: L2 is launched once, then resumed" "$folder/log"
 [ "$(lines flip 'entry  *launch')" = 3 ]
-result $? "flip: L2 is launched each time, for F was VMCLEARed"
+result $? "flip: L2 is launched each time, for F was VMCLEARed" "$folder/log"
 
-echo "1..$tests"
-[ $failures = 0 ]
+finish

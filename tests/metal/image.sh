@@ -7,20 +7,8 @@ sesqui=${SESQUI:-build/release/sesqui}
 image=build/sesqui.elf guest=build/guests/turnstile.elf
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-tests=0 failures=0
+. "$(dirname "$0")/../tap.sh"
 
-# result STATUS TEXT [FILE]: a TAP line; of FILE the first lines explain a failure
-result()
-{
-    tests=$((tests + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $tests - $2"
-    else
-        echo "not ok $tests - $2"
-        [ -z "${3:-}" ] || head -40 "$3" | sed 's/^/# /'
-        failures=$((failures + 1))
-    fi
-}
 boot() { timeout 300 "$sesqui" boot --limit 2000000000 --strict "$@"; }
 # What L1 said, without what an L0 on the same line said.
 transcript() { grep -v '^sesqui: '; }
@@ -90,5 +78,4 @@ falls_back -vmcs-shadowing flip "the processor lacks VMCS shadowing"
 falls_back -vmcs-shadowing copy "the processor lacks VMCS shadowing"
 falls_back -vmwrite-any flip "VMWRITE cannot write exit information"
 
-echo "1..$tests"
-[ $failures = 0 ]
+finish

@@ -6,20 +6,8 @@ sesqui=${SESQUI:-build/release/sesqui}
 image=build/sesqui.elf slide=build/guests/slide.elf turnstile=build/guests/turnstile.elf
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-tests=0 failures=0
+. "$(dirname "$0")/../tap.sh"
 
-# result STATUS TEXT [FILE]: a TAP line; of FILE the first lines explain a failure
-result()
-{
-    tests=$((tests + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $tests - $2"
-    else
-        echo "not ok $tests - $2"
-        [ -z "${3:-}" ] || head -40 "$3" | sed 's/^/# /'
-        failures=$((failures + 1))
-    fi
-}
 boot() { timeout 300 "$sesqui" boot --limit 500000000 --strict "$@" 2>"$work/messages"; }
 transcript() { grep -v '^sesqui: ' "$1" >"$work/transcript"; }
 
@@ -64,5 +52,4 @@ boot $image --append late --module $slide --feature-control 1 >"$work/console"
 [ $? = 1 ] && grep -q '^load: 0x1$' "$work/console" && grep -q 'load refused: the firmware has locked VMX off' "$work/console"
 result $? "the image: a load with VMX locked off is refused, and the guest goes on" "$work/console"
 
-echo "1..$tests"
-[ $failures = 0 ]
+finish

@@ -10,20 +10,8 @@ profile=haswell cpu=corei7_haswell_4770
 $bochs --installed 2>/dev/null || { echo "1..1"; echo "ok 1 - Bochs # skip: it is not installed (tests/deps.sh metal)"; exit 0; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-tests=0 failures=0
+. "$(dirname "$0")/../tap.sh"
 
-# result STATUS TEXT [FILE]: a TAP line; of FILE the first lines explain a failure
-result()
-{
-    tests=$((tests + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $tests - $2"
-    else
-        echo "not ok $tests - $2"
-        [ -z "${3:-}" ] || head -40 "$3" | sed 's/^/# /'
-        failures=$((failures + 1))
-    fi
-}
 boot() { $bochs --cpu $cpu --limit 150 "$@" $image 2>"$work/messages"; }
 
 "$sesqui" boot $guest >"$work/bare" 2>/dev/null
@@ -56,5 +44,4 @@ cpu=p4_prescott_celeron_336 boot --module $guest --until "sesqui: cannot start" 
 [ "$(cat "$work/console")" = "sesqui: cannot start: the processor has no VMX" ]
 result $? "a processor without VMX is refused by name" "$work/console"
 
-echo "1..$tests"
-[ $failures = 0 ]
+finish

@@ -35,20 +35,7 @@ lister=build/release/tests/metal/vector_list
 work=$keep
 [ -n "$work" ] || { work=$(mktemp -d); trap 'rm -rf "$work"' EXIT; }
 mkdir -p "$work"
-tests=0 failures=0
-
-# result STATUS TEXT [FILE]: a TAP line; FILE explains a failure
-result()
-{
-    tests=$((tests + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $tests - $2"
-    else
-        echo "not ok $tests - $2"
-        [ -z "${3:-}" ] || head -60 "$3" | cut -c1-400 | sed 's/^/# /'
-        failures=$((failures + 1))
-    fi
-}
+. "$(dirname "$0")/../tap.sh"
 
 $lister "$seed" $pairs $every "$work/list" "$work/expected" 2>"$work/lister"
 result $? "a list is written" "$work/lister"
@@ -88,5 +75,4 @@ if [ -n "$bochs" ]; then
         [ $compared != 0 ] || cut -c1-160 "$work/comparison" | sed 's/^/# /'
     fi
 fi
-echo "1..$tests"
-[ $failures = 0 ]
+finish

@@ -7,14 +7,7 @@
 # The line is `# Fault: FILE: TEXT => TEXT`: the first text stands in FILE, where the second takes its place.
 set -u
 mutants=build/mutants folder=build/mutants/regressions
-tests=0 failures=0
-
-# result STATUS TEXT
-result()
-{
-    tests=$((tests + 1))
-    if [ "$1" = 0 ]; then echo "ok $tests - $2"; else echo "not ok $tests - $2"; failures=$((failures + 1)); fi
-}
+. "$(dirname "$0")/../tap.sh"
 
 # with STRATEGY FILE: prints the scenario with that strategy
 with() { LD_LIBRARY_PATH=$mutants/core "$mutants/sesqui" run "$2" --print | sed "s/^l0 native .*/l0 native $1/"; }
@@ -55,5 +48,4 @@ for scenario in scenarios/regressions/*.scn; do
     [ -n "$noticed" ]
     result $? "$name notices its fault (${noticed# })"
 done
-echo "1..$tests"
-[ $failures = 0 ]
+finish
