@@ -3,7 +3,7 @@
 # Runs test programs and adds their results up.   tests/run.sh PROGRAM...
 #
 # A program ending in _test is a Check suite; any other prints TAP. Each one's output is kept in build/test-results/; what
-# failed is shown. Closing line: N passed, N failed, N skipped.
+# failed is shown. JOBS=N: how many at once. Closing line: N passed, N failed, N skipped.
 set -u
 results=build/test-results
 rm -rf "$results"
@@ -36,9 +36,11 @@ add()
     fi
 }
 
-for program in "$@"; do
-    name=${program#build/}
-    file=$results/$(echo "$name" | tr '/ ' '__').tap
+# one PROGRAM: runs it; leaves its TAP, its standard error and, last, its exit status
+one()
+{
+    local program=$1 file status
+    file=$(place "$program")
     case $program in
     *_test)
         CK_TAP_LOG_FILE_NAME=$file CK_VERBOSITY=silent CK_DEFAULT_TIMEOUT=120 "$program" >"$file.out" 2>"$file.err"
@@ -50,8 +52,23 @@ for program in "$@"; do
         status=$?
         ;;
     esac
-    add "$name" "$file" "$status"
+    echo $status >"$file.status.new"
+    mv "$file.status.new" "$file.status"
+}
+place() { echo "$results/$(echo "${1#build/}" | tr '/ ' '__').tap"; }
+export results
+export -f one place
+
+# As many at once as there are processors; told of in the order of the command line.
+printf '%s\0' "$@" | xargs -0 -n 1 -P "${JOBS:-$(nproc)}" bash -c 'one "$1"' one &
+for program in "$@"; do
+    file=$(place "$program")
+    while [ ! -f "$file.status" ] && kill -0 $! 2>/dev/null; do sleep 0.2; done
+    [ -f "$file.status" ] || echo 1 >"$file.status"     # whoever ran it is gone
+    [ -f "$file" ] || : >"$file"
+    add "${program#build/}" "$file" "$(cat "$file.status")"
 done
+wait
 echo
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
