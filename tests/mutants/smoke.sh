@@ -3,6 +3,7 @@
 # A few mutants, always the same: faults of the core that the tests must notice. All of them: make mutants. Prints TAP.
 set -u
 count=10 report=build/report/mutants-smoke
+mkdir -p "$(dirname $report)"
 rm -f $report.tsv
 make -s --no-print-directory VARIANT=release mutants MUTANT_OPTIONS="--sample $count --seed 2 --report $report" >$report.log 2>&1
 number=0
