@@ -54,13 +54,12 @@ unsigned cpu_cpl(const struct cpu *cpu)
     return cpu_virtual_8086(cpu) ? 3 : AR_DPL(cpu->seg[SEG_SS].access_rights);
 }
 
+/* Only branches with 16-bit operands keep EIP below 64 KB: what follows in sequence has 32 bits in 16-bit segments, too. */
 uint64_t cpu_next_rip(const struct cpu *cpu, unsigned length)
 {
     uint64_t rip = cpu->rip + length;
 
-    if (cpu_64bit(cpu))
-        return rip;
-    return cpu->seg[SEG_CS].access_rights & AR_DB ? (uint32_t)rip : (uint16_t)rip;
+    return cpu_64bit(cpu) ? rip : (uint32_t)rip;
 }
 
 void cpu_retire(struct cpu *cpu, unsigned length)

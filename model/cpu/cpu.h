@@ -112,7 +112,7 @@ static inline bool cpu_64bit(const struct cpu *cpu)     /* 64-bit mode, not comp
 }
 static inline bool cpu_virtual_8086(const struct cpu *cpu) { return cpu->rflags & RFLAGS_VM; }
 
-/* Address of the next instruction after one of `length` bytes, wrapped to the code segment's width. */
+/* Address of the next instruction after one of `length` bytes: RIP, or outside 64-bit mode EIP. */
 uint64_t cpu_next_rip(const struct cpu *cpu, unsigned length);
 /* Ends an executed instruction: RIP, blocking by STI and MOV SS, RF, the clocks; a single step becomes pending. */
 void cpu_retire(struct cpu *cpu, unsigned length);

@@ -33,16 +33,41 @@ static bool excused(const struct excuses *excuses, const struct statement *s, co
     return false;
 }
 
-/* Does the reference's VMCS hold an error code in the field that is read? */
-static bool without_error_code(const struct lane *reference, uint64_t field)
+/* What an exit tells of an event: information, and an error code that is defined if the information says so. */
+static const struct {
+    enum vmcs_encoding information, error_code;
+    enum vmcs_field field;
+} events[] = {
+    { VMCS_idt_vectoring_information, VMCS_idt_vectoring_error_code, FIELD_idt_vectoring_information },
+    { VMCS_exit_interruption_information, VMCS_exit_interruption_error_code, FIELD_exit_interruption_information },
+};
+enum { EVENTS = sizeof events / sizeof events[0] };
+
+/* The VMCSs in which the information is the processor's, or else L1's: a bit each, by the place of their regions. */
+static void learn_author(struct story *story, const struct statement *s, const struct lane *reference)
+{
+    const struct outcome *outcome = &reference->run.outcome;
+    const struct vmcs *v = reference->over ? NULL : reference->run.cpu->vmx.current;
+
+    for (unsigned i = 0; v && i < EVENTS; i++) {
+        const uint32_t bit = 1u << (v->pa / PAGE_SIZE % 32);
+        if (outcome->exited && !(outcome->exit_reason & EXIT_REASON_ENTRY_FAILURE))
+            story->forged[i] &= ~bit;
+        if (s->op == OP_vmwrite && s->operand[0] == events[i].information)
+            story->forged[i] |= bit;
+    }
+}
+
+/* Is an error code read that the exit did not define? */
+static bool without_error_code(const struct story *story, const struct lane *reference, uint64_t field)
 {
     const uint32_t code = INTERRUPTION_VALID | INTERRUPTION_ERROR_CODE_VALID;
-    const struct vmcs *v = reference->run.cpu->vmx.current;
+    const struct vmcs *v = reference->over ? NULL : reference->run.cpu->vmx.current;
 
-    if (!v || reference->over)
-        return false;
-    return (field == VMCS_idt_vectoring_error_code && (VMCS(v, idt_vectoring_information) & code) != code) ||
-           (field == VMCS_exit_interruption_error_code && (VMCS(v, exit_interruption_information) & code) != code);
+    for (unsigned i = 0; v && i < EVENTS; i++)
+        if (field == events[i].error_code)
+            return (v->field[events[i].field] & code) != code || story->forged[i] >> v->pa / PAGE_SIZE % 32 & 1;
+    return false;
 }
 
 /* What the reference's checks say about this line's entry, for all lines after it. */
@@ -198,6 +223,7 @@ void story_start(struct story *story, enum profile_number profile)
     story->profile = profile;
     story->program.count = FIRST_LINE;
     story->excuses = (struct excuses){ false };
+    memset(story->forged, 0, sizeof story->forged);
 }
 
 void story_add(struct story *story, const struct statement *statement, const struct record *record,
@@ -217,10 +243,12 @@ void story_add(struct story *story, const struct statement *statement, const str
     program->statement[program->count] = *statement;
     story->record[program->count - FIRST_LINE] = *record;
     story->record[program->count - FIRST_LINE].open =
-        statement->op == OP_vmread && without_error_code(reference, statement->operand[0]);
+        statement->op == OP_vmread && without_error_code(story, reference, statement->operand[0]);
     program->count++;
-    if (record->item[SEEN_executed])
+    if (record->item[SEEN_executed]) {
         learn(&story->excuses, &reference->run.outcome);
+        learn_author(story, statement, reference);
+    }
 }
 
 void story_free(struct story *story)

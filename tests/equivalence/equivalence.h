@@ -78,6 +78,7 @@ struct story {
     struct record *record;              /* of statement FIRST_LINE + i */
     struct excuses excuses;
     enum profile_number profile;        /* the processor's */
+    uint32_t forged[2];                 /* VMCSs in which L1 wrote what an exit is to tell of an event: compare.c */
 };
 void story_start(struct story *story, enum profile_number profile);
 /* A line that the reference has just executed, or passed over. */

@@ -73,9 +73,9 @@ START_TEST(retirement)
     cpu_retire(f.cpu, 2);
     ck_assert_uint_eq(f.cpu->pending_debug, 0);
     f.cpu->seg[SEG_CS].access_rights = 0x9b;
-    f.cpu->rip = 0xffff;
+    f.cpu->rip = 0xffff;                                /* EIP, in 16-bit code as well */
     cpu_retire(f.cpu, 2);
-    ck_assert_uint_eq(f.cpu->rip, 1);
+    ck_assert_uint_eq(f.cpu->rip, 0x10001);
 }
 END_TEST
 
