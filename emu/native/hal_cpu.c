@@ -80,7 +80,12 @@ static enum hal_result result(vmx_result r)
 }
 
 enum hal_result hal_vmxon(physical_address region) { return result(vmx_vmxon(cpu(), region.value)); }
-void hal_vmxoff(void) { vmx_vmxoff(cpu()); }
+
+void hal_vmxoff(void)
+{
+    rules_before_vmxoff(native_here);
+    vmx_vmxoff(cpu());
+}
 
 enum hal_result hal_vmclear(physical_address vmcs)
 {

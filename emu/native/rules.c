@@ -182,6 +182,19 @@ void rules_vmx_operation(struct native_cpu *here, bool on)
         rule_returned(here);
 }
 
+/* R2: SDM Vol. 3, 25.11.1. What is active when the processor leaves VMX operation may be lost, or written back later. */
+void rules_before_vmxoff(struct native_cpu *here)
+{
+    const struct vmcs_cache *cache = &here->native->model->vmcs_cache;
+
+    for (unsigned i = 0; i < cache->used; i++)
+        if (cache->vmcs[i].active && cache->vmcs[i].cpu == here->cpu->index) {
+            rule_broken(here, RULE_ACTIVE_VMCS, cache->vmcs[i].pa, 0, "L0 executed VMXOFF while a VMCS was active: VMCLEAR "
+                        "missing [25.11.1]");
+            return;
+        }
+}
+
 void rules_before_entry(struct native_cpu *here)
 {
     const struct vmcs *v = here->cpu->vmx.current;

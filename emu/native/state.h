@@ -97,6 +97,7 @@ void passage_end(struct native_cpu *here, bool launch);
 
 /* rules.c: R1, R3 and R4 before an entry; R5 on what an exit loaded; R9 on accounting; R4 on pages that L1 loses; R10 on
  * L1's VMXON and VMXOFF. */
+void rules_before_vmxoff(struct native_cpu *here);
 void rules_before_entry(struct native_cpu *here);
 void rules_after_exit(struct native_cpu *here);
 void rules_accounted(struct native_cpu *here);

@@ -265,8 +265,7 @@ static enum ept_mapped fill(struct hv_cpu *cpu, const struct ept12 *ept12, uint6
         if (other) {
             drop(other);
         } else if (root->ept.pages > 1) {
-            invalidate(root);
-            ept_empty(&root->ept);
+            ept_empty(&root->ept);              /* L2 does not run before the INVEPT above */
         } else {
             hal_fail_stop("the pool is smaller than the shadow EPTs' share of it");
         }

@@ -13,7 +13,7 @@ GUEST_LINK := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecs
 
 GUEST_LIB := $(addprefix $(GUESTS)/lib/,$(addsuffix .o,boot console guest idt late vectors vmxon world))
 GUEST_IMAGES := $(addprefix $(GUESTS)/,$(addsuffix .elf,turnstile relay slide handover wicket wicket32 vectors loop stores roundtrip kvm))
-TURNSTILE := $(addprefix $(GUESTS)/turnstile/,$(addsuffix .o,main registers transcript apic errors long real l2_long l2_real))
+TURNSTILE := $(addprefix $(GUESTS)/turnstile/,$(addsuffix .o,main registers transcript apic errors long real nmi l2_long l2_real l2_nmi))
 VECTORS := $(addprefix $(GUESTS)/vectors/,$(addsuffix .o,main list machine verdict))
 # From turnstile it has the transcript, the failures on purpose and the real-mode guest.
 WICKET := wicket/main wicket/legacy wicket/l2_legacy $(addprefix turnstile/,transcript errors real l2_real)

@@ -19,7 +19,7 @@ static bool excused(const struct excuses *excuses, const struct statement *s, co
 
     if (item == SEEN_STATES + STATE_pending_debug || (read && s->operand[0] == VMCS_guest_pending_debug_exceptions))
         return !found && !(value & ~PENDING_DEBUG_BREAKPOINTS);                     /* pending_debug */
-    if (excuses->triple_fault && ((item == SEEN_REGISTERS + REGISTER_RFLAGS) || (read && s->operand[0] == VMCS_guest_rflags)))
+    if (excuses->delivery_failed && ((item == SEEN_REGISTERS + REGISTER_RFLAGS) || (read && s->operand[0] == VMCS_guest_rflags)))
         return (value ^ found) == RFLAGS_RF;                                        /* resume_flag */
     if (!read)
         return false;
@@ -70,12 +70,24 @@ static bool without_error_code(const struct story *story, const struct lane *ref
     return false;
 }
 
-/* What the reference's checks say about this line's entry, for all lines after it. */
-static void learn(struct excuses *excuses, const struct outcome *outcome)
+/* An exception has met another one in the delivery of an event. `v`: the VMCS of an L2 that has exited. */
+static bool delivery_failed(const struct outcome *outcome, const struct vmcs *v)
 {
+    if (!outcome->exited)
+        return false;
+    return outcome->exit_reason == EXIT_REASON_triple_fault ||
+           (v && outcome->exit_reason == EXIT_REASON_exception_or_nmi &&
+            INTERRUPTION_VECTOR(VMCS(v, exit_interruption_information)) == VECTOR_DF);
+}
+
+/* What the reference's checks say about this line's entry, for all lines after it. */
+static void learn(struct excuses *excuses, const struct lane *reference)
+{
+    const struct outcome *outcome = &reference->run.outcome;
+    const struct vmcs *v = reference->over ? NULL : reference->run.cpu->vmx.current;
     unsigned groups = 0, qualifications = 0;
 
-    excuses->triple_fault |= outcome->exited && outcome->exit_reason == EXIT_REASON_triple_fault;
+    excuses->delivery_failed |= delivery_failed(outcome, v);
     if (!outcome->entry_failed)
         return;
     for (unsigned i = 0; i < check_count && i < ROWS_MAX; i++)
@@ -246,7 +258,7 @@ void story_add(struct story *story, const struct statement *statement, const str
         statement->op == OP_vmread && without_error_code(story, reference, statement->operand[0]);
     program->count++;
     if (record->item[SEEN_executed]) {
-        learn(&story->excuses, &reference->run.outcome);
+        learn(&story->excuses, reference);
         learn_author(story, statement, reference);
     }
 }

@@ -69,7 +69,7 @@ enum {
 /* What differences.def makes depend on what happened before. */
 struct excuses {
     bool check_order, guest_check_order;    /* a failed entry had wrong values of more than one kind */
-    bool triple_fault;                      /* L2 ended in one */
+    bool delivery_failed;                   /* L2 has had a double or triple fault */
 };
 
 /* A program, and what the reference showed after each of its lines. */

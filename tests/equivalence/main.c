@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -225,5 +226,10 @@ int main(int argc, char **argv)
         i++;
     }
     options.jobs = (unsigned)n;
+    mkdir(options.out, 0777);                   /* may be there */
+    if (access(options.out, W_OK)) {
+        fprintf(stderr, "equivalence: no differences can be written to %s: %s\n", options.out, strerror(errno));
+        return 2;
+    }
     return run();
 }

@@ -62,5 +62,10 @@ for transcript in "$mutants"/transcripts/*; do
         cmp -s "$core/console" "$transcript" || killed "$guest, $strategy" 1
     done
 done
+# Late load, and back (docs/metal.md): the program says itself whether all is as it expects.
+for options in '--cpus 1' '--cpus 2 --append two'; do
+    within 60 "$mutants/sesqui" boot build/guests/slide.elf --hv=$first --late --strict --limit 30000000 $options ||
+        killed "slide, $options" $?
+done
 within 120 "$mutants/tests/cpus_test" || killed cpus_test $?
 exit 1

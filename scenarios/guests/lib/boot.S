@@ -95,6 +95,8 @@ gdt:
 gdt_tss:
     .quad 0x0000890000000067                /* 24: available 64-bit TSS, 104 bytes */
     .quad 0
+    .quad 0x000082000000ffff, 0             /* 40: LDT */
+    .quad 0x00af9b000000ffff                /* 56: as 8 */
 gdt_end:
 gdt_pointer:
     .word gdt_end - gdt - 1

@@ -46,6 +46,10 @@ gdt:
     .quad 0x00cf93000000ffff                /* 16: data */
 gdt_tss:
     .quad 0x0000890000000067                /* 24: available 32-bit TSS, 104 bytes */
+    .quad 0
+    .quad 0x000082000000ffff                /* 40: LDT */
+    .quad 0
+    .quad 0x00cf9b000000ffff                /* 56: as 8 */
 gdt_end:
 gdt_pointer:
     .word gdt_end - gdt - 1

@@ -229,8 +229,8 @@ static void guest_map(struct guest *guest, enum guest_paging paging)
     if (paging == GUEST_PAGING_PAE) {
         uint64_t *root = (uint64_t *)(memory + GUEST_ROOT), *root2 = (uint64_t *)(memory + GUEST_ROOT_PAE_2);
         root[0] = root2[0] = GUEST_LOW_TABLE | PDPTE;
-        root[GUEST_WINDOW >> 30] = GUEST_DIRECTORY_1 | PDPTE;
-        root2[GUEST_WINDOW >> 30] = GUEST_DIRECTORY_2 | PDPTE;
+        root[GUEST_WINDOW >> 30] = root2[3] = GUEST_DIRECTORY_1 | PDPTE;     /* the last two are there to be looked at */
+        root2[GUEST_WINDOW >> 30] = root[2] = GUEST_DIRECTORY_2 | PDPTE;
         *(uint64_t *)(memory + GUEST_LOW_TABLE) = ENTRY | PAGING_LARGE;
         *(uint64_t *)(memory + GUEST_DIRECTORY_1) = GUEST_TABLE_1 | ENTRY;
         *(uint64_t *)(memory + GUEST_DIRECTORY_2) = GUEST_TABLE_2 | ENTRY;

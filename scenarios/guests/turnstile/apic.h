@@ -12,6 +12,7 @@ bool apic_has_x2apic(void);
 /* One interrupt with `vector` after `ticks` of the timer. */
 void apic_timer(uint8_t vector, uint32_t ticks);
 void apic_self_ipi(uint8_t vector);     /* x2APIC mode only */
+void apic_self_nmi(void);               /* x2APIC mode only */
 void apic_end_of_interrupt(void);
 
 #endif

@@ -16,7 +16,7 @@ enum { VECTOR_TIMER = 0x40, VECTOR_SELF = 0x41, TICKS = 10000, EXIT_NOT_OFFERED 
 
 unsigned main(const void *information);
 
-static struct guest long_guest, real_guest;
+static struct guest long_guest, real_guest, nmi_guest;
 
 static void await_interrupt(const char *what, uint8_t vector, uint32_t wanted)
 {
@@ -85,10 +85,15 @@ unsigned main(const void *information)
            VM_ERROR_vmlaunch_not_clear);
     check("VMPTRLD", (uint64_t)vmptrld((uint64_t)real_guest.vmcs), 0);
     real_guest_run(&real_guest);
+    missing = nmi_guest_create(&nmi_guest);
+    if (missing)
+        return not_offered(missing);
+    nmi_guest_run(&nmi_guest);
 
     print("-- the end\n");
     check("VMCLEAR", (uint64_t)vmclear((uint64_t)real_guest.vmcs), 0);
     check("VMCLEAR", (uint64_t)vmclear((uint64_t)long_guest.vmcs), 0);
+    check("VMCLEAR", (uint64_t)vmclear((uint64_t)nmi_guest.vmcs), 0);
     report("VMXOFF", vmxoff(), 0);
     check_undefined("after VMXOFF");
     return transcript_end("turnstile");

@@ -14,8 +14,20 @@
         check("VMWRITE and VMREAD through " name, value, 0); \
     } while (0)
 
+/* RSP is in the VMCS while L0 works; nothing uses the stack meanwhile. */
+static void try_rsp(void)
+{
+    uint64_t value = 0x1234500000000000 + __LINE__, rsp;
+
+    __asm__ volatile("movq %%rsp, %1\n\tmovq %0, %%rsp\n\tvmwrite %%rsp, %2\n\tmovq $0, %%rsp\n\tvmread %2, %%rsp\n\t"
+                     "subq %%rsp, %0\n\tmovq %1, %%rsp"
+                     : "+r"(value), "=&r"(rsp) : "r"((uint64_t)VMCS_host_rsp) : "cc", "memory");
+    check("VMWRITE and VMREAD through rsp", value, 0);
+}
+
 void try_every_register(void)
 {
+    try_rsp();
     THROUGH("rax");
     THROUGH("rcx");
     THROUGH("rdx");

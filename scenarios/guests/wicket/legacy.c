@@ -8,6 +8,7 @@
 #include "scenarios/guests/turnstile/transcript.h"
 
 enum { PATTERN_1 = 0x11111111, PATTERN_2 = 0x22222222, CPUID_LEAF = 0x4000ca11, NOT_PRESENT = 0x50000000 };
+enum { CS_SELECTOR = 8, LDT_SELECTOR = 40, OTHER_CS_SELECTOR = 56 };    /* boot.S, boot32.S */
 enum { WINDOW_PDPTE = GUEST_ROOT_PAE_2 + 8 * (GUEST_WINDOW >> 30) };
 
 extern const uint8_t l2_legacy_start[], l2_legacy_end[];
@@ -21,12 +22,34 @@ static void check_pdpte(const struct guest *guest, uint32_t root)
 {
     if (!(vmread(VMCS_guest_cr4) & CR4_PAE))
         return;
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < 4; i++)
         check("PDPTE", vmread(VMCS_guest_pdpte0 + 2 * i), ((const uint64_t *)(guest->memory + root))[i]);
+}
+
+/*
+ * Exits load CS from the host-state area and leave LDTR unusable (SDM Vol. 3, 28.5.2). For the first one we have an LDTR, and
+ * the host state another CS than ours: boot.S and boot32.S have both.
+ */
+static void prepare_segments(void)
+{
+    __asm__ volatile("lldt %w0" : : "r"(LDT_SELECTOR));
+    vmwrite(VMCS_host_cs_selector, OTHER_CS_SELECTOR);
+}
+
+static void check_segments(void)
+{
+    uint16_t selector;
+
+    __asm__("mov %%cs, %0" : "=r"(selector));
+    check("CS", selector, OTHER_CS_SELECTOR);
+    __asm__("sldt %0" : "=r"(selector));
+    check("LDTR", selector, 0);
+    vmwrite(VMCS_host_cs_selector, CS_SELECTOR);
 }
 
 static void check_first(struct guest *guest)
 {
+    check_segments();
     check("the window in the first address space", guest->gpr[RAX], PATTERN_1);
     check("CR3", vmread(VMCS_guest_cr3), GUEST_ROOT);
     check("CR0.PG", vmread(VMCS_guest_cr0) & CR0_PG, CR0_PG);
@@ -106,6 +129,7 @@ void legacy_guest_run(struct guest *guest, enum guest_paging paging, bool on)
 {
     print("-- 32-bit guest, %s paging, %s\n", paging == GUEST_PAGING_PAE ? "PAE" : "32-bit",
           on ? "on at entry" : "which it turns on itself");
+    prepare_segments();
     if (FOLLOW(beginning) && (paging != GUEST_PAGING_PAE || FOLLOW(pae)))
         FOLLOW(end);
 }
