@@ -12,6 +12,7 @@ GUEST_FLAGS := -std=gnu11 -Os -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-pro
 GUEST_LINK := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 
 GUEST_LIB := $(addprefix $(GUESTS)/lib/,$(addsuffix .o,boot console guest idt late vectors vmxon world))
+SECOND := $(GUESTS)/lib/second.o $(GUESTS)/lib/second_cpu.o
 GUEST_IMAGES := $(addprefix $(GUESTS)/,$(addsuffix .elf,turnstile relay slide handover wicket wicket32 vectors loop stores roundtrip kvm))
 TURNSTILE := $(addprefix $(GUESTS)/turnstile/,$(addsuffix .o,main registers transcript apic errors long real nmi l2_long l2_real l2_nmi))
 VECTORS := $(addprefix $(GUESTS)/vectors/,$(addsuffix .o,main list machine verdict))
@@ -30,9 +31,9 @@ BAD_IMAGES := $(patsubst %.S,$(GUESTS)/bad/%.elf,$(notdir $(BAD_SRC))) \
 guests: $(GUEST_IMAGES) $(BAD_IMAGES)
 
 $(GUESTS)/turnstile.elf64: $(TURNSTILE) $(GUEST_LIB)
-$(GUESTS)/relay.elf64: $(addprefix $(GUESTS)/relay/,$(addsuffix .o,main second l2_count)) $(GUEST_LIB)
-$(GUESTS)/slide.elf64: $(addprefix $(GUESTS)/,$(addsuffix .o,slide/main slide/user slide/cpl3 relay/second)) $(GUEST_LIB)
-$(GUESTS)/handover.elf64: $(GUESTS)/handover/main.o $(GUESTS)/relay/second.o $(GUEST_LIB)
+$(GUESTS)/relay.elf64: $(addprefix $(GUESTS)/relay/,$(addsuffix .o,main l2_count)) $(SECOND) $(GUEST_LIB)
+$(GUESTS)/slide.elf64: $(addprefix $(GUESTS)/,$(addsuffix .o,slide/main slide/user slide/cpl3)) $(SECOND) $(GUEST_LIB)
+$(GUESTS)/handover.elf64: $(GUESTS)/handover/main.o $(SECOND) $(GUEST_LIB)
 $(GUESTS)/vectors.elf64: $(VECTORS) $(GUEST_LIB)
 $(GUESTS)/wicket.elf64: $(addprefix $(GUESTS)/,$(addsuffix .o,$(WICKET))) $(GUEST_LIB)
 $(GUESTS)/loop.elf64: $(GUESTS)/bench/loop.o $(GUEST_LIB)

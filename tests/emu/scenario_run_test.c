@@ -1,28 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The interpreter on the bare machine: what a line must do to pass, and that what it did not expect makes it fail. */
-#include <check.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "emu/scenario/scenario.h"
+#include "tests/script.h"
 
-#define ROOT                                                                                                        \
-    "l0 prepare vmx\nl0 prepare region 0x10000\nl0 vmxon 0x10000\nl0 prepare region 0x11000\nl0 vmclear 0x11000\n"   \
-    "l0 vmptrld 0x11000\n"
+#define ROOT IN_ROOT("l0")
 #define GUEST ROOT "l0 prepare vmcs\n"
-
-static struct scenario_error error;
-
-static bool run(const char *text, FILE *trace)
-{
-    struct program program;
-    struct scenario_options options = { .trace = trace };
-    error.text[0] = 0;
-    ck_assert_msg(scenario_parse_text(text, strlen(text), "test", &program, &error), "%s", error.text);
-    bool good = scenario_run(&program, &options, NULL, &error);
-    scenario_free(&program);
-    return good;
-}
 
 static const char *const passing[] = {
     "",
@@ -47,7 +30,7 @@ static const char *const passing[] = {
 
 START_TEST(these_pass)
 {
-    ck_assert_msg(run(passing[_i], NULL), "%s\n%s", error.text, passing[_i]);
+    ck_assert_msg(script_run(passing[_i], NULL), "%s\n%s", error.text, passing[_i]);
 }
 END_TEST
 
@@ -101,7 +84,7 @@ static const struct {
 
 START_TEST(these_fail_with_a_reason)
 {
-    ck_assert_msg(!run(failing[_i].text, NULL), "passed: %s", failing[_i].text);
+    ck_assert_msg(!script_run(failing[_i].text, NULL), "passed: %s", failing[_i].text);
     ck_assert_msg(strstr(error.text, failing[_i].message) != NULL, "%s\ngives \"%s\"", failing[_i].text, error.text);
 }
 END_TEST
@@ -127,7 +110,7 @@ START_TEST(odd_operands_do_no_harm)
     for (unsigned i = 0; i < sizeof lines / sizeof *lines; i++)
         for (unsigned setting = 0; setting < 2; setting++) {
             snprintf(text, sizeof text, "%s%s\n%s\nl0 cpuid 0\n", setting ? GUEST : "", lines[i], lines[i]);
-            run(text, NULL);
+            script_run(text, NULL);
         }
 }
 END_TEST
@@ -141,7 +124,7 @@ START_TEST(traces_repeat)
     size_t length[2];
     for (unsigned i = 0; i < 2; i++) {
         FILE *file = open_memstream(&trace[i], &length[i]);
-        ck_assert_msg(run(text, file), "%s", error.text);
+        ck_assert_msg(script_run(text, file), "%s", error.text);
         fclose(file);
     }
     ck_assert_uint_gt(length[0], 300);
@@ -164,7 +147,7 @@ START_TEST(looking_changes_nothing)
     };
     for (unsigned i = 0; i < 2; i++) {
         FILE *file = open_memstream(&trace[i], &length[i]);
-        ck_assert_msg(run(text[i], file), "%s", error.text);
+        ck_assert_msg(script_run(text[i], file), "%s", error.text);
         fclose(file);
     }
     ck_assert_uint_eq(length[0], length[1]);

@@ -3,37 +3,20 @@
  * The core beneath scripts: what L1 must find as on a processor, and what a hostile L1 must not reach. Each line that
  * its `expect` lines do not cover must succeed; a broken rule (docs/rules.md) fails the test.
  */
-#include <check.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "emu/scenario/scenario.h"
+#include "tests/script.h"
 
 /* Machine of 64 MB: L0's pool is its last 8. The page in the middle of it stands for all of L0. */
 #define POOL "0x3c00000"
 
 #define L1 "l0 native trap\n"
-#define ROOT                                                                                                        \
-    L1 "l1 prepare vmx\nl1 prepare region 0x10000\nl1 vmxon 0x10000\nl1 prepare region 0x11000\nl1 vmclear 0x11000\n" \
-       "l1 vmptrld 0x11000\n"
+#define ROOT L1 IN_ROOT("l1")
 #define L2 ROOT "l1 prepare vmcs\n"
 #define MANY                                                                                                        \
     "l1 prepare region 0x12000\nl1 prepare region 0x13000\nl1 prepare region 0x14000\nl1 prepare region 0x15000\n"   \
     "l1 prepare region 0x16000\n"
 #define L2_EPT ROOT "l1 prepare ept 0x400000\nl1 prepare vmcs ept=0x400000\n"
-
-static struct scenario_error error;
-
-static bool run(const char *text)
-{
-    struct program program;
-    struct scenario_options options = { 0 };
-    error.text[0] = 0;
-    ck_assert_msg(scenario_parse_text(text, strlen(text), "test", &program, &error), "%s", error.text);
-    bool good = scenario_run(&program, &options, NULL, &error);
-    scenario_free(&program);
-    return good;
-}
 
 static const char *const scenario[] = {
     /* ---- L0's memory is absent ---- */
@@ -230,7 +213,7 @@ START_TEST(scenario_holds)
     char changed[4096];
     ck_assert_msg(!strncmp(text, L1, strlen(L1)), "%s", text);
     snprintf(changed, sizeof changed, "l0 native %s\n%s", name, text + strlen(L1));
-    ck_assert_msg(run(changed), "%s\n%s", error.text, changed);
+    ck_assert_msg(script_run(changed, NULL), "%s\n%s", error.text, changed);
 }
 END_TEST
 

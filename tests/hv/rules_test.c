@@ -3,12 +3,10 @@
  * An L0 that breaks a rule is told which. The core is the real one; between it and its HAL stand the functions below
  * (linked with --wrap, tests/hv/faults.opts), and each plants a fault that an L0 could have.
  */
-#include <check.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "emu/scenario/scenario.h"
 #include "hv/core.h"
+#include "tests/script.h"
 
 enum fault {
     NO_FAULT,
@@ -182,9 +180,7 @@ STANDS_BEFORE(void, hal_own, physical_address page, uint64_t pages, enum hal_own
 
 /* ---- scenarios ---- */
 
-#define ROOT                                                                                                        \
-    "l1 prepare vmx\nl1 prepare region 0x10000\nl1 vmxon 0x10000\nl1 prepare region 0x11000\nl1 vmclear 0x11000\n"   \
-    "l1 vmptrld 0x11000\n"
+#define ROOT IN_ROOT("l1")
 #define L2 ROOT "l1 prepare vmcs\n"
 #define L2_EPT ROOT "l1 prepare ept 0x400000\nl1 prepare vmcs ept=0x400000\n"
 /* One list for both purposes: that is no fault. */
@@ -192,20 +188,6 @@ STANDS_BEFORE(void, hal_own, physical_address page, uint64_t pages, enum hal_own
     "l1 write 0x20000 8 0xc0000081\nl1 vmwrite exit_msr_store_address 0x20000\nl1 vmwrite exit_msr_store_count 1\n"  \
     "l1 vmwrite exit_msr_load_address 0x20000\nl1 vmwrite exit_msr_load_count 1\n"                                  \
     "l1 vmlaunch\nl2 vmcall\nexpect exit vmcall to=l1\n"
-
-static struct scenario_error error;
-
-static bool run(const char *text)
-{
-    struct program program;
-    struct scenario_options options = { 0 };
-
-    error.text[0] = 0;
-    ck_assert_msg(scenario_parse_text(text, strlen(text), "test", &program, &error), "%s", error.text);
-    bool good = scenario_run(&program, &options, NULL, &error);
-    scenario_free(&program);
-    return good;
-}
 
 #define MSR_BITMAP "l1 set proc.use_msr_bitmaps\nl1 vmwrite msr_bitmap_address 0x20000\n"
 #define ROUND_TRIP "l1 vmlaunch\nl2 vmcall\nexpect exit vmcall to=l1\n"
@@ -298,7 +280,7 @@ static bool run_with(int i, enum fault planted)
     fault = planted;
     detail = row[i / STRATEGIES].detail;
     count = row[i / STRATEGIES].count;
-    return run(text);
+    return script_run(text, NULL);
 }
 
 START_TEST(the_rule_says_so)
@@ -323,8 +305,8 @@ END_TEST
 START_TEST(who_is_slow_is_waited_for)
 {
     fault = DAWDLES;
-    ck_assert_msg(run("machine cpus=2\nl0 native trap\n" SECOND_L1), "%s", error.text);
-    ck_assert_msg(run("machine cpus=2\nl0 native flip\n" SECOND_L2), "%s", error.text);
+    ck_assert_msg(script_run("machine cpus=2\nl0 native trap\n" SECOND_L1, NULL), "%s", error.text);
+    ck_assert_msg(script_run("machine cpus=2\nl0 native flip\n" SECOND_L2, NULL), "%s", error.text);
 }
 END_TEST
 
@@ -332,7 +314,7 @@ START_TEST(a_given_page_is_zeroed_and_then_l0s)
 {
     fault = NO_FAULT;
     taken = PA(0);
-    ck_assert_msg(run("machine cpus=2\nl0 native trap\nl1 write 0x300ff8 8 0x123456\n" SECOND_L1), "%s", error.text);
+    ck_assert_msg(script_run("machine cpus=2\nl0 native trap\nl1 write 0x300ff8 8 0x123456\n" SECOND_L1, NULL), "%s", error.text);
     ck_assert_uint_eq(taken.value, 0x300000);
     ck_assert(taken_zeroed);
 }

@@ -7,15 +7,12 @@
 
 #include "scenarios/guests/lib/console.h"
 #include "scenarios/guests/lib/idt.h"
-#include "scenarios/guests/lib/processor.h"
+#include "scenarios/guests/lib/second.h"
 
-enum { PAGE = 4096, GIVEN = 20, PAGES = 30, LIST = 64, SECOND_START = 0x8000, GENERAL_PROTECTION = 13 };
+enum { PAGE = 4096, GIVEN = 20, PAGES = 30, LIST = 64, GENERAL_PROTECTION = 13 };
 enum { GIVE_PAGE = 0x53716731, DONE = 0, NOT_YOURS = 1, LIST_FULL = 2 };
 
-extern const uint8_t second_start[], second_end[], second_gdtr[], second_cr3[];
-
 unsigned main(void);
-void second_main(void);
 
 static _Alignas(PAGE) volatile uint64_t page[2][PAGES][PAGE / 8];
 static _Alignas(PAGE) volatile uint64_t more[LIST][PAGE / 8];
@@ -59,23 +56,6 @@ void second_main(void)
     second_done = true;
 }
 
-/* INIT and start-up IPI for the other processor (SDM Vol. 3, 11.6.1: shorthand "all excluding self"). */
-static void start_second(void)
-{
-    volatile uint32_t *const command = (uint32_t *)(0xfee00000 + 0x300);
-    struct __attribute__((packed)) { uint16_t limit; uint32_t base; } gdtr;
-    uint8_t *const start = (uint8_t *)SECOND_START;
-    uint32_t cr3 = (uint32_t)read_cr3();
-
-    gdtr.limit = store_gdtr().limit;
-    gdtr.base = (uint32_t)store_gdtr().base;
-    memcpy(start, second_start, (size_t)(second_end - second_start));
-    memcpy(start + (second_gdtr - second_start), &gdtr, sizeof gdtr);
-    memcpy(start + (second_cr3 - second_start), &cr3, sizeof cr3);
-    *command = 0xc4500;
-    *command = 0xc4600 | SECOND_START / PAGE;
-}
-
 static bool gone(const volatile void *what)
 {
     fault_vector = -1;
@@ -90,7 +70,7 @@ unsigned main(void)
 
     console_open();
     idt_load();
-    start_second();
+    second_wake();
     take_part(0);
     while (!second_done)
         __asm__ volatile("pause");

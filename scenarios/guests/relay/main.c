@@ -9,15 +9,14 @@
 #include "scenarios/guests/lib/guest.h"
 #include "scenarios/guests/lib/idt.h"
 #include "scenarios/guests/lib/processor.h"
+#include "scenarios/guests/lib/second.h"
 
 enum { ROUNDS = 16, EXITS = 5, LEAVES_EVERY = 4, CPUID_LENGTH = 2, EXIT_NOT_OFFERED = 2 };
-enum { SECOND_START = 0x8000, GDT_ENTRIES = 5, GDT_TSS = 3, WINDOW = 0x9000, NOBODY = -1 };
+enum { GDT_ENTRIES = 5, GDT_TSS = 3, WINDOW = 0x9000, NOBODY = -1 };
 
 extern const uint8_t l2_count_start[], l2_count_end[];
-extern const uint8_t second_start[], second_end[], second_gdtr[], second_cr3[];
 
 unsigned main(void);
-void second_main(void);
 
 static struct guest guest[2];
 /* What L1 puts behind a guest's window, in turn; and what the guest told. */
@@ -112,23 +111,6 @@ void second_main(void)
     second_done = true;
 }
 
-/* INIT and start-up IPI for the other processors (SDM Vol. 3, 11.6.1: shorthand "all excluding self"). */
-static void start_second(void)
-{
-    volatile uint32_t *const command = (uint32_t *)(0xfee00000 + 0x300);
-    struct __attribute__((packed)) { uint16_t limit; uint32_t base; } gdtr;
-    uint8_t *const start = (uint8_t *)SECOND_START;
-    uint32_t cr3 = (uint32_t)read_cr3();
-
-    gdtr.limit = store_gdtr().limit;
-    gdtr.base = (uint32_t)store_gdtr().base;
-    memcpy(start, second_start, (size_t)(second_end - second_start));
-    memcpy(start + (second_gdtr - second_start), &gdtr, sizeof gdtr);
-    memcpy(start + (second_cr3 - second_start), &cr3, sizeof cr3);
-    *command = 0xc4500;
-    *command = 0xc4600 | SECOND_START / PAGE;
-}
-
 static const char *create(int who)
 {
     const struct controls controls = { .entry = ENTRY_ia32e_mode_guest };
@@ -152,7 +134,7 @@ unsigned main(void)
     for (int who = 0; who < 2 && !missing; who++)
         missing = create(who);
     if (!missing) {
-        start_second();
+        second_wake();
         post(0, 0);
         post(1, 1);
         take_part(0, vmxon_region);

@@ -11,16 +11,12 @@
 #include "scenarios/guests/lib/idt.h"
 #include "scenarios/guests/lib/late.h"
 #include "scenarios/guests/lib/processor.h"
+#include "scenarios/guests/lib/second.h"
 #include "scenarios/guests/slide/user.h"
 
-enum { SECOND_START = 0x8000, NO_FUNCTION = 99, EXIT_NOT_OFFERED = 2, EXIT_MISMATCH = 1 };
-enum { ICR_LOW = 0x300, ICR_HIGH = 0x310, ICR_INIT_OTHERS = 0xc4500, ICR_STARTUP_OTHERS = 0xc4600 };
-#define LAPIC 0xfee00000ull
-
-extern const uint8_t second_start[], second_end[], second_gdtr[], second_cr3[];
+enum { NO_FUNCTION = 99, EXIT_NOT_OFFERED = 2, EXIT_MISMATCH = 1 };
 
 unsigned main(const void *information);
-void second_main(void);
 
 static late_load *load;
 static unsigned mismatches;
@@ -94,27 +90,10 @@ void second_main(void)
     turn = -5;
 }
 
-static volatile uint32_t *apic(unsigned offset) { return (volatile uint32_t *)(LAPIC + offset); }
-
-static void second_starts(void)
-{
-    const struct descriptor_table gdtr = store_gdtr();
-    const uint32_t cr3 = (uint32_t)read_cr3();
-    uint8_t *start = (uint8_t *)SECOND_START;
-
-    memcpy(start, second_start, (size_t)(second_end - second_start));
-    memcpy(start + (second_gdtr - second_start), &gdtr, 6);
-    memcpy(start + (second_cr3 - second_start), &cr3, sizeof cr3);
-    *apic(ICR_LOW) = ICR_INIT_OTHERS;
-    for (volatile int i = 0; i < 100000; i++)
-        ;
-    *apic(ICR_LOW) = ICR_STARTUP_OTHERS | SECOND_START >> 12;
-}
-
 static void two_processors(void)
 {
     print("-- two processors: the second one is in VMX operation\n");
-    second_starts();
+    second_wake();
     second_does(1);
     expect("VMXON of the second", (uint64_t)-turn, 1);
     expect("load of the first", load(), LATE_DONE);
