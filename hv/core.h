@@ -200,8 +200,11 @@ bool guest_read_msr(struct hv_cpu *cpu, uint32_t index, uint64_t *value);
 bool guest_write_msr(struct hv_cpu *cpu, uint32_t index, uint64_t value);
 bool pat_valid(uint64_t value);
 uint64_t guest_efer_allowed(void);
-/* Copies the PDPTEs at `cr3` into the current VMCS, as PAE paging demands. False: a reserved bit is set. */
-bool pdptes_copy(const struct hv_machine *machine, uint64_t cr3);
+/* Loads the PDPTEs at `cr3` into the current VMCS, as PAE paging demands. False: a reserved bit is set, and nothing changed. */
+bool pdptes_load(const struct hv_machine *machine, uint64_t cr3);
+/* The same, whatever they are: hardware judges them. */
+void pdptes_copy(const struct hv_machine *machine, uint64_t cr3);
+void pdptes_clear(void);                        /* none is present */
 
 /* ---- memory.c: the one door to L1's memory ---- */
 /* What all of [base, base + size) is to L1; size: 4 KB, or a larger page's, aligned to itself. Absent: L0's pool, and

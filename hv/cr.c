@@ -11,32 +11,45 @@ enum { ACCESS_MOV_TO, ACCESS_MOV_FROM, ACCESS_CLTS, ACCESS_LMSW };
 #define PDPTE_PRESENT 1ull
 #define PDPTE_RESERVED 0x1e6ull
 
-bool pdptes_copy(const struct hv_machine *m, uint64_t cr3)
+static bool pdptes_read(const struct hv_machine *m, uint64_t cr3, uint64_t pdpte[4])
 {
     const uint64_t beyond = ~((1ull << m->physical_address_width) - 1);
-    uint64_t pdpte[4];
     bool valid = true;
 
     for (unsigned i = 0; i < 4; i++) {
         pdpte[i] = l1_read_entry(m, (cr3 & 0xffffffe0) + 8 * i);
         valid &= !(pdpte[i] & PDPTE_PRESENT) || !(pdpte[i] & (PDPTE_RESERVED | beyond));
-        vmwrite((enum vmcs_encoding)(VMCS_guest_pdpte0 + 2 * i), pdpte[i]);
     }
     return valid;
 }
 
-/* A MOV to a control register that faults leaves the old PDPTEs. */
-static bool pdptes_load(const struct hv_machine *m, uint64_t cr3)
+static void pdptes_write(const uint64_t pdpte[4])
 {
-    uint64_t old[4];
+    for (unsigned i = 0; i < 4; i++)
+        vmwrite((enum vmcs_encoding)(VMCS_guest_pdpte0 + 2 * i), pdpte[i]);
+}
 
-    for (unsigned i = 0; i < 4; i++)
-        old[i] = vmread((enum vmcs_encoding)(VMCS_guest_pdpte0 + 2 * i));
-    if (pdptes_copy(m, cr3))
-        return true;
-    for (unsigned i = 0; i < 4; i++)
-        vmwrite((enum vmcs_encoding)(VMCS_guest_pdpte0 + 2 * i), old[i]);
-    return false;
+void pdptes_copy(const struct hv_machine *m, uint64_t cr3)
+{
+    uint64_t pdpte[4];
+
+    pdptes_read(m, cr3, pdpte);
+    pdptes_write(pdpte);
+}
+
+void pdptes_clear(void)
+{
+    pdptes_write((const uint64_t[4]){ 0 });
+}
+
+bool pdptes_load(const struct hv_machine *m, uint64_t cr3)
+{
+    uint64_t pdpte[4];
+    const bool valid = pdptes_read(m, cr3, pdpte);
+
+    if (valid)
+        pdptes_write(pdpte);
+    return valid;
 }
 
 static bool pae_paging(uint64_t cr0, uint64_t cr4, uint64_t efer)

@@ -163,7 +163,8 @@ bool ept01_build(struct hv_machine *m)
 
 /*
  * Device memory appears when it is first touched: uncacheable, all rights, in 2-MByte pages where no RAM is near. L0's
- * pool, pages given to it and addresses that do not exist raise #GP, and so does device memory once EPT01 has reached its limit of pages.
+ * pool, pages given to it and addresses that do not exist raise #GP, and so does device memory once EPT01 has reached its
+ * limit of pages.
  */
 void ept01_violation(struct hv_cpu *cpu)
 {

@@ -71,19 +71,17 @@ static _Noreturn void unexpected(uint32_t reason)
 }
 
 /*
- * INIT is blocked in VMX root operation (SDM Vol. 3, 26.2): for L1 there it waits, as nested_enter() and VMXOFF know. It is
- * blocked in the wait-for-SIPI state too: one that comes out when the SIPI has ended that state, before an instruction, is
- * the first half of INIT-SIPI, and has done its work.
+ * INIT comes between two instructions: no event is under way. It is blocked in VMX root operation (SDM Vol. 3, 26.2): for L1
+ * there it waits, as nested_enter() and VMXOFF know. It is blocked in the wait-for-SIPI state too: one that comes out when
+ * the SIPI has ended that state, before an instruction, is the first half of INIT-SIPI, and has done its work.
  */
 static void init_signal(struct hv_cpu *cpu, bool just_started)
 {
     const bool kicked = pages_kicked(cpu);
 
     late_init(cpu);
-    if (kicked) {
-        inject_again(cpu);
+    if (kicked)
         return;
-    }
     if (just_started && !vmread(VMCS_guest_rip))
         return;
     if (!cpu->nested.on) {
@@ -91,7 +89,6 @@ static void init_signal(struct hv_cpu *cpu, bool just_started)
         return;
     }
     cpu->init_pending = true;
-    inject_again(cpu);
 }
 
 /* INVD would lose what L0 wrote: caches are written back first. */

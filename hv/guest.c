@@ -31,7 +31,10 @@ bool guest_64bit(void)
     return guest_long_mode() && vmread32(VMCS_guest_cs_access_rights) & AR_L;
 }
 
-/* SDM Vol. 3, 25.4.2: an instruction ends blocking by STI and MOV SS; with TF, BS is pending as after any instruction. */
+/*
+ * SDM Vol. 3, 25.4.2: an instruction ends blocking by STI and MOV SS; with TF, BS is pending as after any instruction. RF is 0
+ * already: so an exit by an instruction saves it (28.3.3).
+ */
 void guest_advance_with(uint64_t rflags)
 {
     const uint64_t old = vmread(VMCS_guest_rip);
@@ -49,11 +52,7 @@ void guest_advance_with(uint64_t rflags)
 
 void guest_advance(void)
 {
-    const uint64_t rflags = vmread(VMCS_guest_rflags);
-
-    if (rflags & RFLAGS_RF)
-        vmwrite(VMCS_guest_rflags, rflags & ~RFLAGS_RF);
-    guest_advance_with(rflags);
+    guest_advance_with(vmread(VMCS_guest_rflags));
 }
 
 static uint64_t visible(enum vmcs_encoding real, enum vmcs_encoding mask, enum vmcs_encoding shadow)

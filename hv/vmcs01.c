@@ -111,7 +111,7 @@ void vmcs01_build(struct hv_cpu *cpu, const struct hal_capture *s)
     vmwrite(VMCS_guest_activity_state, s->activity);
     cpu->waits_for_sipi = s->activity == ACTIVITY_WAIT_FOR_SIPI;
     cpu->registers = s->registers;
-    if (s->cr0 & CR0_PG && s->cr4 & CR4_PAE && !(s->efer & EFER_LMA) && !pdptes_copy(cpu->machine, s->cr3))
+    if (s->cr0 & CR0_PG && s->cr4 & CR4_PAE && !(s->efer & EFER_LMA) && !pdptes_load(cpu->machine, s->cr3))
         hal_fail_stop("the captured guest's PDPTEs are invalid");
 }
 

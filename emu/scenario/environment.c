@@ -9,7 +9,10 @@ enum {
 };
 enum { LARGE_PAGE = 2 << 20, ENTRIES = 512, DIRECTORIES = 4 };
 
-/* 4 GB by 2 MB pages. Flags are set beforehand, so that accesses change no paging structure. */
+/*
+ * 4 GB by 2 MB pages, and by 4 MB pages for 32-bit paging. Flags are set beforehand, so that accesses change no paging
+ * structure. PAE paging has the page directories of 4-level paging.
+ */
 static void write_paging(struct memory *memory)
 {
     const uint64_t table = ENTRY_PRESENT | ENTRY_WRITE | ENTRY_USER | ENTRY_ACCESSED;
@@ -18,6 +21,12 @@ static void write_paging(struct memory *memory)
         memory_write64(memory, PLACE_PDPT + 8 * i, (PLACE_PD + PAGE_SIZE * i) | table);
     for (uint64_t i = 0; i < DIRECTORIES * ENTRIES; i++)
         memory_write64(memory, PLACE_PD + 8 * i, i * LARGE_PAGE | table | ENTRY_DIRTY | ENTRY_LARGE);
+    for (uint64_t i = 0; i < DIRECTORIES; i++)
+        memory_write64(memory, PLACE_PDPT_PAE + 8 * i, (PLACE_PD + PAGE_SIZE * i) | ENTRY_PRESENT);
+    for (uint64_t i = 0; i < DIRECTORIES * ENTRIES; i += 2) {
+        const uint32_t entry = (uint32_t)(i * LARGE_PAGE | table | ENTRY_DIRTY | ENTRY_LARGE);
+        memory_write(memory, PLACE_DIRECTORY_32BIT + 2 * i, &entry, sizeof entry);
+    }
 }
 
 static void write_gdt(struct memory *memory)
@@ -36,11 +45,30 @@ static void write_gdt(struct memory *memory)
 
 void environment_set_cpl(struct cpu *cpu, unsigned cpl)
 {
+    const uint32_t wide = cpu_long_mode(cpu) ? AR_L : AR_DB;
     bool user = cpl == 3;
     cpu->seg[SEG_CS] = (struct segment){ (uint16_t)((user ? SELECTOR_USER_CODE & ~3 : SELECTOR_CODE) | cpl),
-                                         0xb | AR_S | cpl << 5 | AR_PRESENT | AR_L | AR_G, 0xffffffff, 0 };
+                                         0xb | AR_S | cpl << 5 | AR_PRESENT | wide | AR_G, 0xffffffff, 0 };
     cpu->seg[SEG_SS] = (struct segment){ (uint16_t)((user ? SELECTOR_USER_DATA & ~3 : SELECTOR_DATA) | cpl),
                                          0x3 | AR_S | cpl << 5 | AR_PRESENT | AR_DB | AR_G, 0xffffffff, 0 };
+}
+
+void environment_set_mode(struct cpu *cpu, enum script_mode mode)
+{
+    static const uint64_t root[] = {
+        [MODE_long] = PLACE_PML4, [MODE_pae] = PLACE_PDPT_PAE, [MODE_32bit] = PLACE_DIRECTORY_32BIT,
+    };
+    const uint64_t long_mode = mode == MODE_long ? EFER_LME | EFER_LMA : 0;
+    const uint64_t not_here = CR4_PAE | CR4_PSE | CR4_LA57 | (long_mode ? 0 : CR4_PCIDE);
+
+    cpu->cr0 |= CR0_PE | CR0_PG;
+    CPU_MSR(cpu, ia32_efer) = (CPU_MSR(cpu, ia32_efer) & ~(EFER_LME | EFER_LMA)) | long_mode;
+    cpu->cr4 = (cpu->cr4 & ~not_here) | (mode == MODE_32bit ? CR4_PSE : CR4_PAE);
+    cpu->cr3 = root[mode];
+    for (unsigned i = 0; i < DIRECTORIES && mode == MODE_pae; i++)
+        cpu->pdpte[i] = (PLACE_PD + PAGE_SIZE * i) | ENTRY_PRESENT;
+    environment_set_cpl(cpu, 0);
+    tlb_reset(cpu);
 }
 
 static void prepare_cpu(struct cpu *cpu)

@@ -75,24 +75,31 @@ static uint64_t scratch_address(const struct run *run)
     return PLACE_SCRATCH + PAGE_SIZE * run->outcome.level_before + PLACE_SCRATCH_CPU * run->cpu->index;
 }
 
-/* The scratch page as memory, looked up without a trace. False where the actor has none: the instruction will fault. */
-static bool scratch(struct run *run, uint64_t *pa)
+/* The memory operand as memory, looked up without a trace. False where there is none: the instruction will fault. */
+static bool look_up(struct run *run, uint64_t linear, uint64_t *pa)
 {
     struct access probe = { .kind = ACCESS_READ, .probe = true, .user = cpu_cpl(run->cpu) == 3 };
-    struct translation translation = translate(run->cpu, scratch_address(run), probe);
+    struct translation translation = translate(run->cpu, linear, probe);
     *pa = translation.pa;
     return translation.result == TRANSLATION_OK;
 }
 
+/* The operand is where an `operand` line said, or these two words in the scratch page. */
 static void memory_operand(struct run *run, struct insn *insn, uint64_t first, uint64_t second)
 {
     uint64_t data[2] = { first, second }, pa;
-    if (scratch(run, &pa))
-        memory_write(&run->model->memory, pa, data, sizeof data);
-    run->cpu->gpr[RBX] = scratch_address(run);
+
     insn->kind = OPERAND_MEMORY;
     insn->base = RBX;
     insn->segment = SEG_DS;
+    if (run->operand.given) {
+        run->cpu->gpr[RBX] = run->operand.offset;
+        insn->segment = (uint8_t)run->operand.segment;
+        return;
+    }
+    run->cpu->gpr[RBX] = scratch_address(run);
+    if (look_up(run, scratch_address(run), &pa))
+        memory_write(&run->model->memory, pa, data, sizeof data);
 }
 
 static void split(struct cpu *cpu, uint64_t value)
@@ -132,6 +139,8 @@ static void place_operands(struct run *run, const struct statement *s, struct in
         insn->reg = RCX;
         gpr[RCX] = operand[0];
         gpr[RAX] = operand[1];
+        if (run->operand.given)
+            memory_operand(run, insn, 0, 0);
         break;
     case INSN_cpuid:
     case INSN_vmfunc:
@@ -198,8 +207,9 @@ static enum status execute_once(struct run *run, const void *what)
 {
     const struct statement *statement = what;
     enum insn_id id = op_table[statement->op].instruction;
+    const uint8_t widest = cpu_64bit(run->cpu) ? 8 : 4, size = forms[id].size;
     struct insn insn = {
-        .id = id, .length = forms[id].length, .operand_size = forms[id].size, .address_size = 8,
+        .id = id, .length = forms[id].length, .operand_size = size < widest ? size : widest, .address_size = widest,
         .base = NO_REGISTER, .index = NO_REGISTER,
     };
 
@@ -214,8 +224,11 @@ static enum status execute_once(struct run *run, const void *what)
 
 static uint64_t result_value(struct run *run, const struct statement *statement, enum result result)
 {
-    const uint64_t *gpr = run->cpu->gpr;
+    const uint64_t *gpr = run->cpu->gpr, address = scratch_address(run);
     uint64_t pa;
+
+    if (run->operand.given)                     /* where it is, a `read` line sees it */
+        return 0;
     switch (result) {
     case RESULT_NONE:
         break;
@@ -228,9 +241,20 @@ static uint64_t result_value(struct run *run, const struct statement *statement,
     case RESULT_IN:
         return gpr[RAX] & (statement->operand[1] == 4 ? 0xffffffff : statement->operand[1] == 2 ? 0xffff : 0xff);
     case RESULT_SCRATCH:
-        return scratch(run, &pa) ? memory_read64(&run->model->memory, pa) : 0;
+        return look_up(run, address, &pa) ? memory_read64(&run->model->memory, pa) : 0;
     }
     return 0;
+}
+
+bool instruction_has_memory_operand(uint8_t op)
+{
+    switch (op_table[op].instruction) {
+    case INSN_vmxon: case INSN_vmclear: case INSN_vmptrld: case INSN_vmptrst: case INSN_vmread: case INSN_vmwrite:
+    case INSN_invept: case INSN_invvpid: case INSN_invpcid: case INSN_sgdt: case INSN_sidt:
+        return true;
+    default:
+        return false;
+    }
 }
 
 bool instruction_run(struct run *run, const struct statement *statement)
@@ -255,6 +279,7 @@ bool instruction_run(struct run *run, const struct statement *statement)
     }
     if (went_on)
         outcome->value = result_value(run, statement, form->result);
+    run->operand.given = false;
     return true;
 }
 

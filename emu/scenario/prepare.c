@@ -255,6 +255,23 @@ static bool set_register(struct run *run, const struct statement *s)
     return true;
 }
 
+static bool set_segment(struct run *run, const struct statement *s)
+{
+    struct segment *segment = &run->cpu->seg[s->operand[0]];
+
+    *segment = (struct segment){ .selector = segment->selector, .base = s->operand[1], .limit = (uint32_t)s->operand[2],
+                                 .access_rights = (uint32_t)s->operand[3] };
+    return true;
+}
+
+static bool set_operand(struct run *run, const struct statement *s)
+{
+    run->operand.given = true;
+    run->operand.offset = s->operand[0];
+    run->operand.segment = s->given & 2 ? (enum segment_register)s->operand[1] : SEG_DS;
+    return true;
+}
+
 bool prepare_line(struct run *run, const struct statement *s)
 {
     switch (s->op) {
@@ -282,6 +299,15 @@ bool prepare_line(struct run *run, const struct statement *s)
     case OP_cpl:
         environment_set_cpl(run->cpu, (unsigned)s->operand[0]);
         return true;
+    case OP_mode:
+        if (s->operand[0] != MODE_long && run->cpu->rip >> 32)
+            return run_fail(run, "RIP is above 4 GB, where only 64-bit mode can be");
+        environment_set_mode(run->cpu, (enum script_mode)s->operand[0]);
+        return true;
+    case OP_segment:
+        return set_segment(run, s);
+    case OP_operand:
+        return set_operand(run, s);
     default:
         return run_fail(run, "this line is not implemented");
     }

@@ -125,9 +125,10 @@ static const char introduction[] =
     "| 0x1000 | GDT: 0x08 code, 0x10 data, 0x18 TSS, 0x2b data and 0x33 code of CPL 3 |\n"
     "| 0x2000 | IDT, empty |\n"
     "| 0x3000 | TSS |\n"
-    "| 0x4000 - 0x9fff | paging structures |\n"
+    "| 0x4000 - 0x9fff | paging structures: PML4, PDPT, four page directories |\n"
     "| 0xa000, 0xb000, 0xc000 | scratch page of l0, l1, l2: memory operands of their instructions; from "
     "0xa000 + 0x100 * n for processor n |\n"
+    "| 0xd000, 0xe000 | the page directory of 32-bit paging; the four PDPTEs of PAE paging (`mode`) |\n"
     "| 0x100000 | RIP of the level that starts; RSP is 0xff000 |\n"
     "| 0x110000 | host RIP in a VMCS from `prepare vmcs`; host RSP is 0xfe000 |\n"
     "| 0x200000 | guest RIP there; guest RSP is 0x1ff000 |\n";

@@ -285,7 +285,7 @@ static bool prepare(struct run *run, const struct statement *s)
     return good;
 }
 
-static bool is_preparation(uint8_t op) { return op >= OP_prepare_vmx && op <= OP_cpl; }
+static bool is_preparation(uint8_t op) { return op >= OP_prepare_vmx && op <= OP_operand; }
 static bool is_memory(uint8_t op) { return op >= OP_read && op <= OP_cli; }
 static bool is_expectation(uint8_t op) { return op >= OP_expect_ok && op <= OP_expect_shutdown; }
 
@@ -298,6 +298,8 @@ static bool actor_line(struct run *run, const struct statement *s)
     if (run->cpu->activity != ACTIVITY_ACTIVE)
         return run_fail(run, "l%u does not execute instructions: its activity state is %" PRIu32 " (an `interrupt` or "
                         "`nmi` line wakes it)", s->actor, run->cpu->activity);
+    if (run->operand.given && !instruction_has_memory_operand(s->op))
+        return run_fail(run, "the line after `operand` executes no instruction that could have a memory operand");
     if (is_preparation(s->op))
         return prepare(run, s);
     return is_memory(s->op) ? memory_line(run, s) : instruction_run(run, s);

@@ -12,6 +12,7 @@ enum {
     PLACE_GDT = 0x1000, PLACE_IDT = 0x2000, PLACE_TSS = 0x3000,
     PLACE_PML4 = 0x4000, PLACE_PDPT = 0x5000, PLACE_PD = 0x6000,
     PLACE_SCRATCH = 0xa000, PLACE_SCRATCH_CPU = 0x100,
+    PLACE_DIRECTORY_32BIT = 0xd000, PLACE_PDPT_PAE = 0xe000,
     PLACE_RIP = 0x100000, PLACE_RSP = 0xff000, PLACE_HOST_RIP = 0x110000, PLACE_HOST_RSP = 0xfe000,
     PLACE_GUEST_RIP = 0x200000, PLACE_GUEST_RSP = 0x1ff000,
     SELECTOR_CODE = 0x08, SELECTOR_DATA = 0x10, SELECTOR_TSS = 0x18,
@@ -61,6 +62,7 @@ struct run {
     struct bus devices;                 /* the machine's; an `interrupt` line comes on top of them */
     bool interrupt;
     uint8_t interrupt_vector;
+    struct { bool given; uint64_t offset; enum segment_register segment; } operand;     /* from an `operand` line, for the next */
     struct outcome outcome;
 };
 
@@ -87,9 +89,12 @@ bool run_line(struct run *run, const struct statement *statement);
 void environment_prepare(struct run *run);      /* memory, and the state of every processor */
 void environment_bus(struct run *run);          /* `interrupt` lines between processor and devices */
 void environment_set_cpl(struct cpu *cpu, unsigned cpl);
+void environment_set_mode(struct cpu *cpu, enum script_mode mode);
 
 /* instruction.c: a line that executes one instruction of instructions.def. */
 bool instruction_run(struct run *run, const struct statement *statement);
+/* Could the line of this op have the operand that an `operand` line placed? */
+bool instruction_has_memory_operand(uint8_t op);
 /* Instructions that preparations are made of, by the present actor; false also when they did not succeed. */
 bool instruction_vmread(struct run *run, uint32_t field, uint64_t *value);
 bool instruction_vmwrite(struct run *run, uint32_t field, uint64_t value);

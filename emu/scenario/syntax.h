@@ -17,7 +17,7 @@ extern const struct op op_table[OP_COUNT];
 
 enum argument_kind {
     KIND_NUMBER, KIND_SIZE, KIND_PORTSIZE, KIND_CPUS, KIND_FIELD, KIND_MSR, KIND_REASON, KIND_REGISTER, KIND_STATE, KIND_CONTROL,
-    KIND_LEVEL, KIND_POLICY, KIND_PROFILE, KIND_STRATEGY, KIND_RIGHTS, KIND_RULE, KIND_ROW, KIND_FILE,
+    KIND_LEVEL, KIND_POLICY, KIND_PROFILE, KIND_STRATEGY, KIND_RIGHTS, KIND_MODE, KIND_SEGMENT, KIND_RULE, KIND_ROW, KIND_FILE,
 };
 
 struct argument {
@@ -47,6 +47,7 @@ enum state_number {
 #include "emu/scenario/state.def"
 };
 enum { TLB_POLICIES = 3 };
+enum script_mode { MODE_long, MODE_pae, MODE_32bit };
 
 /* The control that a CONTROL operand means. */
 struct control_name {

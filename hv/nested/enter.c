@@ -112,7 +112,6 @@ void nested_entry_refused(struct hv_cpu *cpu)
         reflect(cpu);
         return;
     }
-    cpu->nested.entering = false;
     fail_early(cpu, VM_ERROR_entry_invalid_control);
 }
 
@@ -149,9 +148,7 @@ static bool handle(struct hv_cpu *cpu)
     case EXIT_REASON_init_signal:
         if (!pages_kicked(cpu))
             return false;
-        exit_complete(cpu);
         hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
-        inject_again(cpu);
         return true;
     case EXIT_REASON_ept_violation:
         exit_complete(cpu);
@@ -165,7 +162,6 @@ static bool handle(struct hv_cpu *cpu)
     case EXIT_REASON_rdmsr:
         if (bitmap_wants_msr(cpu, msr, false))
             return false;
-        exit_complete(cpu);
         hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
         msr_read_exit(cpu);
         instruction_ends(cpu);
@@ -173,7 +169,6 @@ static bool handle(struct hv_cpu *cpu)
     case EXIT_REASON_wrmsr:
         if (bitmap_wants_msr(cpu, msr, true))
             return false;
-        exit_complete(cpu);
         hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
         msr_write_exit(cpu);
         instruction_ends(cpu);
@@ -213,7 +208,6 @@ void nested_exit(struct hv_cpu *cpu)
     }
     if (failed && cpu->nested.plan.refused) {
         fail_late(cpu, EXIT_REASON_entry_failure_guest_state, cpu->nested.plan.qualification);
-        cpu->nested.entering = false;
         return;
     }
     if (failed && !cpu->nested.entering)

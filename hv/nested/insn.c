@@ -14,7 +14,7 @@ static void finish(struct hv_cpu *cpu, uint64_t operand, uint64_t value, int res
 {
     const uint64_t old = vmread(VMCS_guest_rflags);
     const uint64_t flag = result > 0 ? RFLAGS_ZF : result < 0 ? RFLAGS_CF : 0;
-    const uint64_t rflags = (old & ~(RFLAGS_ARITHMETIC | RFLAGS_RF)) | flag;
+    const uint64_t rflags = (old & ~RFLAGS_ARITHMETIC) | flag;
 
     hal_log(HAL_EVENT_VMX_INSTRUCTION, cpu->exit.reason, operand, value, (uint64_t)(int64_t)result);
     if (result > 0)
@@ -205,8 +205,6 @@ static void vmwrite_instruction(struct hv_cpu *cpu)
     }
     if (operand_in_register(cpu))
         value = guest_register(cpu, operand_register1(cpu)) & mask;
-    else if (!operand_load(cpu, &value, guest_64bit() ? 8 : 4))
-        return;
     field = field_find(&cpu->machine->offered, encoding);
     if (field == FIELD_COUNT) {
         finish(cpu, encoding, value, VM_ERROR_unsupported_field);
@@ -216,6 +214,8 @@ static void vmwrite_instruction(struct hv_cpu *cpu)
         finish(cpu, encoding, value, VM_ERROR_vmwrite_read_only);
         return;
     }
+    if (!operand_in_register(cpu) && !operand_load(cpu, &value, guest_64bit() ? 8 : 4))     /* only now: 31.3, VMWRITE */
+        return;
     cpu->nested.shadow.accessed = field;
     shadow_at(cpu, cpu->nested.vmcs12, SHADOW_WRITING);
     stored = &cpu->nested.vmcs12->field[field];

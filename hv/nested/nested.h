@@ -188,7 +188,7 @@ struct nested {
     unsigned slots;                     /* how many of them the strategy uses */
     uint64_t use_clock;
     struct shadow shadow;
-    bool entering;                      /* vmcs02 is built, and no exit has shown yet that the entry succeeded */
+    bool entering;                      /* while L2 is the one to run: no exit has shown yet that the entry succeeded */
     struct entry_plan plan;
     struct vpids vpids;
     struct vept vept;

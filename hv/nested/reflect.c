@@ -154,7 +154,10 @@ static bool load_host_state(const struct hv_cpu *cpu, const struct left_alone *b
     vmwrite(VMCS_guest_rflags, RFLAGS_FIXED);
     if (interruptibility != cpu->nested.plan.interruptibility)
         vmwrite(VMCS_guest_interruptibility_state, interruptibility);
-    return host64 || !(VMCS12(cpu, host_cr4) & CR4_PAE) || pdptes_copy(cpu->machine, VMCS12(cpu, host_cr3));
+    if (host64 || !(VMCS12(cpu, host_cr4) & CR4_PAE) || pdptes_load(cpu->machine, VMCS12(cpu, host_cr3)))
+        return true;
+    pdptes_clear();                             /* without PAE paging the exit has left anything there (28.3.4) */
+    return false;
 }
 
 void reflect(struct hv_cpu *cpu)

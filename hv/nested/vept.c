@@ -325,6 +325,7 @@ void vept_violation(struct hv_cpu *cpu)
     enum ept_mapped mapped;
     enum l1_memory memory;
     unsigned level;
+    bool current;
 
     if (w.result == WALK_MISCONFIGURATION) {
         reflect_misconfiguration(cpu);
@@ -340,11 +341,9 @@ void vept_violation(struct hv_cpu *cpu)
         return;
     }
     hal_log(HAL_EVENT_HANDLED, cpu->exit.reason, gpa, w.address & ~PAGE_OFFSET, 0);
-    if (ept12.flags && !set_flags(m, &w, access & EPT_VIOLATION_WRITE)) {
-        inject_again(cpu);                      /* EPT12 changes under us: L2's next attempt walks it anew */
-        return;
-    }
-    mapped = fill(cpu, &ept12, gpa, level, leaf_of(&ept12, &w, level, memory));
+    /* Where EPT12 changes under us, L2's next attempt walks it anew. */
+    current = !ept12.flags || set_flags(m, &w, access & EPT_VIOLATION_WRITE);
+    mapped = current ? fill(cpu, &ept12, gpa, level, leaf_of(&ept12, &w, level, memory)) : EPT_NO_PAGE;
     /* Hardware denied a fetch with just these rights in hand: the address was of the mode that has none. */
     if (mapped == EPT_UNCHANGED && ept12.mode_based && access & EPT_VIOLATION_FETCH) {
         reflect_violation(cpu, w.rights);

@@ -65,13 +65,13 @@ static enum status vmread(struct cpu *cpu, const struct insn *insn)
     return finish(cpu, insn, result);
 }
 
-/* The source is read first only if the encoding is good: an error is told before a fault on the source operand. */
+/* Errors are told before the source is read, and faults (31.3, VMWRITE). */
 static enum status vmwrite(struct cpu *cpu, const struct insn *insn)
 {
     uint64_t encoding = register_operand(cpu, insn), value = 0;
     bool target = cpu->vmx.non_root ? shadow_linked(cpu) != NULL : cpu->vmx.current != NULL;
 
-    if (target && encoding <= 0xffffffff && vmcs_find(cpu->model, (uint32_t)encoding) != VMCS_FIELD_COUNT)
+    if (target && !vmx_field_error(cpu, encoding, true))
         TRY(operand_read(cpu, insn, operand_size(cpu), &value));
     return finish(cpu, insn, cpu->vmx.non_root ? shadow_vmwrite(cpu, encoding, value)
                                                : vmx_vmwrite(cpu, encoding, value));

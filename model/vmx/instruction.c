@@ -94,15 +94,22 @@ uint64_t vmx_vmptrst(const struct cpu *cpu)
     return cpu->vmx.current ? cpu->vmx.current->pa : ~0ull;
 }
 
-vmx_result vmx_field_for(struct cpu *cpu, uint64_t encoding, bool write, enum vmcs_field *field)
+unsigned vmx_field_error(const struct cpu *cpu, uint64_t encoding, bool write)
 {
-    *field = encoding >> 32 ? VMCS_FIELD_COUNT : vmcs_find(cpu->model, (uint32_t)encoding);
-    if (*field == VMCS_FIELD_COUNT)
-        return vmx_fail(cpu, VM_ERROR_unsupported_field);
+    if (encoding >> 32 || vmcs_find(cpu->model, (uint32_t)encoding) == VMCS_FIELD_COUNT)
+        return VM_ERROR_unsupported_field;
     if (write && VMCS_ENCODING_TYPE(encoding) == VMCS_TYPE_EXIT_INFORMATION &&
         !(cpu->model->capability.misc & CAPABILITY_VMWRITE_ANY))
-        return vmx_fail(cpu, VM_ERROR_vmwrite_read_only);
-    return VMX_SUCCEED;
+        return VM_ERROR_vmwrite_read_only;
+    return 0;
+}
+
+vmx_result vmx_field_for(struct cpu *cpu, uint64_t encoding, bool write, enum vmcs_field *field)
+{
+    const unsigned error = vmx_field_error(cpu, encoding, write);
+
+    *field = error ? VMCS_FIELD_COUNT : vmcs_find(cpu->model, (uint32_t)encoding);
+    return error ? vmx_fail(cpu, error) : VMX_SUCCEED;
 }
 
 vmx_result vmx_vmread(struct cpu *cpu, uint64_t encoding, uint64_t *value)

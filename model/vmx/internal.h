@@ -42,7 +42,9 @@ static inline bool pae_paging(uint64_t cr0, uint64_t cr4, uint64_t efer)
 /* Would VM entry accept this EPT pointer?  (27.2.1.1) */
 bool check_eptp(const struct cpu *cpu, uint64_t eptp);
 
-/* VMREAD's and VMWRITE's checks of the encoding; errors go to the current VMCS. */
+/* VMREAD's and VMWRITE's checks of the encoding: the VM-instruction error, or 0. */
+unsigned vmx_field_error(const struct cpu *cpu, uint64_t encoding, bool write);
+/* The same, and the error goes to the current VMCS. */
 vmx_result vmx_field_for(struct cpu *cpu, uint64_t encoding, bool write, enum vmcs_field *field);
 
 /* shadow.c: do VMREAD or VMWRITE of this encoding exit in non-root operation? */

@@ -35,7 +35,7 @@ $(GUESTS)/relay.elf64: $(addprefix $(GUESTS)/relay/,$(addsuffix .o,main l2_count
 $(GUESTS)/slide.elf64: $(addprefix $(GUESTS)/,$(addsuffix .o,slide/main slide/user slide/cpl3)) $(SECOND) $(GUEST_LIB)
 $(GUESTS)/handover.elf64: $(GUESTS)/handover/main.o $(SECOND) $(GUEST_LIB)
 $(GUESTS)/vectors.elf64: $(VECTORS) $(GUEST_LIB)
-$(GUESTS)/wicket.elf64: $(addprefix $(GUESTS)/,$(addsuffix .o,$(WICKET))) $(GUEST_LIB)
+$(GUESTS)/wicket.elf64: $(addprefix $(GUESTS)/,$(addsuffix .o,$(WICKET) wicket/own64)) $(GUEST_LIB)
 $(GUESTS)/loop.elf64: $(GUESTS)/bench/loop.o $(GUEST_LIB)
 $(GUESTS)/stores.elf64: $(GUESTS)/bench/stores.o $(GUEST_LIB)
 $(GUESTS)/kvm.elf64: $(GUESTS)/bench/kvm.o $(GUESTS)/bench/kvm_world.o $(GUEST_LIB)
@@ -48,7 +48,7 @@ $(GUESTS)/%.elf: $(GUESTS)/%.elf64
 	@echo "  IMAGE $@"
 	@objcopy --strip-debug -O elf32-i386 $< $@
 
-$(GUESTS)/wicket32.elf: $(addprefix $(GUESTS)/32/,$(addsuffix .o,$(WICKET))) $(GUEST_LIB_32) scenarios/guests/lib/guest.ld
+$(GUESTS)/wicket32.elf: $(addprefix $(GUESTS)/32/,$(addsuffix .o,$(WICKET) wicket/own32)) $(GUEST_LIB_32) scenarios/guests/lib/guest.ld
 	@echo "  IMAGE $@"
 	@$(GUEST_LINK) -m32 -T scenarios/guests/lib/guest.ld -o $@ $(filter %.o,$^)
 $(GUESTS)/32/%.o: scenarios/guests/%.c

@@ -104,7 +104,7 @@ static void learn(struct excuses *excuses, const struct lane *reference)
 
 static bool is_region(uint64_t page)
 {
-    return page >= PLACE_VMXON && page < PLACE_VMCS + VMCS_REGIONS * PAGE_SIZE;
+    return page >= PLACE_VMXON && page <= PLACE_UNPREPARED;
 }
 
 static bool is_scratch(uint64_t page)

@@ -57,7 +57,7 @@ void lane_follow(struct lane *lane, const struct statement *statement, const str
 
 /* ---- places in L1's memory: nothing that a program needs lies elsewhere ---- */
 enum {
-    PLACE_VMXON = 0x10000, PLACE_VMCS = 0x11000, VMCS_REGIONS = 6,
+    PLACE_VMXON = 0x10000, PLACE_VMCS = 0x11000, VMCS_REGIONS = 6, PLACE_UNPREPARED = 0x17000,   /* no region, but taken for one */
     PLACE_MSR_BITMAP = 0x20000, PLACE_IO_BITMAP = 0x22000, PLACE_MSR_AREA = 0x26000, PLACE_VIRTUAL_APIC = 0x2a000,
     PLACE_DATA = 0x30000, PLACE_END = 0x40000,
     PLACE_EPT = 0x400000, EPT_DISTANCE = 0x100000, EPT_ROOTS = 2, EPT_PAGES = 16,

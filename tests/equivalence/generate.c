@@ -3,31 +3,14 @@
  * Random programs of L1 and L2 that get somewhere. A program is written while it runs on the reference: what comes next
  * depends on the level that runs, on its VMCS, and on how the line before ended. Mostly reasonable, sometimes hostile.
  */
-#include "tests/equivalence/equivalence.h"
+#include "tests/equivalence/maker.h"
 
 #include <string.h>
 
 #include "emu/native/native.h"
 #include "model/vmx/vmx.h"
 
-struct maker {
-    struct lane *lane;
-    struct story *story;
-    struct statistics *statistics;
-    struct fuzz_random random;
-    struct record latest;
-    unsigned hostility;                 /* in a hundred */
-    bool ept_dirty[EPT_ROOTS];          /* tables were changed since INVEPT */
-    bool reached_l2;
-};
-
 /* ---- numbers ---- */
-
-static unsigned below(struct maker *m, unsigned limit) { return fuzz_below(&m->random, limit); }
-static uint64_t any(struct maker *m) { return fuzz_next(&m->random); }
-static bool chance(struct maker *m, unsigned percent) { return below(m, 100) < percent; }
-static bool hostile(struct maker *m) { return chance(m, m->hostility); }
-#define PICK(m, table) (table)[below(m, sizeof(table) / sizeof((table)[0]))]
 
 static uint64_t edge(struct maker *m)
 {
@@ -48,11 +31,8 @@ static uint64_t canonical(struct maker *m) { return (uint64_t)((int64_t)(any(m) 
 
 /* ---- what is there ---- */
 
-static struct cpu *cpu(const struct maker *m) { return m->lane->run.cpu; }
-static unsigned level(const struct maker *m) { return (unsigned)m->latest.item[SEEN_level]; }
 static struct vmcs *current(const struct maker *m) { return cpu(m)->vmx.current; }
 static const struct vmx_capability *capability(const struct maker *m) { return &m->lane->run.model->capability; }
-static bool over(const struct maker *m) { return m->lane->over; }
 
 static uint64_t field(const struct maker *m, uint32_t encoding)
 {
@@ -84,8 +64,7 @@ static void count(struct maker *m, unsigned before)
     }
 }
 
-/* operand[0] counts for nothing. */
-static void line(struct maker *m, enum op_id op, unsigned operands, const uint64_t operand[])
+void line(struct maker *m, enum op_id op, unsigned operands, const uint64_t operand[])
 {
     struct statement s = { .op = (uint8_t)op, .given = (uint8_t)((1u << operands) - 1), .line = m->story->program.count };
     unsigned before = level(m);
@@ -102,9 +81,6 @@ static void line(struct maker *m, enum op_id op, unsigned operands, const uint64
     story_add(m->story, &s, &m->latest, m->lane);
     count(m, before);
 }
-#define LINE(m, op, ...)                                                                                            \
-    line(m, OP_##op, sizeof((uint64_t[]){ 0, ##__VA_ARGS__ }) / 8 - 1, (uint64_t[]){ 0, ##__VA_ARGS__ })
-
 /* ---- values for fields ---- */
 
 static uint64_t page(struct maker *m)
@@ -247,19 +223,20 @@ static uint64_t elsewhere(uint64_t address)
     return (address & 0xffffffff) >= pool && (address & 0xffffffff) < MEMORY_SIZE ? address & ~pool : address;
 }
 
-/* More than 512 MSRs in a list, and anything may happen (SDM Vol. 3, 25.7.2). */
+bool is_list_count(uint64_t encoding)
+{
+    return encoding == VMCS_entry_msr_load_count || encoding == VMCS_exit_msr_load_count || encoding == VMCS_exit_msr_store_count;
+}
+
 static uint64_t value_for(struct maker *m, uint32_t encoding)
 {
-    const bool is_count = encoding == VMCS_entry_msr_load_count || encoding == VMCS_exit_msr_load_count ||
-                          encoding == VMCS_exit_msr_store_count;
-
     const bool is_table = encoding == VMCS_guest_idtr_base || encoding == VMCS_host_idtr_base ||
                           encoding == VMCS_guest_cr3 || encoding == VMCS_host_cr3;
 
-    return !hostile(m) ? sane(m, encoding) : is_count ? edge(m) & 0x1ff : is_table ? elsewhere(edge(m)) : edge(m);
+    return !hostile(m) ? sane(m, encoding) : is_list_count(encoding) ? edge(m) & 0x1ff : is_table ? elsewhere(edge(m)) : edge(m);
 }
 
-static uint64_t encoding(struct maker *m)
+uint64_t encoding(struct maker *m)
 {
     static const uint32_t hot[] = {
         VMCS_guest_rip, VMCS_guest_rsp, VMCS_guest_rflags, VMCS_guest_cr0, VMCS_guest_cr3, VMCS_guest_cr4, VMCS_exception_bitmap,
@@ -319,7 +296,7 @@ static void read_fields(struct maker *m, unsigned percent)
 
 static uint64_t region(struct maker *m)
 {
-    static const uint64_t bad[] = { PLACE_VMXON, PLACE_VMCS + 8, PLACE_ABSENT, 1ull << 52, 0, 0xfee00000, ~0ull, PLACE_DATA,
+    static const uint64_t bad[] = { PLACE_VMXON, PLACE_VMCS + 8, PLACE_ABSENT, 1ull << 52, 0, 0xfee00000, ~0ull, PLACE_UNPREPARED,
                                     0x1800000, 0x8000000000 };
     return hostile(m) ? PICK(m, bad) : PLACE_VMCS + PAGE_SIZE * (uint64_t)below(m, VMCS_REGIONS);
 }
@@ -647,7 +624,7 @@ static void turn_l1(struct maker *m)
     case 66 ... 68: write_msr_areas(m); break;
     case 69 ... 73: choose_vmcs(m); break;
     case 74: LINE(m, vmclear, region(m)); break;
-    case 75: LINE(m, vmptrst); break;
+    case 75: try_operands(m); break;
     case 76 ... 78: invalidate(m); break;
     case 79 ... 82: change_ept(m); break;
     case 83 ... 88: sensitive(m); break;

@@ -39,5 +39,6 @@ void paging_start(const uint32_t *information)
         write_cr4(read_cr4() | CR4_PSE);
         write_cr3((uintptr_t)directory);
     }
-    write_cr0(read_cr0() | CR0_PG | CR0_WP | CR0_NE);
+    write_cr0(read_cr0() | CR0_NE);             /* the bit that VMX operation needs, and only then what L0 need not see */
+    write_cr0(read_cr0() | CR0_PG | CR0_WP);
 }

@@ -14,7 +14,7 @@
 #include "scenarios/guests/lib/second.h"
 #include "scenarios/guests/slide/user.h"
 
-enum { NO_FUNCTION = 99, EXIT_NOT_OFFERED = 2, EXIT_MISMATCH = 1 };
+enum { NO_FUNCTION = 99, EXIT_NOT_OFFERED = 2, EXIT_MISMATCH = 1, ROUNDS = 150 };
 
 unsigned main(const void *information);
 
@@ -90,6 +90,32 @@ void second_main(void)
     turn = -5;
 }
 
+/* VMX operation over L0, and out of it again: what L0 had for it must not stay in the processor's hands. */
+static void use_vmx(void)
+{
+    static uint8_t vmcs[PAGE] __attribute__((aligned(PAGE)));
+    const char *missing = vmx_start();
+
+    expect("VMXON", missing != NULL, false);
+    *(uint32_t *)vmcs = vmcs_revision();
+    expect("VMCLEAR", (uint64_t)vmclear((uintptr_t)vmcs), 0);
+    expect("VMPTRLD", (uint64_t)vmptrld((uintptr_t)vmcs), 0);
+    expect("VMWRITE", (uint64_t)vmwrite(VMCS_guest_rip, 0x1234), 0);
+    expect("VMREAD", vmread(VMCS_guest_rip), 0x1234);
+    expect("VMXOFF", (uint64_t)vmxoff(), 0);
+    write_cr4(read_cr4() & ~CR4_VMXE);
+}
+
+/* So often that L0 would run out of memory if it kept what it needs for one life. */
+static uint64_t load_and_unload(unsigned times)
+{
+    uint64_t done = 0;
+
+    while (times--)
+        done += load() == LATE_DONE && call(LATE_UNLOAD) == LATE_DONE;
+    return done;
+}
+
 static void two_processors(void)
 {
     print("-- two processors: the second one is in VMX operation\n");
@@ -128,7 +154,9 @@ unsigned main(const void *information)
     expect("VMXOFF at CPL 3", user_executes_vmxoff(), VECTOR_UD);
     expect("unload at CPL 3", user_executes_vmcall(LATE_CALL, LATE_UNLOAD), VECTOR_UD);
     expect("call", call(NO_FUNCTION), LATE_UNKNOWN);
+    use_vmx();
     expect("unload", call(LATE_UNLOAD), LATE_DONE);
+    expect("load and unload, many times", load_and_unload(ROUNDS), ROUNDS);
     expect("call", call(NO_FUNCTION), UNDEFINED);
     expect("VMXOFF at CPL 3 on bare hardware", user_executes_vmxoff(), VECTOR_UD);
     if (two)

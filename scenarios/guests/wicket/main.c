@@ -9,19 +9,13 @@
 #include "scenarios/guests/turnstile/guests.h"
 #include "scenarios/guests/turnstile/transcript.h"
 #include "scenarios/guests/wicket/legacy.h"
+#include "scenarios/guests/wicket/own.h"
 
 enum { EXIT_NOT_OFFERED = 2 };
 
 unsigned main(void);
 
 static struct guest legacy_guest, real_guest;
-
-static const char *own_paging(void)
-{
-    if (sizeof(void *) == 8)
-        return read_cr4() & CR4_LA57 ? "5-level" : "4-level";
-    return read_cr4() & CR4_PAE ? "PAE" : "32-bit";
-}
 
 static unsigned not_offered(const char *what)
 {
@@ -57,5 +51,6 @@ unsigned main(void)
     real_guest_run(&real_guest);
     check("VMCLEAR", (uint64_t)vmclear((uintptr_t)real_guest.vmcs), 0);
     report("VMXOFF", vmxoff(), 0);
+    provoke_own_paging();
     return transcript_end("wicket");
 }
