@@ -34,19 +34,22 @@ static void merge(struct hv_cpu *cpu)
 static void copy_msr_bits(struct hv_cpu *cpu)
 {
     struct nested *n = &cpu->nested;
-    bool changed = !n->msr_bits_known;
+    const uint64_t page = VMCS12(cpu, msr_bitmap_address);
+    const bool owned = l1_owns(cpu->machine, page);
+    uint64_t bits[MSR_BITMAP_PIECES][MSR_BITMAP_PIECE_WORDS], changed = !n->msr_bits_known;
 
     for (unsigned i = 0; i < MSR_BITMAP_PIECES; i++) {
-        uint64_t bits[MSR_BITMAP_PIECE_WORDS];
-        l1_read(cpu->machine, HAL_DATUM_BITMAP, VMCS12(cpu, msr_bitmap_address) + piece[i].offset, bits, piece[i].bytes);
-        for (unsigned j = 0; j < piece[i].bytes / sizeof *bits; j++) {
-            changed |= bits[j] != n->msr_bits12[i][j];
-            n->msr_bits12[i][j] = bits[j];
-        }
+        l1_read_in_page(HAL_DATUM_BITMAP, owned, page + piece[i].offset, bits[i], piece[i].bytes);
+        for (unsigned j = 0; j < piece[i].bytes / sizeof bits[i][j]; j++)
+            changed |= bits[i][j] ^ n->msr_bits12[i][j];
     }
+    if (!changed)
+        return;
+    for (unsigned i = 0; i < MSR_BITMAP_PIECES; i++)
+        for (unsigned j = 0; j < piece[i].bytes / sizeof bits[i][j]; j++)
+            n->msr_bits12[i][j] = bits[i][j];
     n->msr_bits_known = true;
-    if (changed)
-        merge(cpu);
+    merge(cpu);
 }
 
 void bitmap_choose(struct hv_cpu *cpu)
