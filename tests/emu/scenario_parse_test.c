@@ -152,6 +152,8 @@ static const struct {
     { "expect exit cpuidd", "test:1: `cpuidd`: no such exit reason" },
     { "l1 set proc.hlt", "test:1: `proc.hlt`: no such control" },
     { "l1 set hlt_exiting", "test:1: `hlt_exiting`: no such control" },
+    { "l1 mode real", "test:1: `real`: no such mode" },
+    { "l1 operand 0 segment=ldtr", "test:1: `ldtr`: no such segment register" },
     { "expect rule R11", "test:1: `R11`: no such rule" },
     { "expect entry failed guest.nothing", "test:1: `guest.nothing`: no such VM-entry check" },
     { "l1 read 0 3", "test:1: `3`: not a size" },

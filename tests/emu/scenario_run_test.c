@@ -17,6 +17,12 @@ static const char *const passing[] = {
     "l0 raise 13 5\nexpect fault 13 5\nl0 int 0x80\nexpect event 0x80\n",
     "l0 cpl 3\nl0 hlt\nexpect fault 13 0\nl0 cpl 0\n",
     "l0 vmxoff\nexpect fault 6\n",
+    "l0 mode 32bit\nl0 write 0x300000 4 7\nl0 mode pae\nl0 read 0x300000 4\nexpect value 7\nl0 mode long\nl0 read 0x300000 8\nexpect value 7\n",
+    ROOT "l0 write 0x300000 8 0x11000\nl0 operand 0x300000\nl0 vmclear 0\nl0 vmptrst\nexpect value 0xffffffffffffffff\n",
+    ROOT "l0 vmwrite guest_rip 0x1234\nl0 operand 0x2ffffc segment=es\nl0 vmread guest_rip\nl0 read 0x2ffffc 8\nexpect value 0x1234\n"
+         "l0 write 0x300000 8 0x5678\nl0 operand 0x300000\nl0 vmwrite guest_rsp 0\nl0 vmread guest_rsp\nexpect value 0x5678\n",
+    ROOT "l0 mode 32bit\nl0 segment fs 0x300000 0xfff 0x4093\nl0 operand 0xff9 segment=fs\nl0 vmptrst\nexpect fault 13 0\n"
+         "l0 operand 0xff8 segment=fs\nl0 vmptrst\nl0 read 0x300ff8 8\nexpect value 0x11000\n",
     "repeat 0\nl0 vmxoff\nend\nrepeat 3\nrepeat 2\nl0 cpuid 0\nend\nend\nexpect register rip 0x10000c\n",
     "l0 rdmsr 0x12345\nexpect fault 13 0\n",
     "l0 sti\nl0 cpuid 0\ninterrupt 0x40\nexpect event 0x40\n",
@@ -59,6 +65,10 @@ static const struct {
     { ROOT "l0 vmclear 1\nexpect fail 3\n", "expected VM-instruction error 3, but it is 2 (VMCLEAR with invalid physical" },
     { ROOT "l0 vmptrst\nexpect fail 3\n", "expected VMfailValid, but: success" },
     { ROOT "l0 vmptrst\nexpect field 0x7ffe 0\n", "no such VMCS field" },
+    { ROOT "l0 operand 0x300000\nl0 cpuid 0\n", "no instruction that could have a memory operand" },
+    { ROOT "l0 operand 0x300000\nl0 cpl 3\n", "no instruction that could have a memory operand" },
+    { "l0 register rip 0x100000000\nl0 mode pae\n", "RIP is above 4 GB" },
+    { ROOT "l0 operand 0x300000\nl0 vmptrst\nl0 operand 0x180000000\nl0 vmptrst\n", "not expected: an event was delivered: vector 14" },
     { ROOT "l0 vmlaunch\n", "not expected: VMfailValid; failed check control." },
     { GUEST "l0 vmlaunch\nl1 cpuid 0\n", "not expected: VM exit cpuid, qualification 0x0; l0 runs now" },
     { GUEST "l0 vmlaunch\nl1 cpuid 0\nexpect exit hlt\n", "expected a VM exit with this reason, but: VM exit cpuid" },
