@@ -119,8 +119,9 @@ uint64_t l1_read_entry(const struct hv_machine *m, uint64_t address)
 bool l1_update_entry(const struct hv_machine *m, uint64_t address, uint64_t *entry, uint64_t desired)
 {
     struct hv_cpu *cpu = hal_cpu_local();
+    const uint64_t page = address & ~PAGE_OFFSET;
     uint64_t *known = remembered(&cpu->entries, address);
-    bool done = !l1_owns(m, address) || hal_pm_compare_exchange64(PA(address), entry, desired);
+    bool done = !l1_owns(m, page) || hal_pm_compare_exchange64(PA(address), entry, desired);
 
     if (done)
         *entry = desired;

@@ -249,7 +249,7 @@ static bool set_register(struct run *run, const struct statement *s)
         run->cpu->rip = value;
     else if (number == REGISTER_RFLAGS)
         run->cpu->rflags = RFLAGS_FIXED |
-                           (value & (RFLAGS_ARITHMETIC | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_AC));
+                           (value & (RFLAGS_ARITHMETIC | RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_AC));
     else
         run->cpu->gpr[number] = value;
     return true;

@@ -14,7 +14,7 @@
 #include "scenarios/guests/lib/second.h"
 #include "scenarios/guests/slide/user.h"
 
-enum { NO_FUNCTION = 99, EXIT_NOT_OFFERED = 2, EXIT_MISMATCH = 1, ROUNDS = 150 };
+enum { NO_FUNCTION = 99, EXIT_NOT_OFFERED = 2, EXIT_MISMATCH = 1, ROUNDS = 300 };
 
 unsigned main(const void *information);
 
