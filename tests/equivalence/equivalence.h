@@ -108,8 +108,7 @@ struct statistics {
     uint64_t exits[80];                 /* from L2 to L1, by basic reason */
 };
 
-
-/* The processor of a program: one without 57-bit linear addresses (differences.def, width). */
+/* The processor of a program. */
 enum profile_number profile_of(uint64_t number);
 /* Makes program `number` of `seed` while it runs on the reference, which knows what level runs and what it may do. */
 void generate(struct lane *reference, uint64_t seed, uint64_t number, struct story *story, struct statistics *statistics);

@@ -716,7 +716,9 @@ static void finish(struct maker *m)
 
 enum profile_number profile_of(uint64_t number)
 {
-    return number % 4 ? PROFILE_skylake : PROFILE_haswell;
+    static const enum profile_number profiles[] = { PROFILE_haswell, PROFILE_skylake, PROFILE_icelake, PROFILE_max };
+
+    return profiles[number % 4];
 }
 
 void generate(struct lane *reference, uint64_t seed, uint64_t number, struct story *story, struct statistics *statistics)
