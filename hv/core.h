@@ -121,6 +121,8 @@ void vmcs_update(enum vmcs_encoding field, uint64_t value);
 void vmcs_select(struct hv_cpu *cpu, unsigned level);
 /* A fresh region, VMCLEARed: its identifier is the revision, and `indicator`. False: no page, or hardware refuses it. */
 bool vmcs_create(const struct hv_machine *machine, uint32_t indicator, struct hardware_vmcs *vmcs);
+/* VMXOFF; no VMCS of this processor is active afterwards, and all may be used again. */
+void vmcs_leave_operation(struct hv_cpu *cpu);
 /* The host-state area of the current VMCS (SDM Vol. 3, 25.5): where exits return to. */
 void vmcs_write_host_state(const struct hv_cpu *cpu);
 /* The four fields of a guest segment. */
@@ -164,8 +166,8 @@ void guest_set_register(struct hv_cpu *cpu, unsigned gpr, uint64_t value);
 unsigned guest_cpl(void);
 bool guest_long_mode(void);
 bool guest_64bit(void);
-/* Ends an instruction that L0 executed for the guest, whose VMCS is current: RIP, blocking by STI and MOV SS, RF, single
- * step. The latter form: RFLAGS are set already, without RF. */
+/* Ends an instruction that L0 executed for the guest, whose VMCS is current: RIP, blocking by STI and MOV SS, single step.
+ * The latter form is given RFLAGS, which its caller has read. */
 void guest_advance(void);
 void guest_advance_with(uint64_t rflags);
 /* CR0 and CR4 as the guest reads them: bits that the mask keeps come from the read shadow. */

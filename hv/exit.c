@@ -39,7 +39,7 @@ void exit_complete(struct hv_cpu *cpu)
     exit->vectoring = vmread32(VMCS_idt_vectoring_information);
     exit->vectoring_error = vmread32(VMCS_idt_vectoring_error_code);
     exit->whole = true;
-    cpu->reported = *exit;
+    cpu->reported = cpu->exit;
 }
 
 /* cpu->exit holds the reason. Of L2's exits more is read when L0 handles them, or a strategy wants it. */

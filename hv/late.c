@@ -48,26 +48,14 @@ static void read_state(const struct hv_cpu *cpu, struct hal_capture *s)
         s->segment[i] = vmcs_read_segment((enum segment_register)i);
 }
 
-static void clear(struct hardware_vmcs *vmcs)
-{
-    if (vmcs->region.value && hal_vmclear(vmcs->region) != HAL_OK)
-        hal_fail_stop("a VMCLEAR of L0 failed");
-    vmcs->launched = false;
-}
-
-/* SDM Vol. 3, 25.11.1: software VMCLEARs its VMCSs before VMXOFF. They are kept for the next load. */
+/* Its VMCSs are kept for the next load. */
 static _Noreturn void unload(struct hv_cpu *cpu)
 {
     struct hv_machine *m = cpu->machine;
     struct hal_capture state;
 
     read_state(cpu, &state);
-    clear(&cpu->vmcs01);
-    for (unsigned i = 0; i < cpu->nested.slots; i++)
-        clear(&cpu->nested.slot[i].hardware);
-    if (cpu->nested.shadow.region.value)
-        hal_vmclear(cpu->nested.shadow.region);
-    hal_vmxoff();
+    vmcs_leave_operation(cpu);
     cpu->level = cpu->told_level = 0;
     hal_lock(&m->lock);
     m->loaded &= ~bit();

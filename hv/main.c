@@ -101,7 +101,7 @@ static const char *start(struct hv_cpu *cpu)
     if (hal_vmxon(cpu->vmxon_region) != HAL_OK)
         return "VMXON failed: the processor is in VMX operation already, or refuses it";
     if (!cpu->created && (!vmcs_create(m, 0, &cpu->vmcs01) || !nested_create(cpu))) {
-        hal_vmxoff();
+        vmcs_leave_operation(cpu);
         return "the pool is too small for this processor's structures";
     }
     cpu->created = true;

@@ -44,6 +44,24 @@ bool vmcs_create(const struct hv_machine *machine, uint32_t indicator, struct ha
            hal_vmclear(vmcs->region) == HAL_OK;
 }
 
+static void clear(struct hardware_vmcs *vmcs)
+{
+    if (vmcs->region.value && hal_vmclear(vmcs->region) != HAL_OK)
+        hal_fail_stop("a VMCLEAR of L0 failed");
+    vmcs->launched = false;
+}
+
+/* SDM Vol. 3, 25.11.1: software VMCLEARs its VMCSs before VMXOFF. */
+void vmcs_leave_operation(struct hv_cpu *cpu)
+{
+    clear(&cpu->vmcs01);
+    for (unsigned i = 0; i < cpu->nested.slots; i++)
+        clear(&cpu->nested.slot[i].hardware);
+    if (cpu->nested.shadow.region.value && hal_vmclear(cpu->nested.shadow.region) != HAL_OK)
+        hal_fail_stop("a VMCLEAR of L0 failed");
+    hal_vmxoff();
+}
+
 void vmcs_write_host_state(const struct hv_cpu *cpu)
 {
     const struct hal_host_state *h = &cpu->host;

@@ -62,13 +62,14 @@ void environment_set_mode(struct cpu *cpu, enum script_mode mode)
     const uint64_t not_here = CR4_PAE | CR4_PSE | CR4_LA57 | (long_mode ? 0 : CR4_PCIDE);
 
     cpu->cr0 |= CR0_PE | CR0_PG;
+    cpu->rflags &= ~RFLAGS_VM;
     CPU_MSR(cpu, ia32_efer) = (CPU_MSR(cpu, ia32_efer) & ~(EFER_LME | EFER_LMA)) | long_mode;
     cpu->cr4 = (cpu->cr4 & ~not_here) | (mode == MODE_32bit ? CR4_PSE : CR4_PAE);
     cpu->cr3 = root[mode];
     for (unsigned i = 0; i < DIRECTORIES && mode == MODE_pae; i++)
         cpu->pdpte[i] = (PLACE_PD + PAGE_SIZE * i) | ENTRY_PRESENT;
     environment_set_cpl(cpu, 0);
-    tlb_reset(cpu);
+    tlb_flush_all(cpu, false);
 }
 
 static void prepare_cpu(struct cpu *cpu)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines that are one sensitive instruction: the line's operands go to registers and to the actor's scratch page, then
+ * Lines that are one sensitive instruction: the line's operands go to registers and to the actor's scratch page, or lie where
+ * an `operand` line said; then
  * the same struct insn is built that the decoder would give, and execute() decides what it means.
  */
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "model/cpu/translate.h"
 
 /* Where an instruction leaves the value that the line reports. */
-enum result { RESULT_NONE, RESULT_RAX, RESULT_EAX, RESULT_EDX_EAX, RESULT_IN, RESULT_SCRATCH };
+enum result { RESULT_NONE, RESULT_RAX, RESULT_EAX, RESULT_EDX_EAX, RESULT_IN, RESULT_MEMORY };
 
 /* How each instruction is written: bytes with its operands as chosen here, size of its data, place of its result. */
 static const struct form {
@@ -18,6 +19,7 @@ static const struct form {
     enum result result;
     bool entry;                         /* VMLAUNCH, VMRESUME */
     bool flags;                         /* reports VMsucceed or VMfail in RFLAGS (SDM Vol. 3, 31.2) */
+    bool memory;                        /* has a memory operand, or can have one: `operand` */
 } forms[INSN_COUNT] = {
     [INSN_cpuid] = { 2, 4, RESULT_EAX },
     [INSN_hlt] = { 1, 4 },
@@ -36,7 +38,7 @@ static const struct form {
     [INSN_mov_to_dr] = { 3, 8 },
     [INSN_mov_from_dr] = { 3, 8, RESULT_RAX },
     [INSN_invlpg] = { 3, 8 },
-    [INSN_invpcid] = { 5, 8 },
+    [INSN_invpcid] = { 5, 8, .memory = true },
     [INSN_invd] = { 2, 4 },
     [INSN_wbinvd] = { 2, 4 },
     [INSN_xsetbv] = { 3, 4 },
@@ -45,8 +47,8 @@ static const struct form {
     [INSN_pause] = { 2, 4 },
     [INSN_rdrand] = { 4, 8, RESULT_RAX },
     [INSN_rdseed] = { 4, 8, RESULT_RAX },
-    [INSN_sgdt] = { 3, 8, RESULT_SCRATCH },
-    [INSN_sidt] = { 3, 8, RESULT_SCRATCH },
+    [INSN_sgdt] = { 3, 8, RESULT_MEMORY, .memory = true },
+    [INSN_sidt] = { 3, 8, RESULT_MEMORY, .memory = true },
     [INSN_sldt] = { 4, 8, RESULT_RAX },
     [INSN_str] = { 4, 8, RESULT_RAX },
     [INSN_lldt] = { 3, 2 },
@@ -54,17 +56,17 @@ static const struct form {
     [INSN_getsec] = { 2, 4 },
     [INSN_rsm] = { 2, 4 },
     [INSN_vmcall] = { 3, 4, .flags = true },
-    [INSN_vmclear] = { 4, 8, .flags = true },
+    [INSN_vmclear] = { 4, 8, .flags = true, .memory = true },
     [INSN_vmlaunch] = { 3, 4, .flags = true, .entry = true },
-    [INSN_vmptrld] = { 3, 8, .flags = true },
-    [INSN_vmptrst] = { 3, 8, RESULT_SCRATCH, .flags = true },
-    [INSN_vmread] = { 3, 8, RESULT_RAX, .flags = true },
+    [INSN_vmptrld] = { 3, 8, .flags = true, .memory = true },
+    [INSN_vmptrst] = { 3, 8, RESULT_MEMORY, .flags = true, .memory = true },
+    [INSN_vmread] = { 3, 8, RESULT_RAX, .flags = true, .memory = true },
     [INSN_vmresume] = { 3, 4, .flags = true, .entry = true },
-    [INSN_vmwrite] = { 3, 8, .flags = true },
+    [INSN_vmwrite] = { 3, 8, .flags = true, .memory = true },
     [INSN_vmxoff] = { 3, 4, .flags = true },
-    [INSN_vmxon] = { 4, 8, .flags = true },
-    [INSN_invept] = { 5, 8, .flags = true },
-    [INSN_invvpid] = { 5, 8, .flags = true },
+    [INSN_vmxon] = { 4, 8, .flags = true, .memory = true },
+    [INSN_invept] = { 5, 8, .flags = true, .memory = true },
+    [INSN_invvpid] = { 5, 8, .flags = true, .memory = true },
     [INSN_vmfunc] = { 3, 4 },
 };
 
@@ -84,22 +86,32 @@ static bool look_up(struct run *run, uint64_t linear, uint64_t *pa)
     return translation.result == TRANSLATION_OK;
 }
 
+/* Where an offset of a segment is (SDM Vol. 3, 3.4.4). */
+static uint64_t linear_of(const struct cpu *cpu, enum segment_register segment, uint64_t offset)
+{
+    if (cpu_64bit(cpu))
+        return offset + (segment == SEG_FS || segment == SEG_GS ? cpu->seg[segment].base : 0);
+    return (uint32_t)(offset + cpu->seg[segment].base);
+}
+
 /* The operand is where an `operand` line said, or these two words in the scratch page. */
 static void memory_operand(struct run *run, struct insn *insn, uint64_t first, uint64_t second)
 {
     uint64_t data[2] = { first, second }, pa;
+    struct cpu *cpu = run->cpu;
 
     insn->kind = OPERAND_MEMORY;
     insn->base = RBX;
     insn->segment = SEG_DS;
     if (run->operand.given) {
-        run->cpu->gpr[RBX] = run->operand.offset;
+        cpu->gpr[RBX] = run->operand.offset;
         insn->segment = (uint8_t)run->operand.segment;
-        return;
+    } else {
+        cpu->gpr[RBX] = cpu_64bit(cpu) ? scratch_address(run) : (uint32_t)(scratch_address(run) - cpu->seg[SEG_DS].base);
+        if (look_up(run, scratch_address(run), &pa))
+            memory_write(&run->model->memory, pa, data, sizeof data);
     }
-    run->cpu->gpr[RBX] = scratch_address(run);
-    if (look_up(run, scratch_address(run), &pa))
-        memory_write(&run->model->memory, pa, data, sizeof data);
+    run->operand.linear = linear_of(cpu, (enum segment_register)insn->segment, cpu->gpr[RBX]);
 }
 
 static void split(struct cpu *cpu, uint64_t value)
@@ -222,40 +234,43 @@ static enum status execute_once(struct run *run, const void *what)
     return status;
 }
 
+/* What an instruction left at its memory operand, looked up without a trace; absent memory is 0. */
+static uint64_t left_in_memory(struct run *run, unsigned size)
+{
+    const struct memory *memory = &run->model->memory;
+    uint64_t value = 0, pa;
+
+    for (unsigned i = 0; i < size; i++) {
+        uint8_t byte = 0;
+        if (look_up(run, run->operand.linear + i, &pa) && memory_is_ram(memory, pa, 1))
+            memory_read(memory, pa, &byte, 1);
+        value |= (uint64_t)byte << 8 * i;
+    }
+    return value;
+}
+
 static uint64_t result_value(struct run *run, const struct statement *statement, enum result result)
 {
-    const uint64_t *gpr = run->cpu->gpr, address = scratch_address(run);
-    uint64_t pa;
+    const uint64_t *gpr = run->cpu->gpr;
 
-    if (run->operand.given)                     /* where it is, a `read` line sees it */
-        return 0;
     switch (result) {
     case RESULT_NONE:
         break;
     case RESULT_RAX:
-        return gpr[RAX];
+        return run->operand.given ? left_in_memory(run, cpu_64bit(run->cpu) ? 8 : 4) : gpr[RAX];
     case RESULT_EAX:
         return (uint32_t)gpr[RAX];
     case RESULT_EDX_EAX:
         return gpr[RDX] << 32 | (uint32_t)gpr[RAX];
     case RESULT_IN:
         return gpr[RAX] & (statement->operand[1] == 4 ? 0xffffffff : statement->operand[1] == 2 ? 0xffff : 0xff);
-    case RESULT_SCRATCH:
-        return look_up(run, address, &pa) ? memory_read64(&run->model->memory, pa) : 0;
+    case RESULT_MEMORY:
+        return left_in_memory(run, 8);
     }
     return 0;
 }
 
-bool instruction_has_memory_operand(uint8_t op)
-{
-    switch (op_table[op].instruction) {
-    case INSN_vmxon: case INSN_vmclear: case INSN_vmptrld: case INSN_vmptrst: case INSN_vmread: case INSN_vmwrite:
-    case INSN_invept: case INSN_invvpid: case INSN_invpcid: case INSN_sgdt: case INSN_sidt:
-        return true;
-    default:
-        return false;
-    }
-}
+bool instruction_has_memory_operand(uint8_t op) { return forms[op_table[op].instruction].memory; }
 
 bool instruction_run(struct run *run, const struct statement *statement)
 {
@@ -263,6 +278,8 @@ bool instruction_run(struct run *run, const struct statement *statement)
     const struct form *form = &forms[op_table[statement->op].instruction];
     uint64_t rip = run->cpu->rip;
 
+    if ((statement->op == OP_mov_to_cr || statement->op == OP_mov_from_cr) && statement->operand[0] == 8 && !cpu_64bit(run->cpu))
+        return run_fail(run, "CR8 has a name in 64-bit mode alone");
     if (!run_attempt(run, execute_once, statement))
         return false;
     bool went_on = machine_level(run->machine, run->cpu) == outcome->level_before && !outcome->event.valid &&

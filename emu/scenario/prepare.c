@@ -69,11 +69,15 @@ struct field_value {
     uint64_t value;
 };
 
+/* Outside 64-bit mode operands have 32 bits, and fields of 64 bits two halves (SDM Vol. 3, 25.11.2). */
 static bool write_fields(struct run *run, const struct field_value *field, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++)
-        if (!instruction_vmwrite(run, field[i].field, field[i].value))
+    for (unsigned i = 0; i < count; i++) {
+        const bool halves = !cpu_64bit(run->cpu) && VMCS_ENCODING_WIDTH(field[i].field) == VMCS_WIDTH_64;
+        if (!instruction_vmwrite(run, field[i].field, field[i].value) ||
+            (halves && !instruction_vmwrite(run, field[i].field + 1, field[i].value >> 32)))
             return false;
+    }
     return true;
 }
 #define WRITE_FIELDS(run, table) write_fields(run, table, sizeof table / sizeof table[0])
@@ -86,12 +90,12 @@ static bool write_controls(struct run *run, const struct statement *s)
         !least_controls(run, MSR_ia32_vmx_exit_ctls, MSR_ia32_vmx_true_exit_ctls, &exit) ||
         !least_controls(run, MSR_ia32_vmx_entry_ctls, MSR_ia32_vmx_true_entry_ctls, &entry))
         return false;
-    bool ept = s->given & 1;
+    const bool ept = s->given & 1, wide = cpu_64bit(run->cpu);
     const struct field_value controls[] = {
         { VMCS_pin_based_controls, pin },
         { VMCS_processor_based_controls, proc | (ept ? PROC_activate_secondary_controls : 0) },
-        { VMCS_exit_controls, exit | EXIT_host_address_space_size },
-        { VMCS_entry_controls, entry | ENTRY_ia32e_mode_guest },
+        { VMCS_exit_controls, exit | (wide ? EXIT_host_address_space_size : 0) },
+        { VMCS_entry_controls, entry | (wide ? ENTRY_ia32e_mode_guest : 0) },
         { VMCS_vmcs_link_pointer, ~0ull },
     };
     const struct field_value second[] = {
@@ -127,13 +131,18 @@ static bool write_host(struct run *run)
     const struct field_value control_registers[] = {
         { VMCS_guest_cr0, cr0 }, { VMCS_guest_cr3, cr3 }, { VMCS_guest_cr4, cr4 },
     };
-    return WRITE_FIELDS(run, host) && WRITE_FIELDS(run, control_registers);
+    const struct field_value pdptes[] = {       /* what PAE paging with EPT takes from the VMCS */
+        { VMCS_guest_pdpte0, cpu->pdpte[0] }, { VMCS_guest_pdpte1, cpu->pdpte[1] },
+        { VMCS_guest_pdpte2, cpu->pdpte[2] }, { VMCS_guest_pdpte3, cpu->pdpte[3] },
+    };
+    const bool pae = cr4 & CR4_PAE && !cpu_long_mode(cpu);
+    return WRITE_FIELDS(run, host) && WRITE_FIELDS(run, control_registers) && (!pae || WRITE_FIELDS(run, pdptes));
 }
 
 static bool write_guest(struct run *run)
 {
     const struct cpu *cpu = run->cpu;
-    const uint32_t data = 0x3 | AR_S | AR_PRESENT | AR_DB | AR_G, code = 0xb | AR_S | AR_PRESENT | AR_L | AR_G;
+    const uint32_t data = 0x3 | AR_S | AR_PRESENT | AR_DB | AR_G, code = 0xb | AR_S | AR_PRESENT | AR_G | (cpu_64bit(cpu) ? AR_L : AR_DB);
     const struct field_value guest[] = {
         { VMCS_guest_es_selector, SELECTOR_DATA }, { VMCS_guest_cs_selector, SELECTOR_CODE },
         { VMCS_guest_ss_selector, SELECTOR_DATA }, { VMCS_guest_ds_selector, SELECTOR_DATA },
@@ -242,9 +251,18 @@ static bool fill(struct run *run, const struct statement *s)
     return memory_store(run, s->operand[0] & PAGE_MASK, page, sizeof page) || undone(run, "a store");
 }
 
+/* Outside 64-bit mode RIP has 32 bits: no processor has more, and VM entries refuse it (27.3.1.4). */
+static bool rip_possible(struct run *run, uint64_t rip, bool mode_64bit)
+{
+    return mode_64bit || !(rip >> 32) || run_fail(run, "RIP is above 4 GB, where only 64-bit mode can be");
+}
+
 static bool set_register(struct run *run, const struct statement *s)
 {
     uint64_t number = s->operand[0], value = s->operand[1];
+
+    if (number == REGISTER_RIP && !rip_possible(run, value, cpu_64bit(run->cpu)))
+        return false;
     if (number == REGISTER_RIP)
         run->cpu->rip = value;
     else if (number == REGISTER_RFLAGS)
@@ -259,6 +277,8 @@ static bool set_segment(struct run *run, const struct statement *s)
 {
     struct segment *segment = &run->cpu->seg[s->operand[0]];
 
+    if (s->operand[0] == SEG_CS && !rip_possible(run, run->cpu->rip, cpu_long_mode(run->cpu) && s->operand[3] & AR_L))
+        return false;
     *segment = (struct segment){ .selector = segment->selector, .base = s->operand[1], .limit = (uint32_t)s->operand[2],
                                  .access_rights = (uint32_t)s->operand[3] };
     return true;
@@ -300,8 +320,8 @@ bool prepare_line(struct run *run, const struct statement *s)
         environment_set_cpl(run->cpu, (unsigned)s->operand[0]);
         return true;
     case OP_mode:
-        if (s->operand[0] != MODE_long && run->cpu->rip >> 32)
-            return run_fail(run, "RIP is above 4 GB, where only 64-bit mode can be");
+        if (!rip_possible(run, run->cpu->rip, s->operand[0] == MODE_long))
+            return false;
         environment_set_mode(run->cpu, (enum script_mode)s->operand[0]);
         return true;
     case OP_segment:

@@ -124,12 +124,13 @@ static enum status deliver(struct run *run)
 {
     struct cpu *cpu = run->cpu;
     struct event event = cpu->event;
+    const unsigned size = cpu_long_mode(cpu) ? 16 : cpu_protected(cpu) ? 8 : 4;     /* SDM Vol. 3, 6.10, 6.14, 20.1.4 */
     uint8_t gate[GATE_SIZE];
     char code[24] = "";
 
     if (event.type == EVENT_HARDWARE_EXCEPTION && event.vector == VECTOR_PF)
         cpu->cr2 = event.address;
-    TRY(linear_read(cpu, cpu->idtr.base + (uint64_t)event.vector * GATE_SIZE, gate, sizeof gate, true));
+    TRY(linear_read(cpu, cpu->idtr.base + (uint64_t)event.vector * size, gate, size, true));
     cpu->event.valid = false;
     cpu->activity = ACTIVITY_ACTIVE;
     cpu->interruptibility &= ~(uint32_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
@@ -298,8 +299,6 @@ static bool actor_line(struct run *run, const struct statement *s)
     if (run->cpu->activity != ACTIVITY_ACTIVE)
         return run_fail(run, "l%u does not execute instructions: its activity state is %" PRIu32 " (an `interrupt` or "
                         "`nmi` line wakes it)", s->actor, run->cpu->activity);
-    if (run->operand.given && !instruction_has_memory_operand(s->op))
-        return run_fail(run, "the line after `operand` executes no instruction that could have a memory operand");
     if (is_preparation(s->op))
         return prepare(run, s);
     return is_memory(s->op) ? memory_line(run, s) : instruction_run(run, s);
@@ -313,6 +312,8 @@ bool run_line(struct run *run, const struct statement *s)
     unsigned level = machine_level(run->machine, run->cpu);
     uint64_t stale = run->model->tlb.stale_uses;
     run->outcome = (struct outcome){ .statement = s, .level_before = level, .level_after = level, .level_top = level };
+    if (run->operand.given && !instruction_has_memory_operand(s->op))
+        return run_fail(run, "the line after `operand` executes no instruction that could have a memory operand");
     bool machine = op_table[s->op].who == WHO_MACHINE || s->op == OP_native || s->op == OP_script ||
                    s->op == OP_absent || s->op == OP_measure;
     bool good = machine ? machine_line(run, s) : actor_line(run, s);
@@ -355,7 +356,7 @@ static bool execute_program(struct run *run)
             return false;
         }
     }
-    return expect_nothing_more(run);
+    return (!run->operand.given || run_fail(run, "no line uses this operand")) && expect_nothing_more(run);
 }
 
 /* ---- the machine that a program asks for ---- */

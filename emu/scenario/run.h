@@ -62,7 +62,12 @@ struct run {
     struct bus devices;                 /* the machine's; an `interrupt` line comes on top of them */
     bool interrupt;
     uint8_t interrupt_vector;
-    struct { bool given; uint64_t offset; enum segment_register segment; } operand;     /* from an `operand` line, for the next */
+    struct {
+        bool given;                     /* by an `operand` line, for the next line */
+        uint64_t offset;
+        enum segment_register segment;
+        uint64_t linear;                /* of the latest memory operand, wherever it came from */
+    } operand;
     struct outcome outcome;
 };
 

@@ -53,7 +53,7 @@ static void learn_author(struct story *story, const struct statement *s, const s
         const uint32_t bit = 1u << (v->pa / PAGE_SIZE % 32);
         if (outcome->exited && !(outcome->exit_reason & EXIT_REASON_ENTRY_FAILURE))
             story->forged[i] &= ~bit;
-        if (s->op == OP_vmwrite && s->operand[0] == events[i].information)
+        if (s->op == OP_vmwrite && s->operand[0] == events[i].information && !outcome->failed && !outcome->event.valid)
             story->forged[i] |= bit;
     }
 }

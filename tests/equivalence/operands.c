@@ -2,7 +2,8 @@
 /*
  * Memory operands of L1's VMX instructions: the core finds them by L1's segments and paging, where the bare machine has its
  * own. L1 puts anything into the entries that map a window of its address space, changes its mode and its segments for a while,
- * and names places there. Whatever it changes it puts back, for the rest of the program needs it.
+ * and names places there. Its CR0, CR4, mode, segments and the upper paging structures are then as before, for the rest of the
+ * program needs them.
  */
 #include "tests/equivalence/maker.h"
 

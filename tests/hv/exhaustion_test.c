@@ -65,6 +65,7 @@ int main(void)
     Suite *suite = suite_create("hv exhaustion");
     TCase *tests = tcase_create("all");
 
+    tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, l1_gets_a_fault, 0, 3);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

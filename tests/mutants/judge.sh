@@ -50,7 +50,7 @@ done
 for test in $(ls "$mutants"/tests/*_test | grep -v '/c[a-z]*_test'); do
     within 60 "$test" || killed "$(basename "$test")" $?
 done
-within 60 "$mutants/equivalence" --programs 1000 --out "$core" || killed equivalence $?
+within 120 "$mutants/equivalence" --programs 1000 --out "$core" || killed equivalence $?
 # The guest hypervisors print the same as on the bare machine, whose transcripts are there: IMAGE,OPTION
 for transcript in "$mutants"/transcripts/*; do
     guest=$(basename "$transcript") image=${guest%%,*}

@@ -21,7 +21,6 @@
     pushq $A(l2_nmi_returned)
     exit_here l2_nmi_blocked
     vmcall
-    exit_here l2_nmi_iret
     iretq
     exit_here l2_nmi_returned
     vmcall
