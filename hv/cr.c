@@ -57,6 +57,14 @@ static bool pae_paging(uint64_t cr0, uint64_t cr4, uint64_t efer)
     return cr0 & CR0_PG && cr4 & CR4_PAE && !(efer & EFER_LMA);
 }
 
+/* With such a TSS in TR nobody gets into IA-32e mode (SDM Vol. 3, 10.8.5.4). */
+static bool tss_16bit(void)
+{
+    const uint32_t type = AR_TYPE(vmread32(VMCS_guest_tr_access_rights));
+
+    return type == 1 || type == 3;
+}
+
 /* SDM Vol. 3, 2.5, 4.1.2, 4.4.1, 10.8.5; Vol. 2, MOV to control registers. False: #GP. */
 static bool write_cr0(struct hv_cpu *cpu, uint64_t value)
 {
@@ -71,7 +79,7 @@ static bool write_cr0(struct hv_cpu *cpu, uint64_t value)
     if (cpu->nested.on && ((c->cr0_fixed0 & ~new) || (new & ~c->cr0_fixed1)))
         return false;
     if (enabling && efer & EFER_LME &&
-        (!(cr4 & CR4_PAE) || vmread32(VMCS_guest_cs_access_rights) & AR_L))
+        (!(cr4 & CR4_PAE) || vmread32(VMCS_guest_cs_access_rights) & AR_L || tss_16bit()))
         return false;
     if (disabling && (guest_64bit() || cr4 & CR4_PCIDE))
         return false;

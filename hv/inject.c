@@ -49,6 +49,7 @@ static void triple_fault(struct hv_cpu *cpu)
 static void inject(struct hv_cpu *cpu, enum vector vector, uint32_t error_code, uint64_t address)
 {
     const uint32_t vectoring = cpu->exit.vectoring;
+    bool code;
     uint32_t info;
 
     if (vectoring & INTERRUPTION_VALID && INTERRUPTION_TYPE(vectoring) == EVENT_HARDWARE_EXCEPTION) {
@@ -63,8 +64,9 @@ static void inject(struct hv_cpu *cpu, enum vector vector, uint32_t error_code, 
             error_code = 0;
         }
     }
-    info = INTERRUPTION_VALID | EVENT_HARDWARE_EXCEPTION << 8 | vector |
-           (has_error_code(vector) ? INTERRUPTION_ERROR_CODE_VALID : 0);
+    code = has_error_code(vector) && vmread(VMCS_guest_cr0) & CR0_PE;   /* in real mode there is none: 27.2.1.3, 28.2.2 */
+    info = INTERRUPTION_VALID | EVENT_HARDWARE_EXCEPTION << 8 | vector | (code ? INTERRUPTION_ERROR_CODE_VALID : 0);
+    error_code = code ? error_code : 0;
     hal_log(HAL_EVENT_INJECT, vector, error_code, 0, 0);
     vmwrite(VMCS_guest_rflags, vmread(VMCS_guest_rflags) | RFLAGS_RF);  /* 6.8.1, 28.3.3: faults push, or save, RF = 1 */
     if (cpu->level == 2 && nested_wants_exception(vector, error_code)) {

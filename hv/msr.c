@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MSRs of the guest. Nearly all pass through; L0 answers for IA32_FEATURE_CONTROL and the VMX capability MSRs, and
- * repeats accesses outside the ranges of MSR bitmaps, which exit always (SDM Vol. 3, 26.1.3).
+ * MSRs of the guest. Nearly all pass through; L0 answers for IA32_FEATURE_CONTROL and the VMX capability MSRs, looks at what
+ * goes to IA32_APIC_BASE, and repeats accesses outside the ranges of MSR bitmaps, which exit always (SDM Vol. 3, 26.1.3).
  */
 #include "hv/core.h"
 
 enum { VMX_MSR_FIRST = MSR_ia32_vmx_basic, VMX_MSR_LAST = 0x493 };
 enum { CET_MSR_FIRST = MSR_ia32_u_cet, CET_MSR_LAST = MSR_ia32_interrupt_ssp_table_addr };
+#define APIC_BASE_ENABLE (1ull << 11)           /* SDM Vol. 3, 11.4.4 */
+#define APIC_BASE_ADDRESS 0x000ffffffffff000ull
 enum { BITMAP_READ_LOW = 0, BITMAP_WRITE_LOW = 2048 };  /* SDM Vol. 3, 25.6.9 */
 
 static void intercept(uint8_t bitmap[PAGE_SIZE], uint32_t index)
@@ -18,6 +20,7 @@ static void intercept(uint8_t bitmap[PAGE_SIZE], uint32_t index)
 void msr_bitmap_fill(uint8_t bitmap[PAGE_SIZE])
 {
     intercept(bitmap, MSR_ia32_feature_control);
+    intercept(bitmap, MSR_ia32_apic_base);
     for (uint32_t index = CET_MSR_FIRST; index <= CET_MSR_LAST; index++)
         intercept(bitmap, index);
     for (uint32_t index = VMX_MSR_FIRST; index <= VMX_MSR_LAST; index++)
@@ -110,6 +113,15 @@ static bool write_feature_control(struct hv_cpu *cpu, uint64_t value)
     return true;
 }
 
+/* L0 kicks other processors through the local APIC: it stays where it is, and enabled. */
+static bool write_apic_base(uint64_t value)
+{
+    uint64_t old;
+
+    return hal_rdmsr(MSR_ia32_apic_base, &old) && !((value ^ old) & APIC_BASE_ADDRESS) && !(old & ~value & APIC_BASE_ENABLE) &&
+           hal_wrmsr(MSR_ia32_apic_base, value);
+}
+
 /* Would WRMSR accept the value of an MSR that lives in the VMCS?  *value may be adjusted. */
 static bool legal(const struct hv_cpu *cpu, uint32_t index, uint64_t *value)
 {
@@ -142,6 +154,8 @@ bool guest_write_msr(struct hv_cpu *cpu, uint32_t index, uint64_t value)
         return false;
     if (index == MSR_ia32_feature_control)
         return write_feature_control(cpu, value);
+    if (index == MSR_ia32_apic_base)
+        return write_apic_base(value);
     if (index >= VMX_MSR_FIRST && index <= VMX_MSR_LAST)
         return false;
     if (!vmcs_field_of(index, &field))

@@ -47,7 +47,8 @@ static const struct name rights[] = {
     { "-", 0 }, { "r", 1 }, { "w", 2 }, { "rw", 3 }, { "x", 4 }, { "rx", 5 }, { "wx", 6 }, { "rwx", 7 },
 };
 static const struct name modes[] = { { "long", MODE_long }, { "pae", MODE_pae }, { "32bit", MODE_32bit } };
-static const struct name segments[] = { { "es", 0 }, { "cs", 1 }, { "ss", 2 }, { "ds", 3 }, { "fs", 4 }, { "gs", 5 } };
+static const struct name segments[] = { { "es", 0 }, { "cs", 1 }, { "ss", 2 }, { "ds", 3 }, { "fs", 4 }, { "gs", 5 },
+                                        { "ldtr", 6 }, { "tr", 7 } };
 static const struct name rules[] = {
     { "R1", 1 }, { "R2", 2 }, { "R3", 3 }, { "R4", 4 }, { "R5", 5 },
     { "R6", 6 }, { "R7", 7 }, { "R8", 8 }, { "R9", 9 }, { "R10", 10 },
@@ -89,7 +90,7 @@ static const struct vocabulary *vocabulary_of(enum argument_kind kind)
         [KIND_STRATEGY] = { NAMES(strategies), false, "no such strategy (trap, copy, flip)" },
         [KIND_RIGHTS] = { NAMES(rights), false, "no such rights (-, r, w, rw, x, rx, wx, rwx)" },
         [KIND_MODE] = { NAMES(modes), false, "no such mode (long, pae, 32bit)" },
-        [KIND_SEGMENT] = { NAMES(segments), false, "no such segment register (es, cs, ss, ds, fs, gs)" },
+        [KIND_SEGMENT] = { NAMES(segments), false, "no such segment register (es, cs, ss, ds, fs, gs, ldtr, tr)" },
         [KIND_RULE] = { NAMES(rules), false, "no such rule (R1 ... R10)" },
     };
     return kind < sizeof table / sizeof table[0] && table[kind].count ? &table[kind] : NULL;

@@ -286,6 +286,8 @@ static bool set_segment(struct run *run, const struct statement *s)
 
 static bool set_operand(struct run *run, const struct statement *s)
 {
+    if (s->given & 2 && s->operand[1] > SEG_GS)
+        return run_fail(run, "no operand lies in a system segment");
     run->operand.given = true;
     run->operand.offset = s->operand[0];
     run->operand.segment = s->given & 2 ? (enum segment_register)s->operand[1] : SEG_DS;

@@ -89,8 +89,10 @@ void nested_enter(struct hv_cpu *cpu)
     n->plan.eptp = vmcs12_ept(cpu) ? vept_pointer(cpu) : ept_pointer(&cpu->machine->ept01);
     n->plan.vpid = vpid_before_entry(cpu);
     shadow_at(cpu, n->vmcs12, SHADOW_ENTERING);
-    if (n->plan.refused)                        /* by hardware too, which judges its share of the controls first */
+    if (n->plan.refused) {                      /* by hardware too, which judges its share of the controls first */
+        n->plan.dr7 = vmread(VMCS_guest_dr7);
         vmwrite(VMCS_guest_dr7, ~0ull);
+    }
     n->entering = true;
     cpu->waits_for_sipi = VMCS12(cpu, guest_activity_state) == ACTIVITY_WAIT_FOR_SIPI;
     if (cpu->init_pending) {                    /* no longer blocked: it ends L2's run at once */
@@ -98,6 +100,13 @@ void nested_enter(struct hv_cpu *cpu)
         cpu->init_due = true;
         pages_kick(cpu->machine, hal_cpu_index());
     }
+}
+
+/* vmcs02 is what L2 goes on with once L1 has mended it. */
+static void heal(const struct hv_cpu *cpu)
+{
+    if (cpu->nested.plan.refused)
+        vmwrite(VMCS_guest_dr7, cpu->nested.plan.dr7);
 }
 
 void nested_entry_refused(struct hv_cpu *cpu)
@@ -112,6 +121,7 @@ void nested_entry_refused(struct hv_cpu *cpu)
         reflect(cpu);
         return;
     }
+    heal(cpu);
     fail_early(cpu, VM_ERROR_entry_invalid_control);
 }
 
@@ -207,6 +217,7 @@ void nested_exit(struct hv_cpu *cpu)
             vmcs02_keep(cpu, KEPT_MSR_COUNT, VMCS_entry_msr_load_count, 0);
     }
     if (failed && cpu->nested.plan.refused) {
+        heal(cpu);
         fail_late(cpu, EXIT_REASON_entry_failure_guest_state, cpu->nested.plan.qualification);
         return;
     }

@@ -159,6 +159,7 @@ struct entry_plan {
     uint32_t msr_count;                 /* entries of the private VM-entry MSR-load list */
     bool refused;                       /* L0 found L2's state wrong: the entry shall fail, with this exit qualification: */
     uint64_t qualification;
+    uint64_t dr7;                       /* then: of L2, while vmcs02 has one that hardware refuses */
 };
 
 /* What the strategies copy and flip keep: shadow.c, shadow_copy.c, shadow_flip.c. */

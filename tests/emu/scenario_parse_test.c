@@ -153,7 +153,7 @@ static const struct {
     { "l1 set proc.hlt", "test:1: `proc.hlt`: no such control" },
     { "l1 set hlt_exiting", "test:1: `hlt_exiting`: no such control" },
     { "l1 mode real", "test:1: `real`: no such mode" },
-    { "l1 operand 0 segment=ldtr", "test:1: `ldtr`: no such segment register" },
+    { "l1 operand 0 segment=xs", "test:1: `xs`: no such segment register" },
     { "expect rule R11", "test:1: `R11`: no such rule" },
     { "expect entry failed guest.nothing", "test:1: `guest.nothing`: no such VM-entry check" },
     { "l1 read 0 3", "test:1: `3`: not a size" },

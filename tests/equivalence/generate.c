@@ -397,6 +397,8 @@ static void write_msr_areas(struct maker *m)
         uint32_t index = PICK(m, indices);
         if (hostile(m))
             index = chance(m, 50) ? msr(m) : (uint32_t)edge(m);
+        if (index == MSR_ia32_apic_base)
+            index = MSR_ia32_star;
         LINE(m, write, base + 16 * i, 8, index | (hostile(m) && chance(m, 20) ? 1ull << 40 : 0));
         LINE(m, write, base + 16 * i + 8, 8, index == MSR_ia32_pat ? pat(m) : hostile(m) ? edge(m) : canonical(m) & 0xffffffff);
     }
