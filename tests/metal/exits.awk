@@ -11,6 +11,7 @@
 #   with fields=1, values of host-state fields and of those with physical addresses of L0
 #   with defined=1, exit information that the SDM leaves undefined for the exit at hand (28.2): processors differ
 #   with defined=1, RFLAGS that an exit by a fault of L2 saves: docs/bochs-ledger.md, "RF"
+#   with defined=1, where in its frame an IRET that unblocks NMIs looks first (bit 12 of the qualification): no rule says
 #   with defined=1, whether CS is code or data in real mode: docs/bochs-ledger.md, "CS"
 #   bits above 8 of an EPT violation      optional reports (SDM Vol. 3, 28.2.1, Table 28-7)
 function bits(number,   i, value) {
@@ -48,6 +49,10 @@ function is_defined(field) {
 fields && $3 == "L0" && $4 == "vmx" && $5 ~ /^vm(read|write)$/ {
     line = substr($0, length($1) + index($0, $1))
     split($6, field, "=")
+    if (field[1] == "exit_qualification")
+        iret = reason == "ept_violation" && field[2] ~ /[13579bdf][0-9a-f][0-9a-f][0-9a-f]$/
+    if (defined && iret && field[1] ~ /^guest_(linear|physical)_address$/)
+        sub(/=0x[0-9a-f]+/, "=frame", line)
     if (defined && field[1] ~ /^(exit_instruction_(length|information)|guest_(linear|physical)_address)$/ && !is_defined(field[1]))
         sub(/=0x[0-9a-f]+/, "=undefined", line)
     sub(/ (host_[a-z0-9_]+|ept_pointer|[a-z]+_bitmap_address|vmcs_link_pointer|entry_msr_load_address)=0x[0-9a-f]+/, " &*", line)
@@ -73,6 +78,7 @@ $4 ~ /^(exit|entry-failed|handled|reflect|emulated|nested-entry|nested-fail|inje
     if ($4 == "exit") {
         reason = $5
         fresh = 1
+        iret = 0
         since = 0
         linear = index("89abcdef", substr($6, length($6) - 1, 1)) != 0  # bit 7 of the qualification
     }
