@@ -60,6 +60,7 @@ struct hv_machine {
     /* late.c; bits of processors */
     bool late, finalised;               /* the guest asked for L0, and may be rid of it again until it says otherwise */
     uint64_t loaded, abandoned;         /* L0 is beneath these; these shall go on without it, for another one failed */
+    uint64_t unreachable;               /* these have their local APIC disabled: no kick comes from them, or to them */
     struct given given;
     struct presence presence[HV_CPUS];
 };
@@ -232,10 +233,12 @@ bool l1_write_linear(struct hv_cpu *cpu, uint64_t linear, const void *from, size
 /* ---- pages.c: pages that change hands ---- */
 /* VMCALL of L1's with this in EAX, at CPL 0 in protected or 64-bit mode: the page at RBX becomes L0's; EAX: what came of it. */
 enum { HYPERCALL_GIVE_PAGE = 0x53716731 };
-enum page_given_result { PAGE_GIVEN, PAGE_NOT_YOURS, PAGE_LIST_FULL, PAGE_NO_MEMORY, PAGE_TOO_EARLY };
+enum page_given_result { PAGE_GIVEN, PAGE_NOT_YOURS, PAGE_LIST_FULL, PAGE_NO_MEMORY, PAGE_TOO_EARLY,
+                         PAGE_UNREACHABLE };
 /* PAGE_NOT_YOURS: no aligned address of a page of L1's RAM. PAGE_LIST_FULL: GIVEN_PAGES were. PAGE_NO_MEMORY: EPT01 needed a
  * page to be split, and has reached its limit. PAGE_TOO_EARLY: of a late load; not all processors are loaded and finalised, so
- * that some are or may be without L0. In all four nothing has changed. vmcs01 is current. */
+ * that some are or may be without L0. PAGE_UNREACHABLE: a local APIC is disabled. In all five nothing has changed. vmcs01 is
+ * current. */
 enum page_given_result page_give(struct hv_cpu *cpu, uint64_t page);
 /* Is one of the pages in [base, base + size) given away? */
 bool page_given(const struct hv_machine *machine, uint64_t base, uint64_t size);

@@ -113,13 +113,21 @@ static bool write_feature_control(struct hv_cpu *cpu, uint64_t value)
     return true;
 }
 
-/* L0 kicks other processors through the local APIC: it stays where it is, and enabled. */
-static bool write_apic_base(uint64_t value)
+/* L0 kicks processors through the local APIC: it stays where it is, and L0 knows where it is disabled. */
+static bool write_apic_base(struct hv_machine *m, uint64_t value)
 {
+    const uint64_t self = 1ull << hal_cpu_index();
     uint64_t old;
+    bool done;
 
-    return hal_rdmsr(MSR_ia32_apic_base, &old) && !((value ^ old) & APIC_BASE_ADDRESS) && !(old & ~value & APIC_BASE_ENABLE) &&
-           hal_wrmsr(MSR_ia32_apic_base, value);
+    if (!hal_rdmsr(MSR_ia32_apic_base, &old) || (value ^ old) & APIC_BASE_ADDRESS)
+        return false;
+    hal_lock(&m->lock);
+    done = hal_wrmsr(MSR_ia32_apic_base, value);
+    if (done)
+        m->unreachable = value & APIC_BASE_ENABLE ? m->unreachable & ~self : m->unreachable | self;
+    hal_unlock(&m->lock);
+    return done;
 }
 
 /* Would WRMSR accept the value of an MSR that lives in the VMCS?  *value may be adjusted. */
@@ -155,7 +163,7 @@ bool guest_write_msr(struct hv_cpu *cpu, uint32_t index, uint64_t value)
     if (index == MSR_ia32_feature_control)
         return write_feature_control(cpu, value);
     if (index == MSR_ia32_apic_base)
-        return write_apic_base(value);
+        return write_apic_base(cpu->machine, value);
     if (index >= VMX_MSR_FIRST && index <= VMX_MSR_LAST)
         return false;
     if (!vmcs_field_of(index, &field))

@@ -127,6 +127,8 @@ static enum page_given_result take(struct hv_machine *m, uint64_t page, unsigned
 
     if (!late_everywhere(m))
         return PAGE_TOO_EARLY;
+    if (m->unreachable)
+        return PAGE_UNREACHABLE;
     if (page & PAGE_OFFSET || !l1_owns(m, page))
         return PAGE_NOT_YOURS;
     if (m->given.count == GIVEN_PAGES)
