@@ -217,9 +217,10 @@ enum l1_memory l1_memory(const struct hv_machine *machine, uint64_t base, uint64
 /* Is this page RAM of L1's? */
 bool l1_owns(const struct hv_machine *machine, uint64_t page);
 /* What is not L1's RAM is absent: it reads as ones, and writes to it vanish. Each byte is read once. */
-void l1_read_in_page(enum hal_datum datum, bool owned, uint64_t address, void *to, size_t length);  /* l1_owns() said so */
 void l1_read(const struct hv_machine *machine, enum hal_datum datum, uint64_t address, void *to, size_t length);
 void l1_write(const struct hv_machine *machine, uint64_t address, const void *from, size_t length);
+/* l1_read() in one page, of which l1_owns() has told. */
+void l1_read_in_page(enum hal_datum datum, bool owned, uint64_t address, void *to, size_t length);
 /* The first dword of a VMXON or VMCS region. */
 uint32_t l1_read_revision(const struct hv_machine *machine, uint64_t address);
 /* The aligned quadword of a paging structure at `address`: the same value until the guest runs again. */

@@ -57,7 +57,7 @@ static bool pae_paging(uint64_t cr0, uint64_t cr4, uint64_t efer)
     return cr0 & CR0_PG && cr4 & CR4_PAE && !(efer & EFER_LMA);
 }
 
-/* With such a TSS in TR nobody gets into IA-32e mode (SDM Vol. 3, 10.8.5.4). */
+/* With such a TSS in TR nobody gets into IA-32e mode (SDM Vol. 3, 10.8.5). */
 static bool tss_16bit(void)
 {
     const uint32_t type = AR_TYPE(vmread32(VMCS_guest_tr_access_rights));

@@ -7,8 +7,6 @@
 
 enum { VMX_MSR_FIRST = MSR_ia32_vmx_basic, VMX_MSR_LAST = 0x493 };
 enum { CET_MSR_FIRST = MSR_ia32_u_cet, CET_MSR_LAST = MSR_ia32_interrupt_ssp_table_addr };
-#define APIC_BASE_ENABLE (1ull << 11)           /* SDM Vol. 3, 11.4.4 */
-#define APIC_BASE_ADDRESS 0x000ffffffffff000ull
 enum { BITMAP_READ_LOW = 0, BITMAP_WRITE_LOW = 2048 };  /* SDM Vol. 3, 25.6.9 */
 
 static void intercept(uint8_t bitmap[PAGE_SIZE], uint32_t index)

@@ -12,9 +12,6 @@
 #include "model/cpu/cpu.h"
 
 #define LAPIC_BASE 0xfee00000ull
-#define APIC_BASE_BSP (1ull << 8)
-#define APIC_BASE_X2APIC (1ull << 10)
-#define APIC_BASE_ENABLE (1ull << 11)
 enum { LAPIC_SIZE = 4096 };
 
 enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };

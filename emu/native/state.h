@@ -95,8 +95,8 @@ void passage_begin(struct native_cpu *here);
 void passage_vmwrite(struct native_cpu *here, enum vmcs_encoding field);
 void passage_end(struct native_cpu *here, bool launch);
 
-/* rules.c: R2 before L0's VMXOFF; R1, R3 and R4 before an entry; R5 on what an exit loaded; R9 on accounting; R4 on pages that L1 loses; R10 on
- * L1's VMXON and VMXOFF. */
+/* rules.c: R2 before L0's VMXOFF; R1, R3 and R4 before an entry; R5 on what an exit loaded; R9 on accounting; R4 on pages that
+ * L1 loses; R10 on L1's VMXON and VMXOFF. */
 void rules_before_vmxoff(struct native_cpu *here);
 void rules_before_entry(struct native_cpu *here);
 void rules_after_exit(struct native_cpu *here);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lines that are one sensitive instruction: the line's operands go to registers and to the actor's scratch page, or lie where
- * an `operand` line said; then
- * the same struct insn is built that the decoder would give, and execute() decides what it means.
+ * an `operand` line said; then the same struct insn is built that the decoder would give, and execute() decides what it means.
  */
 #include <string.h>
 

@@ -4,9 +4,6 @@
 
 enum { ICR_LOW = 0x300, ICR_HIGH = 0x310, ICR_X2APIC = 0x830 };
 enum { ICR_PENDING = 1 << 12, ICR_ASSERT = 1 << 14, ICR_OTHERS = 3 << 18 };
-#define APIC_BASE_X2APIC (1ull << 10)
-#define APIC_BASE_ENABLE (1ull << 11)
-#define APIC_BASE_ADDRESS 0xffffff000ull
 enum { DELAY_PORT = 0x80 };                     /* an access takes about a microsecond on a PC */
 enum { INIT_DELAY = 10000, STARTUP_DELAY = 200, ARRIVAL_DELAY = 20000 };
 

@@ -36,7 +36,6 @@ enum { LEAF_BASIC_LAST = 0x16, TSC_MHZ = 1000, CRYSTAL_HZ = 25000000 };
 #define EDX_EXTENDED_SYSCALL (1u << 11)
 #define EDX_EXTENDED_FEATURES (1u << 20 /* NX */ | 1u << 26 /* 1-GByte pages */ | 1u << 27 /* RDTSCP */ | 1u << 29 /* LM */)
 
-#define APIC_BASE_ENABLED (1ull << 11)             /* in IA32_APIC_BASE */
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -104,7 +103,7 @@ static bool apic_disabled(const struct cpu *cpu)
     uint64_t base;
 
     return bus->apic_read_msr && bus->apic_read_msr(bus->context, &cpu->model->cpu[cpu->index], MSR_ia32_apic_base, &base) &&
-           !(base & APIC_BASE_ENABLED);
+           !(base & APIC_BASE_ENABLE);
 }
 
 void cpuid_read(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])

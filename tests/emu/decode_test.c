@@ -7,6 +7,7 @@
 
 #include "emu/decode.h"
 #include "model/model.h"
+#include "tests/suite.h"
 
 enum { B16 = 16, B32 = 32, B64 = 64 };
 
@@ -296,9 +297,5 @@ int main(void)
     tcase_add_test(tc, disassembly);
     tcase_add_test(tc, memory_use);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "emu/device/board.h"
+#include "tests/suite.h"
 
 static struct model *model;
 static struct board *board;
@@ -307,9 +308,5 @@ int main(void)
     tcase_add_test(tcase, unclaimed);
     tcase_add_test(tcase, ends);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

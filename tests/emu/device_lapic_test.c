@@ -6,6 +6,7 @@
 
 #include "emu/device/board.h"
 #include "model/cpu/execute.h"
+#include "tests/suite.h"
 
 enum { ID = 0x20, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0, ISR = 0x100, IRR = 0x200, ESR = 0x280,
        ICR = 0x300, ICR_HIGH = 0x310, LVT_TIMER_AT = 0x320, LVT_LINT0_AT = 0x350, LVT_ERROR_AT = 0x370, INITIAL = 0x380,
@@ -342,9 +343,5 @@ int main(void)
     tcase_add_test(tcase, disabling_resets);
     tcase_add_test(tcase, x2apic_msrs);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

@@ -194,5 +194,5 @@ int main(void)
     tcase_add_test(tcase, priorities);
     tcase_add_test(tcase, segments_of_32_bits);
     suite_add_tcase(suite, tcase);
-    return fixture_main(suite);
+    return suite_run(suite);
 }

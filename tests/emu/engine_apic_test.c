@@ -212,5 +212,5 @@ int main(void)
     tcase_add_test(tcase, strings_write_byte_by_byte);
     tcase_add_test(tcase, other_guests_see_memory);
     suite_add_tcase(suite, tcase);
-    return fixture_main(suite);
+    return suite_run(suite);
 }

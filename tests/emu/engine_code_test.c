@@ -236,5 +236,5 @@ int main(void)
     tcase_add_test(tc, two_runs_are_identical);
     tcase_add_test(tc, processors_keep_their_floating_point_state);
     suite_add_tcase(suite, tc);
-    return fixture_main(suite);
+    return suite_run(suite);
 }

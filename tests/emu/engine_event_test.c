@@ -362,5 +362,5 @@ int main(void)
     tcase_add_test(tc, traps_behind_mov_ss_are_pending);
     tcase_add_test(tc, breakpoints);
     suite_add_tcase(suite, tc);
-    return fixture_main(suite);
+    return suite_run(suite);
 }

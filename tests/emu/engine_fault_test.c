@@ -262,5 +262,5 @@ int main(void)
     tcase_add_test(tc, supervisor_mode_protection);
     tcase_add_test(tc, device_memory);
     suite_add_tcase(suite, tc);
-    return fixture_main(suite);
+    return suite_run(suite);
 }

@@ -280,5 +280,5 @@ int main(void)
     tcase_add_test(tc, a_device_interrupts);
     tcase_add_test(tc, stops_and_goes_on_many_times);
     suite_add_tcase(suite, tc);
-    return fixture_main(suite);
+    return suite_run(suite);
 }

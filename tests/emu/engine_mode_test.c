@@ -321,5 +321,5 @@ int main(void)
     tcase_add_test(tc, code_in_device_memory);
     tcase_add_test(tc, features);
     suite_add_tcase(suite, tc);
-    return fixture_main(suite);
+    return suite_run(suite);
 }

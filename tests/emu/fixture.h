@@ -13,6 +13,7 @@
 
 #include "emu/cpu.h"
 #include "model/cpu/execute.h"
+#include "tests/suite.h"
 
 enum {
     FIXTURE_RAM = 16 << 20, FIXTURE_GDT = 0x1000, FIXTURE_IDT = 0x2000, FIXTURE_TSS = 0x4000, FIXTURE_TABLES = 0x10000,
@@ -255,15 +256,6 @@ FIXTURE_FN void fixture_expect_event(struct fixture *f, unsigned vector, uint32_
     ck_assert_uint_eq(f->stop.event.vector, vector);
     ck_assert_uint_eq(f->stop.event.error_code, error_code);
     ck_assert_uint_eq(f->cpu->rip, rip);
-}
-
-FIXTURE_FN int fixture_main(Suite *suite)
-{
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
 }
 
 #endif

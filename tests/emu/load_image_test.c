@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "emu/load/load.h"
+#include "tests/suite.h"
 
 enum { MEGABYTE = 1 << 20, RAM_SIZE = 16 * MEGABYTE };
 
@@ -341,9 +342,5 @@ int main(void)
     tcase_add_test(tcase, long_command_line);
     tcase_add_test(tcase, every_truncation);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "emu/load/load.h"
+#include "tests/suite.h"
 
 enum { SIZE = 0x400, NAMES = 0x380, SYMBOLS = 0x300, SECTIONS = 0x200 };
 
@@ -107,16 +108,10 @@ int main(void)
 {
     Suite *suite = suite_create("symbols of images");
     TCase *c = tcase_create("symbols");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(c, addresses_have_names);
     tcase_add_test(c, tables_that_lie_give_no_names);
     tcase_add_test(c, the_last_name_is_cut);
     suite_add_tcase(suite, c);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

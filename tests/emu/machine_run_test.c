@@ -8,6 +8,7 @@
 
 #include "emu/load/load.h"
 #include "emu/machine.h"
+#include "tests/suite.h"
 
 enum { BASE = 0x100000, CODE_AT = 32 };
 
@@ -301,9 +302,5 @@ int main(void)
     tcase_add_test(tcase, seeds_vary_the_turns);
     tcase_add_loop_test(tcase, refused_options, 0, 5);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

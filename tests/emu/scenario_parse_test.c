@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "emu/scenario/syntax.h"
+#include "tests/suite.h"
 
 static struct scenario_error error;
 
@@ -326,9 +327,5 @@ int main(void)
     tcase_add_test(tc, files_include_files);
     tcase_add_test(tc, the_reference_page_is_up_to_date);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

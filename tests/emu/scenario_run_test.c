@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "tests/script.h"
+#include "tests/suite.h"
 
 #define ROOT IN_ROOT("l0")
 #define GUEST ROOT "l0 prepare vmcs\n"
@@ -182,9 +183,5 @@ int main(void)
     tcase_add_test(tc, traces_repeat);
     tcase_add_test(tc, looking_changes_nothing);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 #include "model/model.h"
 #include "model/vmx/check.h"
 #include "model/vmx/vmx.h"
+#include "tests/suite.h"
 
 static struct trace *trace;
 static struct cpu *cpu;
@@ -165,9 +166,5 @@ int main(void)
     tcase_add_test(tcase, long_lines_are_cut);
     tcase_add_test(tcase, tail_keeps_the_latest);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 
 #include "hv/core.h"
 #include "hv/nested/shadow.h"
+#include "tests/suite.h"
 
 /* A processor with everything, beyond what the core knows. */
 static const struct capability rich = {
@@ -378,9 +379,5 @@ int main(void)
     tcase_add_test(tests, canonical_addresses);
     tcase_add_test(tests, pat_values);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

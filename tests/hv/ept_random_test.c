@@ -12,6 +12,7 @@
 
 #include "emu/scenario/run.h"
 #include "emu/scenario/scenario.h"
+#include "tests/suite.h"
 
 /* L2 touches 8 pages of the 2 MBytes at SMALL, whose EPT entries are at TABLE, and 8 behind a 1-GByte entry. */
 enum { PAGES = 8, SMALL = 0x600000, TABLE = 0x409000, DIRECTORY = 0x402018, LARGE = 0x40900000, POINTERS = 0x401008,
@@ -205,9 +206,5 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, the_core_is_not_there, 0, SEEDS);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "emu/scenario/run.h"
+#include "tests/suite.h"
 
 /* The window shows 1 GByte of physical memory: each needs a page directory, of which 39 bits of addresses have 512. */
 enum { DIRECTORIES = 512, FIRST = 4, ENTRY = 0xe7, WINDOW_ENTRY = 0x5020, GIVE_PAGE = 0x53716731, GIVEN = 3, LARGE_PAGE = 2 << 20 };
@@ -68,9 +69,5 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, l1_gets_a_fault, 0, 3);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

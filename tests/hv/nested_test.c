@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "tests/script.h"
+#include "tests/suite.h"
 
 /* Machine of 64 MB: L0's pool is its last 8. The page in the middle of it stands for all of L0. */
 #define POOL "0x3c00000"
@@ -224,9 +225,5 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, scenario_holds, 0, SCENARIOS * STRATEGIES);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

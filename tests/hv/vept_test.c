@@ -7,6 +7,7 @@
 
 #include "emu/scenario/scenario.h"
 #include "hv/core.h"
+#include "tests/suite.h"
 
 static const char *const strategy[] = { "trap", "copy", "flip" };
 enum { STRATEGIES = sizeof strategy / sizeof *strategy };
@@ -250,9 +251,5 @@ int main(void)
     tcase_add_loop_test(tests, a_vpid_that_changes_hands_is_empty, 0, STRATEGIES);
     tcase_add_loop_test(tests, vpids_that_fit_are_not_flushed, 0, STRATEGIES);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Exceptions and what they combine to, interceptions of events, instruction boundaries. SDM Vol. 3, 6.9, 6.15, 26.2, 28.2. */
 #include "tests/model/vmx_fixture.h"
+#include "tests/suite.h"
 
 static struct vmx_fixture f;
 
@@ -588,8 +589,6 @@ int main(void)
 {
     Suite *suite = suite_create("cpu");
     TCase *tcase = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, reset);
@@ -624,9 +623,5 @@ int main(void)
     tcase_add_test(tcase, init_and_sipi_in_non_root_operation);
     tcase_add_test(tcase, refusals_are_cut_to_fit);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

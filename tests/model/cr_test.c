@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Control registers: what faults, mode switches, PDPTE loads, invalidations, guest/host masks. */
 #include "tests/model/vmx_fixture.h"
+#include "tests/suite.h"
 
 static struct vmx_fixture f;
 
@@ -369,8 +370,6 @@ int main(void)
 {
     Suite *suite = suite_create("cr");
     TCase *tcase = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, cr0_values);
@@ -389,9 +388,5 @@ int main(void)
     tcase_add_test(tcase, an_exit_comes_before_the_fault);
     tcase_add_test(tcase, instructions);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

@@ -2,6 +2,7 @@
 /* The EPT walk: sizes, rights, misconfigurations, qualifications, accessed and dirty flags. SDM Vol. 3, 29.3, 28.2.1. */
 #include "model/ept/ept.h"
 #include "tests/model/vmx_fixture.h"
+#include "tests/suite.h"
 
 /* Our own tree: root, 512-GByte entry 0; below it 4-KByte, 2-MByte and 1-GByte pages. */
 enum { ROOT = 0x50000, PDPT = 0x51000, PD = 0x52000, PT = 0x53000 };
@@ -270,8 +271,6 @@ int main(void)
 {
     Suite *suite = suite_create("ept");
     TCase *tcase = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, page_sizes);
@@ -285,9 +284,5 @@ int main(void)
     tcase_add_test(tcase, tables_outside_ram);
     tcase_add_test(tcase, accessed_and_dirty_flags);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

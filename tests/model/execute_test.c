@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The sensitive instructions: what comes first of #UD, #GP and VM exit, and what each does. SDM Vol. 3, 26.1; Vol. 2. */
 #include "tests/model/vmx_fixture.h"
+#include "tests/suite.h"
 
 enum { DATA = 0x60000 };
 
@@ -829,8 +830,6 @@ int main(void)
 {
     Suite *suite = suite_create("execute");
     TCase *tcase = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, privilege_comes_before_execution, 0, ROWS(privileged));
@@ -869,9 +868,5 @@ int main(void)
     tcase_add_test(tcase, a_later_fault_is_not_iret_s);
     tcase_add_test(tcase, iret_leaves_the_host_s_blocking);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 
 #include "model/insn.h"
 #include "model/memory.h"
+#include "tests/suite.h"
 
 enum { PAGES_HIGH = 4 };
 #define SIZE (MEMORY_HOLE + PAGES_HIGH * PAGE_SIZE)
@@ -125,8 +126,6 @@ int main(void)
 {
     Suite *suite = suite_create("memory");
     TCase *tcase = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, blocks_and_hole);
@@ -136,9 +135,5 @@ int main(void)
     tcase_add_test(tcase, too_many_notes_overflow);
     tcase_add_test(tcase, instruction_names);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* MSRs by kind, EFER, DEBUGCTL, FEATURE_CONTROL, the time-stamp counter; CPUID. */
 #include "tests/model/vmx_fixture.h"
+#include "tests/suite.h"
 
 static struct vmx_fixture f;
 
@@ -301,8 +302,6 @@ int main(void)
 {
     Suite *suite = suite_create("msr");
     TCase *tcase = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, table);
@@ -321,9 +320,5 @@ int main(void)
     tcase_add_test(tcase, cpuid_features);
     tcase_add_test(tcase, cpuid_topology_and_ranges);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

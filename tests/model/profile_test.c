@@ -4,6 +4,7 @@
 
 #include "model/vmx/profile.h"
 #include "tests/model/vmx_fixture.h"
+#include "tests/suite.h"
 
 static enum profile_switch turn(struct vmx_lacks *lacks, const char *name, bool present)
 {
@@ -181,8 +182,6 @@ int main(void)
 {
     Suite *suite = suite_create("model/vmx profiles");
     TCase *tcase = tcase_create("profiles");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tcase, max_lacks_nothing);
     tcase_add_test(tcase, without_vmx_there_are_no_capabilities);
@@ -193,9 +192,5 @@ int main(void)
     tcase_add_test(tcase, fields_exist_accordingly);
     tcase_add_test(tcase, lists);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

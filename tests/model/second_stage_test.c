@@ -6,6 +6,7 @@
 #include "model/cpu/walk.h"
 #include "model/ept/ept.h"
 #include "tests/model/vmx_fixture.h"
+#include "tests/suite.h"
 
 /* An EPT of 4-KByte pages for the 2 MB of RAM, each at its own address, and a root above it for walks of length 5. */
 enum { ROOT = 0x50000, EPT3 = 0x51000, EPT2 = 0x52000, EPT1 = 0x53000, ROOT5 = 0x54000 };
@@ -510,8 +511,6 @@ int main(void)
 {
     Suite *suite = suite_create("second_stage");
     TCase *tcase = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, user_mode_addresses_have_their_own_right);
@@ -541,9 +540,5 @@ int main(void)
     tcase_add_loop_test(tcase, a_change_anywhere_on_the_way_is_seen, 0, 4);
     tcase_add_test(tcase, another_root_is_another_walk);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

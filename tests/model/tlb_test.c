@@ -2,6 +2,7 @@
 /* The tagged TLB: each invalidation drops what it must and keeps the rest; stale uses are seen. SDM Vol. 3, 4.10, 29.4. */
 #include "model/cpu/walk.h"
 #include "tests/model/vmx_fixture.h"
+#include "tests/suite.h"
 
 static struct vmx_fixture f;
 
@@ -538,8 +539,6 @@ int main(void)
 {
     Suite *suite = suite_create("tlb");
     TCase *tcase = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, all_are_remembered);
@@ -573,9 +572,5 @@ int main(void)
     tcase_add_test(tcase, stale_guest_paging_beneath_ept);
     tcase_add_test(tcase, guest_physical_mappings_survive_guest_flushes);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

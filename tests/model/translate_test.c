@@ -3,6 +3,7 @@
 #include "model/cpu/access.h"
 #include "model/cpu/translate.h"
 #include "tests/model/vmx_fixture.h"
+#include "tests/suite.h"
 
 /* Paging structures: four levels, or two of 32 bits, or PAE's two, in the same pages. */
 enum { PML4 = 0x50000, PDPT = 0x51000, PD = 0x52000, PT = 0x53000, EPT_ROOT = 0x58000, EPT_PDPT = 0x59000, EPT_PD = 0x5a000,
@@ -796,8 +797,6 @@ int main(void)
 {
     Suite *suite = suite_create("translate");
     TCase *tcase = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, no_paging);
@@ -832,9 +831,5 @@ int main(void)
     tcase_add_test(tcase, ept_violation_exits);
     tcase_add_test(tcase, faults_of_addresses);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of fields that the VM-entry checks look at: complete, and right for every check that one change can break. */
 #include "tests/model/vmx_fixture.h"
+#include "tests/suite.h"
 
 static struct vmx_fixture f;
 static bool seen[1024];                 /* checks that a field of theirs has broken */
@@ -109,17 +110,11 @@ int main(void)
 {
     Suite *suite = suite_create("fields of the VM-entry checks");
     TCase *c = tcase_create("fields");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(c, every_check_has_fields);
     tcase_add_test(c, the_longest_name_counts);
     tcase_add_test(c, a_field_that_breaks_a_check_is_named);
     tcase_add_test(c, vmcs_remembers_who_wrote);
     suite_add_tcase(suite, c);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

@@ -9,9 +9,6 @@ enum apic_register { APIC_ID = 0x02, APIC_EOI = 0x0b, APIC_SPURIOUS = 0x0f, APIC
                      APIC_LVT_TIMER = 0x32, APIC_INITIAL_COUNT = 0x38, APIC_DIVIDE = 0x3e, APIC_SELF_IPI = 0x3f };
 enum { X2APIC_MSRS = 0x800, SPURIOUS_VECTOR = 0xff, SOFTWARE_ENABLE = 1 << 8, DIVIDE_BY_1 = 0xb,
        ICR_NMI = 4 << 8 | 1 << 14 };
-#define APIC_BASE_ENABLE (1ull << 11)
-#define APIC_BASE_X2APIC (1ull << 10)
-#define APIC_BASE_ADDRESS 0xffffff000ull
 #define CPUID_ECX_X2APIC (1u << 21)
 
 static void apic_write(enum apic_register index, uint32_t value)

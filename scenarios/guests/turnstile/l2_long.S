@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "scenarios/guests/lib/exit_here.h"
+
 /*
  * The 64-bit guest of turnstile. It runs at GUEST_CODE; A(x) is the address of a label there. Every label with a global
  * name is a place where it must exit: long.c holds the other half of the conversation.
@@ -9,11 +11,6 @@
 #define LAZY_PAGE 0x10000
 #define MISCONFIGURED_PAGE 0x11000
 #define NOT_PRESENT 0x200000
-
-    .macro exit_here name
-    .globl \name
-\name:
-    .endm
 
     .section .rodata
     .code64

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include "scenarios/guests/lib/exit_here.h"
+
 /*
  * A 64-bit guest in the handler of an NMI that another one waits for, at GUEST_CODE. Its IRET finds no translation of the stack
  * at its first attempt. The other half of the conversation: nmi.c.
  */
 #define A(label) (label - l2_nmi_start + 0x8000)
-
-    .macro exit_here name
-    .globl \name
-\name:
-    .endm
 
     .section .rodata
     .code64

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "scenarios/guests/lib/exit_here.h"
+
 /*
  * The real-mode guest of turnstile, at 0800:0000. O(x) is the offset of a label in its segment, A(x) its linear
  * address. Its conversation partner is real.c.
@@ -7,11 +9,6 @@
 #define A(label) (label - l2_real_start + 0x8000)
 #define COUNTER 0x6000
 #define VECTOR 0x21
-
-    .macro exit_here name
-    .globl \name
-\name:
-    .endm
 
     .section .rodata
     .code16

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "scenarios/guests/lib/exit_here.h"
+
 /*
  * The 32-bit guest of wicket, at GUEST_CODE; its conversation partner is legacy.c. It is started with ESI: bits of CR4 that
  * its page tables need, EDI and EBX: the roots of two address spaces, EDX: where to find the PDPTE of WINDOW in the second
@@ -7,11 +9,6 @@
 #define A(label) (label - l2_legacy_start + 0x8000)
 #define WINDOW 0x40000000
 #define NOT_PRESENT 0x50000000
-
-    .macro exit_here name
-    .globl \name
-\name:
-    .endm
 
     .section .rodata
     .code32
