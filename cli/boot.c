@@ -7,9 +7,9 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "emu/load/load.h"
-#include "emu/machine.h"
+#include "emu/machine/machine.h"
 #include "emu/native/native.h"
-#include "emu/step.h"
+#include "emu/machine/step.h"
 #include "model/vmx/profile.h"
 
 static const char usage[] =

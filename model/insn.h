@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A decoded sensitive instruction. It comes from guest code (emu/decode.c, by Capstone) or from a script line; from here
+ * A decoded sensitive instruction. It comes from guest code (emu/decode/decode.c, by Capstone) or from a script line; from here
  * on both take the same road: execute() in model/cpu/execute.h.
  */
 #ifndef SESQUI_MODEL_INSN_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the model tells whoever watches: one structured notice for each thing worth a line in a trace. The model formats
- * nothing; emu/trace.c turns notices into text.
+ * nothing; emu/trace/trace.c turns notices into text.
  */
 #ifndef SESQUI_MODEL_OBSERVER_H
 #define SESQUI_MODEL_OBSERVER_H

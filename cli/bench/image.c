@@ -7,8 +7,8 @@
 
 #include "cli/bench/nested.h"
 #include "emu/load/load.h"
-#include "emu/machine.h"
-#include "emu/step.h"
+#include "emu/machine/machine.h"
+#include "emu/machine/step.h"
 #include "model/insn.h"
 #include "model/vmx/vmx.h"
 

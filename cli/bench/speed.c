@@ -10,9 +10,9 @@
 
 #include "cli/bench/bench.h"
 #include "emu/load/load.h"
-#include "emu/machine.h"
+#include "emu/machine/machine.h"
 #include "emu/scenario/scenario.h"
-#include "emu/step.h"
+#include "emu/machine/step.h"
 #include "emu/vmcs/snapshot.h"
 #include "model/vmx/vmx.h"
 

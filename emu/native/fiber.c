@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "emu/host_memory.h"
+#include "emu/machine/host_memory.h"
 
 enum { STACK_FIRST = 16 << 10 };                /* bytes of a stack that are used always */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Life of the native L0: its pool, its fibers, and what the machine may ask. */
 #include "emu/native/state.h"
-#include "emu/host_memory.h"
+#include "emu/machine/host_memory.h"
 #include "emu/native/step.h"
 
 #include <stdio.h>

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "emu/machine.h"
+#include "emu/machine/machine.h"
 #include "model/model.h"
 
 struct native;

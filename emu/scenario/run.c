@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "emu/entry_failure.h"
+#include "emu/explain/entry_failure.h"
 #include "emu/native/native.h"
 #include "model/cpu/execute.h"
 #include "model/vmx/profile.h"

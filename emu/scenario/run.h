@@ -4,7 +4,7 @@
 #define SESQUI_EMU_SCENARIO_RUN_H
 
 #include "emu/scenario/syntax.h"
-#include "emu/step.h"
+#include "emu/machine/step.h"
 #include "model/vmx/check.h"
 
 /* Where things are: the table in docs/scenarios.md (print.c). */

@@ -5,7 +5,7 @@
  */
 #include "emu/unicorn/engine.h"
 
-#include "emu/decode.h"
+#include "emu/decode/decode.h"
 #include "model/cpu/walk.h"
 
 void alignment_note(struct engine *e, struct block *b, uint64_t next)

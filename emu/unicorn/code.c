@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "emu/decode.h"
+#include "emu/decode/decode.h"
 
 /* When the library's buffer (1 GB) is full it drops all blocks but keeps references to some: it must not get there. */
 enum { ARENA_SIZE = 512 << 20, ARENA_MARGIN = 1 << 20, TRANSLATED_MAX = 256 << 20 };

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "emu/decode.h"
+#include "emu/decode/decode.h"
 
 /*
  * The library calls functions of this folder with its own structures only, and some (gettimeofday) with nothing at all.

@@ -10,7 +10,7 @@
 #define SESQUI_EMU_UNICORN_ENGINE_H
 
 #include "emu/cpu.h"
-#include "emu/opcode.h"
+#include "emu/decode/opcode.h"
 #include "emu/unicorn/library.h"
 #include "model/cpu/debug.h"
 

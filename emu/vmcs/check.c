@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "emu/machine_parts.h"
+#include "emu/machine/parts.h"
 #include "emu/vmcs/snapshot.h"
 #include "model/vmx/check.h"
 

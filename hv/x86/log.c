@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The serial log: messages, and with option `trace` one line an event in the columns of emu/trace.h. The clock is the
+ * The serial log: messages, and with option `trace` one line an event in the columns of emu/trace/trace.h. The clock is the
  * time-stamp counter.
  */
 #include "hv/x86/x86.h"
@@ -200,7 +200,7 @@ void log_field(bool write, enum vmcs_encoding field, uint64_t value)
         line(0, "vmx", "%s %s=%l ok", write ? "vmwrite" : "vmread", field_name(field), value);
 }
 
-/* As the instruction's own line would be on the model: emu/trace.c. */
+/* As the instruction's own line would be on the model: emu/trace/trace.c. */
 static void emulated(uint64_t reason, uint64_t operand, uint64_t value, uint64_t result)
 {
     const char *name = reason_name(reason);

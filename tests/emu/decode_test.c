@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "emu/decode.h"
+#include "emu/decode/decode.h"
 #include "model/model.h"
 #include "tests/suite.h"
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "emu/load/load.h"
-#include "emu/machine.h"
+#include "emu/machine/machine.h"
 #include "tests/suite.h"
 
 enum { BASE = 0x100000, CODE_AT = 32 };

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "emu/trace.h"
+#include "emu/trace/trace.h"
 #include "model/model.h"
 #include "model/vmx/check.h"
 #include "model/vmx/vmx.h"

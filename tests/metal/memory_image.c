@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "emu/load/load.h"
-#include "emu/machine.h"
+#include "emu/machine/machine.h"
 
 #define MEGABYTE (1ull << 20)
 enum { WORD = 4, ARGUMENTS = 5 };

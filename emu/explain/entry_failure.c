@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Failed VM entries, for people. */
-#include "emu/entry_failure.h"
+#include "emu/explain/entry_failure.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "emu/cpu.h"
-#include "emu/trace.h"
+#include "emu/trace/trace.h"
 #include "model/model.h"
 
 enum { MACHINE_MESSAGE_MAX = 400 };

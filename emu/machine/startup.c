@@ -2,7 +2,7 @@
 /* How application processors start: INIT and SIPI signals, SDM Vol. 3, 9.4, 10.1.1. In non-root operation they are exits. */
 #include <string.h>
 
-#include "emu/machine_parts.h"
+#include "emu/machine/parts.h"
 
 /* INIT: as reset, but MSRs, the time, XCR0 and CR0.CD and NW survive (SDM Vol. 3, Table 10-1). */
 static void take_init(struct machine *machine, struct cpu *cpu)

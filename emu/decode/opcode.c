@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of sensitive opcodes: SDM Vol. 2, appendix A. */
-#include "emu/opcode.h"
+#include "emu/decode/opcode.h"
 
 #include "arch/x86.h"
 

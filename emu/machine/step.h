@@ -8,7 +8,7 @@
 #ifndef SESQUI_EMU_STEP_H
 #define SESQUI_EMU_STEP_H
 
-#include "emu/machine.h"
+#include "emu/machine/machine.h"
 
 /*
  * With a native L0: runs it until the processor is in non-root operation again (STATUS_VM_ENTRY), also for the very first

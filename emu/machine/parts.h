@@ -4,11 +4,11 @@
 #define SESQUI_EMU_MACHINE_PARTS_H
 
 #include "emu/device/board.h"
-#include "emu/entry_failure.h"
-#include "emu/host_memory.h"
-#include "emu/machine.h"
+#include "emu/explain/entry_failure.h"
+#include "emu/machine/host_memory.h"
+#include "emu/machine/machine.h"
 #include "emu/native/native.h"
-#include "emu/step.h"
+#include "emu/machine/step.h"
 
 enum { WARNINGS_MAX = 1024, FAULTS_KEPT = 4 };
 /* With several processors, each runs this long (in clock ticks) before the next one does; with a seed, at most this long. */

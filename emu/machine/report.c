@@ -4,8 +4,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "emu/decode.h"
-#include "emu/machine_parts.h"
+#include "emu/decode/decode.h"
+#include "emu/machine/parts.h"
 #include "model/vmx/check.h"
 #include "model/vmx/vmx.h"
 

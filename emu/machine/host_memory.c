@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The host memory behind the guest's RAM. */
 #define _DEFAULT_SOURCE                 /* madvise() */
-#include "emu/host_memory.h"
+#include "emu/machine/host_memory.h"
 
 #include <stddef.h>
 #include <sys/mman.h>

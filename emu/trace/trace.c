@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Traces: notices of the model as lines of text. */
-#include "emu/trace.h"
+#include "emu/trace/trace.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

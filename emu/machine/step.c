@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* One processor's steps: the CPU engine runs guest code, the model decides what its stops mean. */
-#include "emu/step.h"
+#include "emu/machine/step.h"
 
 #include <inttypes.h>
 
-#include "emu/machine_parts.h"
+#include "emu/machine/parts.h"
 #include "model/cpu/execute.h"
 #include "model/cpu/raise.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Life of a machine, and its run loop. One processor's steps are in step.c, what is reported in report.c. */
-#include "emu/machine.h"
+#include "emu/machine/machine.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "emu/machine_parts.h"
+#include "emu/machine/parts.h"
 
 /* Tables and programs begin at the bottom of memory. */
 enum { TOUCHED_FIRST = 128 << 10 };

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "emu/decode.h"
+#include "emu/decode/decode.h"
 
 static cs_mode mode_of(unsigned bits)
 {

@@ -3,11 +3,11 @@
  * Decodes sensitive instructions: prefixes, opcode, ModRM, SIB, displacement, immediate (SDM Vol. 2, ch. 2). It is done
  * by hand because it runs at every stop of the CPU engine and has to be exact about what is legal.
  */
-#include "emu/decode.h"
+#include "emu/decode/decode.h"
 
 #include <string.h>
 
-#include "emu/opcode.h"
+#include "emu/decode/opcode.h"
 #include "model/cpu/translate.h"
 #include "model/model.h"
 
