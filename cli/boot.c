@@ -30,6 +30,7 @@ static const char usage[] =
     "  --feature-control N   IA32_FEATURE_CONTROL as firmware leaves it: 0 unlocked (unless told), 1 VMX off, 5 VMX on\n"
     "  --full-trace      with --hv: also the VMREADs and VMWRITEs of the core\n"
     "  --strict          a broken rule stops the machine (status 122) instead of a warning\n"
+    "  --explain=WHICH   why something failed, on stderr: once for each place and reason (unless told), all, or none\n"
     "  --trace FILE      one line an event; - is stdout\n"
     "  --symbols         names for addresses in the trace, from the image's symbol table (messages always have them)\n"
     "  --dump-vmcs FILE  the VMCS of each VM entry that fails, for `sesqui check-vmcs`; - is stdout\n"
@@ -137,7 +138,7 @@ static bool parse_option(struct boot *boot, struct arguments *arguments)
     static const struct { const char *name; bool takes_value; } options[] = {
         { "--append", true }, { "--initrd", true }, { "--module", true }, { "--memory", true }, { "--cpus", true },
         { "--trace", true }, { "--feature-control", true }, { "--vmx-profile", true }, { "--vmx", true },
-        { "--limit", true }, { "--seed", true }, { "--console", true }, { "--serial2", true }, { "--dump-vmcs", true },
+        { "--limit", true }, { "--seed", true }, { "--explain", true }, { "--console", true }, { "--serial2", true }, { "--dump-vmcs", true },
         { "--symbols", false }, { "--strict", false }, { "--late", false }, { "--races", false }, { "--full-trace", false },
         { "--no-console", false }, { "--count", false }, { "--help", false }, { "-h", false },
 };
@@ -175,6 +176,8 @@ static bool parse_option(struct boot *boot, struct arguments *arguments)
         return parse_number(name, value, &boot->machine.limit);
     else if (strcmp(name, "--seed") == 0)
         return parse_number(name, value, &boot->machine.seed);
+    else if (strcmp(name, "--explain") == 0)
+        return parse_explain(value, &boot->machine.explain);
     else if (strcmp(name, "--console") == 0)
         boot->console = value;
     else if (strcmp(name, "--dump-vmcs") == 0)

@@ -112,6 +112,19 @@ bool parse_size(const char *option, const char *text, uint64_t *bytes)
     return false;
 }
 
+bool parse_explain(const char *text, enum explain_mode *mode)
+{
+    static const char *const name[] = { [EXPLAIN_ONCE] = "once", [EXPLAIN_ALL] = "all", [EXPLAIN_NONE] = "none" };
+
+    for (unsigned i = 0; i < sizeof name / sizeof name[0]; i++)
+        if (strcmp(text, name[i]) == 0) {
+            *mode = (enum explain_mode)i;
+            return true;
+        }
+    complain("--explain: \"%s\" is neither once, all nor none", text);
+    return false;
+}
+
 FILE *open_output(const char *option, const char *path)
 {
     if (strcmp(path, "-") == 0)

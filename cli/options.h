@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "emu/explain/explain.h"
+
 /* Prints "sesqui: ..." on stderr, the name in colour on a terminal, and returns 2, the status of usage errors. */
 int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -29,6 +31,8 @@ bool arguments_no_value(const struct arguments *arguments);
 bool parse_number(const char *option, const char *text, uint64_t *value);
 /* A memory size: a number of megabytes, or with a suffix K, M or G (powers of 1,024). False after a complaint. */
 bool parse_size(const char *option, const char *text, uint64_t *bytes);
+/* "once", "all" or "none", the value of --explain. False after a complaint. */
+bool parse_explain(const char *text, enum explain_mode *mode);
 /* Opens a file to write; "-" is stdout. NULL after a complaint. */
 FILE *open_output(const char *option, const char *path);
 /* Closes it again; false after a complaint if something could not be written. */

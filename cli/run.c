@@ -21,6 +21,8 @@ static const char usage[] =
     "  --trace FILE       write the traces to FILE; - is standard output\n"
     "  --full-trace       trace what preparation lines do, too, and the native L0's VMREADs and VMWRITEs\n"
     "  --dump-vmcs FILE   the VMCS of a VM entry at which a scenario fails, for `sesqui check-vmcs`\n"
+    "  --explain=WHICH    why something failed, as comments: once for each place and reason, all, or none; unless told:\n"
+    "                     once, of scenarios that fail and of those that are named one by one\n"
     "  --seed N           use this seed instead of the scenarios' own\n"
     "  --golden DIR       compare each trace with DIR/NAME.trace\n"
     "  --update-golden    write DIR/NAME.trace instead of comparing\n"
@@ -33,37 +35,45 @@ static const char usage[] =
 struct run_options {
     const char *trace_path, *golden, *dump_path;
     FILE *trace;
-    bool update, stop, print, reference, help;
+    bool update, stop, print, reference, help, explain_given;
     struct scenario_options scenario;
 };
 
+struct path {
+    char *text;
+    bool named;                     /* on the command line, not found in a directory */
+};
+
 struct paths {
-    char **path;
+    struct path *path;
     size_t count, capacity;
 };
 
-static bool paths_add(struct paths *paths, const char *path)
+static bool paths_add(struct paths *paths, const char *path, bool named)
 {
     if (paths->count == paths->capacity) {
         size_t capacity = paths->capacity ? paths->capacity * 2 : 64;
-        char **grown = realloc(paths->path, capacity * sizeof *grown);
+        struct path *grown = realloc(paths->path, capacity * sizeof *grown);
         if (!grown)
             return false;
         paths->path = grown;
         paths->capacity = capacity;
     }
-    paths->path[paths->count] = strdup(path);
-    return paths->path[paths->count++] != NULL;
+    paths->path[paths->count] = (struct path){ strdup(path), named };
+    return paths->path[paths->count++].text != NULL;
 }
 
 static void paths_free(struct paths *paths)
 {
     for (size_t i = 0; i < paths->count; i++)
-        free(paths->path[i]);
+        free(paths->path[i].text);
     free(paths->path);
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct path *)a)->text, ((const struct path *)b)->text);
+}
 
 static bool has_suffix(const char *name, const char *suffix)
 {
@@ -82,7 +92,7 @@ static bool collect(struct paths *paths, const char *path)
         return false;
     }
     if (!S_ISDIR(status.st_mode))
-        return paths_add(paths, path);
+        return paths_add(paths, path, true);
     DIR *directory = opendir(path);
     if (!directory) {
         complain("run: %s: %s", path, strerror(errno));
@@ -93,7 +103,7 @@ static bool collect(struct paths *paths, const char *path)
     for (struct dirent *entry; good && (entry = readdir(directory));)
         if (has_suffix(entry->d_name, ".scn")) {
             int length = snprintf(full, sizeof full, "%s%s%s", path, has_suffix(path, "/") ? "" : "/", entry->d_name);
-            good = length > 0 && (size_t)length < sizeof full && paths_add(paths, full);
+            good = length > 0 && (size_t)length < sizeof full && paths_add(paths, full, false);
         }
     closedir(directory);
     if (paths->count > first)
@@ -201,6 +211,7 @@ static bool run_program(const struct program *program, const char *path, const s
         snprintf(error->text, sizeof error->text, "%.100s: out of memory", path);
         return false;
     }
+    scenario.messages = diagnostics;
     bool good = scenario_run(program, &scenario, diagnostics, error);
     if (!traced)
         return good;
@@ -216,7 +227,7 @@ static bool run_program(const struct program *program, const char *path, const s
 }
 
 /* Runs or prints one scenario; diagnostics come after the TAP line they belong to, so they are kept until then. */
-static bool one(const char *path, unsigned number, const struct run_options *options)
+static bool one(const char *path, bool named, unsigned number, const struct run_options *options)
 {
     struct program program;
     struct scenario_error error = { "" };
@@ -236,7 +247,9 @@ static bool one(const char *path, unsigned number, const struct run_options *opt
     else if (!options->print)
         printf("%sok %u - %s\n", good ? "" : "not ", number, path);
     if (!options->print && !good)
-        printf("# %s\n%s", error.text, help ? help : "");
+        printf("# %s\n", error.text);
+    if (help && (!good || named || options->explain_given))
+        fputs(help, stdout);
     free(help);
     scenario_free(&program);
     return good;
@@ -255,6 +268,10 @@ static bool parse_option(struct arguments *arguments, struct run_options *option
     if (!strcmp(name, "--seed")) {
         options->scenario.seed_given = true;
         return (text = arguments_value(arguments)) && parse_number(name, text, &options->scenario.seed);
+    }
+    if (!strcmp(name, "--explain")) {
+        options->explain_given = true;
+        return (text = arguments_value(arguments)) && parse_explain(text, &options->scenario.explain);
     }
     bool *flag = !strcmp(name, "--update-golden") ? &options->update : !strcmp(name, "--print") ? &options->print
                : !strcmp(name, "--stop") ? &options->stop
@@ -303,7 +320,7 @@ static int run_all(const struct paths *paths, const struct run_options *options)
         printf("TAP version 13\n1..%zu\n", paths->count);
     for (size_t i = 0; i < paths->count && !(failed && options->stop); i++) {
         ran++;
-        failed += !one(paths->path[i], (unsigned)i + 1, options);
+        failed += !one(paths->path[i].text, paths->path[i].named, (unsigned)i + 1, options);
         fflush(stdout);
     }
     if (!options->print)

@@ -43,7 +43,7 @@ uint64_t entry_failure_hash(const struct entry_failure *failure)
 
     for (unsigned i = 0; i < failure->rows; i++)
         hash = (hash ^ (uint64_t)(failure->row[i] - check_table)) * 0x100000001b3;
-    return hash;
+    return hash ? hash : 1;
 }
 
 /* "exit 33 (VM-entry failure ...), qualification 0x0", "VM-instruction error 7: ..." */

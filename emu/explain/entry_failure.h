@@ -25,7 +25,7 @@ struct entry_failure {
 void entry_failure_row(struct entry_failure *failure, const struct check *row);
 void entry_failure_complete(struct entry_failure *failure, const struct notice *notice, bool native);
 
-/* The same for entries that fail at the same place with the same result and rows. */
+/* The key for explain_first(): the same for entries that fail at the same place with the same result and rows. */
 uint64_t entry_failure_hash(const struct entry_failure *failure);
 /* The first line goes without, the others with `prefix`. `symbols` may be NULL. */
 void entry_failure_print(const struct entry_failure *failure, const struct symbols *symbols, FILE *to, const char *prefix);

@@ -71,6 +71,10 @@ struct machine *machine_open(const struct machine_options *options, char *messag
         return NULL;
     }
     machine->options = *options;
+    if (!machine->options.message_prefix)
+        machine->options.message_prefix = "sesqui: warning: ";
+    if (!machine->options.message_indent)
+        machine->options.message_indent = "  ";
     if (!open_parts(machine, message, message_size)) {
         machine_close(machine);
         return NULL;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "emu/cpu.h"
+#include "emu/explain/explain.h"
 #include "emu/trace/trace.h"
 #include "model/model.h"
 
@@ -39,7 +40,10 @@ struct machine_options {
     FILE *console;                  /* bytes of the UART go here; NULL: nowhere */
     FILE *serial2;                  /* bytes of the second UART; NULL: nowhere */
     FILE *trace;                    /* NULL: no trace */
-    FILE *messages;                 /* warnings and failed VM entries for people; NULL: nowhere */
+    FILE *messages;                 /* warnings and explanations for people; NULL: nowhere */
+    const char *message_prefix;     /* what stands before the first line of a message; NULL: "sesqui: warning: " */
+    const char *message_indent;     /* what stands before its other lines; NULL: two blanks */
+    enum explain_mode explain;      /* which explanations people get; 0: each one once */
     FILE *dump;                     /* with messages: the VMCS of each failed VM entry that they tell of; NULL: nowhere */
 };
 

@@ -10,7 +10,7 @@
 #include "emu/native/native.h"
 #include "emu/machine/step.h"
 
-enum { WARNINGS_MAX = 1024, FAULTS_KEPT = 4 };
+enum { FAULTS_KEPT = 4 };
 /* With several processors, each runs this long (in clock ticks) before the next one does; with a seed, at most this long. */
 enum { TURN = 20000 };
 
@@ -39,8 +39,8 @@ struct machine {
     uint64_t turns;                 /* random number for the next turn of several processors; 0: turns do not vary */
     struct fault_record fault[MODEL_CPU_MAX][FAULTS_KEPT];
     unsigned faults[MODEL_CPU_MAX];
-    uint64_t warned[WARNINGS_MAX];  /* hashes of the warnings that have been given */
-    unsigned warnings;
+    struct explained explained;
+    struct explanation explanation; /* the one under way */
     const struct symbols *symbols;  /* of the image; NULL: none */
     struct entry_failure failure;   /* the VM entry that failed last */
 };

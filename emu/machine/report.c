@@ -52,40 +52,10 @@ void machine_observe(struct machine *machine, void (*notify)(void *context, cons
     machine->observe_context = context;
 }
 
-/* FNV-1a, 64 bits. */
-static uint64_t hash(const char *text)
-{
-    uint64_t value = 0xcbf29ce484222325;
-
-    for (; *text; text++)
-        value = (value ^ (uint8_t)*text) * 0x100000001b3;
-    return value;
-}
-
-/* Has a warning with this hash not been given yet?  Then it counts as given. */
-static bool is_new(struct machine *machine, uint64_t value)
-{
-    if (!machine->options.messages || machine->warnings == WARNINGS_MAX)
-        return false;
-    for (unsigned i = 0; i < machine->warnings; i++)
-        if (machine->warned[i] == value)
-            return false;
-    machine->warned[machine->warnings++] = value;
-    return true;
-}
-
-static void warnings_end(const struct machine *machine)
-{
-    if (machine->warnings == WARNINGS_MAX)
-        fputs("sesqui: warning: no further warnings will be shown\n", machine->options.messages);
-}
-
 void machine_warn(struct machine *machine, const char *text)
 {
-    if (!is_new(machine, hash(text)))
-        return;
-    fprintf(machine->options.messages, "sesqui: warning: %s\n", text);
-    warnings_end(machine);
+    if (explain_new(machine, explain_key(0, text)))
+        fprintf(machine->options.messages, "%s%s\n", machine->options.message_prefix, text);
 }
 
 static void rule_broken(struct machine *machine, const struct notice *notice)
@@ -107,13 +77,12 @@ static void entry_failed(struct machine *machine, const struct notice *notice)
     struct entry_failure *failure = &machine->failure;
 
     entry_failure_complete(failure, notice, machine_over_native(machine, notice->cpu));
-    if (!is_new(machine, entry_failure_hash(failure)))
+    if (!explain_first(machine, entry_failure_hash(failure)))
         return;
-    fputs("sesqui: warning: ", machine->options.messages);
-    entry_failure_print(failure, machine->symbols, machine->options.messages, "  ");
+    fputs(machine->options.message_prefix, machine->options.messages);
+    entry_failure_print(failure, machine->symbols, machine->options.messages, machine->options.message_indent);
     if (machine->options.dump)
         entry_failure_dump(failure, machine->symbols, machine->options.dump);
-    warnings_end(machine);
 }
 
 /* Exits are told by the level that ran, the rest by the one that runs. */

@@ -396,6 +396,10 @@ static bool open_machine(struct run *run, const struct scenario_options *options
         .races = native && native->given & 2 && native->operand[1],
         .trace = options->trace,
         .full_trace = options->full_trace,
+        .messages = options->messages,
+        .message_prefix = "# ",
+        .message_indent = "#   ",
+        .explain = options->explain,
     };
     const char *unused;
     profile_find(profile_name((unsigned)h->operand[4], &unused), &machine.lacks);
@@ -431,7 +435,7 @@ void run_close(struct run *run)
     machine_close(run->machine);
 }
 
-/* Of a program that failed: what a person asks for next. */
+/* Of a program that failed: what a person asks for next. Why a VM entry failed has been told when it did. */
 static void help(const struct run *run, FILE *dump, FILE *diagnostics)
 {
     const struct entry_failure *failure = machine_entry_failure(run->machine);
@@ -439,10 +443,6 @@ static void help(const struct run *run, FILE *dump, FILE *diagnostics)
 
     for (unsigned i = 0; i < sizeof run->outcome.rows; i++)
         here |= run->outcome.rows[i];
-    if (failure && here && diagnostics) {
-        fputs("# ", diagnostics);
-        entry_failure_print(failure, NULL, diagnostics, "#   ");
-    }
     if (failure && here && dump)
         entry_failure_dump(failure, NULL, dump);
     if (diagnostics)

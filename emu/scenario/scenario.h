@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "emu/explain/explain.h"
+
 struct vmx_capability;
 struct native_passages;
 
@@ -70,6 +72,8 @@ void scenario_print_reference(FILE *to);
 struct scenario_options {
     FILE *trace;                    /* NULL: none */
     bool full_trace;                /* also what preparation lines do (else one line each), and a native L0's VMREADs */
+    FILE *messages;                 /* warnings and explanations, as comments; NULL: nowhere */
+    enum explain_mode explain;      /* which explanations */
     FILE *dump;                     /* if a line fails at a VM entry: its VMCS (emu/vmcs/snapshot.h); NULL: none */
     bool seed_given;                /* `seed` instead of the scenario's own */
     uint64_t seed;

@@ -13,7 +13,7 @@ GUEST_LINK := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecs
 
 GUEST_LIB := $(addprefix $(GUESTS)/lib/,$(addsuffix .o,boot console guest idt late vectors vmxon world))
 SECOND := $(GUESTS)/lib/second.o $(GUESTS)/lib/second_cpu.o
-GUEST_IMAGES := $(addprefix $(GUESTS)/,$(addsuffix .elf,turnstile relay slide handover wicket wicket32 vectors loop stores roundtrip kvm))
+GUEST_IMAGES := $(addprefix $(GUESTS)/,$(addsuffix .elf,turnstile relay slide handover wicket wicket32 vectors mistakes loop stores roundtrip kvm))
 TURNSTILE := $(addprefix $(GUESTS)/turnstile/,$(addsuffix .o,main registers transcript apic errors long real nmi l2_long l2_real l2_nmi))
 VECTORS := $(addprefix $(GUESTS)/vectors/,$(addsuffix .o,main list machine verdict))
 # From turnstile it has the transcript, the failures on purpose and the real-mode guest.
@@ -36,6 +36,8 @@ $(GUESTS)/slide.elf64: $(addprefix $(GUESTS)/,$(addsuffix .o,slide/main slide/us
 $(GUESTS)/handover.elf64: $(GUESTS)/handover/main.o $(SECOND) $(GUEST_LIB)
 $(GUESTS)/vectors.elf64: $(VECTORS) $(GUEST_LIB)
 $(GUESTS)/wicket.elf64: $(addprefix $(GUESTS)/,$(addsuffix .o,$(WICKET) wicket/own64)) $(GUEST_LIB)
+$(GUESTS)/mistakes.elf64: $(patsubst scenarios/guests/%.c,$(GUESTS)/%.o,$(wildcard scenarios/guests/mistakes/*.c)) \
+                         $(patsubst scenarios/guests/%.S,$(GUESTS)/%.o,$(wildcard scenarios/guests/mistakes/*.S)) $(SECOND) $(GUEST_LIB)
 $(GUESTS)/loop.elf64: $(GUESTS)/bench/loop.o $(GUEST_LIB)
 $(GUESTS)/stores.elf64: $(GUESTS)/bench/stores.o $(GUEST_LIB)
 $(GUESTS)/kvm.elf64: $(GUESTS)/bench/kvm.o $(GUESTS)/bench/kvm_world.o $(GUEST_LIB)

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* Who is told what, and how often. */
+#include "emu/explain/explain.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "emu/machine/parts.h"
+
+uint64_t explain_key(uint64_t rip, const char *reason)
+{
+    uint64_t hash = 0xcbf29ce484222325 ^ rip * 0x9e3779b97f4a7c15;       /* FNV-1a over the reason */
+
+    for (; *reason; reason++)
+        hash = (hash ^ (uint8_t)*reason) * 0x100000001b3;
+    return hash ? hash : 1;
+}
+
+/* The slot that holds the key, or the free one where it belongs. There is always one: EXPLAIN_KEYS_MAX is less than EXPLAIN_KEYS. */
+static uint64_t *find(struct explained *explained, uint64_t key)
+{
+    unsigned slot = (unsigned)(key >> 32 ^ key) % EXPLAIN_KEYS;
+
+    while (explained->key[slot] && explained->key[slot] != key)
+        slot = (slot + 1) % EXPLAIN_KEYS;
+    return &explained->key[slot];
+}
+
+bool explain_new(struct machine *machine, uint64_t key)
+{
+    struct explained *explained = &machine->explained;
+
+    if (!machine->options.messages)
+        return false;
+    uint64_t *slot = find(explained, key);
+    if (*slot || explained->count > EXPLAIN_KEYS_MAX)
+        return false;
+    if (explained->count++ == EXPLAIN_KEYS_MAX) {
+        fprintf(machine->options.messages, "%sno further warnings will be shown\n", machine->options.message_prefix);
+        return false;
+    }
+    *slot = key;
+    return true;
+}
+
+bool explain_first(struct machine *machine, uint64_t key)
+{
+    switch (machine->options.explain) {
+    case EXPLAIN_ONCE:
+        return explain_new(machine, key);
+    case EXPLAIN_ALL:
+        return machine->options.messages;
+    case EXPLAIN_NONE:
+        break;
+    }
+    return false;
+}
+
+struct explanation *explain_begin(struct machine *machine, const struct cpu *cpu, uint64_t key)
+{
+    struct explanation *e = &machine->explanation;
+
+    e->machine = machine;
+    e->cpu = cpu;
+    e->to_people = explain_first(machine, key);
+    e->used = 0;
+    return e->to_people || machine->trace.file ? e : NULL;
+}
+
+void explain_line(struct explanation *e, const char *format, ...)
+{
+    size_t room = sizeof e->text - e->used - 1;         /* the newline is always there */
+    va_list arguments;
+
+    va_start(arguments, format);
+    int length = vsnprintf(e->text + e->used, room, format, arguments);
+    va_end(arguments);
+    if (length < 0 || (size_t)length >= room) {
+        if (room > 4)
+            memcpy(e->text + sizeof e->text - 5, "...", 3);
+        length = room > 0 ? (int)room - 1 : 0;
+    }
+    e->used += (size_t)length;
+    if (e->used < sizeof e->text - 1)
+        e->text[e->used++] = '\n';
+}
+
+void explain_end(struct explanation *e)
+{
+    struct machine *machine = e->machine;
+    const char *line = e->text, *end = e->text + e->used;
+
+    for (const char *next; line < end; line = next + 1) {
+        next = memchr(line, '\n', (size_t)(end - line));
+        if (!next)
+            break;
+        int length = (int)(next - line);
+        if (e->to_people)
+            fprintf(machine->options.messages, "%s%.*s\n", line == e->text ? machine->options.message_prefix
+                                                                         : machine->options.message_indent, length, line);
+        trace_line(&machine->trace, e->cpu, machine_level(machine, e->cpu), "why", "%.*s", length, line);
+    }
+}
