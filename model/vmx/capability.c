@@ -70,8 +70,10 @@ static struct control_word word(uint32_t default1, uint32_t clearable, uint32_t 
 #define EPT_1G (1ull << 17)
 /* SDM Vol. 3, A.11. */
 #define VMFUNC_EPTP_SWITCHING (1ull << 0)
-#define INVEPT_OFFERED (1ull << 20 | 1ull << 25 | 1ull << 26)
-#define INVVPID_OFFERED (1ull << 32 | 0xfull << 40)
+#define INVEPT_TYPES (1ull << EPT_VPID_invept_single_context | 1ull << EPT_VPID_invept_all_context)
+#define INVVPID_TYPES (0xfull << EPT_VPID_invvpid_address)
+#define INVEPT_OFFERED (1ull << EPT_VPID_invept | INVEPT_TYPES)
+#define INVVPID_OFFERED (1ull << EPT_VPID_invvpid | INVVPID_TYPES)
 
 bool capability_control_allowed(const struct vmx_capability *capability, enum control_id control)
 {
@@ -133,6 +135,8 @@ static const struct dependence {
     { WORD_PIN, WORD_EXIT, PIN_process_posted_interrupts, EXIT_acknowledge_interrupt_on_exit },
 #define EPT_VPID(name, bit, needs, text) { EPT_VPID_WORD, WORD_PROC2, 1ull << (bit), PROC2_##needs },
 #include "arch/ept_vpid.def"
+    { EPT_VPID_WORD, EPT_VPID_WORD, INVEPT_TYPES, 1ull << EPT_VPID_invept },
+    { EPT_VPID_WORD, EPT_VPID_WORD, INVVPID_TYPES, 1ull << EPT_VPID_invvpid },
 };
 enum { DEPENDENCES = sizeof(dependences) / sizeof(dependences[0]) };
 

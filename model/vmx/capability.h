@@ -18,6 +18,12 @@
 #define CAPABILITY_EPT_ACCESSED_DIRTY (1ull << 21)
 #define CAPABILITY_EPT_EXIT_INFORMATION (1ull << 22)     /* advanced information for EPT violations */
 
+/* A row of arch/ept_vpid.def: the bit's number in IA32_VMX_EPT_VPID_CAP. */
+enum ept_vpid_bit {
+#define EPT_VPID(name, bit, needs, text) EPT_VPID_##name = (bit),
+#include "arch/ept_vpid.def"
+};
+
 /* A row of arch/vmx_controls.def. */
 enum control_id {
 #define CONTROL(word, name, bit, text) CONTROL_##word##_##name,
@@ -47,6 +53,21 @@ struct vmx_capability {
 static inline uint32_t capability_revision(const struct vmx_capability *capability)
 {
     return (uint32_t)capability->basic & 0x7fffffff;
+}
+
+static inline bool capability_ept_vpid(const struct vmx_capability *capability, unsigned bit)
+{
+    return capability->ept_vpid >> bit & 1;
+}
+/* Are these types of INVEPT and INVVPID supported (31.3)?  Any 64 bits are asked about. */
+static inline bool capability_invept_type(const struct vmx_capability *capability, uint64_t type)
+{
+    return (type == 1 && capability_ept_vpid(capability, EPT_VPID_invept_single_context)) ||
+           (type == 2 && capability_ept_vpid(capability, EPT_VPID_invept_all_context));
+}
+static inline bool capability_invvpid_type(const struct vmx_capability *capability, uint64_t type)
+{
+    return type <= 3 && capability_ept_vpid(capability, EPT_VPID_invvpid_address + (unsigned)type);
 }
 
 /* May the control be 1?  CONTROL_ALWAYS: true. */

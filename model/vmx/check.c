@@ -134,7 +134,8 @@ static bool eptp_memory_type(const struct vmx_capability *c, uint64_t eptp)
 
 static bool eptp_walk_length(const struct vmx_capability *c, uint64_t eptp)
 {
-    return EPTP_WALK_LENGTH(eptp) == 4 || (EPTP_WALK_LENGTH(eptp) == 5 && (c->ept_vpid & CAPABILITY_EPT_WALK_5));
+    return (EPTP_WALK_LENGTH(eptp) == 4 && capability_ept_vpid(c, EPT_VPID_ept_walk_4)) ||
+           (EPTP_WALK_LENGTH(eptp) == 5 && capability_ept_vpid(c, EPT_VPID_ept_walk_5));
 }
 
 static bool eptp_accessed_dirty(const struct vmx_capability *c, uint64_t eptp)

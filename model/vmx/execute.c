@@ -90,7 +90,7 @@ static enum status invept(struct cpu *cpu, const struct insn *insn)
 {
     uint64_t type = register_operand(cpu, insn), operand[2] = { 0 };
 
-    if (type == 1 || type == 2)
+    if (capability_invept_type(&cpu->model->capability, type))
         TRY(descriptor(cpu, insn, operand));
     return finish(cpu, insn, vmx_invept(cpu, type, operand[0]));
 }
@@ -99,7 +99,7 @@ static enum status invvpid(struct cpu *cpu, const struct insn *insn)
 {
     uint64_t type = register_operand(cpu, insn), operand[2] = { 0 };
 
-    if (type <= 3)
+    if (capability_invvpid_type(&cpu->model->capability, type))
         TRY(descriptor(cpu, insn, operand));
     if (operand[0] >> 16)
         return finish(cpu, insn, vmx_fail(cpu, VM_ERROR_invept_invvpid_operand));

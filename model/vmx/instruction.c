@@ -141,10 +141,10 @@ vmx_result vmx_vmwrite(struct cpu *cpu, uint64_t encoding, uint64_t value)
     return done(cpu, INSN_vmwrite, encoding, value, result);
 }
 
-/* SDM Vol. 3, 31.3, INVEPT: types 1 (single-context) and 2 (global). */
+/* SDM Vol. 3, 31.3, INVEPT: types 1 (single-context) and 2 (global), where the processor has them. */
 vmx_result vmx_invept(struct cpu *cpu, uint64_t type, uint64_t eptp)
 {
-    if (type != 1 && type != 2)
+    if (!capability_invept_type(&cpu->model->capability, type))
         return done(cpu, INSN_invept, type, eptp, vmx_fail(cpu, VM_ERROR_invept_invvpid_operand));
     if (type == 1 && !check_eptp(cpu, eptp))
         return done(cpu, INSN_invept, type, eptp, vmx_fail(cpu, VM_ERROR_invept_invvpid_operand));
@@ -159,7 +159,7 @@ vmx_result vmx_invept(struct cpu *cpu, uint64_t type, uint64_t eptp)
 /* SDM Vol. 3, 31.3, INVVPID: individual address, single context, all contexts, single context but for global pages. */
 vmx_result vmx_invvpid(struct cpu *cpu, uint64_t type, uint16_t vpid, uint64_t linear)
 {
-    if (type > 3 || (type != 2 && !vpid) || (type == 0 && !register_canonical(cpu, linear)))
+    if (!capability_invvpid_type(&cpu->model->capability, type) || (type != 2 && !vpid) || (type == 0 && !register_canonical(cpu, linear)))
         return done(cpu, INSN_invvpid, type, vpid, vmx_fail(cpu, VM_ERROR_invept_invvpid_operand));
     if (type == 0)
         tlb_invvpid_address(cpu, vpid, linear);

@@ -145,8 +145,12 @@ static bool io(const struct cpu *cpu, const struct vmcs *v, const struct insn *i
 /* 31.3: conditions of #UD, which come before VM exits. VMCALL in non-root operation has none. */
 bool vmx_undefined(const struct cpu *cpu, const struct insn *insn)
 {
+    const struct vmx_capability *c = &cpu->model->capability;
     bool compatibility = cpu_long_mode(cpu) && !cpu_64bit(cpu);
 
+    if ((insn->id == INSN_invept && !capability_ept_vpid(c, EPT_VPID_invept)) ||
+        (insn->id == INSN_invvpid && !capability_ept_vpid(c, EPT_VPID_invvpid)))
+        return true;            /* the processor has no such instruction */
     switch (insn->id) {
     case INSN_vmfunc:
         return function_undefined(cpu);
