@@ -181,38 +181,57 @@ static int check_all(const char *path, const char *text, size_t length, unsigned
     return status;
 }
 
+struct request {
+    const char *path;
+    uint64_t width;                 /* --width; 0: not given */
+    bool help;
+};
+
+static bool set_path(void *to, const char *path)
+{
+    struct request *request = to;
+
+    if (request->path)
+        complain("check-vmcs: one file at a time, please: \"%s\" is a second one", path);
+    else
+        request->path = path;
+    return request->path == path;
+}
+
+static bool set_width(void *to, const char *text)
+{
+    uint64_t *width = &((struct request *)to)->width;
+
+    if (!parse_number("--width", text, width))
+        return false;
+    if (*width < 32 || *width > 52)
+        complain("--width: a physical address has 32 to 52 bits");
+    return *width >= 32 && *width <= 52;
+}
+
 int command_check_vmcs(int argc, char **argv)
 {
-    struct arguments arguments = { .argc = argc, .next = 1, .argv = argv };
-    const char *operand, *path = NULL, *value;
-    uint64_t width = 0;
-
-    for (;;) {
-        if (!arguments_option(&arguments, &operand)) {
-            if (!operand)
-                break;
-            if (path)
-                return complain("check-vmcs: one file at a time, please: \"%s\" is a second one", operand);
-            path = operand;
-        } else if (strcmp(arguments.name, "--help") == 0 || strcmp(arguments.name, "-h") == 0) {
-            puts(usage);
-            return 0;
-        } else if (strcmp(arguments.name, "--width") == 0) {
-            if (!(value = arguments_value(&arguments)) || !parse_number("--width", value, &width))
-                return USAGE;
-            if (width < 32 || width > 52)
-                return complain("--width: a physical address has 32 to 52 bits");
-        } else {
-            return complain("check-vmcs: unknown option \"%s\" (try: sesqui check-vmcs --help)", arguments.name);
-        }
-    }
-    if (!path)
-        return complain("check-vmcs: which file?  (try: sesqui check-vmcs --help)");
+    static const struct option table[] = {
+        { .name = "--width", OPTION_CALL, .set = set_width },
+        { .name = "--help", OPTION_FLAG, offsetof(struct request, help) },
+        { .name = "-h", OPTION_FLAG, offsetof(struct request, help) },
+    };
+    static const struct syntax syntax = { "check-vmcs", NULL, table, sizeof table / sizeof table[0], set_path };
+    struct request request = { 0 };
     size_t length;
-    char *text = read_text(path, &length);
+
+    if (!options_parse(&syntax, argc, argv, &request))
+        return USAGE;
+    if (request.help) {
+        puts(usage);
+        return 0;
+    }
+    if (!request.path)
+        return complain("check-vmcs: which file?  (try: sesqui check-vmcs --help)");
+    char *text = read_text(request.path, &length);
     if (!text)
         return USAGE;
-    int status = check_all(path, text, length, (unsigned)width);
+    int status = check_all(request.path, text, length, (unsigned)request.width);
     free(text);
-    return close_output(stdout, "standard output") ? status : USAGE;
+    return status;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `sesqui checks`: the table of VM-entry checks. */
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/command.h"
 #include "cli/options.h"
@@ -53,31 +52,23 @@ static void print_markdown(void)
 
 int command_checks(int argc, char **argv)
 {
-    struct arguments arguments = { .argc = argc, .next = 1, .argv = argv };
-    const char *operand;
-    bool markdown = false;
+    struct checks { bool markdown, help; } checks = { 0 };
+    static const struct option table[] = {
+        { .name = "--markdown", OPTION_FLAG, offsetof(struct checks, markdown) },
+        { .name = "--help", OPTION_FLAG, offsetof(struct checks, help) },
+        { .name = "-h", OPTION_FLAG, offsetof(struct checks, help) },
+    };
+    static const struct syntax syntax = { "checks", NULL, table, sizeof table / sizeof table[0], NULL };
 
-    for (;;) {
-        if (!arguments_option(&arguments, &operand)) {
-            if (!operand)
-                break;
-            return complain("checks: unexpected argument \"%s\" (try: sesqui checks --help)", operand);
-        }
-        if (strcmp(arguments.name, "--help") == 0 || strcmp(arguments.name, "-h") == 0) {
-            puts("usage: sesqui checks [--markdown]\n\n"
-                 "Lists the VM-entry checks of the model: name, SDM section (Vol. 3), what a failure gives, requirement.\n\n"
-                 "  --markdown    as the page docs/checks.md, with the VMCS fields that each check looks at");
-            return 0;
-        }
-        if (strcmp(arguments.name, "--markdown") != 0)
-            return complain("checks: unknown option \"%s\" (try: sesqui checks --help)", arguments.name);
-        if (!arguments_no_value(&arguments))
-            return 2;
-        markdown = true;
-    }
-    if (markdown)
+    if (!options_parse(&syntax, argc, argv, &checks))
+        return 2;
+    if (checks.help)
+        puts("usage: sesqui checks [--markdown]\n\n"
+             "Lists the VM-entry checks of the model: name, SDM section (Vol. 3), what a failure gives, requirement.\n\n"
+             "  --markdown    as the page docs/checks.md, with the VMCS fields that each check looks at");
+    else if (checks.markdown)
         print_markdown();
     else
         print_plain();
-    return close_output(stdout, "standard output") ? 0 : 2;
+    return 0;
 }

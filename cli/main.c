@@ -30,20 +30,48 @@ static void help(void)
     puts("\n  sesqui COMMAND --help    what a command takes\n  sesqui --version         versions of the program and its CPU engine");
 }
 
-int main(int argc, char **argv)
+static const char *command_name(const void *unused, unsigned index)
 {
+    (void)unused;
+    return commands[index].name;
+}
+
+static int unknown(const char *word)
+{
+    const char *nearest = nearest_name(word, strlen(word), command_name, NULL, COMMANDS);
+
+    if (word[0] == '-')
+        return complain("unknown option \"%s\" (try: sesqui --help)", word);
+    return nearest ? complain("unknown command \"%s\" (did you mean %s?)", word, nearest)
+                   : complain("unknown command \"%s\" (try: sesqui --help)", word);
+}
+
+static int run(int argc, char **argv)
+{
+    static char help_option[] = "--help";
+
     if (argc < 2)
         return complain("no command given (try: sesqui --help)");
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || (strcmp(argv[1], "help") == 0 && argc == 2)) {
         help();
         return 0;
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         printf("sesqui " SESQUI_VERSION " (CPU engine: %s)\n", engine_description());
         return 0;
     }
+    const bool wants_help = strcmp(argv[1], "help") == 0;
+    char *words[] = { argv[argc > 2 ? 2 : 1], help_option, NULL };
+    const char *name = wants_help ? words[0] : argv[1];
     for (unsigned i = 0; i < COMMANDS; i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
-    return complain("unknown %s \"%s\" (try: sesqui --help)", argv[1][0] == '-' ? "option" : "command", argv[1]);
+        if (strcmp(name, commands[i].name) == 0)
+            return wants_help ? commands[i].run(2, words) : commands[i].run(argc - 1, argv + 1);
+    return unknown(name);
+}
+
+int main(int argc, char **argv)
+{
+    int status = run(argc, argv);
+
+    return close_output(stdout, "standard output") ? status : 2;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Options, numbers and messages of the command line. */
+/* Command lines, numbers and messages. */
 #include "cli/options.h"
 
 #include <ctype.h>
@@ -21,47 +21,191 @@ int complain(const char *format, ...)
     return 2;
 }
 
-bool arguments_option(struct arguments *arguments, const char **operand)
+/* ---- command lines ---- */
+
+enum { HINT_DISTANCE = 2, HINT_NAME_MAX = 32 };
+
+/* Levenshtein's distance of two short words. */
+static unsigned distance(const char *a, size_t a_length, const char *b, size_t b_length)
 {
-    *operand = NULL;
-    arguments->value = NULL;
-    if (arguments->next >= arguments->argc)
-        return false;
-    const char *text = arguments->argv[arguments->next++];
-    if (!arguments->only_operands && strcmp(text, "--") == 0) {
-        arguments->only_operands = true;
-        return arguments_option(arguments, operand);
+    unsigned row[HINT_NAME_MAX + 1];
+
+    if (a_length > HINT_NAME_MAX || b_length > HINT_NAME_MAX)
+        return HINT_NAME_MAX;
+    for (unsigned j = 0; j <= b_length; j++)
+        row[j] = j;
+    for (unsigned i = 1; i <= a_length; i++) {
+        unsigned diagonal = row[0];
+        row[0] = i;
+        for (unsigned j = 1; j <= b_length; j++) {
+            unsigned change = diagonal + (a[i - 1] != b[j - 1]), least = row[j - 1] < row[j] ? row[j - 1] : row[j];
+            diagonal = row[j];
+            row[j] = least + 1 < change ? least + 1 : change;
+        }
     }
-    if (arguments->only_operands || text[0] != '-' || text[1] == '\0') {
-        *operand = text;
-        return false;
+    return row[b_length];
+}
+
+/* How far a word is from a name; one that the other begins with ("mem", "memory=1G") is near. */
+static unsigned far_from(const char *word, size_t length, const char *name)
+{
+    size_t name_length = strlen(name), common = length < name_length ? length : name_length;
+    unsigned far = distance(word, length, name, name_length);
+
+    return common >= 2 && memcmp(word, name, common) == 0 && far > 1 ? 1 : far;
+}
+
+const char *nearest_name(const char *word, size_t length, const char *(*name)(const void *, unsigned), const void *names,
+                         unsigned count)
+{
+    const char *nearest = NULL;
+    unsigned least = HINT_DISTANCE + 1;
+
+    for (unsigned i = 0; i < count; i++) {
+        unsigned far = far_from(word, length, name(names, i));
+        if (far < least && far < length) {
+            least = far;
+            nearest = name(names, i);
+        }
     }
-    const char *equals = strchr(text, '=');
+    return nearest;
+}
+
+/* A command line on its way through options_parse(). */
+struct arguments {
+    const struct syntax *syntax;
+    int argc, next;
+    char **argv;
+    void *to;
+    bool only_operands;
+    const struct option *bare;  /* an option whose value may follow "=", just met without one */
+};
+
+static const char *option_word(const void *options, unsigned index)
+{
+    return ((const struct option *)options)[index].name + 2;
+}
+
+static bool unknown_option(const struct syntax *syntax, const char *text, size_t length)
+{
+    size_t dashes = strspn(text, "-");
+    const char *nearest = nearest_name(text + dashes, length - dashes, option_word, syntax->option, syntax->options);
+    char try[80];
+
+    if (nearest)
+        snprintf(try, sizeof try, "did you mean --%s?", nearest);
+    else
+        snprintf(try, sizeof try, "try: sesqui %s --help", syntax->help ? syntax->help : syntax->command);
+    complain("%s: unknown option \"%.*s\" (%s)", syntax->command, (int)length, text, try);
+    return false;
+}
+
+static bool set_option(const struct option *option, const char *value, void *to)
+{
+    void *at = (char *)to + option->at;
+
+    switch (option->kind) {
+    case OPTION_FLAG:
+        *(bool *)at = true;
+        return true;
+    case OPTION_TEXT:
+        *(const char **)at = value;
+        return true;
+    case OPTION_NUMBER:
+        return parse_number(option->name, value, at);
+    case OPTION_SIZE:
+        return parse_size(option->name, value, at);
+    case OPTION_CALL:
+    case OPTION_CALL_IF_GIVEN:
+        break;
+    }
+    return option->set(to, value);
+}
+
+/* "--name", "--name=value" or "--name" "value". */
+static bool parse_option(struct arguments *arguments, const char *text)
+{
+    const struct syntax *syntax = arguments->syntax;
+    const char *equals = strchr(text, '='), *value = equals ? equals + 1 : NULL;
     size_t length = equals ? (size_t)(equals - text) : strlen(text);
-    if (length >= sizeof arguments->name)
-        length = sizeof arguments->name - 1;
-    memcpy(arguments->name, text, length);
-    arguments->name[length] = '\0';
-    arguments->value = equals ? equals + 1 : NULL;
+    const struct option *option = syntax->option, *end = option + syntax->options;
+
+    while (option < end && (strncmp(option->name, text, length) != 0 || option->name[length] != '\0'))
+        option++;
+    if (option == end)
+        return unknown_option(syntax, text, length);
+    if (option->kind == OPTION_FLAG && value) {
+        complain("%s: %s takes no value", syntax->command, option->name);
+        return false;
+    }
+    if (option->kind == OPTION_CALL_IF_GIVEN && !value)
+        arguments->bare = option;
+    else if (option->kind != OPTION_FLAG && !value) {
+        if (arguments->next == arguments->argc) {
+            complain("%s: %s needs a value (try: sesqui %s --help)", syntax->command, option->name,
+                     syntax->help ? syntax->help : syntax->command);
+            return false;
+        }
+        value = arguments->argv[arguments->next++];
+    }
+    return set_option(option, value, arguments->to);
+}
+
+/* Is the word one of these, which blanks separate? */
+static bool among(const char *word, const char *words)
+{
+    size_t length = strlen(word);
+
+    for (const char *at = words; length && (at = strstr(at, word)); at++)
+        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0'))
+            return true;
+    return false;
+}
+
+static bool parse_operand(struct arguments *arguments, const char *text, const struct option *bare)
+{
+    const struct syntax *syntax = arguments->syntax;
+
+    if (bare && among(text, bare->values)) {
+        complain("%s: \"%s\" stands alone, not as the value of %s: write %s=%s (a file of that name: ./%s)", syntax->command,
+                 text, bare->name, bare->name, text, text);
+        return false;
+    }
+    if (bare && access(text, F_OK) != 0) {
+        complain("%s: there is no file \"%s\"; if it is meant as the value of %s, write %s=VALUE (one of: %s)", syntax->command,
+                 text, bare->name, bare->name, bare->values);
+        return false;
+    }
+    if (!syntax->operand) {
+        complain("%s: unexpected argument \"%s\" (try: sesqui %s --help)", syntax->command, text,
+                 syntax->help ? syntax->help : syntax->command);
+        return false;
+    }
+    return syntax->operand(arguments->to, text);
+}
+
+bool options_parse(const struct syntax *syntax, int argc, char **argv, void *to)
+{
+    struct arguments arguments = { .syntax = syntax, .argc = argc, .next = 1, .argv = argv, .to = to };
+
+    while (arguments.next < argc) {
+        const char *text = argv[arguments.next++];
+        const struct option *bare = arguments.bare;
+
+        arguments.bare = NULL;
+        if (arguments.only_operands || text[0] != '-' || text[1] == '\0') {
+            if (!parse_operand(&arguments, text, bare))
+                return false;
+        } else if (strcmp(text, "--") == 0) {
+            arguments.only_operands = true;
+        } else if (!parse_option(&arguments, text)) {
+            return false;
+        }
+    }
     return true;
 }
 
-const char *arguments_value(struct arguments *arguments)
-{
-    if (arguments->value)
-        return arguments->value;
-    if (arguments->next < arguments->argc)
-        return arguments->argv[arguments->next++];
-    complain("%s needs a value", arguments->name);
-    return NULL;
-}
-
-bool arguments_no_value(const struct arguments *arguments)
-{
-    if (arguments->value)
-        complain("%s takes no value", arguments->name);
-    return !arguments->value;
-}
+/* ---- values ---- */
 
 /* Digits and what follows them. False: no digits, or too large. */
 static bool digits(const char *text, uint64_t *value, const char **rest)
@@ -143,5 +287,7 @@ bool close_output(FILE *file, const char *path)
     failed |= file == stdout ? fflush(file) != 0 : fclose(file) != 0;
     if (failed)
         complain("%s: could not be written in full", path);
+    if (failed && file == stdout)
+        clearerr(file);                 /* said once */
     return !failed;
 }

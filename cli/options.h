@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What the commands share: options, numbers, one-line messages. */
+/* What the commands share: their command lines as tables, numbers, one-line messages. */
 #ifndef SESQUI_CLI_OPTIONS_H
 #define SESQUI_CLI_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -12,20 +13,36 @@
 /* Prints "sesqui: ..." on stderr, the name in colour on a terminal, and returns 2, the status of usage errors. */
 int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Walks over a command line: options may stand anywhere, "--" ends them. */
-struct arguments {
-    int argc, next;
-    char **argv;
-    bool only_operands;
-    const char *value;          /* what follows "=" in the option just returned, or NULL */
-    char name[64];              /* the option without its value */
+/* What an option does with its value. `at` is the offset of what it sets in the structure that options_parse() fills. */
+enum option_kind {
+    OPTION_FLAG,                /* bool: true; takes no value */
+    OPTION_TEXT,                /* const char *: the value */
+    OPTION_NUMBER,              /* uint64_t: parse_number() */
+    OPTION_SIZE,                /* uint64_t: parse_size() */
+    OPTION_CALL,                /* set() gets the value */
+    OPTION_CALL_IF_GIVEN,       /* the same; the value stands after "=", or there is none, and set() gets NULL */
 };
-/* The next argument: true for an option (arguments->name), false for an operand (*operand) or, with NULL, the end. */
-bool arguments_option(struct arguments *arguments, const char **operand);
-/* The value of the present option, after "=" or as the next argument; NULL after a complaint if there is none. */
-const char *arguments_value(struct arguments *arguments);
-/* Complains about a value given to an option that takes none. */
-bool arguments_no_value(const struct arguments *arguments);
+struct option {
+    const char *name;           /* with its dashes */
+    enum option_kind kind;
+    size_t at;
+    bool (*set)(void *to, const char *value);   /* false after a complaint */
+    const char *values;         /* OPTION_CALL_IF_GIVEN: the values there are, separated by blanks */
+};
+/* What a command takes. Options may stand anywhere; "--" ends them; of an option that is given twice the last one counts. */
+struct syntax {
+    const char *command;        /* as messages name it: "boot" */
+    const char *help;           /* how to get help, if not by "sesqui COMMAND --help" */
+    const struct option *option;
+    unsigned options;
+    bool (*operand)(void *to, const char *operand);     /* false after a complaint; NULL: the command takes none */
+};
+/* Fills `to`. False after a complaint. */
+bool options_parse(const struct syntax *syntax, int argc, char **argv, void *to);
+
+/* Of `count` names the one that a mistyped word was probably meant to be; NULL: none is near. */
+const char *nearest_name(const char *word, size_t length, const char *(*name)(const void *, unsigned), const void *names,
+                         unsigned count);
 
 /* A number, decimal or 0x..., with a suffix k, M or G (powers of 1,000). False after a complaint. */
 bool parse_number(const char *option, const char *text, uint64_t *value);

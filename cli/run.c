@@ -32,13 +32,6 @@ static const char usage[] =
     "\n"
     "Exit status: 0 all passed, 1 some failed, 2 wrong usage or nothing to run.\n";
 
-struct run_options {
-    const char *trace_path, *golden, *dump_path;
-    FILE *trace;
-    bool update, stop, print, reference, help, explain_given;
-    struct scenario_options scenario;
-};
-
 struct path {
     char *text;
     bool named;                     /* on the command line, not found in a directory */
@@ -47,6 +40,14 @@ struct path {
 struct paths {
     struct path *path;
     size_t count, capacity;
+};
+
+struct run_options {
+    const char *trace_path, *golden, *dump_path;
+    FILE *trace;
+    bool update, stop, print, reference, help, explain_given;
+    struct scenario_options scenario;
+    struct paths paths;
 };
 
 static bool paths_add(struct paths *paths, const char *path, bool named)
@@ -255,66 +256,64 @@ static bool one(const char *path, bool named, unsigned number, const struct run_
     return good;
 }
 
-static bool parse_option(struct arguments *arguments, struct run_options *options)
+static bool set_seed(void *to, const char *text)
 {
-    const char *name = arguments->name, *text;
+    struct run_options *options = to;
 
-    if (!strcmp(name, "--trace"))
-        return (options->trace_path = arguments_value(arguments)) != NULL;
-    if (!strcmp(name, "--dump-vmcs"))
-        return (options->dump_path = arguments_value(arguments)) != NULL;
-    if (!strcmp(name, "--golden"))
-        return (options->golden = arguments_value(arguments)) != NULL;
-    if (!strcmp(name, "--seed")) {
-        options->scenario.seed_given = true;
-        return (text = arguments_value(arguments)) && parse_number(name, text, &options->scenario.seed);
-    }
-    if (!strcmp(name, "--explain")) {
-        options->explain_given = true;
-        return (text = arguments_value(arguments)) && parse_explain(text, &options->scenario.explain);
-    }
-    bool *flag = !strcmp(name, "--update-golden") ? &options->update : !strcmp(name, "--print") ? &options->print
-               : !strcmp(name, "--stop") ? &options->stop
-               : !strcmp(name, "--full-trace") ? &options->scenario.full_trace
-               : !strcmp(name, "--reference") ? &options->reference
-               : !strcmp(name, "--help") || !strcmp(name, "-h") ? &options->help : NULL;
-    if (!flag) {
-        complain("run: unknown option \"%s\" (try: sesqui run --help)", name);
-        return false;
-    }
-    *flag = true;
-    return arguments_no_value(arguments);
+    options->scenario.seed_given = true;
+    return parse_number("--seed", text, &options->scenario.seed);
+}
+
+static bool set_explain(void *to, const char *text)
+{
+    struct run_options *options = to;
+
+    options->explain_given = true;
+    return parse_explain(text, &options->scenario.explain);
+}
+
+static bool add_operand(void *to, const char *path)
+{
+    return collect(&((struct run_options *)to)->paths, path);
 }
 
 /* Fills options and paths. False after a complaint. */
-static bool parse_command_line(int argc, char **argv, struct run_options *options, struct paths *paths)
+static bool parse_command_line(int argc, char **argv, struct run_options *options)
 {
-    struct arguments arguments = { .argc = argc, .next = 1, .argv = argv };
-    const char *operand;
+#define AT(member) offsetof(struct run_options, member)
+    static const struct option table[] = {
+        { .name = "--trace", OPTION_TEXT, AT(trace_path) },
+        { .name = "--full-trace", OPTION_FLAG, AT(scenario.full_trace) },
+        { .name = "--dump-vmcs", OPTION_TEXT, AT(dump_path) },
+        { .name = "--explain", OPTION_CALL, .set = set_explain },
+        { .name = "--seed", OPTION_CALL, .set = set_seed },
+        { .name = "--golden", OPTION_TEXT, AT(golden) },
+        { .name = "--update-golden", OPTION_FLAG, AT(update) },
+        { .name = "--stop", OPTION_FLAG, AT(stop) },
+        { .name = "--print", OPTION_FLAG, AT(print) },
+        { .name = "--reference", OPTION_FLAG, AT(reference) },
+        { .name = "--help", OPTION_FLAG, AT(help) },
+        { .name = "-h", OPTION_FLAG, AT(help) },
+    };
+#undef AT
+    static const struct syntax syntax = { "run", NULL, table, sizeof table / sizeof table[0], add_operand };
 
-    for (;;) {
-        if (arguments_option(&arguments, &operand)) {
-            if (!parse_option(&arguments, options))
-                return false;
-        } else if (!operand) {
-            break;
-        } else if (!collect(paths, operand)) {
-            return false;
-        }
-    }
+    if (!options_parse(&syntax, argc, argv, options))
+        return false;
     if (options->help || options->reference)
         return true;
     if (options->update && !options->golden)
         complain("run: --update-golden needs --golden DIR");
-    else if (!paths->count)
+    else if (!options->paths.count)
         complain("run: no scenario given (try: sesqui run --help)");
     else
         return true;
     return false;
 }
 
-static int run_all(const struct paths *paths, const struct run_options *options)
+static int run_all(const struct run_options *options)
 {
+    const struct paths *paths = &options->paths;
     size_t failed = 0, ran = 0;
     if (!options->print)
         printf("TAP version 13\n1..%zu\n", paths->count);
@@ -331,11 +330,10 @@ static int run_all(const struct paths *paths, const struct run_options *options)
 int command_run(int argc, char **argv)
 {
     struct run_options options = { 0 };
-    struct paths paths = { 0 };
     int status = 2;
 
-    if (!parse_command_line(argc, argv, &options, &paths)) {
-        paths_free(&paths);
+    if (!parse_command_line(argc, argv, &options)) {
+        paths_free(&options.paths);
         return 2;
     }
     if (options.help) {
@@ -346,13 +344,13 @@ int command_run(int argc, char **argv)
         status = 0;
     } else if ((!options.trace_path || (options.trace = open_output("--trace", options.trace_path))) &&
                (!options.dump_path || (options.scenario.dump = open_output("--dump-vmcs", options.dump_path)))) {
-        status = run_all(&paths, &options);
+        status = run_all(&options);
         if (options.scenario.dump && options.scenario.dump != options.trace &&
             !close_output(options.scenario.dump, options.dump_path))
             status = 2;
         if (options.trace && !close_output(options.trace, options.trace_path))
             status = 2;
     }
-    paths_free(&paths);
-    return close_output(stdout, "standard output") ? status : 2;
+    paths_free(&options.paths);
+    return status;
 }

@@ -35,68 +35,96 @@ static bool write_file(const char *option, const char *path, const struct nested
     return close_output(file, path);
 }
 
+struct nested_request {
+    const char *tsv, *svg;
+    enum nested_exit only;
+    bool image, no_instructions, help;
+};
+
+static bool set_l0(void *to, const char *text)
+{
+    const bool image = strcmp(text, "image") == 0, native = strcmp(text, "native") == 0;
+
+    ((struct nested_request *)to)->image = image;
+    if (!image && !native)
+        complain("--l0: \"%s\" is neither native nor image", text);
+    return image || native;
+}
+
+static bool set_exit(void *to, const char *text)
+{
+    enum nested_exit exit = nested_exit_find(text);
+
+    ((struct nested_request *)to)->only = exit;
+    if (exit == NESTED_EXITS)
+        complain("--exit: unknown exit \"%s\" (try: sesqui bench --help)", text);
+    return exit != NESTED_EXITS;
+}
+
 static int bench_nested(int argc, char **argv)
 {
-    struct arguments arguments = { .argc = argc, .argv = argv, .next = 1 };
-    const char *operand, *tsv = NULL, *svg = NULL;
+#define AT(member) offsetof(struct nested_request, member)
+    static const struct option table[] = {
+        { .name = "--l0", OPTION_CALL, .set = set_l0 },
+        { .name = "--exit", OPTION_CALL, .set = set_exit },
+        { .name = "--tsv", OPTION_TEXT, AT(tsv) },
+        { .name = "--svg", OPTION_TEXT, AT(svg) },
+        { .name = "--no-instructions", OPTION_FLAG, AT(no_instructions) },
+        { .name = "--help", OPTION_FLAG, AT(help) },
+        { .name = "-h", OPTION_FLAG, AT(help) },
+    };
+#undef AT
+    static const struct syntax syntax = { "bench nested", "bench", table, sizeof table / sizeof table[0], NULL };
+    struct nested_request r = { .only = NESTED_EXITS };
     static struct nested_costs costs;
-    enum nested_exit only = NESTED_EXITS;
-    bool instructions = true, image = false;
 
-    while (arguments_option(&arguments, &operand) || operand) {
-        if (operand)
-            return complain("bench nested takes no operand \"%s\" (try: sesqui bench --help)", operand);
-        if (!strcmp(arguments.name, "--tsv")) {
-            if (!(tsv = arguments_value(&arguments)))
-                return 2;
-        } else if (!strcmp(arguments.name, "--l0")) {
-            const char *l0 = arguments_value(&arguments);
-            if (!l0)
-                return 2;
-            image = !strcmp(l0, "image");
-            if (!image && strcmp(l0, "native"))
-                return complain("--l0: \"%s\" is neither native nor image", l0);
-        } else if (!strcmp(arguments.name, "--svg")) {
-            if (!(svg = arguments_value(&arguments)))
-                return 2;
-        } else if (!strcmp(arguments.name, "--exit")) {
-            const char *name = arguments_value(&arguments);
-            if (!name)
-                return 2;
-            only = nested_exit_find(name);
-            if (only == NESTED_EXITS)
-                return complain("--exit: unknown exit \"%s\" (try: sesqui bench --help)", name);
-        } else if (!strcmp(arguments.name, "--no-instructions")) {
-            if (!arguments_no_value(&arguments))
-                return 2;
-            instructions = false;
-        } else {
-            return complain("unknown option \"%s\" (try: sesqui bench --help)", arguments.name);
-        }
+    if (!options_parse(&syntax, argc, argv, &r))
+        return 2;
+    if (r.help) {
+        fputs(help, stdout);
+        return 0;
     }
-    if (image && (only == NESTED_ept_violation || only == NESTED_interrupt))
+    if (r.image && (r.only == NESTED_ept_violation || r.only == NESTED_interrupt))
         return complain("--l0 image: this exit is not measured there (try: sesqui bench --help)");
-    if (!(image ? nested_measure_image(&costs, only) : nested_measure(&costs, only, instructions)))
+    if (!(r.image ? nested_measure_image(&costs, r.only) : nested_measure(&costs, r.only, !r.no_instructions)))
         return 1;
-    if ((!tsv || strcmp(tsv, "-")) && (!svg || strcmp(svg, "-")))
+    if ((!r.tsv || strcmp(r.tsv, "-")) && (!r.svg || strcmp(r.svg, "-")))
         nested_print(&costs, stdout);
-    return write_file("--tsv", tsv, &costs, nested_print_tsv) && write_file("--svg", svg, &costs, nested_plot) ? 0 : 1;
+    return write_file("--tsv", r.tsv, &costs, nested_print_tsv) && write_file("--svg", r.svg, &costs, nested_plot) ? 0 : 1;
+}
+
+struct speed_request {
+    const char *guests;
+    bool help;
+};
+
+static bool set_guests(void *to, const char *path)
+{
+    struct speed_request *request = to;
+
+    if (request->guests)
+        complain("bench: one folder at a time, please: \"%s\" is a second one", path);
+    else
+        request->guests = path;
+    return request->guests == path;
 }
 
 int command_bench(int argc, char **argv)
 {
-    const char *guests = argc > 1 ? argv[1] : "build/guests";
+    static const struct option table[] = {
+        { .name = "--help", OPTION_FLAG, offsetof(struct speed_request, help) },
+        { .name = "-h", OPTION_FLAG, offsetof(struct speed_request, help) },
+    };
+    static const struct syntax syntax = { "bench", NULL, table, sizeof table / sizeof table[0], set_guests };
+    struct speed_request request = { 0 };
 
-    for (int i = 1; i < argc; i++)
-        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-            fputs(help, stdout);
-            return 0;
-        }
-    if (!strcmp(guests, "nested"))
+    if (argc > 1 && strcmp(argv[1], "nested") == 0)
         return bench_nested(argc - 1, argv + 1);
-    if (argc > 2 || guests[0] == '-') {
-        fputs(help, stderr);
+    if (!options_parse(&syntax, argc, argv, &request))
         return 2;
+    if (request.help) {
+        fputs(help, stdout);
+        return 0;
     }
-    return bench_speed(guests);
+    return bench_speed(request.guests ? request.guests : "build/guests");
 }

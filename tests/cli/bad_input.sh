@@ -65,7 +65,24 @@ printf '\177ELF\1\1\1' >"$folder/short"
 refused 'no command'
 refused 'unknown command "bott"' bott
 refused 'unknown option "--bott"' --bott
+refused 'did you mean boot?' bott
+refused 'did you mean check-vmcs?' check-vmc
+refused 'unknown command "bott"' help bott
 refused 'which image' boot
+refused 'write --hv=trap' boot --hv trap "$folder/good"
+refused 'write --hv=flip' boot "$folder/good" --hv flip
+refused 'there is no file "fast"; if it is meant as the value of --hv' boot --hv fast "$folder/good"
+refused 'did you mean --hv?' boot -hv=trap "$folder/good"
+refused 'did you mean --trace?' boot --trac "$folder/out" "$folder/good"
+refused 'did you mean --memory?' boot --mem 1G "$folder/good"
+refused 'did you mean --memory?' boot --memory1G "$folder/good"
+refused 'did you mean --golden?' run --gold x
+refused 'did you mean --width?' check-vmcs --with 36 x
+refused 'did you mean --tsv?' bench nested --tvs x
+refused 'unknown option "--nonsense" (try: sesqui bench --help)' bench nested --nonsense
+refused 'contradict' boot "$folder/good" --console "$folder/console" --no-console
+refused 'second one' bench a b
+refused 'needs a value' run --trace
 refused 'unknown option "--nonsense"' boot --nonsense "$folder/good"
 refused 'second one' boot "$folder/good" "$folder/high"
 refused '--append needs a value' boot "$folder/good" --append
@@ -110,6 +127,11 @@ refused 'takes no value' checks --markdown=yes
 works 'usage: sesqui' --help
 works 'CPU engine' --version
 works 'usage: sesqui boot' boot --help
+works 'usage: sesqui boot' help boot
+works 'usage: sesqui run' help run
+works 'usage: sesqui bench' bench nested -h
+works 'usage: sesqui COMMAND' help
+works 'usage: sesqui COMMAND' -h
 works 'icelake' boot --vmx help
 works 'use_tsc_scaling' boot --vmx=help
 works 'usage: sesqui checks' checks --help

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of `sesqui boot`. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/boot.h"
+#include "cli/options.h"
+#include "model/vmx/profile.h"
+
+static const char usage[] =
+    "usage: sesqui boot IMAGE [OPTIONS]\n\n"
+    "Boots a multiboot v1 image (docs/machine.md). Without --hv it owns the bare machine and VMX root operation; with --hv\n"
+    "the hypervisor core runs beneath it as L0, and a hypervisor in the image is L1.\n\n"
+    "  --append TEXT     command line of the image, after its name\n"
+    "  --module \"F ARGS\" a module of the image: file F, and the text \"F ARGS\" without F's folders; repeatable\n"
+    "  --initrd FILE     the same with the text \"initrd\"\n"
+    "  --memory SIZE     RAM: 512M unless told; 1M to 4G\n"
+    "  --cpus N          processors: 1 unless told; 1 to 8\n"
+    "  --hv[=STRATEGY]   the core as L0; strategy for L1's VMCSs: trap (unless told), copy or flip\n"
+    "  --late            with --hv: the image runs on the bare machine until it asks for the core (docs/metal.md)\n"
+    "  --vmx-profile P   processors of a generation: max (unless told), haswell, skylake or icelake\n"
+    "  --vmx LIST        capabilities taken away and given back after that: -ept-ad,+pml; help lists the names\n"
+    "  --races           with --hv: memory changes behind what the core has read of it, until the guest goes on; a core\n"
+    "                    that reads each datum once (rule R8) does not notice\n"
+    "  --feature-control N   IA32_FEATURE_CONTROL as firmware leaves it: 0 unlocked (unless told), 1 VMX off, 5 VMX on\n"
+    "  --full-trace      with --hv: also the VMREADs and VMWRITEs of the core\n"
+    "  --strict          a broken rule stops the machine (status 122) instead of a warning\n"
+    "  --explain=WHICH   why something failed, on stderr: once for each place and reason (unless told), all, or none\n"
+    "  --trace FILE      one line an event; - is stdout\n"
+    "  --symbols         names for addresses in the trace, from the image's symbol table (messages always have them)\n"
+    "  --dump-vmcs FILE  the VMCS of each VM entry that fails, for `sesqui check-vmcs`; - is stdout\n"
+    "  --limit N         stop after N instructions (status 120)\n"
+    "  --seed N          seed of everything random: 0 unless told\n"
+    "  --count           say at the end how many instructions the processors executed\n"
+    "  --console FILE    the guest's console goes to FILE instead of stdout\n"
+    "  --no-console      nowhere\n"
+    "  --serial2 FILE    what the guest writes to the second UART (0x2f8); - is stdout\n\n"
+    "The exit status is the guest's own or one of docs/exit-status.md.";
+
+/* "trap", "copy", "flip"; NULL is the first. */
+static bool set_hypervisor(void *to, const char *name)
+{
+    struct boot *boot = to;
+    static const struct { const char *name; enum hypervisor hypervisor; } table[] = {
+        { "trap", HYPERVISOR_TRAP }, { "copy", HYPERVISOR_COPY }, { "flip", HYPERVISOR_FLIP },
+    };
+
+    for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (name && strcmp(name, table[i].name) != 0)
+            continue;
+        boot->machine.hypervisor = table[i].hypervisor;
+        return true;
+    }
+    complain("--hv: unknown strategy \"%s\" (trap, copy or flip)", name);
+    return false;
+}
+
+static bool set_profile(void *to, const char *name)
+{
+    struct boot *boot = to;
+
+    if (profile_find(name, &boot->machine.lacks))
+        return true;
+    complain("--vmx-profile: unknown profile \"%s\" (try: sesqui boot --vmx help)", name);
+    return false;
+}
+
+/* "-ept-ad,+pml". */
+static bool select_capabilities(const char *list, struct vmx_lacks *lacks)
+{
+    while (*list) {
+        unsigned length = (unsigned)strcspn(list, ",");
+
+        if (length < 2 || (*list != '+' && *list != '-')) {
+            complain("--vmx: \"%.*s\" is neither +NAME nor -NAME (try: sesqui boot --vmx help)", (int)length, list);
+            return false;
+        }
+        switch (profile_switch(lacks, list + 1, length - 1, *list == '+')) {
+        case SWITCH_DONE:
+            break;
+        case SWITCH_UNKNOWN:
+            complain("--vmx: unknown capability \"%.*s\" (try: sesqui boot --vmx help)", (int)length - 1, list + 1);
+            return false;
+        case SWITCH_NOT_IMPLEMENTED:
+            complain("--vmx: \"%.*s\" is not implemented", (int)length - 1, list + 1);
+            return false;
+        }
+        list += length + (list[length] == ',');
+    }
+    return true;
+}
+
+static void list_capabilities(void)
+{
+    const char *name, *text;
+
+    puts("profiles (--vmx-profile):");
+    for (unsigned i = 0; (name = profile_name(i, &text)); i++)
+        printf("  %-32s%s\n", name, text);
+    puts("\ncapabilities (--vmx -NAME,+NAME; \"-\" for \"_\"; without enable_, use_, activate_ or process_ if you like):");
+    for (unsigned i = 0; (name = profile_capability(i, &text)); i++)
+        printf("  %-32s%s\n", name, text);
+    puts("\nWhat needs a capability that was taken away goes with it.");
+}
+
+static bool set_feature_control(void *to, const char *text)
+{
+    struct boot *boot = to;
+    uint64_t *value = &boot->machine.feature_control;
+
+    if (!parse_number("--feature-control", text, value))
+        return false;
+    if (*value & ~(FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX))
+        complain("--feature-control: only bits 0 (lock) and 2 (VMX outside SMX) exist here");
+    return !(*value & ~(FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX));
+}
+
+static bool set_explain(void *to, const char *text)
+{
+    return parse_explain(text, &((struct boot *)to)->machine.explain);
+}
+
+static bool add(struct boot *boot, const char *line, const char *text)
+{
+    char error[MACHINE_MESSAGE_MAX];
+    bool done = load_add_module(&boot->load, line, text, error, sizeof error);
+
+    if (!done)
+        complain("%s", error);
+    return done;
+}
+
+static bool add_module(void *to, const char *line)
+{
+    return add(to, line, NULL);
+}
+
+static bool add_initrd(void *to, const char *path)
+{
+    return add(to, path, "initrd");
+}
+
+static bool set_image(void *to, const char *path)
+{
+    struct boot *boot = to;
+
+    if (boot->load.image)
+        complain("boot: one image at a time, please: \"%s\" is a second one", path);
+    else
+        boot->load.image = path;
+    return boot->load.image == path;
+}
+
+#define AT(member) offsetof(struct boot, member)
+static const struct option options[] = {
+    { .name = "--append", OPTION_TEXT, AT(load.arguments) },
+    { .name = "--module", OPTION_CALL, .set = add_module },
+    { .name = "--initrd", OPTION_CALL, .set = add_initrd },
+    { .name = "--memory", OPTION_SIZE, AT(machine.memory_size) },
+    { .name = "--cpus", OPTION_NUMBER, AT(cpus) },
+    { .name = "--hv", OPTION_CALL_IF_GIVEN, .set = set_hypervisor, .values = "trap copy flip" },
+    { .name = "--late", OPTION_FLAG, AT(machine.late) },
+    { .name = "--vmx-profile", OPTION_CALL, .set = set_profile },
+    { .name = "--vmx", OPTION_TEXT, AT(vmx) },
+    { .name = "--races", OPTION_FLAG, AT(machine.races) },
+    { .name = "--feature-control", OPTION_CALL, .set = set_feature_control },
+    { .name = "--full-trace", OPTION_FLAG, AT(machine.full_trace) },
+    { .name = "--strict", OPTION_FLAG, AT(machine.strict) },
+    { .name = "--explain", OPTION_CALL, .set = set_explain },
+    { .name = "--trace", OPTION_TEXT, AT(trace) },
+    { .name = "--symbols", OPTION_FLAG, AT(symbols) },
+    { .name = "--dump-vmcs", OPTION_TEXT, AT(dump) },
+    { .name = "--limit", OPTION_NUMBER, AT(machine.limit) },
+    { .name = "--seed", OPTION_NUMBER, AT(machine.seed) },
+    { .name = "--count", OPTION_FLAG, AT(count) },
+    { .name = "--console", OPTION_TEXT, AT(console) },
+    { .name = "--no-console", OPTION_FLAG, AT(no_console) },
+    { .name = "--serial2", OPTION_TEXT, AT(serial2) },
+    { .name = "--help", OPTION_FLAG, AT(help) },
+    { .name = "-h", OPTION_FLAG, AT(help) },
+};
+#undef AT
+
+static bool lists_capabilities(const struct boot *boot)
+{
+    return boot->vmx && strcmp(boot->vmx, "help") == 0;
+}
+
+/* What no option alone can tell. False after a complaint. */
+static bool check(struct boot *boot)
+{
+    if (boot->help || lists_capabilities(boot))
+        return true;
+    if (boot->vmx && !select_capabilities(boot->vmx, &boot->machine.lacks))
+        return false;
+    boot->machine.cpus = boot->cpus <= MODEL_CPU_MAX ? (unsigned)boot->cpus : 0;    /* 0: refused by the machine */
+    if (boot->machine.races && boot->machine.hypervisor == HYPERVISOR_NONE)
+        complain("boot: --races is about the core beneath the image: give --hv, too");
+    else if (boot->machine.late && boot->machine.hypervisor == HYPERVISOR_NONE)
+        complain("boot: --late needs --hv: it says when the core comes beneath the image");
+    else if (boot->no_console && boot->console)
+        complain("boot: --console and --no-console contradict each other");
+    else if (!boot->load.image)
+        complain("boot: which image?  (try: sesqui boot --help)");
+    else
+        return true;
+    return false;
+}
+
+bool boot_parse(struct boot *boot, int argc, char **argv)
+{
+    static const struct syntax syntax = { "boot", NULL, options, sizeof options / sizeof options[0], set_image };
+
+    boot->cpus = 1;
+    return options_parse(&syntax, argc, argv, boot) && check(boot);
+}
+
+bool boot_help(const struct boot *boot)
+{
+    if (boot->help)
+        puts(usage);
+    else if (lists_capabilities(boot))
+        list_capabilities();
+    return boot->help || lists_capabilities(boot);
+}
