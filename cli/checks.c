@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/options.h"
+#include "model/cpu/boundary.h"
 #include "model/vmx/check.h"
 #include "model/vmx/vmcs.h"
 
@@ -50,11 +51,47 @@ static void print_markdown(void)
     }
 }
 
+static void print_states(unsigned states)
+{
+    static const char *const names[] = { "active", "HLT", "shutdown", "wait-for-SIPI" };
+
+    for (unsigned i = 0, first = 1; i < 4; i++)
+        if (states >> i & 1)
+            printf("%s%s", first ? "" : ", ", names[i]), first = 0;
+}
+
+static void print_blocking(uint32_t blocking)
+{
+    static const char *const names[] = { "STI", "MOV SS", "SMI", "NMI" };
+
+    for (unsigned i = 0, first = 1; i < 4; i++)
+        if (blocking >> i & 1)
+            printf("%s%s", first ? "" : ", ", names[i]), first = 0;
+}
+
+/* The page docs/events.md. */
+static void print_events(void)
+{
+    puts("# Events\n\n"
+         "*Written by `make docs` from `model/cpu/boundary.def`.*\n\n"
+         "## Between two instructions\n\n"
+         "From the highest priority down. An event that its activity state or the interruptibility state holds back stays pending.\n\n"
+         "| event | takes place in | blocked by | SDM Vol. 3 |\n|---|---|---|---|");
+    for (unsigned i = 0; i < BOUNDARY_ROWS; i++) {
+        printf("| %s | ", boundary_table[i].text);
+        print_states(boundary_table[i].states);
+        printf(" | ");
+        print_blocking(boundary_table[i].blocking);
+        printf(" | %s |\n", boundary_table[i].section);
+    }
+}
+
 int command_checks(int argc, char **argv)
 {
-    struct checks { bool markdown, help; } checks = { 0 };
+    struct checks { bool markdown, events, help; } checks = { 0 };
     static const struct option table[] = {
         { .name = "--markdown", OPTION_FLAG, offsetof(struct checks, markdown) },
+        { .name = "--events", OPTION_FLAG, offsetof(struct checks, events) },
         { .name = "--help", OPTION_FLAG, offsetof(struct checks, help) },
         { .name = "-h", OPTION_FLAG, offsetof(struct checks, help) },
     };
@@ -63,9 +100,12 @@ int command_checks(int argc, char **argv)
     if (!options_parse(&syntax, argc, argv, &checks))
         return 2;
     if (checks.help)
-        puts("usage: sesqui checks [--markdown]\n\n"
+        puts("usage: sesqui checks [--markdown | --events]\n\n"
              "Lists the VM-entry checks of the model: name, SDM section (Vol. 3), what a failure gives, requirement.\n\n"
-             "  --markdown    as the page docs/checks.md, with the VMCS fields that each check looks at");
+             "  --markdown    as the page docs/checks.md, with the VMCS fields that each check looks at\n"
+             "  --events      the page docs/events.md instead: what comes first between two instructions");
+    else if (checks.events)
+        print_events();
     else if (checks.markdown)
         print_markdown();
     else

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between two instructions: what is due, in the order of SDM Vol. 3, 6.9 (Table 6-2) and 26.5.1, 26.5.2, 26.2:
- *
- *   APIC-write emulation | INIT, SIPI | TPR below threshold at VM entry | monitor trap flag | debug traps |
- *   VMX-preemption timer | NMI window | NMI | interrupt window, virtual interrupt | interrupt
- *
- * INIT and SIPI outside non-root operation are the machine's, which knows how a processor starts.
+ * Between two instructions: what is due, in the order of model/cpu/boundary.def. INIT and SIPI outside non-root operation are the
+ * machine's, which knows how a processor starts.
  */
+#include "model/cpu/boundary.h"
+
 #include "model/cpu/execute.h"
 #include "model/cpu/raise.h"
 #include "model/model.h"
@@ -15,14 +13,53 @@
 
 #define PENDING_TRAP (PENDING_DEBUG_ENABLED | PENDING_DEBUG_BS)
 
+enum { A = 1u << ACTIVITY_ACTIVE, H = 1u << ACTIVITY_HLT, S = 1u << ACTIVITY_SHUTDOWN, W = 1u << ACTIVITY_WAIT_FOR_SIPI };
+
+const struct boundary_event boundary_table[BOUNDARY_ROWS] = {
+#define BOUNDARY(name, states, blocking, section, text) { #name, (states), (blocking), (section), (text) },
+#include "model/cpu/boundary.def"
+};
+
+/* May the event take place in the present activity state? */
+static bool in_its_state(const struct cpu *cpu, enum boundary_row row)
+{
+    return boundary_table[row].states >> (cpu->activity & 3) & 1;
+}
+
 static bool blocked(const struct cpu *cpu, uint32_t by)
 {
     return cpu->interruptibility & by;
 }
 
-/* ---- what each waits for ---- */
+/* ---- is it due, apart from activity state and blocking? ---- */
 
-static bool trap_flag_due(const struct cpu *cpu)
+static bool apic_write_due(const struct cpu *cpu)
+{
+    return cpu->vmx.apic_write;
+}
+
+/* Stays due in the shutdown state, until an event leaves that state in non-root operation. */
+static bool tpr_at_entry_due(const struct cpu *cpu)
+{
+    return cpu->vmx.tpr_exit;
+}
+
+static bool init_signal_due(const struct cpu *cpu)
+{
+    return cpu->vmx.non_root && cpu->init_pending;
+}
+
+static bool startup_ipi_due(const struct cpu *cpu)
+{
+    return cpu->vmx.non_root && cpu->sipi_pending;
+}
+
+static bool startup_ipi_lost_due(const struct cpu *cpu)
+{
+    return startup_ipi_due(cpu);
+}
+
+static bool monitor_trap_flag_due(const struct cpu *cpu)
 {
     if (!cpu->vmx.non_root)
         return false;
@@ -32,64 +69,61 @@ static bool trap_flag_due(const struct cpu *cpu)
 
 static bool debug_trap_due(const struct cpu *cpu)
 {
-    return (cpu->pending_debug & PENDING_TRAP) && !blocked(cpu, BLOCKING_BY_MOV_SS) && cpu->activity <= ACTIVITY_HLT;
+    return cpu->pending_debug & PENDING_TRAP;
 }
 
-/* 26.5.1: the timer counts in every activity state but expires in wait-for-SIPI without an exit. */
-static bool timer_due(const struct cpu *cpu)
+static bool preemption_timer_due(const struct cpu *cpu)
 {
-    return cpu->vmx.non_root && cpu->clock >= cpu->vmx.preemption_deadline &&
-           cpu->activity != ACTIVITY_WAIT_FOR_SIPI;
+    return cpu->vmx.non_root && cpu->clock >= cpu->vmx.preemption_deadline;
 }
 
-static bool wants_nmi_window(const struct cpu *cpu)
+static bool nmi_window_due(const struct cpu *cpu)
 {
-    return (cpu_proc_controls(cpu) & PROC_nmi_window_exiting) && !blocked(cpu, BLOCKING_BY_NMI) &&
-           cpu->activity != ACTIVITY_WAIT_FOR_SIPI;
+    return cpu_proc_controls(cpu) & PROC_nmi_window_exiting;
 }
 
 /* With virtual NMIs the blocking that `interruptibility` tells is the guest's alone; NMIs themselves are not blocked. */
-static bool wants_nmi(const struct cpu *cpu)
+static bool nmi_due(const struct cpu *cpu)
 {
-    bool virtual_nmis = cpu_pin_controls(cpu) & PIN_virtual_nmis;
-
-    return cpu->nmi_pending && (virtual_nmis || !blocked(cpu, BLOCKING_BY_NMI)) &&
-           cpu->activity != ACTIVITY_WAIT_FOR_SIPI;
+    return cpu->nmi_pending && ((cpu_pin_controls(cpu) & PIN_virtual_nmis) || !blocked(cpu, BLOCKING_BY_NMI));
 }
 
+/* The next three wait for the interrupt window, which needs RFLAGS.IF. */
 static bool wants_interrupt_window(const struct cpu *cpu)
 {
-    return (cpu_proc_controls(cpu) & PROC_interrupt_window_exiting) && cpu->activity <= ACTIVITY_HLT;
+    return cpu_proc_controls(cpu) & PROC_interrupt_window_exiting;
+}
+
+static bool wants_virtual_interrupt(const struct cpu *cpu)
+{
+    return apic_interrupt_recognized(cpu);
 }
 
 static bool wants_interrupt(const struct cpu *cpu)
 {
     const struct bus *bus = &cpu->model->bus;
 
-    return cpu->activity <= ACTIVITY_HLT && bus->interrupt_requested &&
-           bus->interrupt_requested(bus->context, &cpu->model->cpu[cpu->index]);
+    return bus->interrupt_requested && bus->interrupt_requested(bus->context, &cpu->model->cpu[cpu->index]);
 }
 
-/* A virtual interrupt wakes from the same states as an external one (30.2.2). */
-static bool wants_virtual_interrupt(const struct cpu *cpu)
-{
-    return apic_interrupt_recognized(cpu) && cpu->activity <= ACTIVITY_HLT;
-}
-
-/* "External-interrupt exiting" takes RFLAGS.IF out of the decision (26.2). */
 static bool interrupts_exit(const struct cpu *cpu)
 {
     return cpu_pin_controls(cpu) & PIN_external_interrupt_exiting;
 }
 
-static bool interrupt_flag_shadow(const struct cpu *cpu)
+static bool interrupt_window_due(const struct cpu *cpu)
 {
-    return blocked(cpu, BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
+    return wants_interrupt_window(cpu) && (cpu->rflags & RFLAGS_IF);
 }
 
 static bool virtual_interrupt_due(const struct cpu *cpu)
 {
-    return wants_virtual_interrupt(cpu) && (cpu->rflags & RFLAGS_IF) && !interrupt_flag_shadow(cpu);
+    return wants_virtual_interrupt(cpu) && (cpu->rflags & RFLAGS_IF);
+}
+
+static bool interrupt_due(const struct cpu *cpu)
+{
+    return ((cpu->rflags & RFLAGS_IF) || interrupts_exit(cpu)) && wants_interrupt(cpu);
 }
 
 /* ---- what follows ---- */
@@ -99,7 +133,41 @@ static enum status exit_with(struct cpu *cpu, enum exit_reason reason)
     return cpu_vm_exit(cpu, &(struct exit_information){ .reason = reason });
 }
 
-static enum status debug_trap(struct cpu *cpu)
+static enum status apic_write_take(struct cpu *cpu)
+{
+    return apic_write_emulate(cpu);
+}
+
+static enum status tpr_at_entry_take(struct cpu *cpu)
+{
+    return exit_with(cpu, EXIT_REASON_tpr_below_threshold);
+}
+
+static enum status init_signal_take(struct cpu *cpu)
+{
+    cpu->init_pending = false;
+    return exit_with(cpu, EXIT_REASON_init_signal);
+}
+
+static enum status startup_ipi_take(struct cpu *cpu)
+{
+    cpu->sipi_pending = false;
+    return cpu_vm_exit(cpu, &(struct exit_information){ .reason = EXIT_REASON_startup_ipi,
+                                                     .qualification = cpu->sipi_vector });
+}
+
+static enum status startup_ipi_lost_take(struct cpu *cpu)
+{
+    cpu->sipi_pending = false;
+    return STATUS_OK;
+}
+
+static enum status monitor_trap_flag_take(struct cpu *cpu)
+{
+    return exit_with(cpu, EXIT_REASON_monitor_trap_flag);
+}
+
+static enum status debug_trap_take(struct cpu *cpu)
 {
     struct event event = {
         .vector = VECTOR_DB, .type = EVENT_HARDWARE_EXCEPTION,
@@ -110,6 +178,16 @@ static enum status debug_trap(struct cpu *cpu)
     return cpu_raise(cpu, event);
 }
 
+static enum status preemption_timer_take(struct cpu *cpu)
+{
+    return exit_with(cpu, EXIT_REASON_preemption_timer_expired);
+}
+
+static enum status nmi_window_take(struct cpu *cpu)
+{
+    return exit_with(cpu, EXIT_REASON_nmi_window);
+}
+
 static enum status exit_for_event(struct cpu *cpu, const struct event *event)
 {
     return cpu_vm_exit(cpu, &(struct exit_information){
@@ -118,7 +196,7 @@ static enum status exit_for_event(struct cpu *cpu, const struct event *event)
     });
 }
 
-static enum status take_nmi(struct cpu *cpu)
+static enum status nmi_take(struct cpu *cpu)
 {
     struct event event = { .valid = true, .vector = VECTOR_NMI, .type = EVENT_NMI };
 
@@ -126,8 +204,18 @@ static enum status take_nmi(struct cpu *cpu)
     return vmx_intercepts_event(cpu, &event) ? exit_for_event(cpu, &event) : cpu_deliver(cpu, &event);
 }
 
+static enum status interrupt_window_take(struct cpu *cpu)
+{
+    return exit_with(cpu, EXIT_REASON_interrupt_window);
+}
+
+static enum status virtual_interrupt_take(struct cpu *cpu)
+{
+    return apic_interrupt_deliver(cpu);
+}
+
 /* Acknowledged only when taken: a VM exit leaves the interrupt pending unless "acknowledge interrupt on exit" is 1. */
-static enum status take_interrupt(struct cpu *cpu)
+static enum status interrupt_take(struct cpu *cpu)
 {
     const struct bus *bus = &cpu->model->bus;
     struct event event = { .type = EVENT_EXTERNAL_INTERRUPT };
@@ -141,64 +229,42 @@ static enum status take_interrupt(struct cpu *cpu)
     return interrupts_exit(cpu) ? exit_for_event(cpu, &event) : cpu_deliver(cpu, &event);
 }
 
-/* 26.2: INIT exits unless in wait-for-SIPI, where it is blocked; SIPI exits in wait-for-SIPI, else it is discarded. */
-static enum status startup(struct cpu *cpu)
-{
-    bool waiting = cpu->activity == ACTIVITY_WAIT_FOR_SIPI, sipi = cpu->sipi_pending;
-
-    if (!waiting && cpu->init_pending) {
-        cpu->init_pending = false;
-        return exit_with(cpu, EXIT_REASON_init_signal);
-    }
-    cpu->sipi_pending = false;
-    if (waiting && sipi)
-        return cpu_vm_exit(cpu, &(struct exit_information){ .reason = EXIT_REASON_startup_ipi,
-                                                         .qualification = cpu->sipi_vector });
-    return STATUS_OK;
-}
-
 enum status boundary(struct cpu *cpu)
 {
     cpu->vmx.delivering.valid = false;
+    if (cpu->vmx.aborted)       /* 28.7: nothing but RESET ends the shutdown of a VMX abort */
+        return STATUS_OK;
     if (cpu->event.valid)       /* the instruction that wrote to a virtual register faulted after all */
         cpu->vmx.apic_write = 0;
     if (cpu->event.valid) {     /* injected or raised: delivered first; that is an instruction boundary for MTF (26.5.2) */
         cpu->vmx.mtf_pending = cpu->vmx.mtf_pending || (cpu_proc_controls(cpu) & PROC_monitor_trap_flag);
         return STATUS_OK;
     }
-    TRY(apic_write_emulate(cpu));       /* 30.4.3.2: before INIT and everything that comes after it */
-    if (cpu->vmx.non_root)
-        TRY(startup(cpu));
-    if (cpu->vmx.tpr_exit)              /* 27.7.7 */
-        return exit_with(cpu, EXIT_REASON_tpr_below_threshold);
-    if (trap_flag_due(cpu))
-        return exit_with(cpu, EXIT_REASON_monitor_trap_flag);
-    if (debug_trap_due(cpu))
-        return debug_trap(cpu);
-    if (timer_due(cpu))
-        return exit_with(cpu, EXIT_REASON_preemption_timer_expired);
-    if (wants_nmi_window(cpu) && !blocked(cpu, BLOCKING_BY_MOV_SS))
-        return exit_with(cpu, EXIT_REASON_nmi_window);
-    if (wants_nmi(cpu) && !interrupt_flag_shadow(cpu))      /* STI too "may" hold an NMI back: as most processors do */
-        return take_nmi(cpu);
-    if (wants_interrupt_window(cpu) && (cpu->rflags & RFLAGS_IF) && !interrupt_flag_shadow(cpu))
-        return exit_with(cpu, EXIT_REASON_interrupt_window);
-    if (virtual_interrupt_due(cpu))
-        return apic_interrupt_deliver(cpu);
-    if (wants_interrupt(cpu) && ((cpu->rflags & RFLAGS_IF) || interrupts_exit(cpu)) && !interrupt_flag_shadow(cpu))
-        return take_interrupt(cpu);
+#define BOUNDARY(name, states, blocking, section, text)                                                              \
+    if (name##_due(cpu) && !blocked(cpu, (blocking)) && in_its_state(cpu, BOUNDARY_##name))                           \
+        TRY(name##_take(cpu));
+#include "model/cpu/boundary.def"
     return STATUS_OK;
 }
 
 bool boundary_awaits_interrupt_window(const struct cpu *cpu)
 {
-    return wants_interrupt_window(cpu) || wants_virtual_interrupt(cpu) || wants_interrupt(cpu);
+    return in_its_state(cpu, BOUNDARY_interrupt) &&
+           (wants_interrupt_window(cpu) || wants_virtual_interrupt(cpu) || wants_interrupt(cpu));
+}
+
+/* Is it due once what blocks it is gone, which one instruction may do? */
+static bool due_after_blocking(const struct cpu *cpu, bool due, enum boundary_row row)
+{
+    return due && in_its_state(cpu, row);
 }
 
 uint64_t boundary_deadline(const struct cpu *cpu)
 {
-    bool next = wants_nmi(cpu) || wants_nmi_window(cpu) || (cpu->pending_debug & PENDING_TRAP) ||
-                (cpu_proc_controls(cpu) & PROC_monitor_trap_flag);
+    bool next = due_after_blocking(cpu, nmi_due(cpu), BOUNDARY_nmi) ||
+                due_after_blocking(cpu, nmi_window_due(cpu) && !blocked(cpu, BLOCKING_BY_NMI), BOUNDARY_nmi_window) ||
+                due_after_blocking(cpu, debug_trap_due(cpu), BOUNDARY_debug_trap) ||
+                due_after_blocking(cpu, cpu_proc_controls(cpu) & PROC_monitor_trap_flag, BOUNDARY_monitor_trap_flag);
     uint64_t deadline = cpu->vmx.non_root ? cpu->vmx.preemption_deadline : ~0ull;
 
     if (cpu->vmx.mtf_pending)

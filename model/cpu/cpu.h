@@ -53,6 +53,7 @@ struct vmx {
     uint64_t entry_instructions;    /* cpu->instructions at VM entry: an MTF exit is due once they differ */
     uint64_t preemption_deadline;   /* clock at which the preemption timer expires; ~0 if inactive */
     bool mtf_pending;
+    bool aborted;               /* a VMX abort shut the processor down: only RESET ends that (28.7) */
     uint64_t pause_first, pause_latest;     /* clock at PAUSEs of the present loop (25.6.13); ~0: none since VM entry */
     /* APIC virtualization: SDM Vol. 3, ch. 30. */
     bool apic_accesses;         /* non-root with "virtualize APIC accesses": to this page */

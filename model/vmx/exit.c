@@ -7,6 +7,7 @@ enum status vmx_abort(struct cpu *cpu, struct vmcs *vmcs, uint32_t indicator)
 {
     vmcs_abort(cpu, vmcs, indicator);
     cpu->activity = ACTIVITY_SHUTDOWN;
+    cpu->vmx.aborted = true;
     vmx_notify(cpu, NOTICE_SHUTDOWN, indicator, 0, 0, 0);
     return STATUS_SHUTDOWN;
 }
@@ -80,9 +81,12 @@ static void leave_non_root(struct cpu *cpu)
 
 enum status exit_to_host(struct cpu *cpu, struct vmcs *v, bool nmi_blocked)
 {
+    bool ia32e = cpu_long_mode(cpu);
     uint32_t indicator;
 
     leave_non_root(cpu);
+    if (ia32e && !(exit_controls(v) & EXIT_host_address_space_size))    /* 28.5: the guest entered IA-32e mode by itself */
+        return vmx_abort(cpu, v, ABORT_IA32E_MODE);
     cpu->interruptibility = nmi_blocked ? BLOCKING_BY_NMI : 0;
     indicator = host_load(cpu, v);
     if (!(proc2_controls(v) & PROC2_enable_vpid))

@@ -114,5 +114,7 @@ refused '-:1: ' < <(head -c 9000 build/guests/turnstile.elf)
 # Generated pages are current.
 "$sesqui" checks --markdown | cmp -s - docs/checks.md
 report $? "docs/checks.md is current (make docs)"
+"$sesqui" checks --events | cmp -s - docs/events.md
+report $? "docs/events.md is current (make docs)"
 
 echo "1..$number"
