@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 struct cpu;
+struct attempt;
 struct check;
+struct refusal;
 
 enum notice_kind {
     NOTICE_ENTRY,               /* VM entry done: a = VMCS address, b = guest RIP, c = launch (1) or resume (0) */
@@ -24,6 +26,8 @@ enum notice_kind {
     NOTICE_VIOLATION,           /* a rule was broken: a = enum rule, b, c, d by rule; text */
     NOTICE_BARRIER,             /* a native L0 executed a barrier: text says which */
     NOTICE_SHUTDOWN,            /* triple fault or VMX abort: a = abort indicator or 0 */
+    NOTICE_REFUSED,             /* an instruction will fault or fail: refusal says why, attempt what it looked at (both only during
+                                   the call); a = insn_id, b = operand, c = value */
 };
 
 /* The oracle rules R1-R10: reference list in docs/rules.md. */
@@ -45,6 +49,8 @@ struct notice {
     const struct cpu *cpu;
     uint64_t a, b, c, d;
     const struct check *check;
+    const struct refusal *refusal;
+    const struct attempt *attempt;
     const char *text;           /* static storage */
 };
 

@@ -26,6 +26,11 @@ static uint64_t *find(struct explained *explained, uint64_t key)
     return &explained->key[slot];
 }
 
+bool explain_told(struct machine *machine, uint64_t key)
+{
+    return *find(&machine->explained, key);
+}
+
 bool explain_new(struct machine *machine, uint64_t key)
 {
     struct explained *explained = &machine->explained;

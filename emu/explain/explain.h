@@ -45,7 +45,9 @@ uint64_t explain_key(uint64_t rip, const char *reason);
 /* Is this the first message with that key?  Then it counts as told. False if there is nobody to tell, and beyond EXPLAIN_KEYS_MAX
  * different ones, at which a last line says so. */
 bool explain_new(struct machine *machine, uint64_t key);
-/* The same for explanations, of which people may want all or none. */
+/* Has the message with that key been told?  Nothing changes. */
+bool explain_told(struct machine *machine, uint64_t key);
+/* The same as explain_new() for explanations, of which people may want all or none. */
 bool explain_first(struct machine *machine, uint64_t key);
 
 /* Begins an explanation. NULL if neither people nor a trace want it. `cpu` is the processor that it is about. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "emu/decode/decode.h"
+#include "emu/explain/refusal.h"
 #include "emu/machine/parts.h"
 #include "model/vmx/check.h"
 #include "model/vmx/vmx.h"
@@ -79,8 +80,10 @@ static void entry_failed(struct machine *machine, const struct notice *notice)
     entry_failure_complete(failure, notice, machine_over_native(machine, notice->cpu));
     if (!explain_first(machine, entry_failure_hash(failure)))
         return;
-    fputs(machine->options.message_prefix, machine->options.messages);
-    entry_failure_print(failure, machine->symbols, machine->options.messages, machine->options.message_indent);
+    if (failure->rows || failure->late) {       /* refused before that: emu/explain/refusal.c has told */
+        fputs(machine->options.message_prefix, machine->options.messages);
+        entry_failure_print(failure, machine->symbols, machine->options.messages, machine->options.message_indent);
+    }
     if (machine->options.dump)
         entry_failure_dump(failure, machine->symbols, machine->options.dump);
 }
@@ -107,6 +110,10 @@ static void notify(void *context, const struct notice *notice)
 
     if (is_routine(machine, notice))
         return;
+    if (notice->kind == NOTICE_REFUSED) {
+        refusal_explain(machine, notice);
+        return;
+    }
     trace_notice(&machine->trace, notice_level(machine, notice), notice);
     if (notice->kind == NOTICE_VIOLATION)
         rule_broken(machine, notice);

@@ -124,7 +124,7 @@ static bool pat_valid(uint64_t pat)
     return true;
 }
 
-static bool eptp_memory_type(const struct vmx_capability *c, uint64_t eptp)
+bool eptp_memory_type(const struct vmx_capability *c, uint64_t eptp)
 {
     unsigned type = EPTP_MEMORY_TYPE(eptp);
 
@@ -132,18 +132,18 @@ static bool eptp_memory_type(const struct vmx_capability *c, uint64_t eptp)
            (type == MEMORY_WB && (c->ept_vpid & CAPABILITY_EPT_WRITE_BACK));
 }
 
-static bool eptp_walk_length(const struct vmx_capability *c, uint64_t eptp)
+bool eptp_walk_length(const struct vmx_capability *c, uint64_t eptp)
 {
     return (EPTP_WALK_LENGTH(eptp) == 4 && capability_ept_vpid(c, EPT_VPID_ept_walk_4)) ||
            (EPTP_WALK_LENGTH(eptp) == 5 && capability_ept_vpid(c, EPT_VPID_ept_walk_5));
 }
 
-static bool eptp_accessed_dirty(const struct vmx_capability *c, uint64_t eptp)
+bool eptp_accessed_dirty(const struct vmx_capability *c, uint64_t eptp)
 {
     return !(eptp & EPTP_ACCESSED_DIRTY) || (c->ept_vpid & CAPABILITY_EPT_ACCESSED_DIRTY);
 }
 
-static bool eptp_reserved(uint64_t eptp)
+bool eptp_reserved(uint64_t eptp)
 {
     return !(eptp & 0xf80);
 }

@@ -7,17 +7,10 @@
 /* 27.1 "Basic VM-Entry Checks". */
 static vmx_result basic_checks(struct cpu *cpu, bool launch)
 {
-    const struct vmcs *vmcs = cpu->vmx.current;
+    const struct attempt attempt = vmx_attempt(cpu, launch ? INSN_vmlaunch : INSN_vmresume, 0);
+    const struct refusal *refusal = vmx_refuses(REFUSALS_entry, &attempt);
 
-    if (!vmcs || vmcs->shadow)
-        return VMX_FAIL_INVALID;
-    if (cpu->interruptibility & BLOCKING_BY_MOV_SS)
-        return vmx_fail(cpu, VM_ERROR_entry_blocked_by_mov_ss);
-    if (launch && vmcs->launch_state != LAUNCH_CLEAR)
-        return vmx_fail(cpu, VM_ERROR_vmlaunch_not_clear);
-    if (!launch && vmcs->launch_state != LAUNCH_LAUNCHED)
-        return vmx_fail(cpu, VM_ERROR_vmresume_not_launched);
-    return VMX_SUCCEED;
+    return refusal ? vmx_refused(cpu, &attempt, refusal) : VMX_SUCCEED;
 }
 
 static enum status fail_early(struct cpu *cpu, vmx_result failure, vmx_result *result)

@@ -41,11 +41,12 @@ static enum status with_address(struct cpu *cpu, const struct insn *insn,
 
 static enum status vmxon(struct cpu *cpu, const struct insn *insn)
 {
-    if (cpu->vmx.operation)
-        return finish(cpu, insn, vmx_vmxon(cpu, 0));
-    if (!vmx_vmxon_allowed(cpu))
-        return cpu_fault(cpu, VECTOR_GP, 0);
-    return with_address(cpu, insn, vmx_vmxon);
+    const struct attempt attempt = vmx_attempt(cpu, INSN_vmxon, 0);
+    const struct refusal *refusal = vmx_refuses(REFUSALS_vmxon, &attempt);
+
+    if (refusal && refusal->outcome == OUTCOME_GP)
+        return refusal_raise(cpu, &attempt, refusal);
+    return refusal ? finish(cpu, insn, vmx_vmxon(cpu, 0)) : with_address(cpu, insn, vmx_vmxon);
 }
 
 static enum status vmptrst(struct cpu *cpu, const struct insn *insn)
@@ -69,9 +70,9 @@ static enum status vmread(struct cpu *cpu, const struct insn *insn)
 static enum status vmwrite(struct cpu *cpu, const struct insn *insn)
 {
     uint64_t encoding = register_operand(cpu, insn), value = 0;
-    bool target = cpu->vmx.non_root ? shadow_linked(cpu) != NULL : cpu->vmx.current != NULL;
+    const struct attempt attempt = vmx_attempt(cpu, INSN_vmwrite, encoding);
 
-    if (target && !vmx_field_error(cpu, encoding, true))
+    if (!vmx_refuses(REFUSALS_field_access, &attempt))
         TRY(operand_read(cpu, insn, operand_size(cpu), &value));
     return finish(cpu, insn, cpu->vmx.non_root ? shadow_vmwrite(cpu, encoding, value)
                                                : vmx_vmwrite(cpu, encoding, value));
@@ -101,9 +102,7 @@ static enum status invvpid(struct cpu *cpu, const struct insn *insn)
 
     if (capability_invvpid_type(&cpu->model->capability, type))
         TRY(descriptor(cpu, insn, operand));
-    if (operand[0] >> 16)
-        return finish(cpu, insn, vmx_fail(cpu, VM_ERROR_invept_invvpid_operand));
-    return finish(cpu, insn, vmx_invvpid(cpu, type, (uint16_t)operand[0], operand[1]));
+    return finish(cpu, insn, vmx_invvpid(cpu, type, operand[0], operand[1]));
 }
 
 static enum status enter(struct cpu *cpu, const struct insn *insn, bool launch)
@@ -114,12 +113,21 @@ static enum status enter(struct cpu *cpu, const struct insn *insn, bool launch)
     return status == STATUS_OK ? finish(cpu, insn, result) : status;
 }
 
+static enum status vmcall(struct cpu *cpu, const struct insn *insn)
+{
+    const struct attempt attempt = vmx_attempt(cpu, INSN_vmcall, 0);
+
+    return finish(cpu, insn, vmx_refused(cpu, &attempt, vmx_refuses(REFUSALS_vmcall, &attempt)));
+}
+
 enum status vmx_execute(struct cpu *cpu, const struct insn *insn)
 {
+    const struct attempt attempt = vmx_attempt(cpu, insn->id, 0);
+    const struct refusal *refusal = vmx_undefined(&attempt);
     struct exit_information information;
 
-    if (vmx_undefined(cpu, insn))
-        return cpu_fault(cpu, VECTOR_UD, 0);
+    if (refusal)
+        return refusal_raise(cpu, &attempt, refusal);
     if (vmx_intercepts(cpu, insn, &information))
         return vmx_exit(cpu, &information);
     if (insn->id == INSN_vmfunc) {      /* at any privilege level; flags stay */
@@ -127,11 +135,12 @@ enum status vmx_execute(struct cpu *cpu, const struct insn *insn)
         cpu_retire(cpu, insn->length);
         return STATUS_OK;
     }
-    if (cpu_cpl(cpu) > 0)
-        return cpu_fault(cpu, VECTOR_GP, 0);
+    refusal = vmx_refuses(REFUSALS_vmx_privilege, &attempt);
+    if (refusal)
+        return refusal_raise(cpu, &attempt, refusal);
     switch (insn->id) {
     case INSN_vmcall:
-        return finish(cpu, insn, vmx_fail(cpu, VM_ERROR_vmcall_in_root));
+        return vmcall(cpu, insn);
     case INSN_vmclear:
         return with_address(cpu, insn, vmx_vmclear);
     case INSN_vmlaunch:

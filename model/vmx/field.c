@@ -23,7 +23,7 @@ static const uint8_t by_encoding[0x4000] = {
 };
 _Static_assert(VMCS_FIELD_COUNT < UINT8_MAX, "a field's number and 1 fit into a byte");
 
-static enum vmcs_field lookup(uint32_t encoding)
+enum vmcs_field vmcs_known(uint32_t encoding)
 {
     if (encoding >> 15 || (VMCS_ENCODING_HIGH(encoding) && VMCS_ENCODING_WIDTH(encoding) != VMCS_WIDTH_64) ||
         !by_encoding[encoding >> 1])
@@ -31,13 +31,18 @@ static enum vmcs_field lookup(uint32_t encoding)
     return by_encoding[encoding >> 1] - 1u;
 }
 
-enum vmcs_field vmcs_find(const struct model *model, uint32_t encoding)
+enum vmcs_field vmcs_find_on(const struct vmx_capability *capability, uint32_t encoding)
 {
-    enum vmcs_field field = lookup(encoding);
+    enum vmcs_field field = vmcs_known(encoding);
 
-    if (field < VMCS_FIELD_COUNT && capability_control_allowed(&model->capability, fields[field].exists))
+    if (field < VMCS_FIELD_COUNT && capability_control_allowed(capability, fields[field].exists))
         return field;
     return VMCS_FIELD_COUNT;
+}
+
+enum vmcs_field vmcs_find(const struct model *model, uint32_t encoding)
+{
+    return vmcs_find_on(&model->capability, encoding);
 }
 
 uint32_t vmcs_encoding(enum vmcs_field field)
@@ -85,7 +90,7 @@ void vmcs_set_field(struct vmcs *vmcs, enum vmcs_field field, bool high, uint64_
 
 void vmcs_set(struct vmcs *vmcs, uint32_t encoding, uint64_t value)
 {
-    enum vmcs_field field = lookup(encoding);
+    enum vmcs_field field = vmcs_known(encoding);
 
     if (field != VMCS_FIELD_COUNT)
         vmcs_set_field(vmcs, field, VMCS_ENCODING_HIGH(encoding), value);
@@ -99,7 +104,7 @@ void vmcs_note_writer(struct vmcs *vmcs, enum vmcs_field field, uint64_t rip)
 
 uint64_t vmcs_get(const struct vmcs *vmcs, uint32_t encoding)
 {
-    enum vmcs_field field = lookup(encoding);
+    enum vmcs_field field = vmcs_known(encoding);
 
     if (field == VMCS_FIELD_COUNT)
         return 0;

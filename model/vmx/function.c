@@ -2,14 +2,7 @@
 /* VM functions: SDM Vol. 3, 26.5.6. There is one, function 0: EPTP switching. */
 #include "model/vmx/internal.h"
 
-enum { FUNCTIONS = 64, EPTP_LIST_ENTRIES = 512 };
-
-/* 26.5.6.2. Neither CPL nor the mode of operation matters. */
-bool function_undefined(const struct cpu *cpu)
-{
-    return !cpu->vmx.non_root || !(proc2_controls(cpu->vmx.current) & PROC2_enable_vm_functions) ||
-           (uint32_t)cpu->gpr[RAX] >= FUNCTIONS;
-}
+enum { EPTP_LIST_ENTRIES = 512 };
 
 /* 26.5.6.3: the EPTP that ECX selects. False: there is none, or VM entry would not accept it. */
 static bool selected_eptp(const struct cpu *cpu, uint64_t *eptp)
@@ -26,7 +19,7 @@ bool function_intercepts(const struct cpu *cpu)
 {
     uint64_t eptp;
 
-    if (!(VMCS(cpu->vmx.current, vm_function_controls) >> ((uint32_t)cpu->gpr[RAX] % FUNCTIONS) & 1))
+    if (!(VMCS(cpu->vmx.current, vm_function_controls) >> ((uint32_t)cpu->gpr[RAX] % VM_FUNCTIONS) & 1))
         return true;
     return !selected_eptp(cpu, &eptp);      /* VM entry has seen to it that no other function is enabled */
 }

@@ -21,31 +21,28 @@ static vmx_result done(const struct cpu *cpu, enum insn_id id, uint64_t operand,
     return result;
 }
 
-/* A 4-KByte-aligned physical address that the processor has. */
-static bool region_address(const struct cpu *cpu, uint64_t pa)
+vmx_result vmx_refused(struct cpu *cpu, const struct attempt *a, const struct refusal *refusal)
 {
-    return !(pa & ~PAGE_MASK) && !(pa >> cpu->model->physical_address_width);
+    refusal_notify(a, refusal);
+    return refusal->outcome > 0 ? vmx_fail(cpu, (enum vm_instruction_error)refusal->outcome) : VMX_FAIL_INVALID;
 }
 
-bool vmx_vmxon_allowed(const struct cpu *cpu)
+/* The same with what NOTICE_VMX_INSTRUCTION tells. */
+static vmx_result refused(struct cpu *cpu, const struct attempt *a, const struct refusal *refusal)
 {
-    const struct vmx_capability *c = &cpu->model->capability;
-    uint64_t feature = FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX;
-
-    return (cpu->cr0 & c->cr0_fixed0) == c->cr0_fixed0 && !(cpu->cr0 & ~c->cr0_fixed1) &&
-           (cpu->cr4 & c->cr4_fixed0) == c->cr4_fixed0 && !(cpu->cr4 & ~c->cr4_fixed1) &&
-           (CPU_MSR(cpu, ia32_feature_control) & feature) == feature;
+    return done(cpu, a->id, a->operand, a->value, vmx_refused(cpu, a, refusal));
 }
 
 vmx_result vmx_vmxon(struct cpu *cpu, uint64_t pa)
 {
+    const struct attempt attempt = vmx_attempt(cpu, INSN_vmxon, pa);
+    const struct refusal *refusal = vmx_refuses(REFUSALS_vmxon, &attempt);
     struct vmx *vmx = &cpu->vmx;
 
-    if (vmx->operation)
-        return done(cpu, INSN_vmxon, pa, 0, vmx_fail(cpu, VM_ERROR_vmxon_in_root));
-    if (!vmx_vmxon_allowed(cpu) || !region_address(cpu, pa) ||
-        memory_read32(&cpu->model->memory, pa) != capability_revision(&cpu->model->capability))
-        return done(cpu, INSN_vmxon, pa, 0, VMX_FAIL_INVALID);
+    if (!refusal)
+        refusal = vmx_refuses(REFUSALS_vmxon_region, &attempt);
+    if (refusal)
+        return refused(cpu, &attempt, refusal);
     *vmx = (struct vmx){ .operation = true, .vmxon_pointer = pa, .preemption_deadline = ~0ull };
     vmx_update_intercepts(cpu);
     return done(cpu, INSN_vmxon, pa, 0, VMX_SUCCEED);
@@ -65,26 +62,22 @@ vmx_result vmx_vmxoff(struct cpu *cpu)
 
 vmx_result vmx_vmclear(struct cpu *cpu, uint64_t pa)
 {
-    if (!region_address(cpu, pa))
-        return done(cpu, INSN_vmclear, pa, 0, vmx_fail(cpu, VM_ERROR_vmclear_invalid_address));
-    if (pa == cpu->vmx.vmxon_pointer)
-        return done(cpu, INSN_vmclear, pa, 0, vmx_fail(cpu, VM_ERROR_vmclear_vmxon_pointer));
+    const struct attempt attempt = vmx_attempt(cpu, INSN_vmclear, pa);
+    const struct refusal *refusal = vmx_refuses(REFUSALS_vmclear, &attempt);
+
+    if (refusal)
+        return refused(cpu, &attempt, refusal);
     vmcs_clear(cpu, pa);
     return done(cpu, INSN_vmclear, pa, 0, VMX_SUCCEED);
 }
 
 vmx_result vmx_vmptrld(struct cpu *cpu, uint64_t pa)
 {
-    uint32_t identifier;
+    const struct attempt attempt = vmx_attempt(cpu, INSN_vmptrld, pa);
+    const struct refusal *refusal = vmx_refuses(REFUSALS_vmptrld, &attempt);
 
-    if (!region_address(cpu, pa))
-        return done(cpu, INSN_vmptrld, pa, 0, vmx_fail(cpu, VM_ERROR_vmptrld_invalid_address));
-    if (pa == cpu->vmx.vmxon_pointer)
-        return done(cpu, INSN_vmptrld, pa, 0, vmx_fail(cpu, VM_ERROR_vmptrld_vmxon_pointer));
-    identifier = memory_read32(&cpu->model->memory, pa);
-    if ((identifier & ~VMCS_SHADOW_INDICATOR) != capability_revision(&cpu->model->capability) ||
-        ((identifier & VMCS_SHADOW_INDICATOR) && !(cpu->model->capability.proc2.allowed & PROC2_vmcs_shadowing)))
-        return done(cpu, INSN_vmptrld, pa, 0, vmx_fail(cpu, VM_ERROR_vmptrld_wrong_revision));
+    if (refusal)
+        return refused(cpu, &attempt, refusal);
     cpu->vmx.current = vmcs_activate(cpu, pa);
     return done(cpu, INSN_vmptrld, pa, 0, VMX_SUCCEED);
 }
@@ -94,60 +87,43 @@ uint64_t vmx_vmptrst(const struct cpu *cpu)
     return cpu->vmx.current ? cpu->vmx.current->pa : ~0ull;
 }
 
-unsigned vmx_field_error(const struct cpu *cpu, uint64_t encoding, bool write)
-{
-    if (encoding >> 32 || vmcs_find(cpu->model, (uint32_t)encoding) == VMCS_FIELD_COUNT)
-        return VM_ERROR_unsupported_field;
-    if (write && VMCS_ENCODING_TYPE(encoding) == VMCS_TYPE_EXIT_INFORMATION &&
-        !(cpu->model->capability.misc & CAPABILITY_VMWRITE_ANY))
-        return VM_ERROR_vmwrite_read_only;
-    return 0;
-}
-
-vmx_result vmx_field_for(struct cpu *cpu, uint64_t encoding, bool write, enum vmcs_field *field)
-{
-    const unsigned error = vmx_field_error(cpu, encoding, write);
-
-    *field = error ? VMCS_FIELD_COUNT : vmcs_find(cpu->model, (uint32_t)encoding);
-    return error ? vmx_fail(cpu, error) : VMX_SUCCEED;
-}
-
 vmx_result vmx_vmread(struct cpu *cpu, uint64_t encoding, uint64_t *value)
 {
-    enum vmcs_field field;
-    vmx_result result;
+    const struct attempt attempt = vmx_attempt(cpu, INSN_vmread, encoding);
+    const struct refusal *refusal = vmx_refuses(REFUSALS_field_access, &attempt);
 
-    if (!cpu->vmx.current)
-        return done(cpu, INSN_vmread, encoding, 0, VMX_FAIL_INVALID);
-    result = vmx_field_for(cpu, encoding, false, &field);
-    if (result != VMX_SUCCEED)
-        return done(cpu, INSN_vmread, encoding, 0, result);
-    *value = cpu->vmx.current->field[field] >> (VMCS_ENCODING_HIGH(encoding) ? 32 : 0);
+    if (refusal)
+        return refused(cpu, &attempt, refusal);
+    *value = cpu->vmx.current->field[vmcs_known((uint32_t)encoding)] >> (VMCS_ENCODING_HIGH(encoding) ? 32 : 0);
     return done(cpu, INSN_vmread, encoding, *value, VMX_SUCCEED);
 }
 
 vmx_result vmx_vmwrite(struct cpu *cpu, uint64_t encoding, uint64_t value)
 {
+    struct attempt attempt = vmx_attempt(cpu, INSN_vmwrite, encoding);
+    const struct refusal *refusal = vmx_refuses(REFUSALS_field_access, &attempt);
     enum vmcs_field field;
-    vmx_result result;
 
-    if (!cpu->vmx.current)
-        return done(cpu, INSN_vmwrite, encoding, value, VMX_FAIL_INVALID);
-    result = vmx_field_for(cpu, encoding, true, &field);
-    if (result == VMX_SUCCEED) {
-        vmcs_set_field(cpu->vmx.current, field, VMCS_ENCODING_HIGH(encoding), value);
-        vmcs_note_writer(cpu->vmx.current, field, cpu->rip);
-    }
-    return done(cpu, INSN_vmwrite, encoding, value, result);
+    attempt.value = value;
+    if (refusal)
+        return refused(cpu, &attempt, refusal);
+    field = vmcs_known((uint32_t)encoding);
+    vmcs_set_field(cpu->vmx.current, field, VMCS_ENCODING_HIGH(encoding), value);
+    vmcs_note_writer(cpu->vmx.current, field, cpu->rip);
+    return done(cpu, INSN_vmwrite, encoding, value, VMX_SUCCEED);
 }
 
 /* SDM Vol. 3, 31.3, INVEPT: types 1 (single-context) and 2 (global), where the processor has them. */
 vmx_result vmx_invept(struct cpu *cpu, uint64_t type, uint64_t eptp)
 {
-    if (!capability_invept_type(&cpu->model->capability, type))
-        return done(cpu, INSN_invept, type, eptp, vmx_fail(cpu, VM_ERROR_invept_invvpid_operand));
-    if (type == 1 && !check_eptp(cpu, eptp))
-        return done(cpu, INSN_invept, type, eptp, vmx_fail(cpu, VM_ERROR_invept_invvpid_operand));
+    struct attempt attempt = vmx_attempt(cpu, INSN_invept, type);
+    const struct refusal *refusal = vmx_refuses(REFUSALS_invept_type, &attempt);
+
+    attempt.value = eptp;
+    if (!refusal)
+        refusal = vmx_refuses(REFUSALS_invept, &attempt);
+    if (refusal)
+        return refused(cpu, &attempt, refusal);
     if (type == 1)
         tlb_invept(cpu, eptp);
     else
@@ -157,16 +133,23 @@ vmx_result vmx_invept(struct cpu *cpu, uint64_t type, uint64_t eptp)
 }
 
 /* SDM Vol. 3, 31.3, INVVPID: individual address, single context, all contexts, single context but for global pages. */
-vmx_result vmx_invvpid(struct cpu *cpu, uint64_t type, uint16_t vpid, uint64_t linear)
+vmx_result vmx_invvpid(struct cpu *cpu, uint64_t type, uint64_t vpid, uint64_t linear)
 {
-    if (!capability_invvpid_type(&cpu->model->capability, type) || (type != 2 && !vpid) || (type == 0 && !register_canonical(cpu, linear)))
-        return done(cpu, INSN_invvpid, type, vpid, vmx_fail(cpu, VM_ERROR_invept_invvpid_operand));
+    struct attempt attempt = vmx_attempt(cpu, INSN_invvpid, type);
+    const struct refusal *refusal = vmx_refuses(REFUSALS_invvpid_type, &attempt);
+
+    attempt.value = vpid;
+    attempt.second = linear;
+    if (!refusal)
+        refusal = vmx_refuses(REFUSALS_invvpid, &attempt);
+    if (refusal)
+        return refused(cpu, &attempt, refusal);
     if (type == 0)
-        tlb_invvpid_address(cpu, vpid, linear);
+        tlb_invvpid_address(cpu, (uint16_t)vpid, linear);
     else if (type == 2)
         tlb_invvpid_all(cpu);
     else
-        tlb_invvpid(cpu, vpid, type == 3);
+        tlb_invvpid(cpu, (uint16_t)vpid, type == 3);
     vmx_notify(cpu, NOTICE_INVALIDATE, INSN_invvpid, type, vpid, linear);
     return VMX_SUCCEED;
 }

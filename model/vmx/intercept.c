@@ -142,24 +142,19 @@ static bool io(const struct cpu *cpu, const struct vmcs *v, const struct insn *i
 
 /* ---- VMX instructions ---- */
 
-/* 31.3: conditions of #UD, which come before VM exits. VMCALL in non-root operation has none. */
-bool vmx_undefined(const struct cpu *cpu, const struct insn *insn)
+/* 31.3: conditions of #UD, which come before VM exits. VMCALL in non-root operation has none; for VMFUNC neither CPL nor the
+ * mode of operation matters (26.5.6.2). */
+const struct refusal *vmx_undefined(const struct attempt *attempt)
 {
-    const struct vmx_capability *c = &cpu->model->capability;
-    bool compatibility = cpu_long_mode(cpu) && !cpu_64bit(cpu);
-
-    if ((insn->id == INSN_invept && !capability_ept_vpid(c, EPT_VPID_invept)) ||
-        (insn->id == INSN_invvpid && !capability_ept_vpid(c, EPT_VPID_invvpid)))
-        return true;            /* the processor has no such instruction */
-    switch (insn->id) {
+    switch (attempt->id) {
     case INSN_vmfunc:
-        return function_undefined(cpu);
+        return vmx_refuses(REFUSALS_vmfunc_undefined, attempt);
     case INSN_vmcall:
-        return !cpu->vmx.operation || (!cpu->vmx.non_root && (cpu_virtual_8086(cpu) || compatibility));
+        return vmx_refuses(REFUSALS_vmcall_undefined, attempt);
     case INSN_vmxon:
-        return !cpu_protected(cpu) || !(cpu->cr4 & CR4_VMXE) || cpu_virtual_8086(cpu) || compatibility;
+        return vmx_refuses(REFUSALS_vmxon_undefined, attempt);
     default:
-        return !cpu->vmx.operation || !cpu_protected(cpu) || cpu_virtual_8086(cpu) || compatibility;
+        return vmx_refuses(REFUSALS_vmx_undefined, attempt);
     }
 }
 
@@ -170,8 +165,9 @@ static bool vmx_instruction(const struct cpu *cpu, const struct insn *insn, stru
 #include "arch/instructions.def"
     };
     uint64_t encoding = cpu_64bit(cpu) ? cpu->gpr[insn->reg & 15] : cpu->gpr[insn->reg & 15] & 0xffffffff;
+    const struct attempt attempt = vmx_attempt(cpu, insn->id, 0);
 
-    if (vmx_undefined(cpu, insn))
+    if (vmx_undefined(&attempt))
         return false;
     if ((insn->id == INSN_vmread || insn->id == INSN_vmwrite) &&
         !shadow_intercepts(cpu, encoding, insn->id == INSN_vmwrite))
@@ -285,7 +281,7 @@ static bool decide(struct cpu *cpu, const struct insn *insn, struct exit_informa
         return if_control(proc2 & PROC2_descriptor_table_exiting, information, EXIT_REASON_ldtr_or_tr_access,
                           displacement(insn));
     case INSN_vmfunc:
-        return !function_undefined(cpu) && function_intercepts(cpu) && exits(information, EXIT_REASON_vmfunc, 0);
+        return !vmx_undefined(&(struct attempt){ .cpu = cpu, .id = INSN_vmfunc }) && function_intercepts(cpu) && exits(information, EXIT_REASON_vmfunc, 0);
     case INSN_vmcall:
     case INSN_vmclear:
     case INSN_vmlaunch:

@@ -4,6 +4,7 @@
 #define SESQUI_MODEL_VMX_INTERNAL_H
 
 #include "model/model.h"
+#include "model/refusal.h"
 #include "model/vmx/vmx.h"
 
 static inline void vmx_notify(const struct cpu *cpu, enum notice_kind kind,
@@ -39,24 +40,29 @@ static inline bool pae_paging(uint64_t cr0, uint64_t cr4, uint64_t efer)
     return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LMA);
 }
 
-/* Would VM entry accept this EPT pointer?  (27.2.1.1) */
+/* Would VM entry accept this EPT pointer?  (27.2.1.1)  And its parts, each by itself. */
 bool check_eptp(const struct cpu *cpu, uint64_t eptp);
+bool eptp_memory_type(const struct vmx_capability *c, uint64_t eptp);
+bool eptp_walk_length(const struct vmx_capability *c, uint64_t eptp);
+bool eptp_accessed_dirty(const struct vmx_capability *c, uint64_t eptp);
+bool eptp_reserved(uint64_t eptp);
 
-/* VMREAD's and VMWRITE's checks of the encoding: the VM-instruction error, or 0. */
-unsigned vmx_field_error(const struct cpu *cpu, uint64_t encoding, bool write);
-/* The same, and the error goes to the current VMCS. */
-vmx_result vmx_field_for(struct cpu *cpu, uint64_t encoding, bool write, enum vmcs_field *field);
+/* A VMX instruction is about to be executed with this operand. */
+static inline struct attempt vmx_attempt(const struct cpu *cpu, enum insn_id id, uint64_t operand)
+{
+    return (struct attempt){ .cpu = cpu, .capability = &cpu->model->capability, .id = id, .operand = operand };
+}
+/* Tells why it is refused, and what it results in: VMfail with its error in the current VMCS, VMfailInvalid. */
+vmx_result vmx_refused(struct cpu *cpu, const struct attempt *attempt, const struct refusal *refusal);
 
 /* shadow.c: do VMREAD or VMWRITE of this encoding exit in non-root operation? */
 bool shadow_intercepts(const struct cpu *cpu, uint64_t encoding, bool write);
 /* Then, in non-root operation: access to the VMCS that the link pointer names. */
 vmx_result shadow_vmread(struct cpu *cpu, uint64_t encoding, uint64_t *value);
 vmx_result shadow_vmwrite(struct cpu *cpu, uint64_t encoding, uint64_t value);
-/* The VMCS that the link pointer of the current VMCS names, or NULL where a VMREAD would get VMfailInvalid. */
-struct vmcs *shadow_linked(struct cpu *cpu);
 
-/* function.c, VMFUNC (26.5.6): is there no such function at all (#UD)?  Does the function that EAX names exit?  If not: */
-bool function_undefined(const struct cpu *cpu);
+/* function.c, VMFUNC (26.5.6): does the function that EAX names exit?  If not: */
+enum { VM_FUNCTIONS = 64 };
 bool function_intercepts(const struct cpu *cpu);
 void function_invoke(struct cpu *cpu);
 
@@ -68,8 +74,8 @@ bool bitmap_intercepts_io(const struct cpu *cpu, const struct vmcs *vmcs, uint16
 uint64_t insn_linear(const struct cpu *cpu, const struct insn *insn);
 uint32_t instruction_information(const struct insn *insn);
 
-/* intercept.c: does this VMX instruction raise #UD? */
-bool vmx_undefined(const struct cpu *cpu, const struct insn *insn);
+/* intercept.c: why this VMX instruction raises #UD, or NULL. */
+const struct refusal *vmx_undefined(const struct attempt *attempt);
 
 /* msr_area.c. Number (from 1) of the entry that could not be processed, or 0. */
 unsigned msr_area_load(struct cpu *cpu, uint64_t address, uint64_t count);

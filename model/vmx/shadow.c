@@ -17,41 +17,37 @@ bool shadow_intercepts(const struct cpu *cpu, uint64_t encoding, bool write)
     return byte >> (encoding & 7) & 1;
 }
 
-/* It was activated by the VM entry; looking it up again brings it back should the cache have evicted it meanwhile. */
-struct vmcs *shadow_linked(struct cpu *cpu)
+/* The VMCS that the link pointer names. It was activated by the VM entry; looking it up again brings it back should the cache
+ * have evicted it meanwhile. */
+static struct vmcs *shadow_linked(struct cpu *cpu)
 {
-    uint64_t pa = VMCS(cpu->vmx.current, vmcs_link_pointer);
-
-    return pa == ~0ull ? NULL : vmcs_activate(cpu, pa);
+    return vmcs_activate(cpu, VMCS(cpu->vmx.current, vmcs_link_pointer));
 }
 
 /* Errors 12 and 13 are recorded in the current VMCS, not in the shadow VMCS: vmx_fail() does that. */
 vmx_result shadow_vmread(struct cpu *cpu, uint64_t encoding, uint64_t *value)
 {
-    const struct vmcs *linked = shadow_linked(cpu);
-    enum vmcs_field field;
-    vmx_result result;
+    const struct attempt attempt = vmx_attempt(cpu, INSN_vmread, encoding);
+    const struct refusal *refusal = vmx_refuses(REFUSALS_field_access, &attempt);
 
-    if (!linked)
-        return VMX_FAIL_INVALID;
-    result = vmx_field_for(cpu, encoding, false, &field);
-    if (result == VMX_SUCCEED)
-        *value = vmcs_get(linked, (uint32_t)encoding);
-    return result;
+    if (refusal)
+        return vmx_refused(cpu, &attempt, refusal);
+    *value = vmcs_get(shadow_linked(cpu), (uint32_t)encoding);
+    return VMX_SUCCEED;
 }
 
 vmx_result shadow_vmwrite(struct cpu *cpu, uint64_t encoding, uint64_t value)
 {
-    struct vmcs *linked = shadow_linked(cpu);
-    enum vmcs_field field;
-    vmx_result result;
+    struct attempt attempt = vmx_attempt(cpu, INSN_vmwrite, encoding);
+    const struct refusal *refusal = vmx_refuses(REFUSALS_field_access, &attempt);
+    enum vmcs_field field = vmcs_known((uint32_t)encoding);
+    struct vmcs *linked;
 
-    if (!linked)
-        return VMX_FAIL_INVALID;
-    result = vmx_field_for(cpu, encoding, true, &field);
-    if (result == VMX_SUCCEED) {
-        vmcs_set_field(linked, field, VMCS_ENCODING_HIGH(encoding), value);
-        vmcs_note_writer(linked, field, cpu->rip);
-    }
-    return result;
+    attempt.value = value;
+    if (refusal)
+        return vmx_refused(cpu, &attempt, refusal);
+    linked = shadow_linked(cpu);
+    vmcs_set_field(linked, field, VMCS_ENCODING_HIGH(encoding), value);
+    vmcs_note_writer(linked, field, cpu->rip);
+    return VMX_SUCCEED;
 }

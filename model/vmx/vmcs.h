@@ -15,6 +15,7 @@
 
 struct cpu;
 struct model;
+struct vmx_capability;
 
 enum vmcs_field {
 #define FIELD(name, encoding, exists) FIELD_##name,
@@ -53,8 +54,11 @@ struct vmcs_cache {
     uint64_t use_clock;
 };
 
-/* Index of an encoding's field (full or high access), or VMCS_FIELD_COUNT where no such field exists on this model. */
+/* Index of an encoding's field (full or high access), or VMCS_FIELD_COUNT where no such field exists: on this model, on a
+ * processor with this capability, on any. */
 enum vmcs_field vmcs_find(const struct model *model, uint32_t encoding);
+enum vmcs_field vmcs_find_on(const struct vmx_capability *capability, uint32_t encoding);
+enum vmcs_field vmcs_known(uint32_t encoding);
 uint32_t vmcs_encoding(enum vmcs_field field);
 const char *vmcs_field_name(enum vmcs_field field);
 /* The control that must be allowed for the field to exist: enum control_id, CONTROL_ALWAYS for most. */

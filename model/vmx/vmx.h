@@ -18,8 +18,6 @@ enum { VMX_SUCCEED = 0, VMX_FAIL_INVALID = -1 };
 /* VMfail(n): VMfailValid if there is a current VMCS (its VM-instruction error field is set), else VMfailInvalid. */
 vmx_result vmx_fail(struct cpu *cpu, enum vm_instruction_error error);
 
-/* Would VMXON outside VMX operation raise no #GP(0) for CR0, CR4 or IA32_FEATURE_CONTROL (24.7, 24.8)? */
-bool vmx_vmxon_allowed(const struct cpu *cpu);
 /* Where VMXON or VMXOFF would fault, these two report VMfailInvalid: execute() has raised the fault before. */
 vmx_result vmx_vmxon(struct cpu *cpu, uint64_t pa);
 vmx_result vmx_vmxoff(struct cpu *cpu);
@@ -29,7 +27,7 @@ uint64_t vmx_vmptrst(const struct cpu *cpu);    /* all ones if no VMCS is curren
 vmx_result vmx_vmread(struct cpu *cpu, uint64_t encoding, uint64_t *value);
 vmx_result vmx_vmwrite(struct cpu *cpu, uint64_t encoding, uint64_t value);
 vmx_result vmx_invept(struct cpu *cpu, uint64_t type, uint64_t eptp);
-vmx_result vmx_invvpid(struct cpu *cpu, uint64_t type, uint16_t vpid, uint64_t linear);
+vmx_result vmx_invvpid(struct cpu *cpu, uint64_t type, uint64_t vpid, uint64_t linear);     /* vpid: all 64 bits */
 
 /*
  * VM entry (SDM Vol. 3, ch. 27). STATUS_VM_ENTRY: the processor holds the guest state; cpu->event the injected event.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The VMX instructions: every VM-instruction error, faults, exits before privilege, operands and flags. */
+#include "model/refusal.h"
 #include "tests/model/vmx_fixture.h"
 
 static struct vmx_fixture f;
@@ -14,22 +15,28 @@ static uint64_t error_field(void) { return VMCS(f.cpu->vmx.current, vm_instructi
 
 /* ---- VMXON, VMXOFF ---- */
 
+/* Outside VMX operation: why VMXON raises #GP(0), or NULL. */
+static const struct refusal *vmxon_fault(void)
+{
+    return vmx_refuses(REFUSALS_vmxon, &(struct attempt){ .cpu = f.cpu, .capability = &f.model->capability, .id = INSN_vmxon });
+}
+
 START_TEST(vmxon_conditions)
 {
     struct cpu *cpu = f.cpu;
 
-    ck_assert(vmx_vmxon_allowed(cpu));
+    ck_assert_ptr_null(vmxon_fault());
     CPU_MSR(cpu, ia32_feature_control) = FEATURE_CONTROL_VMX_OUTSIDE_SMX;
-    ck_assert(!vmx_vmxon_allowed(cpu));
+    ck_assert_ptr_nonnull(vmxon_fault());
     CPU_MSR(cpu, ia32_feature_control) = FEATURE_CONTROL_LOCK;
-    ck_assert(!vmx_vmxon_allowed(cpu));
+    ck_assert_ptr_nonnull(vmxon_fault());
     CPU_MSR(cpu, ia32_feature_control) = FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX;
     cpu->cr0 &= ~CR0_NE;
-    ck_assert(!vmx_vmxon_allowed(cpu));
+    ck_assert_ptr_nonnull(vmxon_fault());
     ck_assert_int_eq(vmx_vmxon(cpu, FIXTURE_VMXON), VMX_FAIL_INVALID);
     cpu->cr0 |= CR0_NE;
     cpu->cr4 &= ~CR4_VMXE;
-    ck_assert(!vmx_vmxon_allowed(cpu));
+    ck_assert_ptr_nonnull(vmxon_fault());
     cpu->cr4 |= CR4_VMXE;
 
     ck_assert_int_eq(vmx_vmxon(cpu, FIXTURE_VMXON + 8), VMX_FAIL_INVALID);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Why an instruction is refused: a row of model/cpu/refusals.def or model/vmx/refusals.def for each reason, from which come the
+ * decision, the sentence that tells it, and the page docs/refusals.md. Rows stand in groups: what is looked at in one go, in
+ * the SDM's order; the first that applies refuses.
+ */
+#ifndef SESQUI_MODEL_REFUSAL_H
+#define SESQUI_MODEL_REFUSAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model/insn.h"
+#include "model/status.h"
+
+struct cpu;
+struct vmx_capability;
+
+/* What a refusal gives. n > 0: VMfail with error n. */
+enum { OUTCOME_INVALID = -1, OUTCOME_UD = -2, OUTCOME_GP = -3, OUTCOME_SS = -4 };
+
+struct refusal {
+    const char *id;             /* "vmxon.vmxe" */
+    int outcome;
+    const char *section;        /* "24.7": of SDM Vol. 3, unless it says otherwise */
+    const char *text;           /* the cause; {names} stand for values: emu/explain/refusal.c */
+};
+
+/* A row's number in refusal_table. */
+enum refusal_row {
+#define REFUSAL(instruction, name, outcome, section, text, refused) REFUSED_##instruction##_##name,
+#include "model/cpu/refusals.def"
+#define REFUSAL(instruction, name, outcome, section, text, refused) REFUSED_##instruction##_##name,
+#include "model/vmx/refusals.def"
+    REFUSAL_COUNT
+};
+extern const struct refusal refusal_table[REFUSAL_COUNT];
+
+enum refusal_group {
+#define GROUP(name) REFUSALS_##name,
+#include "model/cpu/refusals.def"
+    REFUSALS_OF_VMX,
+    REFUSALS_LAST_OF_CPU = REFUSALS_OF_VMX - 1,
+#define GROUP(name) REFUSALS_##name,
+#include "model/vmx/refusals.def"
+};
+
+/* What the rows look at: the processor before the instruction, and the instruction as far as it is known. */
+struct attempt {
+    const struct cpu *cpu;
+    const struct vmx_capability *capability;    /* what the processor offers to whoever executes the instruction */
+    enum insn_id id;
+    const struct insn *insn;    /* NULL where a native L0 executes it */
+    uint64_t operand;           /* region address, field encoding, type of an invalidation, MSR or XCR index, port, linear address */
+    uint64_t value;             /* to be loaded or written; an invalidation descriptor's first quadword */
+    uint64_t second;            /* that descriptor's second quadword */
+};
+
+/* The first row of the group that refuses, or NULL. Nothing is changed and nobody told. */
+const struct refusal *cpu_refuses(enum refusal_group group, const struct attempt *attempt);
+const struct refusal *vmx_refuses(enum refusal_group group, const struct attempt *attempt);
+
+/* Tells the observer that `attempt` was refused (NOTICE_REFUSED). */
+void refusal_notify(const struct attempt *attempt, const struct refusal *refusal);
+/* The same, and raises the exception that the row names: an outcome of OUTCOME_UD, OUTCOME_GP or OUTCOME_SS. */
+enum status refusal_raise(struct cpu *cpu, const struct attempt *attempt, const struct refusal *refusal);
+
+#endif
