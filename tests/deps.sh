@@ -3,12 +3,14 @@
 # Installs the Debian packages that are missing; shows their names first. sudo only when not root.
 #   tests/deps.sh          to build and test
 #   tests/deps.sh metal    to boot images on Bochs as well (make metal)
+#   tests/deps.sh clang    to build with clang as well, beside gcc: some 45 MB to download, 220 MB on disk
 set -eu
 needed="gcc make binutils libc6-dev libunicorn-dev libcapstone-dev check libsubunit-dev pkg-config lcov"
 case ${1:-} in
 "") ;;
 metal) needed="bochs bochsbios bochs-sdl vgabios" ;;
-*) echo "tests/deps.sh: \"$1\": only \"metal\" is known" >&2; exit 2 ;;
+clang) needed="clang" ;;
+*) echo "tests/deps.sh: \"$1\": only \"metal\" and \"clang\" are known" >&2; exit 2 ;;
 esac
 missing=""
 for package in $needed; do

@@ -126,3 +126,4 @@ help:
 	@echo "make deps                install the Debian packages that are missing"
 	@echo "make clean               remove build/"
 	@echo "VARIANT=asan make ...    the same with sanitizers, into build/asan/"
+	@echo "VARIANT=clang make ...   the same built by clang, image and guests too, into build/clang/"

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 #
 # build/sesqui.elf: the core freestanding, with the metal back end of its HAL, as a multiboot image (v1 and v2).
-# It does not depend on VARIANT.
+# It does not depend on VARIANT, but for clang (Makefile).
 
-IMAGE := build/sesqui.elf
-IMAGE_OBJ := build/image
+IMAGE := $(BARE)/sesqui.elf
+IMAGE_OBJ := $(BARE)/image
 IMAGE_FLAGS := -std=gnu11 -O2 -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
                -Wconversion -Wno-sign-conversion -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
-               -fno-pic -no-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
+               -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
                -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fno-common -Wa,--noexecstack \
                -Wframe-larger-than=6144 $(IMAGE_DEFINES) -MMD -MP
 IMAGE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/x86/*.S))
@@ -18,7 +18,7 @@ image: $(IMAGE)
 
 # The same for two processors: what happens with "more than compiled for" has to be tested.
 ifndef IMAGE_DEFINES
-IMAGE_2 := build/image-2/sesqui.elf
+IMAGE_2 := $(BARE)/image-2/sesqui.elf
 tests: $(IMAGE_2)
 $(IMAGE_2): $(IMAGE)
 	@$(MAKE) --no-print-directory IMAGE=$@ IMAGE_OBJ=$(@D) IMAGE_DEFINES=-DPROCESSORS=2 image
@@ -26,7 +26,7 @@ endif
 
 $(IMAGE): $(IMAGE_OBJECTS) $(IMAGE_OBJ)/image.ld
 	@echo "  IMAGE $@"
-	@$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+	@$(CC) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
 		-Wl,--no-warn-rwx-segments -T $(IMAGE_OBJ)/image.ld -o $@ $(IMAGE_OBJECTS)
 
 $(IMAGE_OBJ)/image.ld: hv/x86/image.ld hv/x86/layout.h

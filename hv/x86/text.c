@@ -9,6 +9,19 @@ void *memcpy(void *to, const void *from, size_t length)
     return result;
 }
 
+/* Nothing here calls it by name; a compiler may, for the assignment of a structure that might overlap (clang does). In assembly,
+ * for a loop in C may be compiled into a call of memmove(). */
+void *memmove(void *to, const void *from, size_t length)
+{
+    uint8_t *last_to = (uint8_t *)to + length - 1;
+    const uint8_t *last_from = (const uint8_t *)from + length - 1;
+
+    if ((uintptr_t)to - (uintptr_t)from >= length)      /* it does not begin within `from`: upwards */
+        return memcpy(to, from, length);
+    __asm__ volatile("std\n rep movsb\n cld" : "+D"(last_to), "+S"(last_from), "+c"(length) : : "memory", "cc");
+    return to;
+}
+
 void *memset(void *to, int byte, size_t length)
 {
     void *result = to;

@@ -5,10 +5,12 @@
 int world_enter(struct hal_registers *registers, bool launch);
 extern const uint8_t world_exit[];
 
+/* In the text: of two flags as outputs ("=@ccc", "=@ccz") clang 14 loses the second one. */
+#define RESULT "\n setc %0\n setz %1"
 #define VMX(instruction, ...)                                                                                       \
     ({                                                                                                              \
         bool invalid_, valid_;                                                                                      \
-        __asm__ volatile(instruction : "=@ccc"(invalid_), "=@ccz"(valid_) : __VA_ARGS__ : "memory");                \
+        __asm__ volatile(instruction RESULT : "=qm"(invalid_), "=qm"(valid_) : __VA_ARGS__ : "cc", "memory");       \
         invalid_ ? HAL_FAIL_INVALID : valid_ ? HAL_FAIL_VALID : HAL_OK;                                             \
     })
 
@@ -29,7 +31,7 @@ enum hal_result hal_vmread(enum vmcs_encoding field, uint64_t *value)
     bool invalid, valid;
     uint64_t read = 0;
 
-    __asm__ volatile("vmread %3, %2" : "=@ccc"(invalid), "=@ccz"(valid), "+r"(read) : "r"((uint64_t)field));
+    __asm__ volatile("vmread %3, %2" RESULT : "=qm"(invalid), "=qm"(valid), "+r"(read) : "r"((uint64_t)field) : "cc");
     if (invalid || valid)
         return invalid ? HAL_FAIL_INVALID : HAL_FAIL_VALID;
     *value = read;

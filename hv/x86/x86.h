@@ -136,6 +136,7 @@ bool text_is(const char *text, size_t length, const char *word);
 void text_copy(char to[TEXT_MAX], const char *from);
 /* The compiler's. */
 void *memcpy(void *to, const void *from, size_t length);
+void *memmove(void *to, const void *from, size_t length);
 void *memset(void *to, int byte, size_t length);
 int memcmp(const void *a, const void *b, size_t length);
 

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MIT
 #
-# Guest programs: multiboot images for `sesqui boot` (and any other multiboot loader). They do not depend on VARIANT.
+# Guest programs: multiboot images for `sesqui boot` (and any other multiboot loader). They do not depend on VARIANT, but for
+# clang (Makefile).
 # 64-bit programs are linked as ELF64 and then rewritten as the ELF32 that Multiboot asks for; objects of 32-bit programs
 # are in 32/.
 
-GUESTS := build/guests
+GUESTS := $(BARE)/guests
 GUEST_FLAGS := -std=gnu11 -Os -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-               -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) -fno-pic -no-pie -mcmodel=small \
+               -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) -fno-pic -fno-pie -mcmodel=small \
                -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
                -fno-strict-aliasing -fno-common -MMD -MP
-GUEST_LINK := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
+GUEST_LINK := $(CC) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096
 
 GUEST_LIB := $(addprefix $(GUESTS)/lib/,$(addsuffix .o,boot console guest idt late vectors vmxon world))
 SECOND := $(GUESTS)/lib/second.o $(GUESTS)/lib/second_cpu.o

@@ -161,7 +161,7 @@ START_TEST(sysret_to_a_non_canonical_address)
 END_TEST
 
 BLOB(mode_sysenter, "sysenter");
-BLOB(mode_sysexit, "mov r8,rsp\n mov ecx,0x70000\n mov edx,0x100300\n rex.w sysexit");
+BLOB(mode_sysexit, "mov r8,rsp\n mov ecx,0x70000\n mov edx,0x100300\n .byte 0x48,0x0f,0x35");
 BLOB(mode_after, "nop\n ud2");
 START_TEST(sysenter_and_sysexit)
 {
@@ -225,7 +225,7 @@ START_TEST(privilege_changes_on_delivery)
 }
 END_TEST
 
-BLOB32(mode_task_jump, "nop\n jmp 0x40:0");
+BLOB32(mode_task_jump, "nop\n .byte 0xea,0,0,0,0,0x40,0");
 START_TEST(task_switches_are_refused)
 {
     fixture_protected(f);

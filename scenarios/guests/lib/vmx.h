@@ -35,10 +35,11 @@ static inline vmx_result vmx_result_of(bool invalid, bool valid)
     return invalid ? VMX_INVALID : valid ? (vmx_result)vmread(VMCS_vm_instruction_error) : 0;
 }
 
+/* SETC and SETZ in the text: of two flags as outputs ("=@ccc", "=@ccz") clang 14 loses the second one. */
 #define VMX_INSTRUCTION(text, ...) \
     ({ \
         bool invalid_, valid_; \
-        __asm__ volatile(text : "=@ccc"(invalid_), "=@ccz"(valid_) : __VA_ARGS__ : "memory"); \
+        __asm__ volatile(text "\n\tsetc %0\n\tsetz %1" : "=qm"(invalid_), "=qm"(valid_) : __VA_ARGS__ : "cc", "memory"); \
         vmx_result_of(invalid_, valid_); \
     })
 
