@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* `sesqui checks`: the table of VM-entry checks. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/command.h"
 #include "cli/options.h"
 #include "model/cpu/boundary.h"
+#include "model/cpu/deliver.h"
 #include "model/vmx/check.h"
 #include "model/vmx/vmcs.h"
 
@@ -73,7 +75,7 @@ static void print_blocking(uint32_t blocking)
 static void print_events(void)
 {
     puts("# Events\n\n"
-         "*Written by `make docs` from `model/cpu/boundary.def`.*\n\n"
+         "*Written by `make docs` from `model/cpu/boundary.def` and `deliver.def`.*\n\n"
          "## Between two instructions\n\n"
          "From the highest priority down. An event that its activity state or the interruptibility state holds back stays pending.\n\n"
          "| event | takes place in | blocked by | SDM Vol. 3 |\n|---|---|---|---|");
@@ -83,6 +85,23 @@ static void print_events(void)
         printf(" | ");
         print_blocking(boundary_table[i].blocking);
         printf(" | %s |\n", boundary_table[i].section);
+    }
+}
+
+/* The rest of that page. */
+static void print_deliveries(void)
+{
+    puts("\n## Delivery\n\n"
+         "What the delivery of an event does beside the frame. An injected event leaves alone what is\n"
+         "not marked; an event that exits directly does none of it.\n\n"
+         "| events | raised | injected | effect | SDM Vol. 3 |\n|---|---|---|---|---|");
+    for (unsigned i = 0; i < DELIVERY_ROWS; i++) {
+        const struct delivery_effect *e = &delivery_table[i];
+        const char *events = !strcmp(e->events, "EVERY") ? "every event" : !strcmp(e->events, "FAULT") ? "faults"
+                           : !strcmp(e->events, "PAGE_FAULT") ? "#PF" : !strcmp(e->events, "DEBUG") ? "#DB"
+                           : !strcmp(e->events, "DEBUG_INT1") ? "#DB, INT1" : e->events;
+
+        printf("| %s | %s | %s | %s | %s |\n", events, e->raised ? "x" : "", e->injected ? "x" : "", e->text, e->section);
     }
 }
 
@@ -103,9 +122,10 @@ int command_checks(int argc, char **argv)
         puts("usage: sesqui checks [--markdown | --events]\n\n"
              "Lists the VM-entry checks of the model: name, SDM section (Vol. 3), what a failure gives, requirement.\n\n"
              "  --markdown    as the page docs/checks.md, with the VMCS fields that each check looks at\n"
-             "  --events      the page docs/events.md instead: what comes first between two instructions");
+             "  --events      the page docs/events.md instead: what comes first between two\n"
+             "                instructions, and what the delivery of an event does");
     else if (checks.events)
-        print_events();
+        print_events(), print_deliveries();
     else if (checks.markdown)
         print_markdown();
     else

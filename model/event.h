@@ -15,6 +15,9 @@ struct event {
     uint8_t instruction_length; /* software interrupts and exceptions: RIP still points at the instruction; the return
                                    address that delivery pushes is RIP + this */
     uint64_t address;           /* #PF: goes to CR2 on delivery; #DB: bits for DR6 */
+    bool injected;              /* by VM entry: some effects of delivery do not take place (model/cpu/deliver.def) */
+    bool begun;                 /* its effects have taken place: delivery_begin() */
+    bool pushes_resume_flag;    /* one of them: the image of RFLAGS that delivery saves has RF = 1 */
 };
 
 #endif

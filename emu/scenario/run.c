@@ -128,14 +128,8 @@ static enum status deliver(struct run *run)
     uint8_t gate[GATE_SIZE];
     char code[24] = "";
 
-    if (event.type == EVENT_HARDWARE_EXCEPTION && event.vector == VECTOR_PF)
-        cpu->cr2 = event.address;
     TRY(linear_read(cpu, cpu->idtr.base + (uint64_t)event.vector * size, gate, size, true));
     cpu->event.valid = false;
-    cpu->activity = ACTIVITY_ACTIVE;
-    cpu->interruptibility &= ~(uint32_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
-    if (event.type == EVENT_NMI)
-        cpu->interruptibility |= BLOCKING_BY_NMI;
     cpu->rip += event.instruction_length;
     cpu->rflags &= ~RFLAGS_RF;                  /* delivery saves it (as 1, for a fault) and clears it: 6.8.1 */
     if (event.has_error_code)

@@ -5,6 +5,8 @@
  */
 #include "emu/unicorn/engine.h"
 
+#include "model/cpu/deliver.h"
+
 static const char task_gate[] = "task gate: task switches are not implemented";
 
 static bool meets_task_gate(struct engine *e, uint8_t vector)
@@ -16,20 +18,6 @@ static bool meets_task_gate(struct engine *e, uint8_t vector)
     return peek(e, e->cpu->idtr.base + offset, gate, sizeof gate) && (gate[5] & 0x1f) == 5;
 }
 
-/* What delivery changes beside the frame, RIP, CS and SS. */
-static void finish_delivery(struct engine *e)
-{
-    struct cpu *cpu = e->cpu;
-    if (cpu->event.type == EVENT_NMI)
-        cpu->interruptibility |= BLOCKING_BY_NMI;
-    if (cpu->event.type == EVENT_HARDWARE_EXCEPTION && cpu->event.vector == VECTOR_DB) {
-        cpu->dr6 = (cpu->dr6 & ~0xfull) | (cpu->event.address & 0xe00f);    /* 18.2.3: B0-B3 tell of this one only */
-        cpu->dr7 &= ~(1ull << 13);              /* GD: SDM Vol. 3, 18.2.4 */
-    }
-    cpu->event.valid = false;
-    ENV32(e->env, HFLAGS) &= ~(uint32_t)HF_SHADOW;
-}
-
 void deliver(struct engine *e)
 {
     library_env *env = e->env;
@@ -38,8 +26,10 @@ void deliver(struct engine *e)
     if (meets_task_gate(e, event->vector))
         refuse(e, task_gate, 0);
     e->delivering = true;
-    if (event->type == EVENT_HARDWARE_EXCEPTION && event->vector == VECTOR_PF)
-        e->cpu->cr2 = ENV64(env, CR + 16) = event->address;
+    delivery_begin(e->cpu);             /* an event that the model raised or injected has begun already */
+    ENV64(env, CR + 16) = e->cpu->cr2;
+    if (event->pushes_resume_flag)
+        ENV64(env, EFLAGS) |= RFLAGS_RF;
     switch (event->type) {
     case EVENT_EXTERNAL_INTERRUPT:
     case EVENT_NMI:
@@ -53,12 +43,11 @@ void deliver(struct engine *e)
             ENV64(env, EXCEPTION_NEXT_EIP) = ENV64(env, EIP) + event->instruction_length;
         else if (event->type == EVENT_PRIVILEGED_SOFTWARE_EXCEPTION)
             ENV64(env, EIP) += event->instruction_length;   /* the gate's DPL does not matter */
-        else if (event->vector != VECTOR_DB)
-            ENV64(env, EFLAGS) |= RFLAGS_RF;                /* in the frame of a fault: SDM Vol. 3, 18.3.1.1 */
         x86_cpu_do_interrupt_x86_64(e->library);
         ENV32(env, EXCEPTION_IS_INT) = 0;
     }
     e->delivering = false;
     e->delivered = true;
-    finish_delivery(e);
+    e->cpu->event.valid = false;        /* its other effects were the model's, before: model/cpu/deliver.def */
+    ENV32(env, HFLAGS) &= ~(uint32_t)HF_SHADOW;
 }

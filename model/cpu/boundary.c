@@ -234,10 +234,8 @@ enum status boundary(struct cpu *cpu)
     cpu->vmx.delivering.valid = false;
     if (cpu->vmx.aborted)       /* 28.7: nothing but RESET ends the shutdown of a VMX abort */
         return STATUS_OK;
-    if (cpu->event.valid)       /* the instruction that wrote to a virtual register faulted after all */
-        cpu->vmx.apic_write = 0;
-    if (cpu->event.valid) {     /* injected or raised: delivered first; that is an instruction boundary for MTF (26.5.2) */
-        cpu->vmx.mtf_pending = cpu->vmx.mtf_pending || (cpu_proc_controls(cpu) & PROC_monitor_trap_flag);
+    if (cpu->event.valid) {     /* injected or raised: delivered first */
+        cpu->vmx.apic_write = 0;        /* an instruction that wrote to a virtual register faulted after all */
         return STATUS_OK;
     }
 #define BOUNDARY(name, states, blocking, section, text)                                                              \

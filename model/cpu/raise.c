@@ -5,12 +5,10 @@
  */
 #include "model/cpu/raise.h"
 
+#include "model/cpu/deliver.h"
 #include "model/cpu/execute.h"
 #include "model/model.h"
 #include "model/vmx/vmx.h"
-
-#define DR6_GENERAL_DETECT (1ull << 13)         /* BD */
-#define DR7_GENERAL_DETECT (1ull << 13)         /* GD */
 
 void cpu_notify(const struct cpu *cpu, const struct notice *notice)
 {
@@ -52,34 +50,29 @@ static bool has_error_code(unsigned vector)
            vector == VECTOR_CP;
 }
 
-/* Does the image of RFLAGS that delivery saves have RF = 1?  Fault-class exceptions: SDM Vol. 3, 18.3.1.1. */
-static bool sets_resume_flag(const struct event *event)
-{
-    if (event->type != EVENT_HARDWARE_EXCEPTION)
-        return false;
-    if (event->vector == VECTOR_DB)
-        return event->address & DR6_GENERAL_DETECT;
-    return event->vector != VECTOR_DF && event->vector != VECTOR_MC;
-}
-
 static bool is_software(const struct event *event)
 {
     return event->type == EVENT_SOFTWARE_INTERRUPT || event->type == EVENT_SOFTWARE_EXCEPTION ||
            event->type == EVENT_PRIVILEGED_SOFTWARE_EXCEPTION;
 }
 
-/* SDM Vol. 3, Table 6-4: classes for double faults. */
+/* SDM Vol. 3, Table 6-4: classes for double faults. Vectors without a meaning on this processor are benign (27.6.1). */
 enum fault_class { CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE_FAULT, CLASS_DOUBLE_FAULT };
 
-static enum fault_class class_of(const struct event *event)
+static enum fault_class class_of(const struct cpu *cpu, const struct event *event)
 {
     if (event->type != EVENT_HARDWARE_EXCEPTION)
         return CLASS_BENIGN;
     switch (event->vector) {
-    case VECTOR_DE: case VECTOR_TS: case VECTOR_NP: case VECTOR_SS: case VECTOR_GP: case VECTOR_CP:
+    case VECTOR_DE: case VECTOR_TS: case VECTOR_NP: case VECTOR_SS: case VECTOR_GP:
         return CLASS_CONTRIBUTORY;
-    case VECTOR_PF: case VECTOR_VE:
+    case VECTOR_CP:
+        return cr4_allowed(cpu) & CR4_CET ? CLASS_CONTRIBUTORY : CLASS_BENIGN;
+    case VECTOR_PF:
         return CLASS_PAGE_FAULT;
+    case VECTOR_VE:
+        return capability_control_allowed(&cpu->model->capability, CONTROL_PROC2_ept_violation_ve) ? CLASS_PAGE_FAULT
+                                                                                                   : CLASS_BENIGN;
     case VECTOR_DF:
         return CLASS_DOUBLE_FAULT;
     default:
@@ -90,7 +83,7 @@ static enum fault_class class_of(const struct event *event)
 enum combination { HANDLE_SERIALLY, DOUBLE_FAULT, TRIPLE_FAULT };
 
 /* SDM Vol. 3, Table 6-5. */
-static enum combination combine(const struct event *first, const struct event *second)
+static enum combination combine(const struct cpu *cpu, const struct event *first, const struct event *second)
 {
     static const enum combination table[4][3] = {
         /*                         benign           contributory     page fault */
@@ -99,9 +92,9 @@ static enum combination combine(const struct event *first, const struct event *s
         [CLASS_PAGE_FAULT]   = { HANDLE_SERIALLY, DOUBLE_FAULT,    DOUBLE_FAULT },
         [CLASS_DOUBLE_FAULT] = { HANDLE_SERIALLY, TRIPLE_FAULT,    TRIPLE_FAULT },
     };
-    enum fault_class class = class_of(second);
+    enum fault_class class = class_of(cpu, second);
 
-    return class == CLASS_DOUBLE_FAULT ? TRIPLE_FAULT : table[class_of(first)][class];
+    return class == CLASS_DOUBLE_FAULT ? TRIPLE_FAULT : table[class_of(cpu, first)][class];
 }
 
 /* ---- ways out ---- */
@@ -112,7 +105,7 @@ enum status cpu_vm_exit(struct cpu *cpu, const struct exit_information *informat
 
     if (cpu->event.valid && is_software(&cpu->event))
         told.instruction_length = cpu->event.instruction_length;
-    if (cpu->event.valid && sets_resume_flag(&cpu->event))
+    if (cpu->event.valid && cpu->event.pushes_resume_flag)     /* 28.3.3: as in the image that its delivery would have saved */
         cpu->rflags |= RFLAGS_RF;
     cpu->vmx.delivering = cpu->event;
     cpu->event.valid = false;
@@ -151,7 +144,7 @@ static enum status exit_for(struct cpu *cpu, const struct event *event)
     if (event->type == EVENT_HARDWARE_EXCEPTION && event->vector != VECTOR_DF && !cpu->event.valid &&
         cpu_iret_unblocked_nmi(cpu))
         information.interruption_information |= INTERRUPTION_NMI_UNBLOCKING;
-    if (sets_resume_flag(event))
+    if (delivery_pushes_resume_flag(event))
         cpu->rflags |= RFLAGS_RF;
     return cpu_vm_exit(cpu, &information);
 }
@@ -160,21 +153,7 @@ enum status cpu_deliver(struct cpu *cpu, const struct event *event)
 {
     cpu->event = *event;
     cpu->event.valid = true;
-    cpu->activity = ACTIVITY_ACTIVE;
-    cpu->interruptibility &= ~(uint32_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
-    if (is_exception(event, VECTOR_DB)) {       /* 18.2.4, 18.4.3: not so where the exception exits instead (28.1) */
-        cpu->dr7 &= ~DR7_GENERAL_DETECT;
-        CPU_MSR(cpu, ia32_debugctl) &= ~(DEBUGCTL_LBR | DEBUGCTL_BTF);
-    }
-    if (event->vector == VECTOR_DB && event->type != EVENT_SOFTWARE_INTERRUPT)
-        cpu->pending_debug = 0;                 /* one debug exception: what MOV SS held back before INT1 goes with it */
-    if (event->type == EVENT_NMI) {
-        cpu->interruptibility |= BLOCKING_BY_NMI;
-        vmx_update_intercepts(cpu);
-    }
-    /* 26.5.2: an event delivered in non-root operation is an instruction boundary for the monitor trap flag. */
-    if (cpu_proc_controls(cpu) & PROC_monitor_trap_flag)
-        cpu->vmx.mtf_pending = true;
+    delivery_begin(cpu);
     cpu_notify(cpu, &(struct notice){ .kind = NOTICE_INJECT, .a = event->vector, .b = event->type,
                                       .c = event->error_code, .d = event->has_error_code });
     return STATUS_EVENT;
@@ -195,7 +174,8 @@ enum status cpu_raise(struct cpu *cpu, struct event event)
     /* 26.2: the exception bitmap is asked about an exception before it can become a double fault. */
     if (!cpu->event.valid || (cpu->vmx.non_root && vmx_intercepts_event(cpu, &event)))
         return raise_one(cpu, &event);
-    switch (combine(&cpu->event, &event)) {
+    delivery_page_fault(cpu, &event);
+    switch (combine(cpu, &cpu->event, &event)) {
     case HANDLE_SERIALLY:
         return raise_one(cpu, &event);
     case DOUBLE_FAULT:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* VM entries: SDM Vol. 3, ch. 27, in its order. */
+#include "model/cpu/deliver.h"
 #include "model/vmx/apic.h"
 #include "model/vmx/check.h"
 #include "model/vmx/internal.h"
@@ -20,33 +21,20 @@ static enum status fail_early(struct cpu *cpu, vmx_result failure, vmx_result *r
     return STATUS_OK;
 }
 
-/* 27.7.3: events whose injection discards pending debug exceptions. */
-static bool discards_pending_debug(const struct cpu *cpu, const struct event *event)
-{
-    if (!event->valid)
-        return cpu->activity == ACTIVITY_SHUTDOWN || cpu->activity == ACTIVITY_WAIT_FOR_SIPI;
-    if (event->type == EVENT_SOFTWARE_INTERRUPT || event->type == EVENT_SOFTWARE_EXCEPTION)
-        return !(cpu->interruptibility & BLOCKING_BY_MOV_SS);
-    return true;
-}
-
 /* 27.6 "Event Injection". From now on the event is in delivery: an exit on the way reports it as IDT vectoring. */
 static void inject(struct cpu *cpu, const struct vmcs *v)
 {
     uint32_t information = (uint32_t)VMCS(v, entry_interruption_information);
-    struct event event = vectoring_injection(cpu, v);
 
-    cpu->event = event;
+    cpu->event = vectoring_injection(v);
     cpu->vmx.mtf_pending = (information & INTERRUPTION_VALID) && INTERRUPTION_TYPE(information) == EVENT_OTHER;
-    if (discards_pending_debug(cpu, &event))
-        cpu->pending_debug = 0;
-    if (!event.valid)
+    if (!cpu->event.valid) {
+        if (cpu->activity == ACTIVITY_SHUTDOWN || cpu->activity == ACTIVITY_WAIT_FOR_SIPI)
+            cpu->pending_debug = 0;             /* 27.7.3 */
         return;
-    cpu->activity = ACTIVITY_ACTIVE;                /* 27.7.2 */
-    cpu->interruptibility &= ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
-    if (event.type == EVENT_NMI)
-        cpu->interruptibility |= BLOCKING_BY_NMI;   /* 27.7.1: virtual-NMI blocking with virtual NMIs */
-    vmx_notify(cpu, NOTICE_INJECT, event.vector, event.type, event.error_code, event.has_error_code);
+    }
+    delivery_begin(cpu);
+    vmx_notify(cpu, NOTICE_INJECT, cpu->event.vector, cpu->event.type, cpu->event.error_code, cpu->event.has_error_code);
 }
 
 static void enter_non_root(struct cpu *cpu, const struct vmcs *v)

@@ -89,7 +89,7 @@ uint32_t host_load(struct cpu *cpu, const struct vmcs *vmcs);
 
 /* vectoring.c. */
 void vectoring_record(struct vmcs *vmcs, const struct event *delivering);
-struct event vectoring_injection(const struct cpu *cpu, const struct vmcs *vmcs);
+struct event vectoring_injection(const struct vmcs *vmcs);
 
 /* exit.c: the end of every exit: out of non-root operation, host state, MSR-load area. */
 enum status exit_to_host(struct cpu *cpu, struct vmcs *vmcs, bool nmi_blocked);

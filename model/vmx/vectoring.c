@@ -36,10 +36,10 @@ void vectoring_record(struct vmcs *vmcs, const struct event *delivering)
 }
 
 /* The event that VM entry injects; type 7 (pending MTF exit) is none. */
-struct event vectoring_injection(const struct cpu *cpu, const struct vmcs *vmcs)
+struct event vectoring_injection(const struct vmcs *vmcs)
 {
     uint32_t information = (uint32_t)VMCS(vmcs, entry_interruption_information);
-    struct event event = { .valid = false };
+    struct event event = { .valid = false, .injected = true };
 
     if (!(information & INTERRUPTION_VALID) || INTERRUPTION_TYPE(information) == EVENT_OTHER)
         return event;
@@ -52,8 +52,5 @@ struct event vectoring_injection(const struct cpu *cpu, const struct vmcs *vmcs)
     }
     if (software(event.type))
         event.instruction_length = (uint8_t)VMCS(vmcs, entry_instruction_length);
-    /* An injected #PF does not write CR2, an injected #DB does not touch DR6 (27.6.1). */
-    if (event.type == EVENT_HARDWARE_EXCEPTION && event.vector == VECTOR_PF)
-        event.address = cpu->cr2;
     return event;
 }
