@@ -17,7 +17,10 @@ struct cpu;
 struct vmx_capability;
 
 /* What a refusal gives. n > 0: VMfail with error n. */
-enum { OUTCOME_INVALID = -1, OUTCOME_UD = -2, OUTCOME_GP = -3, OUTCOME_SS = -4 };
+enum {
+    OUTCOME_INVALID = -1, OUTCOME_UD = -2, OUTCOME_GP = -3,
+    OUTCOME_OPERAND = -4,       /* #SS(0) where the operand's segment is SS, else #GP(0) */
+};
 
 struct refusal {
     const char *id;             /* "vmxon.vmxe" */
@@ -56,13 +59,21 @@ struct attempt {
     uint64_t second;            /* that descriptor's second quadword */
 };
 
+/* `insn` is about to be executed. */
+struct attempt attempt_of(const struct cpu *cpu, const struct insn *insn);
+
 /* The first row of the group that refuses, or NULL. Nothing is changed and nobody told. */
 const struct refusal *cpu_refuses(enum refusal_group group, const struct attempt *attempt);
 const struct refusal *vmx_refuses(enum refusal_group group, const struct attempt *attempt);
 
+/* #UD and #GP(0) by privilege of an instruction that is none of VMX's: attempt_of() it; the row that refuses it, or NULL. */
+const struct refusal *execute_refuses(struct attempt *attempt);
+
 /* Tells the observer that `attempt` was refused (NOTICE_REFUSED). */
 void refusal_notify(const struct attempt *attempt, const struct refusal *refusal);
-/* The same, and raises the exception that the row names: an outcome of OUTCOME_UD, OUTCOME_GP or OUTCOME_SS. */
+/* The vector of the exception that the row names: an outcome of OUTCOME_UD, OUTCOME_GP or OUTCOME_OPERAND. */
+unsigned refusal_vector(const struct attempt *attempt, const struct refusal *refusal);
+/* refusal_notify(), and raises that exception. */
 enum status refusal_raise(struct cpu *cpu, const struct attempt *attempt, const struct refusal *refusal);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "emu/explain/bits.h"
 #include "emu/machine/parts.h"
+#include "model/cpu/access.h"
 #include "model/cpu/execute.h"
 #include "model/cpu/raise.h"
 #include "model/refusal.h"
@@ -77,6 +78,44 @@ BITS(cr0_missing, CR0, c->cr0_fixed0 & ~cpu->cr0)
 BITS(cr0_excess, CR0, cpu->cr0 & ~c->cr0_fixed1)
 BITS(cr4_missing, CR4, c->cr4_fixed0 & ~cpu->cr4)
 BITS(cr4_excess, CR4, cpu->cr4 & ~c->cr4_fixed1)
+BITS(value_cr0_missing, CR0, c->cr0_fixed0 & ~a->value)
+BITS(value_cr0_excess, CR0, a->value & ~c->cr0_fixed1)
+BITS(value_cr4_missing, CR4, c->cr4_fixed0 & ~a->value)
+BITS(value_cr4_excess, CR4, a->value & ~c->cr4_fixed1)
+BITS(value_efer_excess, EFER, a->value & ~efer_allowed(cpu))
+BITS(value_xcr0_excess, XCR0, a->value & ~xcr0_allowed(cpu))
+
+/* ---- MSRs and segments ---- */
+
+static void word_msr(const struct attempt *a, const char *argument, char to[WORD_MAX])
+{
+    (void)argument;
+    snprintf(to, WORD_MAX, "%s", msr_name((uint32_t)a->operand));
+}
+
+static void word_apic_base(const struct attempt *a, const char *argument, char to[WORD_MAX])
+{
+    uint64_t value = 0;
+
+    (void)argument;
+    msr_read(&a->cpu->model->cpu[a->cpu->index], MSR_ia32_apic_base, &value);
+    number(to, value);
+}
+
+static void word_segment(const struct attempt *a, const char *argument, char to[WORD_MAX])
+{
+    static const char *const names[] = { "ES", "CS", "SS", "DS", "FS", "GS" };
+    const struct segment *segment = a->insn ? operand_segment(a->cpu, a->insn) : &a->cpu->seg[SEG_DS];
+
+    if (strcmp(argument, "selector") == 0)
+        number(to, segment->selector);
+    else if (strcmp(argument, "rights") == 0)
+        number(to, segment->access_rights);
+    else if (strcmp(argument, "limit") == 0)
+        number(to, segment->limit);
+    else
+        snprintf(to, WORD_MAX, "%s", names[(segment - a->cpu->seg) % 6]);
+}
 
 /* ---- VMCS fields ---- */
 
@@ -173,6 +212,10 @@ static const struct {
     { "revision", word_revision }, { "found", word_found }, { "found.revision", word_found_revision },
     { "vmxon_pointer", word_vmxon_pointer }, { "vmcs", word_vmcs }, { "field", word_field },
     { "field.control", word_field_control }, { "encoding", word_encoding }, { "offer.", word_offer },
+    { "value.cr0.missing", word_value_cr0_missing }, { "value.cr0.excess", word_value_cr0_excess },
+    { "value.cr4.missing", word_value_cr4_missing }, { "value.cr4.excess", word_value_cr4_excess },
+    { "value.efer.excess", word_value_efer_excess }, { "value.xcr0.excess", word_value_xcr0_excess }, { "msr", word_msr },
+    { "apic_base", word_apic_base }, { "segment", word_segment }, { "segment.", word_segment },
     { "invept.types", word_invept_types }, { "invvpid.types", word_invvpid_types },
 };
 
@@ -226,7 +269,7 @@ static void instruction_name(const struct attempt *a, char *to, size_t size)
     case INSN_mov_to_dr:
     case INSN_mov_from_dr:
         snprintf(to, size, "MOV %s %s%u", a->id == INSN_mov_to_cr || a->id == INSN_mov_to_dr ? "to" : "from",
-                 a->id == INSN_mov_to_cr || a->id == INSN_mov_from_cr ? "CR" : "DR", a->insn ? a->insn->reg : 0);
+                 a->id == INSN_mov_to_cr || a->id == INSN_mov_from_cr ? "CR" : "DR", a->insn ? a->insn->reg : (unsigned)a->operand);
         return;
     default:
         for (; name[i] && i + 1 < size; i++)
@@ -244,8 +287,8 @@ static void outcome(const struct attempt *a, const struct refusal *refusal, char
     case OUTCOME_GP:
         snprintf(to, size, "raised #GP(0)");
         break;
-    case OUTCOME_SS:
-        snprintf(to, size, "raised #SS(0)");
+    case OUTCOME_OPERAND:
+        snprintf(to, size, "raised %s(0)", refusal_vector(a, refusal) == VECTOR_SS ? "#SS" : "#GP");
         break;
     case OUTCOME_INVALID:
         snprintf(to, size, "failed: VMfailInvalid");

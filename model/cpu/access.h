@@ -20,6 +20,12 @@ enum status span_locate(struct cpu *cpu, uint64_t linear, unsigned length, enum 
 void span_read(struct cpu *cpu, const struct span *span, void *to);
 void span_write(struct cpu *cpu, const struct span *span, const void *from);
 
+/* The segment of a memory operand. Is it one that may be read or written (5.4, 5.5)?  In real-address and virtual-8086 mode
+ * there is no type. Are all bytes of [offset, offset + length) within its limit (5.3)? */
+const struct segment *operand_segment(const struct cpu *cpu, const struct insn *insn);
+bool operand_segment_usable(const struct cpu *cpu, const struct segment *segment, bool write);
+bool operand_within_limit(const struct segment *segment, uint64_t offset, unsigned length);
+
 /* Linear address of a memory operand that is not accessed: no limit, type or canonical check (INVLPG). */
 uint64_t operand_address(const struct cpu *cpu, const struct insn *insn);
 

@@ -6,68 +6,13 @@
 #include "model/cpu/raise.h"
 #include "model/cpu/walk.h"
 #include "model/model.h"
+#include "model/refusal.h"
 
 #define CR0_DEFINED                                                                                                 \
     (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 /* Changes after which the CPU engine must ask for its translations again; what may be remembered is another question. */
 #define CR0_RIGHTS (CR0_PG | CR0_WP)
 #define CR4_RIGHTS (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP)
-
-static bool unrestricted_guest(const struct cpu *cpu)
-{
-    return cpu_proc2_controls(cpu) & PROC2_unrestricted_guest;
-}
-
-/* 24.8 "Restrictions on VMX Operation"; an unrestricted guest may do without PE and PG. */
-static bool cr0_fixed(const struct cpu *cpu, uint64_t value)
-{
-    const struct vmx_capability *capability = &cpu->model->capability;
-    uint64_t fixed0 = capability->cr0_fixed0;
-
-    if (!cpu->vmx.operation)
-        return true;
-    if (unrestricted_guest(cpu))
-        fixed0 &= ~(CR0_PE | CR0_PG);
-    return !(fixed0 & ~value) && !(value & ~capability->cr0_fixed1);
-}
-
-/* 10.8.5: what entering IA-32e mode by setting PG needs. */
-static bool may_enter_long_mode(const struct cpu *cpu)
-{
-    unsigned tss = AR_TYPE(cpu->seg[SEG_TR].access_rights);
-
-    return (cpu->cr4 & CR4_PAE) && !(cpu->seg[SEG_CS].access_rights & AR_L) && tss != 1 && tss != 3;
-}
-
-static bool cr0_valid(const struct cpu *cpu, uint64_t value)
-{
-    bool paging = value & CR0_PG, was_paging = cpu->cr0 & CR0_PG;
-
-    if (value >> 32 || (paging && !(value & CR0_PE)) || ((value & CR0_NW) && !(value & CR0_CD)))
-        return false;
-    if (paging && !was_paging && (CPU_MSR(cpu, ia32_efer) & EFER_LME) && !may_enter_long_mode(cpu))
-        return false;
-    if (!paging && was_paging && (cpu_64bit(cpu) || (cpu->cr4 & CR4_PCIDE)))
-        return false;
-    if (!(value & CR0_WP) && (cpu->cr4 & CR4_CET))
-        return false;
-    return cr0_fixed(cpu, value);
-}
-
-static bool cr4_valid(const struct cpu *cpu, uint64_t value)
-{
-    const struct vmx_capability *capability = &cpu->model->capability;
-
-    if (value & ~cr4_allowed(cpu))
-        return false;
-    if (cpu_long_mode(cpu) && (!(value & CR4_PAE) || ((value ^ cpu->cr4) & CR4_LA57)))
-        return false;
-    if ((value & CR4_CET) && !(cpu->cr0 & CR0_WP))
-        return false;
-    if ((value & ~cpu->cr4 & CR4_PCIDE) && (!cpu_long_mode(cpu) || (cpu->cr3 & CR3_PCID)))
-        return false;
-    return !cpu->vmx.operation || (!(capability->cr4_fixed0 & ~value) && !(value & ~capability->cr4_fixed1));
-}
 
 /* 4.4.1: does the load read the PDPTEs anew?  It does where PAE paging is in use afterwards and certain bits change. */
 static bool cr0_reads_pdptes(const struct cpu *cpu, uint64_t value)
@@ -110,80 +55,105 @@ static void cr4_apply(struct cpu *cpu, uint64_t value)
         tlb_flush_pcid(cpu, pcid, false);
 }
 
-/*
- * Checks, then loads: true. False with STATUS_OK: #GP(0) is due; with another status: reading the PDPTEs ended in that.
- */
-static bool cr0_try(struct cpu *cpu, uint64_t value, enum status *status)
+/* A load of a control register that may be refused. */
+struct load {
+    enum insn_id id;
+    unsigned number;
+    uint64_t value;
+    bool told;                  /* by an instruction, which will raise the exception */
+};
+
+/* What a refused load comes to: the exception, if it is an instruction's; else `*refused` alone says so. */
+static enum status refuse(struct cpu *cpu, const struct attempt *attempt, const struct refusal *refusal, const struct load *load,
+                          bool *refused)
 {
-    *status = STATUS_OK;
-    if (!cr0_valid(cpu, value))
-        return false;
-    value = (value & CR0_DEFINED) | CR0_ET;
-    if (cr0_reads_pdptes(cpu, value) && !load_pdptes(cpu, cpu->cr3, status))
-        return false;
-    cr0_apply(cpu, value);
-    return true;
+    *refused = true;
+    return load->told ? refusal_raise(cpu, attempt, refusal) : STATUS_OK;
 }
 
-static bool cr4_try(struct cpu *cpu, uint64_t value, enum status *status)
+/* Reads the PDPTEs anew. What is not STATUS_OK, and *refused, end the load. */
+static enum status pdptes(struct cpu *cpu, uint64_t cr3, const struct load *load, bool *refused)
 {
-    *status = STATUS_OK;
-    if (!cr4_valid(cpu, value))
-        return false;
-    if (cr4_reads_pdptes(cpu, value) && !load_pdptes(cpu, cpu->cr3, status))
-        return false;
-    cr4_apply(cpu, value);
-    return true;
-}
-
-static enum status loaded(struct cpu *cpu, bool done, enum status status)
-{
-    return done || status != STATUS_OK ? status : cpu_fault(cpu, VECTOR_GP, 0);
-}
-
-enum status cr0_load(struct cpu *cpu, uint64_t value)
-{
+    struct attempt attempt = { .cpu = cpu, .capability = &cpu->model->capability, .id = load->id };
     enum status status;
-    bool done = cr0_try(cpu, value, &status);
 
-    return loaded(cpu, done, status);
+    if (load_pdptes(cpu, cr3, &status, &attempt.operand, &attempt.value) || status != STATUS_OK)
+        return status;
+    return refuse(cpu, &attempt, cpu_refuses(REFUSALS_pdpte, &attempt), load, refused);
+}
+
+static enum status try(struct cpu *cpu, enum refusal_group group, const struct load *load, bool *refused)
+{
+    const struct attempt attempt = { .cpu = cpu, .capability = &cpu->model->capability, .id = load->id,
+                                     .operand = load->number, .value = load->value };
+    const struct refusal *refusal = cpu_refuses(group, &attempt);
+
+    *refused = false;
+    return refusal ? refuse(cpu, &attempt, refusal, load, refused) : STATUS_OK;
+}
+
+static enum status cr0_try(struct cpu *cpu, const struct load *load, bool *refused)
+{
+    uint64_t value = (load->value & CR0_DEFINED) | CR0_ET;
+
+    TRY(try(cpu, REFUSALS_cr0, load, refused));
+    if (!*refused && cr0_reads_pdptes(cpu, value))
+        TRY(pdptes(cpu, cpu->cr3, load, refused));
+    if (!*refused)
+        cr0_apply(cpu, value);
+    return STATUS_OK;
+}
+
+static enum status cr4_try(struct cpu *cpu, const struct load *load, bool *refused)
+{
+    TRY(try(cpu, REFUSALS_cr4, load, refused));
+    if (!*refused && cr4_reads_pdptes(cpu, load->value))
+        TRY(pdptes(cpu, cpu->cr3, load, refused));
+    if (!*refused)
+        cr4_apply(cpu, load->value);
+    return STATUS_OK;
+}
+
+enum status cr0_load(struct cpu *cpu, enum insn_id id, uint64_t value)
+{
+    bool refused;
+
+    return cr0_try(cpu, &(struct load){ id, 0, value, true }, &refused);
 }
 
 enum status cr4_load(struct cpu *cpu, uint64_t value)
 {
-    enum status status;
-    bool done = cr4_try(cpu, value, &status);
+    bool refused;
 
-    return loaded(cpu, done, status);
+    return cr4_try(cpu, &(struct load){ INSN_mov_to_cr, 4, value, true }, &refused);
 }
 
 bool cr0_write(struct cpu *cpu, uint64_t value)
 {
-    enum status status;
+    bool refused;
 
-    return cr0_try(cpu, value, &status);
+    return cr0_try(cpu, &(struct load){ INSN_mov_to_cr, 0, value, false }, &refused) == STATUS_OK && !refused;
 }
 
 bool cr4_write(struct cpu *cpu, uint64_t value)
 {
-    enum status status;
+    bool refused;
 
-    return cr4_try(cpu, value, &status);
+    return cr4_try(cpu, &(struct load){ INSN_mov_to_cr, 4, value, false }, &refused) == STATUS_OK && !refused;
 }
 
 enum status cr3_write(struct cpu *cpu, uint64_t value)
 {
-    bool keep = (cpu->cr4 & CR4_PCIDE) && (value & CR3_NO_FLUSH);
-    enum status status;
+    bool keep = (cpu->cr4 & CR4_PCIDE) && (value & CR3_NO_FLUSH), refused;
 
     if (cpu->cr4 & CR4_PCIDE)
         value &= ~CR3_NO_FLUSH;
     if (!cpu_long_mode(cpu))
         value &= 0xffffffff;
-    else if (value >> cpu->model->physical_address_width)
-        return cpu_fault(cpu, VECTOR_GP, 0);
-    if (paging_is_pae(cpu) && !load_pdptes(cpu, value, &status))
-        return loaded(cpu, false, status);
+    const struct load load = { INSN_mov_to_cr, 3, value, true };
+    TRY(try(cpu, REFUSALS_cr3, &load, &refused));
+    if (paging_is_pae(cpu))
+        TRY(pdptes(cpu, value, &load, &refused));
     cpu->cr3 = value;
     cpu->model->tlb.generation++;
     if (!keep)

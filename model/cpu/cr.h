@@ -6,7 +6,7 @@
 #include "model/cpu/cpu.h"
 
 /* Checks, then loads. STATUS_OK: done; else the fault or VM exit, nothing changed. cr3_write() is the third of them. */
-enum status cr0_load(struct cpu *cpu, uint64_t value);
+enum status cr0_load(struct cpu *cpu, enum insn_id id, uint64_t value);
 enum status cr4_load(struct cpu *cpu, uint64_t value);
 
 /* moves.c: the instructions. */

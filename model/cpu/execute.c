@@ -13,75 +13,65 @@
 #include "model/cpu/walk.h"
 #include "model/model.h"
 #include "model/random.h"
+#include "model/refusal.h"
 #include "model/vmx/apic.h"
 #include "model/vmx/vmx.h"
-
-#define XCR0_X87 1ull
-#define XCR0_SSE 2ull
 
 static bool is_vmx_instruction(enum insn_id id)
 {
     return id >= INSN_vmcall && id <= INSN_vmfunc;
 }
 
-/* ---- #UD ---- */
+/* ---- #UD, and #GP(0) by privilege ---- */
 
-static bool undefined(const struct cpu *cpu, const struct insn *insn)
+static const struct refusal *undefined(struct attempt *a)
 {
-    uint32_t proc2 = cpu_proc2_controls(cpu);
-
-    switch (insn->id) {
-    case INSN_getsec:           /* no SMX */
-    case INSN_rsm:              /* no SMM to return from */
-    case INSN_monitor:          /* these two are not enumerated by CPUID */
-    case INSN_mwait:
-        return true;
+    a->operand = a->insn->reg;
+    switch (a->id) {
+    case INSN_getsec: case INSN_rsm: case INSN_monitor: case INSN_mwait:
+        return cpu_refuses(REFUSALS_not_here, a);
     case INSN_rdtscp:
-        return cpu->vmx.non_root && !(proc2 & PROC2_enable_rdtscp);
+        return cpu_refuses(REFUSALS_rdtscp_undefined, a);
     case INSN_invpcid:
-        return insn->kind != OPERAND_MEMORY || (cpu->vmx.non_root && !(proc2 & PROC2_enable_invpcid));
+        return cpu_refuses(REFUSALS_invpcid_undefined, a);
     case INSN_xsetbv:
-        return !(cpu->cr4 & CR4_OSXSAVE);
-    case INSN_mov_to_cr:
-    case INSN_mov_from_cr:
-        return insn->reg == 1 || (insn->reg > 4 && !(insn->reg == 8 && cpu_64bit(cpu)));
-    case INSN_mov_to_dr:
-    case INSN_mov_from_dr:
-        return insn->reg > 7 || ((insn->reg == 4 || insn->reg == 5) && (cpu->cr4 & CR4_DE));
-    case INSN_sldt:
-    case INSN_str:
-    case INSN_lldt:
-    case INSN_ltr:
-        return !cpu_protected(cpu) || cpu_virtual_8086(cpu);
-    case INSN_invlpg:
-    case INSN_lgdt:
-    case INSN_lidt:
-    case INSN_sgdt:
-    case INSN_sidt:
-        return insn->kind != OPERAND_MEMORY;
+        return cpu_refuses(REFUSALS_xsetbv_undefined, a);
+    case INSN_mov_to_cr: case INSN_mov_from_cr:
+        return cpu_refuses(REFUSALS_cr_undefined, a);
+    case INSN_mov_to_dr: case INSN_mov_from_dr:
+        return cpu_refuses(REFUSALS_dr_undefined, a);
+    case INSN_sldt: case INSN_str: case INSN_lldt: case INSN_ltr:
+        return cpu_refuses(REFUSALS_ldtr_undefined, a);
+    case INSN_invlpg: case INSN_lgdt: case INSN_lidt: case INSN_sgdt: case INSN_sidt:
+        return cpu_refuses(REFUSALS_memory_only, a);
     default:
-        return false;
+        return NULL;
     }
 }
 
-/* ---- #GP(0) by privilege ---- */
-
-static bool privileged(const struct cpu *cpu, enum insn_id id)
+static const struct refusal *privileged(const struct attempt *a)
 {
-    switch (id) {
+    switch (a->id) {
     case INSN_hlt: case INSN_rdmsr: case INSN_wrmsr: case INSN_mov_to_cr: case INSN_mov_from_cr: case INSN_clts:
     case INSN_lmsw: case INSN_mov_to_dr: case INSN_mov_from_dr: case INSN_invlpg: case INSN_invpcid: case INSN_invd:
     case INSN_wbinvd: case INSN_xsetbv: case INSN_lgdt: case INSN_lidt: case INSN_lldt: case INSN_ltr:
-        return true;
+        return cpu_refuses(REFUSALS_privilege, a);
     case INSN_rdtsc: case INSN_rdtscp:
-        return cpu->cr4 & CR4_TSD;
+        return cpu_refuses(REFUSALS_privilege_tsd, a);
     case INSN_rdpmc:
-        return !(cpu->cr4 & CR4_PCE);
+        return cpu_refuses(REFUSALS_privilege_pce, a);
     case INSN_sgdt: case INSN_sidt: case INSN_sldt: case INSN_str: case INSN_smsw:
-        return cpu->cr4 & CR4_UMIP;
+        return cpu_refuses(REFUSALS_privilege_umip, a);
     default:
-        return false;
+        return NULL;
     }
+}
+
+const struct refusal *execute_refuses(struct attempt *attempt)
+{
+    const struct refusal *refusal = undefined(attempt);
+
+    return refusal ? refusal : privileged(attempt);
 }
 
 /* ---- the instructions ---- */
@@ -156,15 +146,19 @@ static uint64_t guest_tsc(const struct cpu *cpu, uint64_t tsc)
 
 static enum status rdmsr(struct cpu *cpu, const struct insn *insn)
 {
+    struct attempt attempt = attempt_of(cpu, insn);
     uint32_t index = (uint32_t)cpu->gpr[RCX];
+    const struct refusal *refusal;
     uint64_t value;
 
     if (apic_virtualizes_msr(cpu, index, false)) {
         set_edx_eax(cpu, apic_msr_read(cpu, index));
         return done(cpu, insn);
     }
-    if (!msr_read(cpu, index, &value))
-        return cpu_fault(cpu, VECTOR_GP, 0);
+    refusal = msr_load(cpu, index, &value);
+    attempt.operand = index;
+    if (refusal)
+        return refusal_raise(cpu, &attempt, refusal);
     if (index == MSR_ia32_time_stamp_counter)
         value = guest_tsc(cpu, value);
     set_edx_eax(cpu, value);
@@ -173,10 +167,18 @@ static enum status rdmsr(struct cpu *cpu, const struct insn *insn)
 
 static enum status wrmsr(struct cpu *cpu, const struct insn *insn)
 {
+    struct attempt attempt = attempt_of(cpu, insn);
     uint32_t index = (uint32_t)cpu->gpr[RCX];
+    const struct refusal *refusal;
 
-    if (!(apic_virtualizes_msr(cpu, index, true) ? apic_msr_write : msr_write)(cpu, index, edx_eax(cpu)))
-        return cpu_fault(cpu, VECTOR_GP, 0);
+    attempt.operand = index;
+    attempt.value = edx_eax(cpu);
+    if (!apic_virtualizes_msr(cpu, index, true))
+        refusal = msr_store(cpu, index, attempt.value);
+    else
+        refusal = apic_msr_write(cpu, index, attempt.value) ? NULL : cpu_refuses(REFUSALS_apic_page, &attempt);
+    if (refusal)
+        return refusal_raise(cpu, &attempt, refusal);
     done(cpu, insn);
     return apic_write_emulate(cpu);
 }
@@ -192,10 +194,25 @@ static enum status rdtsc(struct cpu *cpu, const struct insn *insn)
     return done(cpu, insn);
 }
 
-/* SDM Vol. 2, XSETBV: x87 state is always on; SSE is the only other component there is. */
+/* No counters: every index is invalid. */
+static enum status rdpmc(struct cpu *cpu, const struct insn *insn)
+{
+    struct attempt attempt = attempt_of(cpu, insn);
+
+    attempt.operand = (uint32_t)cpu->gpr[RCX];
+    return refusal_raise(cpu, &attempt, cpu_refuses(REFUSALS_rdpmc, &attempt));
+}
+
+static struct attempt xcr_attempt(const struct cpu *cpu, uint32_t index, uint64_t value)
+{
+    return (struct attempt){ .cpu = cpu, .capability = &cpu->model->capability, .id = INSN_xsetbv, .operand = index, .value = value };
+}
+
 bool xcr_write(struct cpu *cpu, uint32_t index, uint64_t value)
 {
-    if (index != 0 || !(value & XCR0_X87) || (value & ~(XCR0_X87 | XCR0_SSE)))
+    const struct attempt attempt = xcr_attempt(cpu, index, value);
+
+    if (cpu_refuses(REFUSALS_xsetbv, &attempt))
         return false;
     cpu->xcr0 = value;
     return true;
@@ -203,10 +220,10 @@ bool xcr_write(struct cpu *cpu, uint32_t index, uint64_t value)
 
 static enum status xsetbv(struct cpu *cpu, const struct insn *insn)
 {
-    uint64_t value = edx_eax(cpu);
+    const struct attempt attempt = xcr_attempt(cpu, (uint32_t)cpu->gpr[RCX], edx_eax(cpu));
 
-    if (!xcr_write(cpu, (uint32_t)cpu->gpr[RCX], value))
-        return cpu_fault(cpu, VECTOR_GP, 0);
+    if (!xcr_write(cpu, (uint32_t)attempt.operand, attempt.value))
+        return refusal_raise(cpu, &attempt, cpu_refuses(REFUSALS_xsetbv, &attempt));
     return done(cpu, insn);
 }
 
@@ -226,18 +243,20 @@ static enum status invpcid(struct cpu *cpu, const struct insn *insn)
 {
     enum { INDIVIDUAL_ADDRESS, SINGLE_CONTEXT, ALL_WITH_GLOBAL, ALL_BUT_GLOBAL };
     uint64_t type = cpu_64bit(cpu) ? cpu->gpr[insn->reg % GPR_COUNT] : (uint32_t)cpu->gpr[insn->reg % GPR_COUNT];
+    struct attempt attempt = attempt_of(cpu, insn);
+    const struct refusal *refusal;
     uint64_t descriptor[2], linear;
     uint16_t pcid;
 
     TRY(operand_linear(cpu, insn, sizeof(descriptor), false, &linear));
     TRY(linear_read(cpu, linear, descriptor, sizeof(descriptor), false));
     pcid = descriptor[0] & CR3_PCID;
-    if (type > ALL_BUT_GLOBAL || (descriptor[0] & ~CR3_PCID))
-        return cpu_fault(cpu, VECTOR_GP, 0);
-    if (type <= SINGLE_CONTEXT && pcid && !(cpu->cr4 & CR4_PCIDE))
-        return cpu_fault(cpu, VECTOR_GP, 0);
-    if (type == INDIVIDUAL_ADDRESS && !register_canonical(cpu, descriptor[1]))
-        return cpu_fault(cpu, VECTOR_GP, 0);
+    attempt.operand = type;
+    attempt.value = descriptor[0];
+    attempt.second = descriptor[1];
+    refusal = cpu_refuses(REFUSALS_invpcid, &attempt);
+    if (refusal)
+        return refusal_raise(cpu, &attempt, refusal);
     if (type == INDIVIDUAL_ADDRESS)
         tlb_flush_linear_pcid(cpu, descriptor[1], pcid);
     else if (type == SINGLE_CONTEXT)
@@ -277,6 +296,8 @@ static enum status load_table_register(struct cpu *cpu, const struct insn *insn)
 {
     unsigned length = insn->operand_size == 8 ? 10 : 6;
     struct table_register table = { .base = 0 };
+    struct attempt attempt = attempt_of(cpu, insn);
+    const struct refusal *refusal;
     uint64_t linear;
     uint8_t image[10] = { 0 };
 
@@ -286,8 +307,10 @@ static enum status load_table_register(struct cpu *cpu, const struct insn *insn)
     memcpy(&table.base, image + 2, sizeof(table.base));         /* without a 64-bit operand, zero-extended */
     if (insn->operand_size == 2)
         table.base &= 0xffffff;
-    if (cpu_64bit(cpu) && !register_canonical(cpu, table.base))
-        return cpu_fault(cpu, VECTOR_GP, 0);
+    attempt.value = table.base;
+    refusal = cpu_refuses(REFUSALS_table, &attempt);
+    if (refusal)
+        return refusal_raise(cpu, &attempt, refusal);
     *(insn->id == INSN_lgdt ? &cpu->gdtr : &cpu->idtr) = table;
     return done(cpu, insn);
 }
@@ -307,8 +330,8 @@ static enum status perform(struct cpu *cpu, const struct insn *insn)
         return wrmsr(cpu, insn);
     case INSN_rdtsc: case INSN_rdtscp:
         return rdtsc(cpu, insn);
-    case INSN_rdpmc:            /* no counters: every index is invalid */
-        return cpu_fault(cpu, VECTOR_GP, 0);
+    case INSN_rdpmc:
+        return rdpmc(cpu, insn);
     case INSN_mov_to_cr:
         return move_to_cr(cpu, insn);
     case INSN_mov_from_cr:
@@ -372,7 +395,9 @@ static enum status intercepted(struct cpu *cpu, struct exit_information *informa
 enum status execute(struct cpu *cpu, const struct insn *insn)
 {
     bool mov_dr = insn->id == INSN_mov_to_dr || insn->id == INSN_mov_from_dr;
+    struct attempt attempt = attempt_of(cpu, insn);
     struct exit_information information;
+    const struct refusal *refusal;
 
     cpu->vmx.delivering.valid = false;
     if (is_vmx_instruction(insn->id)) {
@@ -382,10 +407,9 @@ enum status execute(struct cpu *cpu, const struct insn *insn)
     /* 26.1.3: MOV DR exits before the faults that else come first. */
     if (mov_dr && vmx_intercepts(cpu, insn, &information))
         return intercepted(cpu, &information, insn);
-    if (undefined(cpu, insn))
-        return cpu_fault(cpu, VECTOR_UD, 0);
-    if (cpu_cpl(cpu) > 0 && privileged(cpu, insn->id))
-        return cpu_fault(cpu, VECTOR_GP, 0);
+    refusal = execute_refuses(&attempt);
+    if (refusal)
+        return refusal_raise(cpu, &attempt, refusal);
     if (moves_nothing(cpu, insn))
         return done(cpu, insn);
     if (is_io(insn->id))

@@ -31,6 +31,10 @@ uint64_t boundary_deadline(const struct cpu *cpu);
 /* MSRs without the instruction's privilege and intercept checks. False: #GP. */
 bool msr_read(struct cpu *cpu, uint32_t index, uint64_t *value);
 bool msr_write(struct cpu *cpu, uint32_t index, uint64_t value);
+/* The same; NULL if it is done, else why not. */
+struct refusal;
+const struct refusal *msr_load(struct cpu *cpu, uint32_t index, uint64_t *value);
+const struct refusal *msr_store(struct cpu *cpu, uint32_t index, uint64_t value);
 /* Slot of an MSR index, or MSR_COUNT. */
 enum msr_slot msr_find(uint32_t index);
 const char *msr_name(uint32_t index);
@@ -47,6 +51,7 @@ uint64_t cr4_allowed(const struct cpu *cpu);        /* bits of CR4 that may be 1
 uint64_t cr4_visible(const struct cpu *cpu);        /* CR4 as MOV from CR4 sees it in non-root operation */
 uint64_t cr0_visible(const struct cpu *cpu);
 uint64_t efer_allowed(const struct cpu *cpu);
+uint64_t xcr0_allowed(const struct cpu *cpu);
 uint64_t perf_global_ctrl_allowed(const struct cpu *cpu);
 /* May IA32_S_CET and IA32_U_CET hold this? */
 bool cet_valid(const struct cpu *cpu, uint64_t value);

@@ -5,6 +5,7 @@
 #include "model/cpu/debug.h"
 #include "model/cpu/raise.h"
 #include "model/model.h"
+#include "model/refusal.h"
 
 enum { TSS_IO_MAP_BASE = 0x66 };        /* offset of the 16-bit field in a 32-bit TSS */
 #define TSS_32_BUSY 11u
@@ -37,7 +38,11 @@ enum status io_permitted(struct cpu *cpu, const struct insn *insn)
 
     if (cpu_protected(cpu) && (cpu_virtual_8086(cpu) || cpu_cpl(cpu) > iopl))
         TRY(bitmap_permits(cpu, insn->port, insn->operand_size, &permitted));
-    return permitted ? STATUS_OK : cpu_fault(cpu, VECTOR_GP, 0);
+    if (permitted)
+        return STATUS_OK;
+    struct attempt attempt = attempt_of(cpu, insn);
+    attempt.operand = insn->port;
+    return refusal_raise(cpu, &attempt, cpu_refuses(REFUSALS_port, &attempt));
 }
 
 static uint32_t port_in(struct cpu *cpu, uint16_t port, unsigned size)

@@ -4,6 +4,7 @@
 #include "model/cpu/execute.h"
 #include "model/cpu/raise.h"
 #include "model/model.h"
+#include "model/refusal.h"
 #include "model/vmx/apic.h"
 #include "model/vmx/vmx.h"
 
@@ -48,12 +49,15 @@ static uint64_t cr4_host_owned(const struct cpu *cpu)
 
 /* ---- control registers ---- */
 
-static enum status cr8_load(struct cpu *cpu, uint64_t value)
+static enum status cr8_load(struct cpu *cpu, const struct insn *insn, uint64_t value)
 {
+    const struct attempt attempt = { .cpu = cpu, .capability = &cpu->model->capability, .id = insn->id, .insn = insn,
+                                     .operand = 8, .value = value };
+    const struct refusal *refusal = cpu_refuses(REFUSALS_cr8, &attempt);
     const struct bus *bus = &cpu->model->bus;
 
-    if (value >> 4)
-        return cpu_fault(cpu, VECTOR_GP, 0);
+    if (refusal)
+        return refusal_raise(cpu, &attempt, refusal);
     if (apic_shadows_cr8(cpu))
         apic_cr8_write(cpu, value);
     else if (bus->apic_write_cr8)
@@ -69,7 +73,7 @@ enum status move_to_cr(struct cpu *cpu, const struct insn *insn)
 
     switch (insn->reg) {
     case 0:
-        TRY(cr0_load(cpu, owned_kept(cr0_host_owned(cpu), cpu->cr0, value)));
+        TRY(cr0_load(cpu, insn->id, owned_kept(cr0_host_owned(cpu), cpu->cr0, value)));
         break;
     case 2:
         cpu->cr2 = value;
@@ -82,7 +86,7 @@ enum status move_to_cr(struct cpu *cpu, const struct insn *insn)
         TRY(cr4_load(cpu, owned_kept(cr4_host_owned(cpu), cpu->cr4, value)));
         break;
     default:
-        TRY(cr8_load(cpu, value));
+        TRY(cr8_load(cpu, insn, value));
         break;
     }
     cpu_retire(cpu, insn->length);
@@ -124,7 +128,7 @@ enum status load_machine_status(struct cpu *cpu, const struct insn *insn)
 
     TRY(operand_read(cpu, insn, 2, &value));
     value = (cpu->cr0 & ~(LMSW_BITS & ~CR0_PE)) | (value & LMSW_BITS);
-    TRY(cr0_load(cpu, owned_kept(cr0_host_owned(cpu), cpu->cr0, value)));
+    TRY(cr0_load(cpu, insn->id, owned_kept(cr0_host_owned(cpu), cpu->cr0, value)));
     cpu_retire(cpu, insn->length);
     return STATUS_OK;
 }
@@ -157,11 +161,14 @@ enum status move_to_dr(struct cpu *cpu, const struct insn *insn)
 {
     unsigned number = debug_register(insn);
     uint64_t value = source(cpu, insn);
+    const struct attempt attempt = { .cpu = cpu, .capability = &cpu->model->capability, .id = insn->id, .insn = insn,
+                                     .operand = insn->reg, .value = value };
+    const struct refusal *refusal = cpu_refuses(REFUSALS_dr, &attempt);
 
     if (cpu->dr7 & DR7_GD)
         return general_detect(cpu);
-    if (number >= 6 && value >> 32)
-        return cpu_fault(cpu, VECTOR_GP, 0);
+    if (refusal)
+        return refusal_raise(cpu, &attempt, refusal);
     if (number == 6)
         cpu->dr6 = (value & DR6_WRITABLE) | DR6_FIXED1;
     else if (number == 7)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Model-specific registers: SDM Vol. 4, ch. 2, by the table arch/msrs.def. */
+#include "model/cpu/msr.h"
+
 #include "model/cpu/execute.h"
 #include "model/cpu/walk.h"
 #include "model/model.h"
-
-enum msr_kind { KIND_STORED, KIND_LOW32, KIND_CANONICAL, KIND_PAT, KIND_READONLY, KIND_SPECIAL, KIND_APIC };
+#include "model/refusal.h"
 
 static const struct {
     uint32_t index;
@@ -15,16 +16,8 @@ static const struct {
 #include "arch/msrs.def"
 };
 
-#define X2APIC_FIRST 0x800u
-#define X2APIC_LAST 0x8ffu
-
-/* IA32_DEBUGCTL: LBR and BTF; the other facilities do not exist here (SDM Vol. 3, 18.4.1). */
-#define DEBUGCTL_ALLOWED 3ull
 /* IA32_PERF_GLOBAL_CTRL: four general counters and three fixed ones. CPUID leaf 0AH claims none, and none counts. */
 #define PERF_GLOBAL_CTRL_ALLOWED 0x70000000full
-/* IA32_FEATURE_CONTROL: lock, VMX inside and outside SMX (SDM Vol. 3, 24.7). Inside needs SMX, which there is none of. */
-#define FEATURE_CONTROL_ALLOWED (FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX)
-
 enum msr_slot msr_find(uint32_t index)
 {
     switch (index) {
@@ -44,13 +37,16 @@ const char *msr_name(uint32_t index)
     return slot < MSR_COUNT ? table[slot].name : "unknown";
 }
 
-static bool is_apic(uint32_t index, enum msr_slot slot)
+enum msr_kind msr_kind(uint32_t index)
 {
-    return (index >= X2APIC_FIRST && index <= X2APIC_LAST) || (slot < MSR_COUNT && table[slot].kind == KIND_APIC);
+    enum msr_slot slot = msr_find(index);
+
+    if (index >= X2APIC_FIRST && index <= X2APIC_LAST)
+        return KIND_APIC;
+    return slot < MSR_COUNT ? table[slot].kind : KIND_UNKNOWN;
 }
 
-/* Each byte a memory type: SDM Vol. 3, 12.12.2, Table 12-10. */
-static bool pat_valid(uint64_t value)
+bool msr_pat_valid(uint64_t value)
 {
     for (unsigned i = 0; i < 8; i++, value >>= 8) {
         unsigned type = value & 0xff;
@@ -67,16 +63,13 @@ uint64_t efer_allowed(const struct cpu *cpu)
     return EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
 }
 
-/* SDM Vol. 3, 2.2.1: LMA is the processor's own; LME may not change while paging is on. */
-static bool efer_write(struct cpu *cpu, uint64_t value)
+/* SDM Vol. 3, 2.2.1: LMA is the processor's own. */
+static void efer_write(struct cpu *cpu, uint64_t value)
 {
     uint64_t *efer = &CPU_MSR(cpu, ia32_efer);
 
-    if ((value & ~efer_allowed(cpu)) || ((cpu->cr0 & CR0_PG) && ((value ^ *efer) & EFER_LME)))
-        return false;
     *efer = (value & ~EFER_LMA) | (*efer & EFER_LMA);
     cpu->model->tlb.generation++;       /* NXE decides about rights: the CPU engine must ask again */
-    return true;
 }
 
 uint64_t perf_global_ctrl_allowed(const struct cpu *cpu)
@@ -85,134 +78,99 @@ uint64_t perf_global_ctrl_allowed(const struct cpu *cpu)
     return PERF_GLOBAL_CTRL_ALLOWED;
 }
 
-/* The MSRs of CET are there if CR4.CET is. */
-static bool cet(const struct cpu *cpu)
-{
-    return cr4_allowed(cpu) & CR4_CET;
-}
-
 bool cet_valid(const struct cpu *cpu, uint64_t value)
 {
     return !(value & CET_RESERVED) && (value & (CET_SUPPRESS | CET_TRACKER)) != (CET_SUPPRESS | CET_TRACKER) &&
            linear_canonical(cpu, value & CET_LEGACY_BITMAP_BASE);
 }
 
-static bool special_read(const struct cpu *cpu, enum msr_slot slot, uint64_t *value)
+static uint64_t special_read(const struct cpu *cpu, enum msr_slot slot)
 {
     switch (slot) {
-    case MSR_SLOT_ia32_u_cet: case MSR_SLOT_ia32_s_cet: case MSR_SLOT_ia32_pl0_ssp: case MSR_SLOT_ia32_pl1_ssp:
-    case MSR_SLOT_ia32_pl2_ssp: case MSR_SLOT_ia32_pl3_ssp: case MSR_SLOT_ia32_interrupt_ssp_table_addr:
-        *value = cpu->msr[slot];
-        return cet(cpu);
     case MSR_SLOT_ia32_time_stamp_counter:
-        *value = cpu->clock + CPU_MSR(cpu, ia32_tsc_adjust);
-        return true;
+        return cpu->clock + CPU_MSR(cpu, ia32_tsc_adjust);
     case MSR_SLOT_ia32_fs_base:
-        *value = cpu->seg[SEG_FS].base;
-        return true;
+        return cpu->seg[SEG_FS].base;
     case MSR_SLOT_ia32_gs_base:
-        *value = cpu->seg[SEG_GS].base;
-        return true;
+        return cpu->seg[SEG_GS].base;
     default:
-        *value = cpu->msr[slot];
-        return true;
+        return cpu->msr[slot];
     }
 }
 
-static bool special_write(struct cpu *cpu, enum msr_slot slot, uint64_t value)
+static void special_write(struct cpu *cpu, enum msr_slot slot, uint64_t value)
 {
     switch (slot) {
     case MSR_SLOT_ia32_time_stamp_counter:      /* IA32_TSC_ADJUST follows: SDM Vol. 3, 18.17.3 */
         CPU_MSR(cpu, ia32_tsc_adjust) = value - cpu->clock;
-        return true;
-    case MSR_SLOT_ia32_tsc_adjust:
-        CPU_MSR(cpu, ia32_tsc_adjust) = value;
-        return true;
-    case MSR_SLOT_ia32_feature_control:
-        if (!capability_vmx(&cpu->model->capability) ||
-            (CPU_MSR(cpu, ia32_feature_control) & FEATURE_CONTROL_LOCK) || (value & ~FEATURE_CONTROL_ALLOWED))
-            return false;
-        CPU_MSR(cpu, ia32_feature_control) = value;
-        return true;
-    case MSR_SLOT_ia32_debugctl:
-        if (value & ~DEBUGCTL_ALLOWED)
-            return false;
-        CPU_MSR(cpu, ia32_debugctl) = value;
-        return true;
-    case MSR_SLOT_ia32_perf_global_ctrl:
-        if (value & ~perf_global_ctrl_allowed(cpu))
-            return false;
-        break;
-    case MSR_SLOT_ia32_u_cet: case MSR_SLOT_ia32_s_cet:
-        if (!cet(cpu) || !cet_valid(cpu, value))
-            return false;
-        break;
-    case MSR_SLOT_ia32_pl0_ssp: case MSR_SLOT_ia32_pl1_ssp: case MSR_SLOT_ia32_pl2_ssp: case MSR_SLOT_ia32_pl3_ssp:
-        if (!cet(cpu) || !linear_canonical(cpu, value) || (value & 3))
-            return false;
-        break;
-    case MSR_SLOT_ia32_interrupt_ssp_table_addr:
-        if (!cet(cpu) || !linear_canonical(cpu, value))
-            return false;
         break;
     case MSR_SLOT_ia32_efer:
-        return efer_write(cpu, value);
+        efer_write(cpu, value);
+        break;
     case MSR_SLOT_ia32_fs_base:
     case MSR_SLOT_ia32_gs_base:
-        if (!register_canonical(cpu, value))
-            return false;
         cpu->seg[slot == MSR_SLOT_ia32_fs_base ? SEG_FS : SEG_GS].base = value;
-        return true;
+        break;
     default:
-        return false;
+        cpu->msr[slot] = value;
     }
-    cpu->msr[slot] = value;
-    return true;
+}
+
+static struct attempt msr_attempt(const struct cpu *cpu, enum insn_id id, uint32_t index, uint64_t value)
+{
+    return (struct attempt){ .cpu = cpu, .capability = &cpu->model->capability, .id = id, .operand = index, .value = value };
+}
+
+/* The local APIC refuses by itself; why is asked afterwards. */
+static const struct refusal *apic_refusal(const struct attempt *attempt, bool done)
+{
+    return done ? NULL : cpu_refuses(REFUSALS_apic_msr, attempt);
+}
+
+const struct refusal *msr_load(struct cpu *cpu, uint32_t index, uint64_t *value)
+{
+    const struct attempt attempt = msr_attempt(cpu, INSN_rdmsr, index, 0);
+    const struct refusal *refusal = cpu_refuses(REFUSALS_rdmsr, &attempt);
+    const struct bus *bus = &cpu->model->bus;
+
+    if (refusal)
+        return refusal;
+    if (msr_kind(index) == KIND_APIC)
+        return apic_refusal(&attempt, bus->apic_read_msr && bus->apic_read_msr(bus->context, cpu, index, value));
+    if (!capability_msr(&cpu->model->capability, index, value))
+        *value = special_read(cpu, msr_find(index));
+    return NULL;
+}
+
+const struct refusal *msr_store(struct cpu *cpu, uint32_t index, uint64_t value)
+{
+    const struct attempt attempt = msr_attempt(cpu, INSN_wrmsr, index, value);
+    const struct refusal *refusal = cpu_refuses(REFUSALS_wrmsr, &attempt);
+    const struct bus *bus = &cpu->model->bus;
+
+    if (refusal)
+        return refusal;
+    switch (msr_kind(index)) {
+    case KIND_APIC:
+        return apic_refusal(&attempt, bus->apic_write_msr && bus->apic_write_msr(bus->context, cpu, index, value));
+    case KIND_SPECIAL:
+        special_write(cpu, msr_find(index), value);
+        break;
+    case KIND_LOW32:
+        cpu->msr[msr_find(index)] = value & 0xffffffff;
+        break;
+    default:
+        cpu->msr[msr_find(index)] = value;
+    }
+    return NULL;
 }
 
 bool msr_read(struct cpu *cpu, uint32_t index, uint64_t *value)
 {
-    const struct bus *bus = &cpu->model->bus;
-    enum msr_slot slot = msr_find(index);
-
-    if (is_apic(index, slot))
-        return bus->apic_read_msr && bus->apic_read_msr(bus->context, cpu, index, value);
-    if (slot == MSR_COUNT || (index == MSR_ia32_feature_control && !capability_vmx(&cpu->model->capability)))
-        return false;
-    if (index >= MSR_ia32_vmx_basic && index <= MSR_ia32_vmx_vmfunc)
-        return capability_msr(&cpu->model->capability, index, value);
-    return special_read(cpu, slot, value);
+    return !msr_load(cpu, index, value);
 }
 
 bool msr_write(struct cpu *cpu, uint32_t index, uint64_t value)
 {
-    const struct bus *bus = &cpu->model->bus;
-    enum msr_slot slot = msr_find(index);
-
-    if (is_apic(index, slot))
-        return bus->apic_write_msr && bus->apic_write_msr(bus->context, cpu, index, value);
-    if (slot == MSR_COUNT)
-        return false;
-    switch (table[slot].kind) {
-    case KIND_SPECIAL:
-        return special_write(cpu, slot, value);
-    case KIND_READONLY:
-    case KIND_APIC:
-        return false;
-    case KIND_CANONICAL:
-        if (!register_canonical(cpu, value))
-            return false;
-        break;
-    case KIND_PAT:
-        if (!pat_valid(value))
-            return false;
-        break;
-    case KIND_LOW32:
-        value &= 0xffffffff;
-        break;
-    case KIND_STORED:
-        break;
-    }
-    cpu->msr[slot] = value;
-    return true;
+    return !msr_store(cpu, index, value);
 }

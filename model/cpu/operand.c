@@ -4,6 +4,7 @@
 #include "model/cpu/raise.h"
 #include "model/cpu/walk.h"
 #include "model/model.h"
+#include "model/refusal.h"
 
 #define TYPE_CODE 8u
 #define TYPE_EXPAND_DOWN 4u     /* data segments */
@@ -22,25 +23,28 @@ static uint64_t effective_address(const struct cpu *cpu, const struct insn *insn
 
 uint64_t operand_address(const struct cpu *cpu, const struct insn *insn)
 {
-    unsigned number = insn->segment < SEG_LDTR ? insn->segment : SEG_DS;
-    bool flat = cpu_64bit(cpu) && number != SEG_FS && number != SEG_GS;
-    uint64_t linear = effective_address(cpu, insn) + (flat ? 0 : cpu->seg[number].base);
+    const struct segment *segment = operand_segment(cpu, insn);
+    bool flat = cpu_64bit(cpu) && segment != &cpu->seg[SEG_FS] && segment != &cpu->seg[SEG_GS];
+    uint64_t linear = effective_address(cpu, insn) + (flat ? 0 : segment->base);
 
     return cpu_64bit(cpu) ? linear : (uint32_t)linear;
 }
 
-/* 5.3 "Limit Checking": are all bytes of [offset, offset + length) inside? */
-static bool within_limit(const struct segment *segment, bool expand_down, uint64_t offset, unsigned length)
+const struct segment *operand_segment(const struct cpu *cpu, const struct insn *insn)
+{
+    return &cpu->seg[insn->segment < SEG_LDTR ? insn->segment : SEG_DS];
+}
+
+bool operand_within_limit(const struct segment *segment, uint64_t offset, unsigned length)
 {
     uint64_t last = offset + length - 1;
 
-    if (!expand_down)
+    if ((AR_TYPE(segment->access_rights) & (TYPE_CODE | TYPE_EXPAND_DOWN)) != TYPE_EXPAND_DOWN)
         return last <= segment->limit;
     return offset > segment->limit && last <= (segment->access_rights & AR_DB ? 0xffffffff : 0xffff);
 }
 
-/* 5.4, 5.5: a null selector, an execute-only or read-only segment. In real-address and virtual-8086 mode there is no type. */
-static bool usable(const struct cpu *cpu, const struct segment *segment, bool write)
+bool operand_segment_usable(const struct cpu *cpu, const struct segment *segment, bool write)
 {
     unsigned type = AR_TYPE(segment->access_rights);
 
@@ -53,24 +57,15 @@ static bool usable(const struct cpu *cpu, const struct segment *segment, bool wr
 
 enum status operand_linear(struct cpu *cpu, const struct insn *insn, unsigned length, bool write, uint64_t *linear)
 {
-    unsigned number = insn->segment < SEG_LDTR ? insn->segment : SEG_DS;
-    const struct segment *segment = &cpu->seg[number];
-    enum vector vector = number == SEG_SS ? VECTOR_SS : VECTOR_GP;
-    uint64_t offset = effective_address(cpu, insn);
-    unsigned type = AR_TYPE(segment->access_rights);
+    struct attempt attempt = attempt_of(cpu, insn);
+    const struct refusal *refusal;
 
-    if (cpu_64bit(cpu)) {
-        *linear = operand_address(cpu, insn);
-        if (!linear_canonical(cpu, *linear) || !linear_canonical(cpu, *linear + length - 1))
-            return cpu_fault(cpu, vector, 0);
-        return STATUS_OK;
-    }
-    if (!usable(cpu, segment, write))
-        return cpu_fault(cpu, vector, 0);
-    if (!within_limit(segment, (type & (TYPE_CODE | TYPE_EXPAND_DOWN)) == TYPE_EXPAND_DOWN, offset, length))
-        return cpu_fault(cpu, vector, 0);
-    *linear = (uint32_t)(segment->base + offset);
-    return STATUS_OK;
+    *linear = operand_address(cpu, insn);
+    attempt.operand = cpu_64bit(cpu) ? *linear : effective_address(cpu, insn);
+    attempt.value = length;
+    attempt.second = write;
+    refusal = cpu_refuses(REFUSALS_operand, &attempt);
+    return refusal ? refusal_raise(cpu, &attempt, refusal) : STATUS_OK;
 }
 
 enum status operand_read(struct cpu *cpu, const struct insn *insn, unsigned length, uint64_t *value)

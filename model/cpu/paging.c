@@ -378,7 +378,7 @@ uint8_t mapping_rights(const struct cpu *cpu, const struct mapping *mapping, str
 
 /* ---- PDPTE registers ---- */
 
-bool load_pdptes(struct cpu *cpu, uint64_t cr3, enum status *status)
+bool load_pdptes(struct cpu *cpu, uint64_t cr3, enum status *status, uint64_t *bad, uint64_t *value)
 {
     uint64_t pdpte[4], table = cr3 & 0xffffffe0, reserved = ~physical_mask(cpu) | PDPTE_RESERVED;
 
@@ -400,8 +400,11 @@ bool load_pdptes(struct cpu *cpu, uint64_t cr3, enum status *status)
             pa = at.pa;
         }
         pdpte[i] = memory_read64(&cpu->model->memory, pa);
-        if ((pdpte[i] & ENTRY_PRESENT) && (pdpte[i] & reserved))
+        if ((pdpte[i] & ENTRY_PRESENT) && (pdpte[i] & reserved)) {
+            *bad = gpa;
+            *value = pdpte[i];
             return false;
+        }
     }
     for (unsigned i = 0; i < 4; i++)
         cpu->pdpte[i] = pdpte[i];

@@ -68,7 +68,8 @@ enum status operand_linear(struct cpu *cpu, const struct insn *insn, unsigned le
 enum status operand_read(struct cpu *cpu, const struct insn *insn, unsigned length, uint64_t *value);
 enum status operand_write(struct cpu *cpu, const struct insn *insn, unsigned length, uint64_t value);
 
-/* PAE: reads the four PDPTEs at CR3 through EPT and checks their reserved bits; false on #GP (SDM Vol. 3, 4.4.1). */
-bool load_pdptes(struct cpu *cpu, uint64_t cr3, enum status *status);
+/* PAE: reads the four PDPTEs at CR3 through EPT and checks their reserved bits (SDM Vol. 3, 4.4.1). False with STATUS_OK: #GP is
+ * due, for the entry at guest-physical *bad with *value. */
+bool load_pdptes(struct cpu *cpu, uint64_t cr3, enum status *status, uint64_t *bad, uint64_t *value);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "model/cpu/execute.h"
+#include "model/cpu/msr.h"
 #include "model/cpu/walk.h"
 #include "model/vmx/internal.h"
 
@@ -111,17 +112,6 @@ static bool area_begins(const struct entry *e, uint64_t address, uint64_t count)
 static bool area_ends(const struct entry *e, uint64_t address, uint64_t count)
 {
     return !count || !within(e, address) || within(e, address + 16 * count - 1);
-}
-
-static bool pat_valid(uint64_t pat)
-{
-    for (unsigned i = 0; i < 64; i += 8) {
-        unsigned type = pat >> i & 0xff;
-
-        if (type > 7 || type == 2 || type == 3)
-            return false;
-    }
-    return true;
 }
 
 bool eptp_memory_type(const struct vmx_capability *c, uint64_t eptp)

@@ -69,6 +69,7 @@ uint32_t host_load(struct cpu *cpu, const struct vmcs *v)
 {
     bool host64 = exit_controls(v) & EXIT_host_address_space_size;
     enum status status = STATUS_OK;
+    uint64_t address, entry;
 
     load_control_registers(cpu, v, host64);
     load_msrs(cpu, v, host64);
@@ -78,7 +79,7 @@ uint32_t host_load(struct cpu *cpu, const struct vmcs *v)
     cpu->rflags = RFLAGS_FIXED;
     /* 28.5.4: a host with PAE paging. */
     if (pae_paging(cpu->cr0, cpu->cr4, CPU_MSR(cpu, ia32_efer)) &&
-        (!load_pdptes(cpu, cpu->cr3, &status) || status != STATUS_OK))
+        (!load_pdptes(cpu, cpu->cr3, &status, &address, &entry) || status != STATUS_OK))
         return ABORT_HOST_PDPTE;
     return 0;
 }

@@ -31,9 +31,6 @@ static inline uint32_t entry_controls(const struct vmcs *vmcs) { return (uint32_
 /* Bits of CR0 that neither VM entry nor VM exit loads: ET, reserved ones, NW, CD (27.3.2.1, 28.5.1). */
 #define CR0_UNMODIFIED (0xffffffff00000000ull | CR0_CD | CR0_NW | 0x1ff80000ull | 1ull << 17 | 0xffc0ull | CR0_ET)
 
-/* IA32_DEBUGCTL of this processor: LBR and BTF (18.4.1). */
-#define DEBUGCTL_ALLOWED 3ull
-
 /* PAE paging is in use with these values (4.4). */
 static inline bool pae_paging(uint64_t cr0, uint64_t cr4, uint64_t efer)
 {

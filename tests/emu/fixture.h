@@ -185,6 +185,7 @@ FIXTURE_FN void fixture_paging32(struct fixture *f)
 FIXTURE_FN void fixture_pae(struct fixture *f)
 {
     enum status status = STATUS_OK;
+    uint64_t bad[2];
     fixture_protected(f);
     fixture_put64(f, FIXTURE_TABLES, (FIXTURE_TABLES + 0x1000) | 1);
     fixture_put64(f, FIXTURE_TABLES + 0x1000, FIXTURE_PT | 7);
@@ -193,7 +194,7 @@ FIXTURE_FN void fixture_pae(struct fixture *f)
     f->cpu->cr3 = FIXTURE_TABLES;
     f->cpu->cr4 |= CR4_PAE;
     CPU_MSR(f->cpu, ia32_efer) |= EFER_NXE;
-    ck_assert(load_pdptes(f->cpu, FIXTURE_TABLES, &status));
+    ck_assert(load_pdptes(f->cpu, FIXTURE_TABLES, &status, &bad[0], &bad[1]));
     f->cpu->cr0 |= CR0_PG | CR0_WP;
     fixture_flush(f);
 }

@@ -321,6 +321,8 @@ END_TEST
 
 /* ---- PAE ---- */
 
+static uint64_t refused_address, refused_entry;
+
 static void enter_pae(void)
 {
     enum status status;
@@ -331,7 +333,7 @@ static void enter_pae(void)
     memset(f.ram + PDPT, 0, PAGE_SIZE);
     fixture_store64(&f, PDPT + 0x20 + 8 * 3, PD | P);           /* linear 0xc0000000 */
     f.cpu->cr3 = PDPT + 0x20;
-    ck_assert(load_pdptes(f.cpu, f.cpu->cr3, &status));
+    ck_assert(load_pdptes(f.cpu, f.cpu->cr3, &status, &refused_address, &refused_entry));
 }
 
 START_TEST(paging_pae)
@@ -365,15 +367,17 @@ START_TEST(pdptes_are_checked_when_loaded)
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         fixture_store64(&f, PDPT + 0x20, PD | P | bad[i]);
         f.cpu->pdpte[0] = 0x1234;
-        ck_assert(!load_pdptes(f.cpu, f.cpu->cr3, &status));
+        ck_assert(!load_pdptes(f.cpu, f.cpu->cr3, &status, &refused_address, &refused_entry));
         ck_assert_int_eq(status, STATUS_OK);
+        ck_assert_uint_eq(refused_address, PDPT + 0x20);
+        ck_assert_uint_eq(refused_entry, PD | P | bad[i]);
         ck_assert_uint_eq(f.cpu->pdpte[0], 0x1234);             /* nothing loaded */
         fixture_store64(&f, PDPT + 0x20, bad[i]);               /* not present: anything goes */
-        ck_assert(load_pdptes(f.cpu, f.cpu->cr3, &status));
+        ck_assert(load_pdptes(f.cpu, f.cpu->cr3, &status, &refused_address, &refused_entry));
         ck_assert_uint_eq(f.cpu->pdpte[0], bad[i]);
     }
     fixture_store64(&f, PDPT + 0x20, PD | P | 3 << 3 | 7 << 9);
-    ck_assert(load_pdptes(f.cpu, f.cpu->cr3 | 0x1f, &status));  /* bits 4:0 of CR3 are no address */
+    ck_assert(load_pdptes(f.cpu, f.cpu->cr3 | 0x1f, &status, &refused_address, &refused_entry));  /* bits 4:0 of CR3 are no address */
     ck_assert_uint_eq(f.cpu->pdpte[3], PD | P);
 }
 END_TEST

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tables of refusals: every row has a case here (one without does not compile) in which an instruction is executed as guest
+ * code would, and that row, and no other, refuses it with the outcome that it names.
+ */
+#include "model/refusal.h"
+
+#include "tests/model/vmx_fixture.h"
+#include "tests/suite.h"
+
+enum { OPERAND = 0x50000 };
+
+static struct vmx_fixture f;
+static const struct refusal *refused;
+static unsigned refusals;
+
+static void notify(void *context, const struct notice *notice)
+{
+    if (notice->kind == NOTICE_REFUSED) {
+        ck_assert_ptr_eq(notice->attempt->cpu, f.cpu);
+        refused = notice->refusal;
+        refusals++;
+    }
+    fixture_notify(context, notice);
+}
+
+static void setup(void)
+{
+    fixture_open(&f);
+    f.model->observer.notify = notify;
+}
+
+static void teardown(void) { fixture_close(&f); }
+
+/* ---- how the cases say it ---- */
+
+static struct cpu *cpu(void) { return f.cpu; }
+static struct vmx_capability *capability(void) { return &f.model->capability; }
+
+static struct insn plain(enum insn_id id)
+{
+    return (struct insn){ .id = id, .length = 3, .operand_size = 8, .address_size = 8, .base = NO_REGISTER, .index = NO_REGISTER,
+                          .segment = SEG_DS, .kind = OPERAND_REGISTER, .reg = RBX };
+}
+
+static struct insn memory(enum insn_id id)
+{
+    struct insn insn = plain(id);
+
+    insn.kind = OPERAND_MEMORY;
+    insn.displacement = OPERAND;
+    return insn;
+}
+
+static void execute_it(struct insn insn)
+{
+    f.cpu->event.valid = false;
+    execute(f.cpu, &insn);
+}
+
+static void with_operand(enum insn_id id, uint64_t value)
+{
+    fixture_store64(&f, OPERAND, value);
+    execute_it(memory(id));
+}
+
+static void with_register(enum insn_id id, uint64_t value)
+{
+    f.cpu->gpr[RBX] = value;
+    execute_it(plain(id));
+}
+
+static void invalidate(enum insn_id id, uint64_t type, uint64_t first, uint64_t second)
+{
+    fixture_store64(&f, OPERAND, first);
+    fixture_store64(&f, OPERAND + 8, second);
+    f.cpu->gpr[RBX] = type;
+    execute_it(memory(id));
+}
+
+static void outside(void) { ck_assert_int_eq(vmx_vmxoff(f.cpu), VMX_SUCCEED); }
+static void real_mode(void) { f.cpu->cr0 &= ~(CR0_PE | CR0_PG); CPU_MSR(f.cpu, ia32_efer) = 0; f.cpu->seg[SEG_CS].access_rights = 0x9b; }
+static void virtual_8086(void)
+{
+    CPU_MSR(f.cpu, ia32_efer) = 0;
+    f.cpu->seg[SEG_CS].access_rights = 0xf3;
+    f.cpu->rflags |= RFLAGS_VM;
+}
+static void compatibility(void) { f.cpu->seg[SEG_CS].access_rights = 0xc09b; }
+static void protected_32(void) { CPU_MSR(f.cpu, ia32_efer) = 0; f.cpu->cr0 &= ~CR0_PG; f.cpu->seg[SEG_CS].access_rights = 0xc09b; }
+static void user_mode(void) { f.cpu->seg[SEG_SS].access_rights |= 3 << 5; }
+static void no_vmx(void) { capability_init(capability(), &(struct vmx_lacks){ .vmx = true }); f.cpu->vmx.operation = false; }
+
+static void guest(uint32_t proc2)
+{
+    VMCS(f.cpu->vmx.current, secondary_processor_based_controls) = proc2;
+    fixture_enter(&f);
+}
+
+static void move(enum insn_id id, unsigned number, uint64_t value)
+{
+    struct insn insn = plain(id);
+
+    insn.reg = (uint8_t)number;
+    insn.rm = RAX;
+    f.cpu->gpr[RAX] = value;
+    execute_it(insn);
+}
+
+static void msr(enum insn_id id, uint32_t index, uint64_t value)
+{
+    f.cpu->gpr[RCX] = index;
+    f.cpu->gpr[RAX] = (uint32_t)value;
+    f.cpu->gpr[RDX] = value >> 32;
+    execute_it(plain(id));
+}
+
+static bool apic_read(void *context, struct cpu *c, uint32_t index, uint64_t *value)
+{
+    (void)context, (void)c;
+    *value = f.ram[0];          /* 4: x2APIC mode */
+    *value <<= 8;
+    return index == MSR_ia32_apic_base;
+}
+static bool apic_write(void *context, struct cpu *c, uint32_t index, uint64_t value)
+{
+    (void)context, (void)c, (void)index, (void)value;
+    return false;
+}
+static void apic(bool x2apic)
+{
+    f.model->bus.apic_read_msr = apic_read;
+    f.model->bus.apic_write_msr = apic_write;
+    f.ram[0] = x2apic ? 4 : 0;
+}
+
+static void load_table(uint64_t base)
+{
+    struct insn insn = memory(INSN_lgdt);
+
+    fixture_store64(&f, OPERAND, base << 16);
+    fixture_store64(&f, OPERAND + 8, base >> 48);
+    execute_it(insn);
+}
+
+static void enter_long_mode(void)
+{
+    CPU_MSR(f.cpu, ia32_efer) = EFER_LME;
+    f.cpu->cr0 &= ~CR0_PG;
+    f.cpu->seg[SEG_CS].access_rights = 0xc09b;
+    outside();
+}
+
+/* ---- the cases ---- */
+
+#define CASE(row, ...) static void case_##row(void) { __VA_ARGS__; }
+
+CASE(getsec_smx, execute_it(plain(INSN_getsec)))
+CASE(rsm_smm, execute_it(plain(INSN_rsm)))
+CASE(monitor_absent, execute_it(plain(INSN_mwait)))
+CASE(rdtscp_control, guest(0); execute_it(plain(INSN_rdtscp)))
+CASE(invpcid_register_operand, execute_it(plain(INSN_invpcid)))
+CASE(invpcid_control, guest(0); execute_it(memory(INSN_invpcid)))
+CASE(xsetbv_osxsave, cpu()->gpr[RCX] = 0; execute_it(plain(INSN_xsetbv)))
+CASE(cr_number, move(INSN_mov_to_cr, 5, 0))
+CASE(dr_number, move(INSN_mov_to_dr, 8, 0))
+CASE(dr_de, cpu()->cr4 |= CR4_DE; move(INSN_mov_from_dr, 4, 0))
+CASE(ldtr_protected, real_mode(); execute_it(plain(INSN_lldt)))
+CASE(ldtr_virtual_8086, virtual_8086(); execute_it(plain(INSN_ltr)))
+CASE(memory_register_operand, execute_it(plain(INSN_lgdt)))
+CASE(privilege_cpl, user_mode(); execute_it(plain(INSN_hlt)))
+CASE(privilege_tsd, user_mode(); cpu()->cr4 |= CR4_TSD; execute_it(plain(INSN_rdtsc)))
+CASE(privilege_pce, user_mode(); execute_it(plain(INSN_rdpmc)))
+CASE(privilege_umip, user_mode(); cpu()->cr4 |= CR4_UMIP; execute_it(plain(INSN_smsw)))
+CASE(cr0_upper, move(INSN_mov_to_cr, 0, 1ull << 32 | FIXTURE_CR0))
+CASE(cr0_paging_unprotected, move(INSN_mov_to_cr, 0, FIXTURE_CR0 & ~CR0_PE))
+CASE(cr0_not_write_through, move(INSN_mov_to_cr, 0, FIXTURE_CR0 | CR0_NW))
+CASE(cr0_long_pae, enter_long_mode(); cpu()->cr4 &= ~CR4_PAE; move(INSN_mov_to_cr, 0, FIXTURE_CR0))
+CASE(cr0_long_code_segment, enter_long_mode(); cpu()->seg[SEG_CS].access_rights = 0xa09b; move(INSN_mov_to_cr, 0, FIXTURE_CR0))
+CASE(cr0_long_tss, enter_long_mode(); cpu()->seg[SEG_TR].access_rights = 0x83; move(INSN_mov_to_cr, 0, FIXTURE_CR0))
+CASE(cr0_paging_64bit, outside(); move(INSN_mov_to_cr, 0, FIXTURE_CR0 & ~CR0_PG))
+CASE(cr0_paging_pcid, outside(); compatibility(); cpu()->cr4 |= CR4_PCIDE; move(INSN_mov_to_cr, 0, FIXTURE_CR0 & ~CR0_PG))
+CASE(cr0_write_protect_cet, cpu()->cr4 |= CR4_CET; move(INSN_mov_to_cr, 0, FIXTURE_CR0 & ~CR0_WP))
+CASE(cr0_fixed0, move(INSN_mov_to_cr, 0, FIXTURE_CR0 & ~CR0_NE))
+CASE(cr0_fixed1, capability()->cr0_fixed1 &= ~CR0_AM; move(INSN_mov_to_cr, 0, FIXTURE_CR0 | CR0_AM))
+CASE(cr4_no_vmx, no_vmx(); cpu()->cr4 = CR4_PAE; move(INSN_mov_to_cr, 4, CR4_PAE | CR4_VMXE))
+CASE(cr4_reserved, move(INSN_mov_to_cr, 4, FIXTURE_CR4 | CR4_SMXE))
+CASE(cr4_long_pae, move(INSN_mov_to_cr, 4, FIXTURE_CR4 & ~CR4_PAE))
+CASE(cr4_long_la57, move(INSN_mov_to_cr, 4, FIXTURE_CR4 | CR4_LA57))
+CASE(cr4_cet_write_protect, cpu()->cr0 &= ~CR0_WP; move(INSN_mov_to_cr, 4, FIXTURE_CR4 | CR4_CET))
+CASE(cr4_pcid_long, protected_32(); move(INSN_mov_to_cr, 4, FIXTURE_CR4 | CR4_PCIDE))
+CASE(cr4_pcid_cr3, cpu()->cr3 |= 8; move(INSN_mov_to_cr, 4, FIXTURE_CR4 | CR4_PCIDE))
+CASE(cr4_fixed0, move(INSN_mov_to_cr, 4, FIXTURE_CR4 & ~CR4_VMXE))
+CASE(cr3_width, move(INSN_mov_to_cr, 3, 1ull << 52))
+CASE(pdpte_reserved, outside(); CPU_MSR(cpu(), ia32_efer) = 0; compatibility(); fixture_store64(&f, FIXTURE_PDPTES + 8, 3);
+     move(INSN_mov_to_cr, 3, FIXTURE_PDPTES))
+CASE(cr8_reserved, move(INSN_mov_to_cr, 8, 16))
+CASE(dr_upper, move(INSN_mov_to_dr, 7, 1ull << 32))
+CASE(rdmsr_unknown, msr(INSN_rdmsr, 0x12345, 0))
+CASE(rdmsr_no_vmx, no_vmx(); msr(INSN_rdmsr, MSR_ia32_vmx_basic, 0))
+CASE(rdmsr_capability, capability()->proc2.allowed &= ~PROC2_enable_vm_functions; msr(INSN_rdmsr, MSR_ia32_vmx_vmfunc, 0))
+CASE(rdmsr_cet, capability()->cr4_fixed1 &= ~CR4_CET; msr(INSN_rdmsr, MSR_ia32_s_cet, 0))
+CASE(wrmsr_unknown, msr(INSN_wrmsr, 0x12345, 0))
+CASE(wrmsr_no_vmx, no_vmx(); msr(INSN_wrmsr, MSR_ia32_feature_control, 5))
+CASE(wrmsr_cet, capability()->cr4_fixed1 &= ~CR4_CET; msr(INSN_wrmsr, MSR_ia32_pl3_ssp, 0))
+CASE(wrmsr_read_only, msr(INSN_wrmsr, MSR_ia32_vmx_misc, 0))
+CASE(wrmsr_canonical, msr(INSN_wrmsr, MSR_ia32_gs_base, 1ull << 62))
+CASE(wrmsr_pat, msr(INSN_wrmsr, MSR_ia32_pat, 2))
+CASE(wrmsr_feature_control_locked, msr(INSN_wrmsr, MSR_ia32_feature_control, 5))
+CASE(wrmsr_feature_control_reserved, CPU_MSR(cpu(), ia32_feature_control) = 0; msr(INSN_wrmsr, MSR_ia32_feature_control, 7))
+CASE(wrmsr_debugctl, msr(INSN_wrmsr, MSR_ia32_debugctl, 4))
+CASE(wrmsr_perf_global_ctrl, msr(INSN_wrmsr, MSR_ia32_perf_global_ctrl, 0x10))
+CASE(wrmsr_cet_value, msr(INSN_wrmsr, MSR_ia32_u_cet, 0x40))
+CASE(wrmsr_ssp, msr(INSN_wrmsr, MSR_ia32_pl0_ssp, 2))
+CASE(wrmsr_efer_reserved, msr(INSN_wrmsr, MSR_ia32_efer, EFER_LME | EFER_LMA | 1ull << 12))
+CASE(wrmsr_efer_paging, msr(INSN_wrmsr, MSR_ia32_efer, EFER_LMA))
+CASE(apic_msr_none, msr(INSN_rdmsr, 0x802, 0))
+CASE(apic_msr_base, apic(false); msr(INSN_wrmsr, MSR_ia32_apic_base, 1))
+CASE(apic_msr_mode, apic(false); msr(INSN_rdmsr, 0x802, 0))
+CASE(apic_msr_refused, apic(true); msr(INSN_wrmsr, 0x80b, 1))
+CASE(apic_msr_virtual, VMCS(cpu()->vmx.current, processor_based_controls) |= PROC_use_tpr_shadow | PROC_use_msr_bitmaps;
+     VMCS(cpu()->vmx.current, virtual_apic_address) = OPERAND; guest(PROC2_virtualize_x2apic_mode); msr(INSN_wrmsr, 0x808, 0x100))
+CASE(xsetbv_index, cpu()->cr4 |= CR4_OSXSAVE; msr(INSN_xsetbv, 1, 1))
+CASE(xsetbv_x87, cpu()->cr4 |= CR4_OSXSAVE; msr(INSN_xsetbv, 0, 2))
+CASE(xsetbv_components, cpu()->cr4 |= CR4_OSXSAVE; msr(INSN_xsetbv, 0, 7))
+CASE(rdpmc_index, msr(INSN_rdpmc, 0, 0))
+CASE(invpcid_type, invalidate(INSN_invpcid, 4, 0, 0))
+CASE(invpcid_reserved, invalidate(INSN_invpcid, 2, 0x1000, 0))
+CASE(invpcid_pcid, invalidate(INSN_invpcid, 1, 1, 0))
+CASE(invpcid_canonical, invalidate(INSN_invpcid, 0, 0, 1ull << 62))
+CASE(table_canonical, load_table(1ull << 62))
+CASE(port_permission, user_mode(); cpu()->seg[SEG_TR].limit = 0x20; execute_it((struct insn){ .id = INSN_in, .length = 1, .operand_size = 1, .port = 0x60 }))
+CASE(operand_canonical, struct insn insn = memory(INSN_vmclear); insn.displacement = 1ll << 62; execute_it(insn))
+CASE(operand_segment, protected_32(); cpu()->seg[SEG_DS].access_rights = AR_UNUSABLE; execute_it(memory(INSN_vmclear)))
+CASE(operand_limit, protected_32(); cpu()->seg[SEG_SS].limit = 0xfff; struct insn insn = memory(INSN_vmclear); insn.segment = SEG_SS;
+     execute_it(insn))
+
+CASE(vmx_absent, no_vmx(); with_operand(INSN_vmclear, FIXTURE_VMCS))
+CASE(vmx_operation, outside(); with_operand(INSN_vmptrld, FIXTURE_VMCS))
+CASE(vmx_protected, real_mode(); execute_it(plain(INSN_vmxoff)))
+CASE(vmx_virtual_8086, virtual_8086(); execute_it(plain(INSN_vmlaunch)))
+CASE(vmx_compatibility, compatibility(); execute_it(plain(INSN_vmread)))
+CASE(invept_absent, capability()->ept_vpid &= ~(1ull << EPT_VPID_invept); invalidate(INSN_invept, 2, 0, 0))
+CASE(invvpid_absent, capability()->ept_vpid &= ~(1ull << EPT_VPID_invvpid); invalidate(INSN_invvpid, 2, 0, 0))
+CASE(vmxon_absent, no_vmx(); with_operand(INSN_vmxon, FIXTURE_VMXON))
+CASE(vmxon_protected, outside(); real_mode(); with_operand(INSN_vmxon, FIXTURE_VMXON))
+CASE(vmxon_vmxe, outside(); cpu()->cr4 &= ~CR4_VMXE; with_operand(INSN_vmxon, FIXTURE_VMXON))
+CASE(vmxon_virtual_8086, outside(); virtual_8086(); with_operand(INSN_vmxon, FIXTURE_VMXON))
+CASE(vmxon_compatibility, outside(); compatibility(); with_operand(INSN_vmxon, FIXTURE_VMXON))
+CASE(vmcall_operation, outside(); execute_it(plain(INSN_vmcall)))
+CASE(vmcall_virtual_8086, virtual_8086(); execute_it(plain(INSN_vmcall)))
+CASE(vmcall_compatibility, compatibility(); execute_it(plain(INSN_vmcall)))
+CASE(vmfunc_root, execute_it(plain(INSN_vmfunc)))
+CASE(vmfunc_control, guest(0); execute_it(plain(INSN_vmfunc)))
+CASE(vmfunc_number, guest(PROC2_enable_ept | PROC2_enable_vm_functions); cpu()->gpr[RAX] = 64; execute_it(plain(INSN_vmfunc)))
+CASE(vmx_privilege, user_mode(); with_operand(INSN_vmclear, FIXTURE_VMCS))
+CASE(vmxon_root, with_operand(INSN_vmxon, FIXTURE_VMXON))
+CASE(vmxon_cr0_fixed0, outside(); cpu()->cr0 &= ~CR0_NE; with_operand(INSN_vmxon, FIXTURE_VMXON))
+CASE(vmxon_cr0_fixed1, outside(); capability()->cr0_fixed1 &= ~CR0_WP; with_operand(INSN_vmxon, FIXTURE_VMXON))
+CASE(vmxon_cr4_fixed0, outside(); capability()->cr4_fixed0 |= CR4_SMEP; with_operand(INSN_vmxon, FIXTURE_VMXON))
+CASE(vmxon_cr4_fixed1, outside(); capability()->cr4_fixed1 &= ~CR4_PAE; with_operand(INSN_vmxon, FIXTURE_VMXON))
+CASE(vmxon_unlocked, outside(); CPU_MSR(cpu(), ia32_feature_control) = 0; with_operand(INSN_vmxon, FIXTURE_VMXON))
+CASE(vmxon_locked_off, outside(); CPU_MSR(cpu(), ia32_feature_control) = 1; with_operand(INSN_vmxon, FIXTURE_VMXON))
+CASE(vmxon_aligned, outside(); with_operand(INSN_vmxon, FIXTURE_VMXON + 8))
+CASE(vmxon_width, outside(); with_operand(INSN_vmxon, 1ull << 52))
+CASE(vmxon_indicator, outside(); fixture_region(&f, FIXTURE_VMXON, VMCS_REVISION | VMCS_SHADOW_INDICATOR);
+     with_operand(INSN_vmxon, FIXTURE_VMXON))
+CASE(vmxon_revision, outside(); fixture_region(&f, FIXTURE_VMXON, 0); with_operand(INSN_vmxon, FIXTURE_VMXON))
+CASE(vmclear_aligned, with_operand(INSN_vmclear, 8))
+CASE(vmclear_width, with_operand(INSN_vmclear, 1ull << 52))
+CASE(vmclear_vmxon_pointer, with_operand(INSN_vmclear, FIXTURE_VMXON))
+CASE(vmptrld_aligned, with_operand(INSN_vmptrld, 8))
+CASE(vmptrld_width, with_operand(INSN_vmptrld, 1ull << 52))
+CASE(vmptrld_vmxon_pointer, with_operand(INSN_vmptrld, FIXTURE_VMXON))
+CASE(vmptrld_revision, with_operand(INSN_vmptrld, FIXTURE_LINKED))
+CASE(vmptrld_indicator, capability()->proc2.allowed &= ~PROC2_vmcs_shadowing;
+     fixture_region(&f, FIXTURE_LINKED, VMCS_REVISION | VMCS_SHADOW_INDICATOR); with_operand(INSN_vmptrld, FIXTURE_LINKED))
+CASE(field_no_vmcs, vmx_vmclear(cpu(), FIXTURE_VMCS); with_register(INSN_vmread, VMCS_guest_rip))
+CASE(field_no_linked_vmcs, guest(PROC2_vmcs_shadowing); with_register(INSN_vmread, VMCS_guest_rip))
+CASE(field_wide, with_register(INSN_vmwrite, 1ull << 32 | VMCS_guest_rip))
+CASE(field_reserved, with_register(INSN_vmread, 0x8000 | VMCS_guest_rip))
+CASE(field_high, with_register(INSN_vmread, VMCS_guest_rip | 1))
+CASE(field_unknown, with_register(INSN_vmread, 0x6bfe))
+CASE(field_absent, capability()->proc2.allowed &= ~PROC2_use_tsc_scaling; with_register(INSN_vmread, VMCS_tsc_multiplier))
+CASE(vmwrite_read_only, capability()->misc &= ~CAPABILITY_VMWRITE_ANY; with_register(INSN_vmwrite, VMCS_exit_reason))
+CASE(invept_type, invalidate(INSN_invept, 3, 0, 0))
+CASE(invept_memory_type, invalidate(INSN_invept, 1, FIXTURE_EPT | 3 << 3 | 5, 0))
+CASE(invept_walk_length, invalidate(INSN_invept, 1, FIXTURE_EPT | 6, 0))
+CASE(invept_accessed_dirty, capability()->ept_vpid &= ~CAPABILITY_EPT_ACCESSED_DIRTY; invalidate(INSN_invept, 1, FIXTURE_EPTP | 64, 0))
+CASE(invept_reserved, invalidate(INSN_invept, 1, FIXTURE_EPTP | 0x800, 0))
+CASE(invept_width, invalidate(INSN_invept, 1, FIXTURE_EPTP | 1ull << 52, 0))
+CASE(invvpid_type, invalidate(INSN_invvpid, 4, 1, 0))
+CASE(invvpid_reserved, invalidate(INSN_invvpid, 1, 0x10001, 0))
+CASE(invvpid_vpid_0, invalidate(INSN_invvpid, 1, 0, 0))
+CASE(invvpid_canonical, invalidate(INSN_invvpid, 0, 1, 1ull << 62))
+CASE(entry_no_vmcs, vmx_vmclear(cpu(), FIXTURE_VMCS); execute_it(plain(INSN_vmlaunch)))
+CASE(entry_shadow, fixture_region(&f, FIXTURE_LINKED, VMCS_REVISION | VMCS_SHADOW_INDICATOR); vmx_vmptrld(cpu(), FIXTURE_LINKED);
+     execute_it(plain(INSN_vmlaunch)))
+CASE(entry_mov_ss, cpu()->interruptibility = BLOCKING_BY_MOV_SS; execute_it(plain(INSN_vmlaunch)))
+CASE(entry_launched, fixture_enter(&f); fixture_exit(&f, EXIT_REASON_cpuid); execute_it(plain(INSN_vmlaunch)))
+CASE(entry_not_launched, execute_it(plain(INSN_vmresume)))
+CASE(vmcall_root, execute_it(plain(INSN_vmcall)))
+
+static void (*const cases[REFUSAL_COUNT])(void) = {
+#define REFUSAL(instruction, name, outcome, section, text, refused) [REFUSED_##instruction##_##name] = case_##instruction##_##name,
+#include "model/cpu/refusals.def"
+#define REFUSAL(instruction, name, outcome, section, text, refused) [REFUSED_##instruction##_##name] = case_##instruction##_##name,
+#include "model/vmx/refusals.def"
+};
+
+static unsigned exception(int outcome)
+{
+    return outcome == OUTCOME_UD ? VECTOR_UD : VECTOR_GP;
+}
+
+START_TEST(rows)
+{
+    const struct refusal *row = &refusal_table[_i];
+    bool in_ss = _i == REFUSED_operand_limit;
+
+    refusals = 0;
+    refused = NULL;
+    cases[_i]();
+    ck_assert_msg(refused == row, "%s: refused by %s", row->id, refused ? refused->id : "nothing");
+    ck_assert_uint_eq(refusals, 1);
+    if (row->outcome > 0 || row->outcome == OUTCOME_INVALID) {
+        ck_assert(!f.cpu->event.valid);
+        ck_assert_uint_eq(f.cpu->rflags & (RFLAGS_CF | RFLAGS_ZF), row->outcome > 0 ? RFLAGS_ZF : RFLAGS_CF);
+        if (row->outcome > 0)
+            ck_assert_int_eq((int)VMCS(f.cpu->vmx.current, vm_instruction_error), row->outcome);
+    } else {
+        ck_assert(f.cpu->event.valid);
+        ck_assert_uint_eq(f.cpu->event.vector, in_ss ? VECTOR_SS : exception(row->outcome));
+    }
+}
+END_TEST
+
+/* Nothing is told where nothing fails. */
+START_TEST(success_is_silent)
+{
+    refusals = 0;
+    with_operand(INSN_vmptrld, FIXTURE_VMCS);
+    with_register(INSN_vmread, VMCS_guest_rip);
+    invalidate(INSN_invept, 2, 0, 0);
+    invalidate(INSN_invvpid, 2, 0, 0);
+    move(INSN_mov_to_cr, 0, FIXTURE_CR0);
+    move(INSN_mov_to_cr, 4, FIXTURE_CR4);
+    msr(INSN_rdmsr, MSR_ia32_vmx_basic, 0);
+    msr(INSN_wrmsr, MSR_ia32_pat, FIXTURE_PAT);
+    ck_assert_uint_eq(refusals, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("refusal");
+    TCase *table = tcase_create("table");
+
+    tcase_add_checked_fixture(table, setup, teardown);
+    tcase_add_loop_test(table, rows, 0, REFUSAL_COUNT);
+    tcase_add_test(table, success_is_silent);
+    suite_add_tcase(suite, table);
+    return suite_run(suite);
+}
