@@ -6,6 +6,7 @@
 #include "cli/boot.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/outputs.h"
 #include "emu/machine/step.h"
 #include "emu/native/native.h"
 
@@ -31,19 +32,25 @@ static void print_count(const struct model *model)
     fprintf(stderr, "sesqui: %" PRIu64 " instructions\n", instructions);
 }
 
-static int run(struct boot *boot, struct machine *machine, int argc, char **argv)
+/* False after a complaint. */
+static bool load(struct boot *boot, struct machine *machine)
 {
     char error[MACHINE_MESSAGE_MAX];
-    struct machine_result result;
-    struct symbols symbols = { 0 };
 
-    boot->load.symbols = &symbols;
     boot->load.late_entry = machine_late_entry(machine);
     if (machine_native(machine))
         native_pool(machine_native(machine), &boot->load.reserved_base, &boot->load.reserved_size);
-    if (!load_image(machine_model(machine), &boot->load, error, sizeof error))
-        return complain("%s", error);
-    machine_symbols(machine, &symbols, boot->symbols);
+    if (load_image(machine_model(machine), &boot->load, error, sizeof error))
+        return true;
+    complain("%s", error);
+    return false;
+}
+
+static int run(const struct boot *boot, struct machine *machine, int argc, char **argv)
+{
+    struct machine_result result;
+
+    machine_symbols(machine, boot->load.symbols, boot->symbols);
     machine_run(machine, &result);
     if (result.message[0])
         complain("%s", result.message);
@@ -55,13 +62,30 @@ static int run(struct boot *boot, struct machine *machine, int argc, char **argv
         print_command(argc, argv);
     }
     machine_symbols(machine, NULL, false);
-    symbols_free(&symbols);
     return machine_exit_status(&result);
+}
+
+static bool open_outputs(struct boot *boot, struct outputs *outputs)
+{
+    bool good = outputs_input(outputs, "the image", boot->load.image);
+
+    for (unsigned i = 0; i < boot->load.modules; i++)
+        good = good && outputs_input(outputs, "a module", boot->load.module[i].path);
+    outputs_add_trace(outputs, "--trace", boot->trace, boot->trace_limit, &boot->machine.trace);
+    outputs_add(outputs, "--dump-vmcs", boot->dump, &boot->machine.dump);
+    outputs_add(outputs, "--serial2", boot->serial2, &boot->machine.serial2);
+    outputs_add(outputs, "--console", boot->console, &boot->machine.console);
+    if (!boot->console && !boot->no_console)
+        boot->machine.console = stdout;
+    return good && outputs_open(outputs);
 }
 
 int command_boot(int argc, char **argv)
 {
-    struct boot boot = { .machine = { .memory_size = 512ull << 20, .messages = stderr } };
+    static struct outputs outputs;
+    struct symbols symbols = { 0 };
+    struct boot boot = { .machine = { .memory_size = 512ull << 20, .messages = stderr }, .load = { .symbols = &symbols },
+                         .trace_limit = TRACE_LIMIT_DEFAULT };
     char error[MACHINE_MESSAGE_MAX];
     int status = EXIT_STATUS_USAGE;
 
@@ -69,27 +93,19 @@ int command_boot(int argc, char **argv)
         return EXIT_STATUS_USAGE;
     if (boot_help(&boot))
         return 0;
-    if (boot.trace && !(boot.machine.trace = open_output("--trace", boot.trace)))
+    if (!open_outputs(&boot, &outputs))
         return EXIT_STATUS_USAGE;
-    if (boot.dump && !(boot.machine.dump = open_output("--dump-vmcs", boot.dump)))
-        return EXIT_STATUS_USAGE;
-    if (boot.serial2 && !(boot.machine.serial2 = open_output("--serial2", boot.serial2)))
-        return EXIT_STATUS_USAGE;
-    if (!boot.no_console)
-        boot.machine.console = boot.console ? open_output("--console", boot.console) : stdout;
     if (boot.machine.console)
         setvbuf(boot.machine.console, NULL, _IOLBF, BUFSIZ);    /* whoever waits for a line gets it */
-    if (boot.no_console || boot.machine.console) {
-        struct machine *machine = machine_open(&boot.machine, error, sizeof error);
-        status = machine ? run(&boot, machine, argc, argv) : complain("boot: %s", error);
-        machine_close(machine);
+    struct machine *machine = machine_open(&boot.machine, error, sizeof error);
+    if (!machine)
+        complain("boot: %s", error);
+    bool loaded = machine && load(&boot, machine);
+    if (loaded) {
+        outputs_begin(&outputs);
+        status = run(&boot, machine, argc, argv);
     }
-    bool written = close_output(boot.machine.trace, "--trace");
-    if (boot.machine.serial2 != boot.machine.trace)
-        written &= close_output(boot.machine.serial2, "--serial2");
-    if (boot.machine.dump != boot.machine.trace)
-        written &= close_output(boot.machine.dump, "--dump-vmcs");
-    if (boot.machine.console != boot.machine.trace && boot.machine.console != boot.machine.dump)
-        written &= close_output(boot.machine.console, "--console");
-    return written ? status : EXIT_STATUS_USAGE;
+    machine_close(machine);
+    symbols_free(&symbols);
+    return outputs_close(&outputs, loaded) ? status : EXIT_STATUS_USAGE;
 }

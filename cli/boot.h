@@ -11,7 +11,7 @@ struct boot {
     struct load_request load;
     const char *vmx;                /* --vmx */
     const char *trace, *console, *dump, *serial2; /* paths */
-    uint64_t cpus;
+    uint64_t cpus, trace_limit;
     bool no_console, count, help, symbols; /* symbols: in the trace, too */
 };
 

@@ -27,6 +27,7 @@ static const char usage[] =
     "  --strict          a broken rule stops the machine (status 122) instead of a warning\n"
     "  --explain=WHICH   why something failed, on stderr: once for each place and reason (unless told), all, or none\n"
     "  --trace FILE      one line an event; - is stdout\n"
+    "  --trace-limit SIZE  the most that FILE gets: 1G unless told; 0: no limit. The trace's last line says so\n"
     "  --symbols         names for addresses in the trace, from the image's symbol table (messages always have them)\n"
     "  --dump-vmcs FILE  the VMCS of each VM entry that fails, for `sesqui check-vmcs`; - is stdout\n"
     "  --limit N         stop after N instructions (status 120)\n"
@@ -168,6 +169,7 @@ static const struct option options[] = {
     { .name = "--strict", OPTION_FLAG, AT(machine.strict) },
     { .name = "--explain", OPTION_CALL, .set = set_explain },
     { .name = "--trace", OPTION_TEXT, AT(trace) },
+    { .name = "--trace-limit", OPTION_SIZE, AT(trace_limit) },
     { .name = "--symbols", OPTION_FLAG, AT(symbols) },
     { .name = "--dump-vmcs", OPTION_TEXT, AT(dump) },
     { .name = "--limit", OPTION_NUMBER, AT(machine.limit) },

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The `sesqui` command: picks the command and hands over. */
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/options.h"
@@ -69,9 +73,20 @@ static int run(int argc, char **argv)
     return unknown(name);
 }
 
+/* Descriptors that the caller closed would be given to the next file that is opened, a trace, say, which then got what is meant for
+ * stderr. They are taken by something that fails to be written or read, as a closed one does. */
+static void reserve_standard_streams(void)
+{
+    for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+        if (fcntl(i, F_GETFD) < 0 && open("/dev/null", i == STDIN_FILENO ? O_WRONLY : O_RDONLY) != i)
+            abort();
+}
+
 int main(int argc, char **argv)
 {
+    reserve_standard_streams();
+    signal(SIGXFSZ, SIG_IGN);                   /* a file that may not grow is an error like a full disk */
     int status = run(argc, argv);
 
-    return close_output(stdout, "standard output") ? status : 2;
+    return flush_stdout() ? status : 2;
 }

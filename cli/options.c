@@ -9,15 +9,44 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The bytes of a printable character of UTF-8 (RFC 3629) at `text`; 0: it is none. U+0080-U+009F are control characters. */
+static unsigned visible(const unsigned char *text)
+{
+    unsigned length = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : text[0] < 0xf5 ? 4 : 0;
+
+    if (length == 1)
+        return text[0] >= ' ' && text[0] != 0x7f;
+    for (unsigned i = 1; i < length; i++)
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    return length == 2 && text[0] == 0xc2 && text[1] < 0xa0 ? 0 : length;
+}
+
+void print_visibly(FILE *to, const char *text)
+{
+    for (const unsigned char *c = (const unsigned char *)text; *c;) {
+        unsigned length = visible(c);
+        if (length)
+            fwrite(c, 1, length, to);
+        else
+            fprintf(to, *c == '\n' ? "\\n" : "\\x%02x", *c);
+        c += length ? length : 1;
+    }
+}
+
+enum { COMPLAINT_MAX = 8192 };
+
 int complain(const char *format, ...)
 {
+    char text[COMPLAINT_MAX];
     va_list arguments;
 
-    fputs(isatty(STDERR_FILENO) ? "\033[1;31msesqui:\033[0m " : "sesqui: ", stderr);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    int length = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
+    fputs(isatty(STDERR_FILENO) ? "\033[1;31msesqui:\033[0m " : "sesqui: ", stderr);
+    print_visibly(stderr, text);
+    fputs(length < (int)sizeof text ? "\n" : "...\n", stderr);
     return 2;
 }
 
@@ -269,25 +298,11 @@ bool parse_explain(const char *text, enum explain_mode *mode)
     return false;
 }
 
-FILE *open_output(const char *option, const char *path)
+bool flush_stdout(void)
 {
-    if (strcmp(path, "-") == 0)
-        return stdout;
-    FILE *file = fopen(path, "w");
-    if (!file)
-        complain("%s: %s: %s", option, path, strerror(errno));
-    return file;
-}
-
-bool close_output(FILE *file, const char *path)
-{
-    if (!file)
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
         return true;
-    bool failed = ferror(file);
-    failed |= file == stdout ? fflush(file) != 0 : fclose(file) != 0;
-    if (failed)
-        complain("%s: could not be written in full", path);
-    if (failed && file == stdout)
-        clearerr(file);                 /* said once */
-    return !failed;
+    complain("standard output could not be written in full%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
+    return false;
 }

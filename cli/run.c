@@ -2,15 +2,18 @@
 /* `sesqui run`: scenarios, their golden traces, and what the scenario language is. Reports in TAP. */
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "cli/command.h"
+#include "cli/golden.h"
 #include "cli/options.h"
+#include "cli/outputs.h"
 #include "emu/scenario/scenario.h"
 
-enum { PATH_BYTES = 1024 };
+enum { PATH_BYTES = 4096 };
 
 static const char usage[] =
     "usage: sesqui run FILE|DIR... [options]\n"
@@ -19,6 +22,7 @@ static const char usage[] =
     "not those of folders in it.\n"
     "\n"
     "  --trace FILE       write the traces to FILE; - is standard output\n"
+    "  --trace-limit SIZE the most that FILE gets: 1G unless told; 0: no limit\n"
     "  --full-trace       trace what preparation lines do, too, and the native L0's VMREADs and VMWRITEs\n"
     "  --dump-vmcs FILE   the VMCS of a VM entry at which a scenario fails, for `sesqui check-vmcs`\n"
     "  --explain=WHICH    why something failed, as comments: once for each place and reason, all, or none; unless told:\n"
@@ -35,6 +39,9 @@ static const char usage[] =
 struct path {
     char *text;
     bool named;                     /* on the command line, not found in a directory */
+    bool parsed;
+    struct program program;         /* if parsed */
+    struct scenario_error error;
 };
 
 struct paths {
@@ -44,7 +51,9 @@ struct paths {
 
 struct run_options {
     const char *trace_path, *golden, *dump_path;
+    uint64_t trace_limit;
     FILE *trace;
+    bool any_parsed;
     bool update, stop, print, reference, help, explain_given;
     struct scenario_options scenario;
     struct paths paths;
@@ -60,12 +69,15 @@ static bool paths_add(struct paths *paths, const char *path, bool named)
         paths->path = grown;
         paths->capacity = capacity;
     }
-    paths->path[paths->count] = (struct path){ strdup(path), named };
+    paths->path[paths->count] = (struct path){ .text = strdup(path), .named = named };
     return paths->path[paths->count++].text != NULL;
 }
 
 static void paths_free(struct paths *paths)
 {
+    for (size_t i = 0; i < paths->count; i++)
+        if (paths->path[i].parsed)
+            scenario_free(&paths->path[i].program);
     for (size_t i = 0; i < paths->count; i++)
         free(paths->path[i].text);
     free(paths->path);
@@ -88,6 +100,8 @@ static bool collect(struct paths *paths, const char *path)
     struct stat status;
     char full[PATH_BYTES];
 
+    if (strcmp(path, "-") == 0)
+        return paths_add(paths, path, true);
     if (stat(path, &status) != 0) {
         complain("run: %s: %s", path, strerror(errno));
         return false;
@@ -107,119 +121,55 @@ static bool collect(struct paths *paths, const char *path)
             good = length > 0 && (size_t)length < sizeof full && paths_add(paths, full, false);
         }
     closedir(directory);
+    if (good && paths->count == first) {
+        complain("run: %s: there is no scenario (*.scn) in this directory", path);
+        return false;
+    }
     if (paths->count > first)
         qsort(paths->path + first, paths->count - first, sizeof *paths->path, by_name);
     return good;
 }
 
-/* ---- golden traces ---- */
+/* ---- one scenario ---- */
 
-static bool golden_path(const char *golden, const char *scenario, char *path, size_t size)
+static bool golden_matches(const struct run_options *options, const char *scenario, const char *trace, size_t length)
 {
-    const char *slash = strrchr(scenario, '/'), *name = slash ? slash + 1 : scenario;
-    size_t length = strlen(name) - (has_suffix(name, ".scn") ? 4 : 0);
-    int written = snprintf(path, size, "%s/%.*s.trace", golden, (int)length, name);
-    return written > 0 && (size_t)written < size;
-}
+    char path[GOLDEN_PATH_BYTES];
 
-static char *read_whole(const char *path, size_t *length)
-{
-    FILE *file = fopen(path, "rb");
-    char *text = NULL, *grown;
-    size_t capacity = 0, got = 1;
-
-    *length = 0;
-    while (file && got) {
-        if (*length + 4096 > capacity) {
-            capacity = capacity * 2 + 8192;
-            grown = realloc(text, capacity);
-            if (!grown)
-                break;
-            text = grown;
-        }
-        got = fread(text + *length, 1, 4096, file);
-        *length += got;
-    }
-    if (file)
-        fclose(file);
-    return text;
-}
-
-/* Reports the first line in which two texts differ. */
-static void show_difference(const char *path, const char *golden, size_t golden_length, const char *trace,
-                            size_t trace_length)
-{
-    unsigned line = 1;
-    size_t start = 0, at = 0;
-    while (at < golden_length && at < trace_length && golden[at] == trace[at])
-        if (golden[at++] == '\n') {
-            start = at;
-            line++;
-        }
-    const char *want = memchr(golden + start, '\n', golden_length - start);
-    const char *got = memchr(trace + start, '\n', trace_length - start);
-    int want_length = (int)(want ? (size_t)(want - golden) - start : golden_length - start);
-    int got_length = (int)(got ? (size_t)(got - trace) - start : trace_length - start);
-    printf("# %s:%u: the trace differs from here on (if that is right: make golden)\n", path, line);
-    printf("#   golden: %.*s\n#   now:    %.*s\n", want_length, golden + start, got_length, trace + start);
-}
-
-static bool golden_compare(const char *path, const char *trace, size_t length)
-{
-    size_t golden_length;
-    char *golden = read_whole(path, &golden_length);
-    bool same = golden && golden_length == length && !memcmp(golden, trace, length);
-    if (!golden)
-        printf("# %s: there is no golden trace (make golden writes it)\n", path);
-    else if (!same)
-        show_difference(path, golden, golden_length, trace, length);
-    free(golden);
-    return same;
-}
-
-static bool golden_write(const char *path, const char *trace, size_t length)
-{
-    FILE *file = fopen(path, "wb");
-    bool good = file && fwrite(trace, 1, length, file) == length;
-    if (file && fclose(file) != 0)
-        good = false;
-    if (!good)
-        printf("# %s: cannot be written: %s\n", path, strerror(errno));
-    return good;
-}
-
-static bool golden_check(const struct run_options *options, const char *scenario, const char *trace, size_t length)
-{
-    char path[PATH_BYTES];
-    if (!golden_path(options->golden, scenario, path, sizeof path)) {
+    if (!golden_path(options->golden, scenario, path)) {
         printf("# %s: the path of its golden trace is too long\n", scenario);
         return false;
     }
     return options->update ? golden_write(path, trace, length) : golden_compare(path, trace, length);
 }
 
-/* ---- one scenario ---- */
-
+/* With golden traces the trace is kept in memory, and then copied. */
 static bool run_program(const struct program *program, const char *path, const struct run_options *options,
                         FILE *diagnostics, struct scenario_error *error)
 {
     struct scenario_options scenario = options->scenario;
+    struct sink sink = { 0 };
+    FILE *memory = NULL;
     char *text = NULL;
     size_t length = 0;
-    bool traced = options->trace || options->golden;
 
-    if (traced && !(scenario.trace = open_memstream(&text, &length))) {
+    scenario.trace = options->trace;
+    scenario.messages = diagnostics;
+    if (!options->golden)
+        return scenario_run(program, &scenario, diagnostics, error);
+    if (!(memory = open_memstream(&text, &length)) || !(scenario.trace = sink_open(&sink, memory, options->trace_limit, false))) {
         snprintf(error->text, sizeof error->text, "%.100s: out of memory", path);
+        if (memory)
+            fclose(memory);
+        free(text);
         return false;
     }
-    scenario.messages = diagnostics;
     bool good = scenario_run(program, &scenario, diagnostics, error);
-    if (!traced)
-        return good;
-    bool written = fclose(scenario.trace) == 0;
+    fclose(scenario.trace);
+    bool written = fclose(memory) == 0 && !sink.error;
     if (written && options->trace)
         fwrite(text, 1, length, options->trace);
-    if (good && options->golden && !(written && golden_check(options, path, text, length))) {
+    if (good && !(written && golden_matches(options, path, text, length))) {
         snprintf(error->text, sizeof error->text, "%.300s: the golden trace does not match", path);
         good = false;
     }
@@ -228,31 +178,36 @@ static bool run_program(const struct program *program, const char *path, const s
 }
 
 /* Runs or prints one scenario; diagnostics come after the TAP line they belong to, so they are kept until then. */
-static bool one(const char *path, bool named, unsigned number, const struct run_options *options)
+static bool one(struct path *path, unsigned number, const struct run_options *options)
 {
-    struct program program;
-    struct scenario_error error = { "" };
     char *help = NULL;
     size_t help_length = 0;
     FILE *diagnostics = options->print ? NULL : open_memstream(&help, &help_length);
-    bool good = scenario_parse_file(path, &program, &error);
+    bool good = path->parsed;
 
     if (good && options->print)
-        scenario_print(&program, stdout);
+        scenario_print(&path->program, stdout);
     else if (good)
-        good = run_program(&program, path, options, diagnostics, &error);
+        good = run_program(&path->program, path->text, options, diagnostics, &path->error);
     if (diagnostics)
         fclose(diagnostics);
     if (options->print && !good)
-        complain("run: %s", error.text);
-    else if (!options->print)
-        printf("%sok %u - %s\n", good ? "" : "not ", number, path);
-    if (!options->print && !good)
-        printf("# %s\n", error.text);
-    if (help && (!good || named || options->explain_given))
+        complain("run: %s", path->error.text);
+    else if (!options->print) {
+        printf("%sok %u - ", good ? "" : "not ", number);
+        print_visibly(stdout, path->text);
+        putchar('\n');
+    }
+    if (!options->print && !good) {
+        fputs("# ", stdout);
+        print_visibly(stdout, path->error.text);
+        putchar('\n');
+    }
+    if (help && (!good || path->named || options->explain_given))
         fputs(help, stdout);
     free(help);
-    scenario_free(&program);
+    scenario_free(&path->program);
+    path->parsed = false;
     return good;
 }
 
@@ -283,6 +238,7 @@ static bool parse_command_line(int argc, char **argv, struct run_options *option
 #define AT(member) offsetof(struct run_options, member)
     static const struct option table[] = {
         { .name = "--trace", OPTION_TEXT, AT(trace_path) },
+        { .name = "--trace-limit", OPTION_SIZE, AT(trace_limit) },
         { .name = "--full-trace", OPTION_FLAG, AT(scenario.full_trace) },
         { .name = "--dump-vmcs", OPTION_TEXT, AT(dump_path) },
         { .name = "--explain", OPTION_CALL, .set = set_explain },
@@ -311,15 +267,62 @@ static bool parse_command_line(int argc, char **argv, struct run_options *option
     return false;
 }
 
+/* Parses all scenarios, and tells which files are read by that. */
+static bool parse_all(struct run_options *options, struct outputs *outputs)
+{
+    for (size_t i = 0; i < options->paths.count; i++) {
+        struct path *path = &options->paths.path[i];
+        path->parsed = scenario_parse_file(path->text, &path->program, &path->error);
+        options->any_parsed |= path->parsed;
+        if (!outputs_input(outputs, "a scenario", path->text))
+            return false;
+        for (unsigned file = 1; path->parsed && file < path->program.file_count; file++)
+            if (!outputs_input(outputs, "a file that a scenario includes", path->program.file[file]))
+                return false;
+    }
+    return true;
+}
+
+/* Golden traces that are compared are read. */
+static bool golden_inputs(const struct run_options *options, struct outputs *outputs)
+{
+    char path[GOLDEN_PATH_BYTES];
+
+    for (size_t i = 0; options->golden && !options->update && i < options->paths.count; i++)
+        if (golden_path(options->golden, options->paths.path[i].text, path) && !outputs_input(outputs, "a golden trace", path))
+            return false;
+    return true;
+}
+
+/* Golden traces that are written: none is one of the other files, nor that of two scenarios. */
+static bool golden_outputs(const struct run_options *options, const struct outputs *outputs)
+{
+    char path[GOLDEN_PATH_BYTES], other[GOLDEN_PATH_BYTES];
+
+    for (size_t i = 0; options->update && i < options->paths.count; i++) {
+        if (!golden_path(options->golden, options->paths.path[i].text, path))
+            continue;
+        if (!outputs_allow(outputs, "--update-golden", path))
+            return false;
+        for (size_t j = 0; j < i; j++)
+            if (golden_path(options->golden, options->paths.path[j].text, other) && strcmp(path, other) == 0) {
+                complain("--update-golden: %s would be the golden trace of two scenarios", path);
+                return false;
+            }
+    }
+    return true;
+}
+
 static int run_all(const struct run_options *options)
 {
     const struct paths *paths = &options->paths;
     size_t failed = 0, ran = 0;
+
     if (!options->print)
         printf("TAP version 13\n1..%zu\n", paths->count);
     for (size_t i = 0; i < paths->count && !(failed && options->stop); i++) {
         ran++;
-        failed += !one(paths->path[i].text, paths->path[i].named, (unsigned)i + 1, options);
+        failed += !one(&paths->path[i], (unsigned)i + 1, options);
         fflush(stdout);
     }
     if (!options->print)
@@ -327,29 +330,42 @@ static int run_all(const struct run_options *options)
     return failed ? 1 : 0;
 }
 
-int command_run(int argc, char **argv)
+/* What is asked for to be written is touched when at least one scenario can run. */
+static int run_with_outputs(struct run_options *options)
 {
-    struct run_options options = { 0 };
+    static struct outputs outputs;
+    bool ready = parse_all(options, &outputs) && golden_inputs(options, &outputs);
     int status = 2;
 
-    if (!parse_command_line(argc, argv, &options)) {
-        paths_free(&options.paths);
-        return 2;
+    if (!options->print) {
+        outputs_add_trace(&outputs, "--trace", options->trace_path, options->trace_limit, &options->trace);
+        outputs_add(&outputs, "--dump-vmcs", options->dump_path, &options->scenario.dump);
     }
-    if (options.help) {
-        fputs(usage, stdout);
-        status = 0;
-    } else if (options.reference) {
-        scenario_print_reference(stdout);
-        status = 0;
-    } else if ((!options.trace_path || (options.trace = open_output("--trace", options.trace_path))) &&
-               (!options.dump_path || (options.scenario.dump = open_output("--dump-vmcs", options.dump_path)))) {
-        status = run_all(&options);
-        if (options.scenario.dump && options.scenario.dump != options.trace &&
-            !close_output(options.scenario.dump, options.dump_path))
+    if (ready && outputs_open(&outputs)) {
+        ready = golden_outputs(options, &outputs);
+        if (ready && options->any_parsed)
+            outputs_begin(&outputs);
+        if (ready)
+            status = run_all(options);
+        if (!outputs_close(&outputs, ready && options->any_parsed))
             status = 2;
-        if (options.trace && !close_output(options.trace, options.trace_path))
-            status = 2;
+    }
+    return status;
+}
+
+int command_run(int argc, char **argv)
+{
+    struct run_options options = { .trace_limit = TRACE_LIMIT_DEFAULT };
+    int status = 2;
+
+    if (parse_command_line(argc, argv, &options)) {
+        status = 0;
+        if (options.help)
+            fputs(usage, stdout);
+        else if (options.reference)
+            scenario_print_reference(stdout);
+        else
+            status = run_with_outputs(&options);
     }
     paths_free(&options.paths);
     return status;

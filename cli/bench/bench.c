@@ -7,6 +7,7 @@
 #include "cli/bench/nested.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/outputs.h"
 
 static const char help[] =
     "usage: sesqui bench [DIR]\n"
@@ -23,20 +24,9 @@ static const char help[] =
     "  --svg FILE           a plot of the modelled cycles\n"
     "  --no-instructions    do not count L0's own instructions, which takes most of the time\n";
 
-static bool write_file(const char *option, const char *path, const struct nested_costs *costs,
-                       void (*print)(const struct nested_costs *, FILE *))
-{
-    if (!path)
-        return true;
-    FILE *file = open_output(option, path);
-    if (!file)
-        return false;
-    print(costs, file);
-    return close_output(file, path);
-}
-
 struct nested_request {
-    const char *tsv, *svg;
+    const char *tsv_path, *svg_path;
+    FILE *tsv, *svg;
     enum nested_exit only;
     bool image, no_instructions, help;
 };
@@ -67,8 +57,8 @@ static int bench_nested(int argc, char **argv)
     static const struct option table[] = {
         { .name = "--l0", OPTION_CALL, .set = set_l0 },
         { .name = "--exit", OPTION_CALL, .set = set_exit },
-        { .name = "--tsv", OPTION_TEXT, AT(tsv) },
-        { .name = "--svg", OPTION_TEXT, AT(svg) },
+        { .name = "--tsv", OPTION_TEXT, AT(tsv_path) },
+        { .name = "--svg", OPTION_TEXT, AT(svg_path) },
         { .name = "--no-instructions", OPTION_FLAG, AT(no_instructions) },
         { .name = "--help", OPTION_FLAG, AT(help) },
         { .name = "-h", OPTION_FLAG, AT(help) },
@@ -77,6 +67,7 @@ static int bench_nested(int argc, char **argv)
     static const struct syntax syntax = { "bench nested", "bench", table, sizeof table / sizeof table[0], NULL };
     struct nested_request r = { .only = NESTED_EXITS };
     static struct nested_costs costs;
+    static struct outputs outputs;
 
     if (!options_parse(&syntax, argc, argv, &r))
         return 2;
@@ -86,11 +77,24 @@ static int bench_nested(int argc, char **argv)
     }
     if (r.image && (r.only == NESTED_ept_violation || r.only == NESTED_interrupt))
         return complain("--l0 image: this exit is not measured there (try: sesqui bench --help)");
-    if (!(r.image ? nested_measure_image(&costs, r.only) : nested_measure(&costs, r.only, !r.no_instructions)))
-        return 1;
-    if ((!r.tsv || strcmp(r.tsv, "-")) && (!r.svg || strcmp(r.svg, "-")))
-        nested_print(&costs, stdout);
-    return write_file("--tsv", r.tsv, &costs, nested_print_tsv) && write_file("--svg", r.svg, &costs, nested_plot) ? 0 : 1;
+    for (unsigned i = 0; r.image && i < 2; i++)
+        if (!outputs_input(&outputs, "an image that is measured", nested_images[i]))
+            return 2;
+    outputs_add(&outputs, "--tsv", r.tsv_path, &r.tsv);
+    outputs_add(&outputs, "--svg", r.svg_path, &r.svg);
+    if (!outputs_open(&outputs))
+        return 2;
+    bool measured = r.image ? nested_measure_image(&costs, r.only) : nested_measure(&costs, r.only, !r.no_instructions);
+    if (measured) {
+        outputs_begin(&outputs);
+        if (r.tsv != stdout && r.svg != stdout)
+            nested_print(&costs, stdout);
+        if (r.tsv)
+            nested_print_tsv(&costs, r.tsv);
+        if (r.svg)
+            nested_plot(&costs, r.svg);
+    }
+    return !outputs_close(&outputs, measured) ? 2 : measured ? 0 : 1;
 }
 
 struct speed_request {

@@ -14,6 +14,7 @@
 
 enum { IMAGE_MEMORY = 512 << 20, IMAGE_LIMIT = 100000000, IMAGE_ROUNDS = 8, STEADY_ROUND = 6 };
 static const char image[] = "build/sesqui.elf", guest[] = "build/guests/kvm.elf";
+const char *const nested_images[2] = { image, guest };
 
 struct watch {
     uint64_t vmcs01;                    /* the one that L0 enters first */

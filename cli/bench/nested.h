@@ -41,6 +41,8 @@ enum nested_exit nested_exit_find(const char *name);
 /* Measures one exit, or all (NESTED_EXITS). False after a message: a scenario failed, or two round trips did not cost twice what one does. */
 bool nested_measure(struct nested_costs *costs, enum nested_exit only, bool instructions);
 
+/* The images that are read for it. */
+extern const char *const nested_images[2];
 /* The same of the image build/sesqui.elf on the bare machine; exits that its guest does not make stay unmeasured. */
 bool nested_measure_image(struct nested_costs *costs, enum nested_exit only);
 

@@ -78,9 +78,11 @@ static void entry_failed(struct machine *machine, const struct notice *notice)
     struct entry_failure *failure = &machine->failure;
 
     entry_failure_complete(failure, notice, machine_over_native(machine, notice->cpu));
-    if (!explain_first(machine, entry_failure_hash(failure)))
+    uint64_t key = entry_failure_hash(failure);
+    bool told = explain_first(machine, key);
+    if (!told && !(machine->options.explain == EXPLAIN_NONE && machine->options.dump && explain_new(machine, key)))
         return;
-    if (failure->rows || failure->late) {       /* refused before that: emu/explain/refusal.c has told */
+    if (told && (failure->rows || failure->late)) {       /* refused before that: emu/explain/refusal.c has told */
         fputs(machine->options.message_prefix, machine->options.messages);
         entry_failure_print(failure, machine->symbols, machine->options.messages, machine->options.message_indent);
     }
