@@ -158,7 +158,7 @@ static bool prepare_entry(struct model *model)
     memory_write32(&model->memory, VMCS_REGION, VMCS_REVISION);
     if (vmx_vmxon(cpu, VMXON_REGION) || vmx_vmclear(cpu, VMCS_REGION) || vmx_vmptrld(cpu, VMCS_REGION))
         return false;
-    snapshot_begin(&snapshot);
+    snapshot = (struct snapshot){ .capability = model->capability, .ia32e = true };
     snapshot_assume(&snapshot);
     memcpy(cpu->vmx.current->field, snapshot.vmcs.field, sizeof snapshot.vmcs.field);
     struct cpu host = *cpu;

@@ -9,6 +9,8 @@
 
 #define MEMORY_SIZE (4ull << 30)
 
+/* ---- assumptions ---- */
+
 static void assume(struct snapshot *s, enum vmcs_field field, uint64_t value)
 {
     if (!s->given[field])
@@ -25,23 +27,93 @@ static void assume_segments(struct snapshot *s, bool ia32e)
         bool code = i == SEG_CS, task = i == SEG_TR, usable = i != SEG_LDTR;
 
         assume(s, FIELD_guest_es_selector + i, (i == SEG_TR || i == SEG_LDTR ? 0x18 : 0x10) | (usable && !task ? level : 0));
-        assume(s, FIELD_guest_es_limit + i, task ? 0x67 : 0xffffffff);
+        bool bytes = s->given[FIELD_guest_es_access_rights + i] && !(s->vmcs.field[FIELD_guest_es_access_rights + i] & AR_G);
+
+        assume(s, FIELD_guest_es_limit + i, task ? 0x67 : bytes ? 0xffff : 0xffffffff);
         assume(s, FIELD_guest_es_access_rights + i, !usable ? AR_UNUSABLE
                                                     : task  ? 0x8b
                                                     : code  ? (ia32e ? 0xa09b : 0xc09b) | level << 5
                                                             : 0xc093 | level << 5);
+        /* The access rights agree with a limit that is known. */
+        uint64_t limit = s->vmcs.field[FIELD_guest_es_limit + i];
+        if (!s->given[FIELD_guest_es_access_rights + i] && s->given[FIELD_guest_es_limit + i] && (limit & 0xfff) != 0xfff)
+            s->vmcs.field[FIELD_guest_es_access_rights + i] &= ~(uint64_t)AR_G;
     }
+}
+
+static unsigned part(const char *name)
+{
+    unsigned i = 0;
+
+    while (strcmp(capability_parts[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+void snapshot_profile(struct snapshot *s, bool max, const struct vmx_lacks *lacks)
+{
+    struct vmx_capability all;
+    static const size_t words[] = { offsetof(struct vmx_capability, pin), offsetof(struct vmx_capability, proc),
+                                    offsetof(struct vmx_capability, proc2), offsetof(struct vmx_capability, exit),
+                                    offsetof(struct vmx_capability, entry) };
+
+    _Static_assert(sizeof words / sizeof words[0] == WORD_COUNT, "one for each control word");
+    capability_init(&all, lacks);
+    for (unsigned i = 0; i < WORD_COUNT; i++)
+        if (!s->part_given[3 * i + 2])
+            s->capability.word[i].allowed = max ? all.word[i].allowed : s->capability.word[i].allowed & ~lacks->word[i];
+    if (!s->part_given[part("ept_vpid")])
+        s->capability.ept_vpid = max ? all.ept_vpid : s->capability.ept_vpid & ~lacks->ept_vpid;
+    if (!s->part_given[part("cr4_fixed1")]) {
+        if (max)
+            s->capability.cr4_fixed1 = all.cr4_fixed1;
+        if (lacks->word[WORD_ENTRY] & ENTRY_load_cet_state)             /* CET itself came with it, */
+            s->capability.cr4_fixed1 &= ~(uint64_t)CR4_CET;
+        if (lacks->ept_vpid & CAPABILITY_EPT_WALK_5)                    /* and 57-bit addresses with that */
+            s->capability.cr4_fixed1 &= ~(uint64_t)CR4_LA57;
+    }
+    s->profile_given = true;
+}
+
+/* What a processor is known to be by the VMCS itself, where the file does not say it. */
+static void assume_processor(struct snapshot *s)
+{
+    const struct vmcs *v = &s->vmcs;
+
+    if (!s->ia32e_given && s->given[FIELD_exit_controls])
+        s->ia32e = VMCS(v, exit_controls) & EXIT_host_address_space_size;
+    /* 5-level paging is used where the processor has it: without it, addresses are canonical by 48 bits. */
+    if (!s->part_given[part("cr4_fixed1")] &&
+        !((s->given[FIELD_host_cr4] && VMCS(v, host_cr4) & CR4_LA57) || (s->given[FIELD_guest_cr4] && VMCS(v, guest_cr4) & CR4_LA57)))
+        s->capability.cr4_fixed1 &= ~(uint64_t)CR4_LA57;
+}
+
+/* The mode of the guest as far as its registers tell it. */
+static bool guest_in_ia32e(const struct snapshot *s)
+{
+    const struct vmcs *v = &s->vmcs;
+
+    if (s->given[FIELD_entry_controls])
+        return VMCS(v, entry_controls) & ENTRY_ia32e_mode_guest;
+    if (s->given[FIELD_guest_ia32_efer])
+        return VMCS(v, guest_ia32_efer) & EFER_LMA;
+    if (s->given[FIELD_guest_cr0] && !(VMCS(v, guest_cr0) & CR0_PG))
+        return false;
+    return s->ia32e;
 }
 
 void snapshot_assume(struct snapshot *s)
 {
     const struct vmx_capability *c = &s->capability;
     struct vmcs *v = &s->vmcs;
+    uint64_t shadow0 = s->given[FIELD_cr0_read_shadow] ? VMCS(v, cr0_read_shadow) : 0;
+    uint64_t shadow4 = s->given[FIELD_cr4_read_shadow] ? VMCS(v, cr4_read_shadow) : 0;
 
+    assume_processor(s);
     assume(s, FIELD_pin_based_controls, c->pin.required);
     assume(s, FIELD_processor_based_controls, c->proc.required);
     assume(s, FIELD_exit_controls, c->exit.required | (s->ia32e ? EXIT_host_address_space_size : 0));
-    assume(s, FIELD_entry_controls, c->entry.required | (s->ia32e ? ENTRY_ia32e_mode_guest : 0));
+    assume(s, FIELD_entry_controls, c->entry.required | (guest_in_ia32e(s) ? ENTRY_ia32e_mode_guest : 0));
     bool ia32e = VMCS(v, entry_controls) & ENTRY_ia32e_mode_guest, host64 = VMCS(v, exit_controls) & EXIT_host_address_space_size;
 
     assume(s, FIELD_virtual_processor_identifier, 1);
@@ -53,8 +125,8 @@ void snapshot_assume(struct snapshot *s)
     assume(s, FIELD_host_cs_selector, 8);
     assume(s, FIELD_host_ss_selector, 0x10);
     assume(s, FIELD_host_tr_selector, 0x18);
-    assume(s, FIELD_guest_cr0, c->cr0_fixed0);
-    assume(s, FIELD_guest_cr4, c->cr4_fixed0 | (ia32e ? CR4_PAE : 0));
+    assume(s, FIELD_guest_cr0, c->cr0_fixed0 | shadow0);
+    assume(s, FIELD_guest_cr4, c->cr4_fixed0 | shadow4 | (ia32e ? CR4_PAE : 0));
     assume(s, FIELD_guest_ia32_efer, ia32e ? EFER_LME | EFER_LMA : 0);
     assume(s, FIELD_guest_rflags, RFLAGS_FIXED);
     assume(s, FIELD_guest_dr7, 0x400);
@@ -91,32 +163,149 @@ static bool reads_unknown_memory(const struct snapshot *s, const struct check *c
     return false;
 }
 
-static bool rests_on_assumption(const struct snapshot *s, const struct check *check)
-{
-    unsigned fields[CHECK_FIELDS_MAX], count = check_fields(check, fields);
+/* ---- rows that rest on what was not given ---- */
 
-    for (unsigned i = 0; i < count; i++)
-        if (!s->given[fields[i]])
+/* Rows that some processors do not have, as they have what the row speaks of; and what no processor has. */
+static const struct {
+    const char *id;
+    enum vmcs_field field;
+    uint64_t never;
+} processors_differ[] = {
+    { "guest.debugctl.reserved", FIELD_guest_ia32_debugctl, ~0xffc7ull },
+    { "guest.perf_global_ctrl", FIELD_guest_ia32_perf_global_ctrl, 1ull << 63 },
+    { "host.perf_global_ctrl", FIELD_host_ia32_perf_global_ctrl, 1ull << 63 },
+    { "guest.interruptibility.enclave", FIELD_guest_interruptibility_state, 0 },
+    { "guest.pending_debug.rtm", FIELD_guest_pending_debug_exceptions, 0 },
+};
+
+static bool processor_decides(const struct snapshot *s, const struct check *check)
+{
+    bool known = s->profile_given;
+
+    for (unsigned i = 0; i < capability_part_count; i++)
+        known |= s->part_given[i] && strcmp(capability_parts[i].name, "ept_vpid") == 0;
+    for (unsigned i = 0; i < sizeof processors_differ / sizeof processors_differ[0]; i++)
+        if (strcmp(check->id, processors_differ[i].id) == 0)
+            return !known && !(s->vmcs.field[processors_differ[i].field] & processors_differ[i].never);
+    return false;
+}
+
+struct search {
+    struct cpu *cpu;
+    const struct snapshot *s;
+    enum row_state *row;
+    struct vmcs vmcs;
+};
+
+/* Rows that hold with these values of the fields are not decided. */
+static void rule_out(struct search *search)
+{
+    bool holds[SNAPSHOT_ROWS_MAX];
+
+    check_rows(search->cpu, &search->vmcs, holds);
+    for (unsigned i = 0; i < check_count; i++)
+        if (search->row[i] == ROW_FAILS && holds[i])
+            search->row[i] = ROW_UNDECIDED;
+}
+
+/* Tries other values of each field that was not given: each bit, none, all. */
+static void vary(struct search *search)
+{
+    rule_out(search);
+    for (unsigned field = 0; field < VMCS_FIELD_COUNT; field++) {
+        uint64_t value = search->vmcs.field[field], mask = vmcs_field_mask(field);
+
+        if (search->s->given[field] || VMCS_ENCODING_TYPE(vmcs_encoding(field)) == VMCS_TYPE_EXIT_INFORMATION)
+            continue;
+        for (unsigned bit = 0; bit < 64 && mask >> bit; bit++) {
+            search->vmcs.field[field] = value ^ 1ull << bit;
+            rule_out(search);
+        }
+        search->vmcs.field[field] = 0;
+        rule_out(search);
+        search->vmcs.field[field] = mask;
+        rule_out(search);
+        search->vmcs.field[field] = value;
+    }
+}
+
+/* Sets bits of a field that was not given. */
+static void suppose(struct search *search, enum vmcs_field field, uint64_t set, uint64_t clear)
+{
+    if (!search->s->given[field])
+        search->vmcs.field[field] = (search->vmcs.field[field] | set) & ~clear;
+}
+
+/*
+ * A row fails only if no values of what was not given would make it hold. What a row looks at are few fields, and its
+ * parts are alternatives: one other value, on top of one of the modes in which a guest can be, decides.
+ */
+static void vary_modes(struct search *search)
+{
+    const struct vmcs start = search->vmcs;
+
+    for (unsigned mode = 0; mode < 8; mode++) {
+        bool unrestricted = mode & 1, real = mode & 2, ia32e = mode & 4;
+
+        search->vmcs = start;
+        suppose(search, FIELD_processor_based_controls, PROC_activate_secondary_controls, 0);
+        suppose(search, FIELD_secondary_processor_based_controls, unrestricted ? PROC2_unrestricted_guest | PROC2_enable_ept : 0,
+                unrestricted ? 0 : PROC2_unrestricted_guest);
+        suppose(search, FIELD_guest_cr0, real ? 0 : CR0_PE | CR0_PG, real ? CR0_PE | CR0_PG : 0);
+        suppose(search, FIELD_entry_controls, ia32e ? ENTRY_ia32e_mode_guest : 0, ia32e ? 0 : ENTRY_ia32e_mode_guest);
+        suppose(search, FIELD_guest_cs_access_rights, ia32e ? AR_L : 0, ia32e ? AR_DB : AR_L);
+        vary(search);
+    }
+}
+
+static bool any_fails(const enum row_state row[])
+{
+    for (unsigned i = 0; i < check_count; i++)
+        if (row[i] == ROW_FAILS)
             return true;
     return false;
 }
 
-static void evaluate(struct model *model, const struct snapshot *s, enum row_state row[SNAPSHOT_ROWS_MAX])
+static bool all_given(const struct snapshot *s)
+{
+    return !memchr(s->given, false, sizeof s->given);
+}
+
+static void set_processor(struct model *model, const struct snapshot *s, bool ia32e, bool la57)
 {
     struct cpu *cpu = &model->cpu[0];
-    struct vmcs vmcs = s->vmcs;
+
+    model->capability = s->capability;
+    if (la57)
+        model->capability.cr4_fixed1 |= CR4_LA57;
+    model->physical_address_width = s->physical_address_width;
+    CPU_MSR(cpu, ia32_efer) = ia32e ? EFER_LME | EFER_LMA : 0;
+}
+
+static void evaluate(struct model *model, const struct snapshot *s, enum row_state row[SNAPSHOT_ROWS_MAX])
+{
+    struct search search = { .cpu = &model->cpu[0], .s = s, .row = row, .vmcs = s->vmcs };
+    bool holds[SNAPSHOT_ROWS_MAX];
 
     model_init(model, 1);
-    model->capability = s->capability;
-    model->physical_address_width = s->physical_address_width;
-    CPU_MSR(cpu, ia32_efer) = s->ia32e ? EFER_LME | EFER_LMA : 0;
+    set_processor(model, s, s->ia32e, false);
     for (unsigned i = 0; i < s->words; i++)
         memory_write64(&model->memory, s->word[i].address, s->word[i].value);
-    for (unsigned i = 0; i < check_count && i < SNAPSHOT_ROWS_MAX; i++) {
-        const struct check *check = &check_table[i];
-
-        row[i] = check_holds(cpu, &vmcs, i) ? ROW_HOLDS
-                 : reads_unknown_memory(s, check) || rests_on_assumption(s, check) ? ROW_UNDECIDED : ROW_FAILS;
+    check_rows(search.cpu, &s->vmcs, holds);
+    for (unsigned i = 0; i < check_count; i++)
+        row[i] = holds[i] ? ROW_HOLDS
+                 : reads_unknown_memory(s, &check_table[i]) || processor_decides(s, &check_table[i]) ? ROW_UNDECIDED : ROW_FAILS;
+    if (!any_fails(row) || (all_given(s) && s->ia32e_given))
+        return;
+    vary_modes(&search);
+    search.vmcs = s->vmcs;
+    if (!s->part_given[part("cr4_fixed1")] && !s->given[FIELD_host_cr4]) {
+        set_processor(model, s, s->ia32e, true);
+        rule_out(&search);
+    }
+    if (!s->ia32e_given && !s->given[FIELD_exit_controls]) {
+        set_processor(model, s, !s->ia32e, false);
+        rule_out(&search);
     }
 }
 

@@ -1,75 +1,87 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading snapshots: lines of NAME = VALUE, as write.c makes them. KVM's format: kvm.c. The text is not trusted. */
-#define _GNU_SOURCE             /* memmem() */
+/*
+ * Reading snapshots: which format a text has, and what the formats share. log.c and list.c read them. The text is not
+ * trusted, and no part of it is an error: what cannot be read becomes a note.
+ */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
+#include <strings.h>
 
 #include "emu/vmcs/snapshot.h"
 
-enum { LINE_BYTES = 1000, WORDS_MAX = 5 };
+/* CR4: bits 14:0, 25:16, LASS (27), LAM_SUP (28) and FRED (32). The others are reserved on every processor (2.5). */
+#define CR4_DEFINED (0x7fffull | 0x3ffull << 16 | 3ull << 27 | 1ull << 32)
 
-bool reader_line(struct snapshot_reader *reader, const char **line, size_t *length)
+bool cursor_line(struct cursor *cursor, const char **line, size_t *length)
 {
-    if (reader->at >= reader->length)
+    if (cursor->at >= cursor->length)
         return false;
-    const char *start = reader->text + reader->at, *end = memchr(start, '\n', reader->length - reader->at);
+    const char *start = cursor->text + cursor->at, *end = memchr(start, '\n', cursor->length - cursor->at);
 
     *line = start;
-    *length = end ? (size_t)(end - start) : reader->length - reader->at;
-    reader->at += *length + (end != NULL);
-    reader->line++;
-    if (*length && start[*length - 1] == '\r')
-        --*length;
+    *length = end ? (size_t)(end - start) : cursor->length - cursor->at;
+    cursor->at += *length + (end != NULL);
+    cursor->line++;
     return true;
 }
 
-enum snapshot_read reader_error(struct snapshot_reader *reader, const char *format, ...)
+void snapshot_note(struct snapshot *s, unsigned line, const char *format, ...)
 {
+    char *note = s->note[s->notes < SNAPSHOT_NOTES ? s->notes : SNAPSHOT_NOTES - 1];
     va_list arguments;
-    int used = snprintf(reader->error, sizeof reader->error, "%.100s:%u: ", reader->path, reader->line);
+
+    if (s->notes++ >= SNAPSHOT_NOTES)
+        return;
+    int used = snprintf(note, SNAPSHOT_NOTE_MAX, "line %u: ", line);
 
     va_start(arguments, format);
-    vsnprintf(reader->error + used, sizeof reader->error - (size_t)used, format, arguments);
+    vsnprintf(note + used, SNAPSHOT_NOTE_MAX - (size_t)used, format, arguments);
     va_end(arguments);
-    for (char *c = reader->error; *c; c++)      /* it quotes what the file says */
+    for (char *c = note; *c; c++)                       /* it quotes what the file says */
         if (*c < ' ' || *c > '~')
             *c = '?';
-    return SNAPSHOT_ERROR;
 }
 
-/* ---- words of a line ---- */
-
-struct words {
-    char text[LINE_BYTES];
-    char *word[WORDS_MAX];
-    unsigned count;
-};
-
-/* Splits at blanks; what follows # does not count. False: too long, or too many words. */
-static bool split(struct words *words, const char *line, size_t length)
+void snapshot_begin(const struct snapshot_reader *reader, struct snapshot *s)
 {
-    const char *comment = memchr(line, '#', length);
+    *s = reader->common;
+    s->line = reader->cursor.line;
+    if (reader->common.capability.pin.required)
+        return;
+    /* What is not given: everything that a processor may offer is taken as offered. */
+    capability_init(&s->capability, NULL);
+    struct vmx_capability *c = &s->capability;
 
-    words->count = 0;
-    if (comment)
-        length = (size_t)(comment - line);
-    if (length >= LINE_BYTES || memchr(line, '\0', length))
-        return false;
-    memcpy(words->text, line, length);
-    words->text[length] = '\0';
-    for (char *rest = words->text;;) {
-        rest += strspn(rest, " \t");
-        if (!*rest)
-            return true;
-        if (words->count == WORDS_MAX)
-            return false;
-        words->word[words->count++] = rest;
-        rest += strcspn(rest, " \t");
-        if (*rest)
-            *rest++ = '\0';
+    c->pin.allowed = c->proc.allowed = c->proc2.allowed = c->exit.allowed = c->entry.allowed = 0xffffffff;
+    c->proc2.required = 0;
+    c->cr0_fixed1 = 0xffffffff;
+    c->cr4_fixed1 = CR4_DEFINED;
+    c->vmfunc = ~0ull;
+    c->misc |= 0x1ffull << 16 | CAPABILITY_INJECT_LENGTH_0;
+    c->ept_vpid |= CAPABILITY_EPT_UNCACHEABLE | CAPABILITY_EPT_WRITE_BACK | CAPABILITY_EPT_ACCESSED_DIRTY | CAPABILITY_EPT_WALK_5;
+    s->physical_address_width = 52;
+    s->ia32e = true;
+}
+
+void snapshot_give(struct snapshot *s, unsigned line, enum vmcs_field field, uint64_t value)
+{
+    /* Natural-width and 32-bit values that are printed sign-extended to 64 bits. */
+    if (value & ~vmcs_field_mask(field) && vmcs_field_mask(field) == 0xffffffff && value >> 31 == 0x1ffffffff)
+        value &= 0xffffffff;
+    if (value & ~vmcs_field_mask(field)) {
+        snapshot_note(s, line, "0x%" PRIx64 " does not fit into %s", value, vmcs_field_name(field));
+    } else if (s->given[field] && s->vmcs.field[field] != value) {
+        snapshot_note(s, line, "%s is there again, with 0x%" PRIx64 "; 0x%" PRIx64 " counts", vmcs_field_name(field), value,
+                      s->vmcs.field[field]);
+    } else {
+        s->vmcs.field[field] = value;
+        s->given[field] = true;
     }
 }
+
+/* ---- what a file says of the processor ---- */
 
 /* 0x... or decimal digits, nothing else, at most 64 bits. */
 static bool number(const char *text, uint64_t *value)
@@ -82,9 +94,8 @@ static bool number(const char *text, uint64_t *value)
     if (!*text)
         return false;
     for (; *text; text++) {
-        unsigned digit = *text >= '0' && *text <= '9' ? (unsigned)(*text - '0')
-                         : *text >= 'a' && *text <= 'f' ? (unsigned)(*text - 'a' + 10)
-                         : *text >= 'A' && *text <= 'F' ? (unsigned)(*text - 'A' + 10) : 16;
+        unsigned digit = isdigit((unsigned char)*text) ? (unsigned)(*text - '0')
+                         : isxdigit((unsigned char)*text) ? (unsigned)((*text | 32) - 'a' + 10) : 16;
         if (digit >= base || __builtin_mul_overflow(*value, (uint64_t)base, value) ||
             __builtin_add_overflow(*value, (uint64_t)digit, value))
             return false;
@@ -92,131 +103,159 @@ static bool number(const char *text, uint64_t *value)
     return true;
 }
 
-/* ---- the lines ---- */
-
-static enum snapshot_read field_line(struct snapshot_reader *reader, struct snapshot *s, const char *name, uint64_t value)
+static void processor(struct snapshot *s, unsigned line, const char *name, uint64_t value)
 {
-    enum vmcs_field field = vmcs_field_by_name(name);
-
-    if (field == VMCS_FIELD_COUNT)
-        return reader_error(reader, "\"%s\" is no VMCS field (names: arch/vmcs_fields.def)", name);
-    if (value & ~vmcs_field_mask(field))
-        return reader_error(reader, "0x%" PRIx64 " does not fit into %s", value, name);
-    if (s->given[field])
-        return reader_error(reader, "%s is there twice", name);
-    s->vmcs.field[field] = value;
-    s->given[field] = true;
-    return SNAPSHOT_READ;
-}
-
-static enum snapshot_read processor_line(struct snapshot_reader *reader, struct snapshot *s, const char *name, uint64_t value)
-{
-    if (strcmp(name, "ia32e") == 0 && value <= 1)
+    if (strcmp(name, "ia32e") == 0 && value <= 1) {
         s->ia32e = value;
-    else if (strcmp(name, "physical_address_width") == 0 && value >= 32 && value <= 52)
+        s->ia32e_given = true;
+    } else if (strcmp(name, "physical_address_width") == 0 && value >= 32 && value <= 52) {
         s->physical_address_width = (unsigned)value;
-    else
-        return reader_error(reader, "processor: ia32e = 0 or 1, or physical_address_width = 32 to 52");
-    return SNAPSHOT_READ;
-}
-
-static enum snapshot_read capability_line(struct snapshot_reader *reader, struct snapshot *s, const char *name, uint64_t value)
-{
-    for (unsigned i = 0; i < capability_part_count; i++) {
-        const struct capability_part *part = &capability_parts[i];
-
-        if (strcmp(name, part->name) != 0)
-            continue;
-        if (!part->wide && value >> 32)
-            return reader_error(reader, "0x%" PRIx64 " does not fit into 32 bits", value);
-        memcpy((char *)&s->capability + part->offset, &value, part->wide ? 8 : 4);
-        return SNAPSHOT_READ;
+        s->width_given = true;
+    } else {
+        snapshot_note(s, line, "processor: ia32e = 0 or 1, or physical_address_width = 32 to 52");
     }
-    return reader_error(reader, "\"%s\" is no capability", name);
 }
 
-static enum snapshot_read memory_line(struct snapshot_reader *reader, struct snapshot *s, const char *name, uint64_t value)
+static void give_part(struct snapshot *s, unsigned line, unsigned part, uint64_t value)
 {
-    if (s->words == SNAPSHOT_WORDS)
-        return reader_error(reader, "more than %d words of memory", SNAPSHOT_WORDS);
-    if (!number(name, &s->word[s->words].address))
-        return reader_error(reader, "\"%s\" is no address", name);
-    s->word[s->words++].value = value;
-    return SNAPSHOT_READ;
+    if (!capability_parts[part].wide && value >> 32) {
+        snapshot_note(s, line, "capability %s: 0x%" PRIx64 " does not fit into 32 bits", capability_parts[part].name, value);
+        return;
+    }
+    memcpy((char *)&s->capability + capability_parts[part].offset, &value, capability_parts[part].wide ? 8 : 4);
+    s->part_given[part] = true;
 }
 
-/* NAME = VALUE, or KIND NAME = VALUE. */
-static enum snapshot_read value_line(struct snapshot_reader *reader, struct snapshot *s, const struct words *w)
+static void capability(struct snapshot *s, unsigned line, const char *name, uint64_t value)
+{
+    for (unsigned i = 0; i < capability_part_count; i++)
+        if (strcmp(name, capability_parts[i].name) == 0) {
+            give_part(s, line, i, value);
+            return;
+        }
+    if (!capability_msr_give(s, name, value))
+        snapshot_note(s, line, "\"%.40s\" is no capability", name);
+}
+
+static void memory(struct snapshot *s, unsigned line, const char *name, uint64_t value)
+{
+    uint64_t address;
+
+    if (s->words == SNAPSHOT_WORDS) {
+        snapshot_note(s, line, "more than %d words of memory", SNAPSHOT_WORDS);
+    } else if (!number(name, &address)) {
+        snapshot_note(s, line, "\"%.40s\" is no address", name);
+    } else {
+        s->word[s->words].address = address;
+        s->word[s->words++].value = value;
+    }
+}
+
+/* The next word at *c, cut out; words end at blanks and at "=", which is a word of its own. */
+static void next_word(const char **c, const char *end, char *word, size_t size)
+{
+    size_t length = 0;
+
+    while (*c < end && (**c == ' ' || **c == '\t'))
+        ++*c;
+    if (*c < end && **c == '=')
+        word[length++] = *(*c)++;
+    else
+        for (; *c < end && !strchr(" \t=#", **c) && length < size - 1; ++*c)
+            word[length++] = **c;
+    word[length] = '\0';
+}
+
+bool processor_line(struct snapshot *s, unsigned line, const char *text, size_t length)
 {
     static const struct {
         const char *word;
-        enum snapshot_read (*read)(struct snapshot_reader *, struct snapshot *, const char *, uint64_t);
-    } kinds[] = { { "processor", processor_line }, { "capability", capability_line }, { "memory", memory_line } };
+        void (*read)(struct snapshot *, unsigned, const char *, uint64_t);
+    } kinds[] = { { "processor", processor }, { "capability", capability }, { "memory", memory } };
+    const char *end = text + length;
+    char kind[12], name[48], equals[2], text_value[24];
     uint64_t value;
 
-    if (w->count < 3 || w->count > 4 || strcmp(w->word[w->count - 2], "=") != 0)
-        return reader_error(reader, "expected NAME = VALUE");
-    if (!number(w->word[w->count - 1], &value))
-        return reader_error(reader, "\"%s\" is no number of 64 bits", w->word[w->count - 1]);
-    if (w->count == 3)
-        return field_line(reader, s, w->word[0], value);
-    for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (strcmp(w->word[0], kinds[i].word) == 0)
-            return kinds[i].read(reader, s, w->word[1], value);
-    return reader_error(reader, "\"%s\": expected processor, capability, memory or a field's name", w->word[0]);
-}
-
-void snapshot_begin(struct snapshot *s)
-{
-    memset(s, 0, sizeof *s);
-    capability_init(&s->capability, NULL);
-    s->physical_address_width = 40;
-    s->ia32e = true;
-}
-
-/* From a line "vmcs ADDRESS", or the first line of a file without one, to "end", the next "vmcs" or the end of the file. */
-static enum snapshot_read own_read(struct snapshot_reader *reader, struct snapshot *s)
-{
-    const char *line;
-    size_t length;
-    bool begun = false;
-
-    snapshot_begin(s);
-    for (;;) {
-        struct snapshot_reader before = *reader;
-        struct words words;
-
-        if (!reader_line(reader, &line, &length))
-            return begun ? SNAPSHOT_READ : SNAPSHOT_END;
-        if (!split(&words, line, length))
-            return reader_error(reader, "this line is too long or has too many words");
-        if (words.count == 0)
+    next_word(&text, end, kind, sizeof kind);
+    for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(kind, kinds[i].word) != 0)
             continue;
-        if (words.count == 2 && strcmp(words.word[0], "vmcs") == 0) {
-            if (begun) {
-                *reader = before;
-                return SNAPSHOT_READ;
-            }
-            if (!number(words.word[1], &s->vmcs.pa))
-                return reader_error(reader, "\"%s\" is no address", words.word[1]);
-        } else if (words.count == 1 && strcmp(words.word[0], "end") == 0 && begun) {
-            return SNAPSHOT_READ;
-        } else if (value_line(reader, s, &words) == SNAPSHOT_ERROR) {
-            return SNAPSHOT_ERROR;
-        }
-        if (!begun)
-            s->line = reader->line;
-        begun = true;
+        next_word(&text, end, name, sizeof name);
+        next_word(&text, end, equals, sizeof equals);
+        next_word(&text, end, text_value, sizeof text_value);
+        if (strcmp(equals, "=") != 0)
+            return false;
+        if (!number(text_value, &value))
+            snapshot_note(s, line, "\"%s\" is no number of 64 bits", text_value);
+        else
+            kinds[i].read(s, line, name, value);
+        return true;
     }
+    return false;
 }
 
-enum snapshot_read snapshot_read(struct snapshot_reader *reader, struct snapshot *snapshot)
+/* The name of a capability MSR, without IA32_VMX_, VMX_ or MSR_ in front. */
+static const char *bare_name(const char *name)
 {
-    static const char title[] = "*** Guest State ***";
+    static const char *const fronts[] = { "MSR_", "IA32_", "VMX_" };
 
-    if (memmem(reader->text, reader->length, title, sizeof title - 1)) {
-        snapshot_begin(snapshot);
-        return kvm_read(reader, snapshot);
+    for (unsigned i = 0; i < 3; i++)
+        if (strncasecmp(name, fronts[i], strlen(fronts[i])) == 0)
+            name += strlen(fronts[i]);
+    return name;
+}
+
+bool capability_msr_give(struct snapshot *s, const char *name, uint64_t value)
+{
+    /* Controls: bits 31:0 must be 1, bits 63:32 may be 1 (A.3 to A.5). Where there are TRUE MSRs they say what must. */
+    static const struct { const char *name; bool plain; enum control_word_id word; } controls[] = {
+        { "PINBASED_CTLS", true, WORD_PIN }, { "TRUE_PINBASED_CTLS", false, WORD_PIN },
+        { "PROCBASED_CTLS", true, WORD_PROC }, { "TRUE_PROCBASED_CTLS", false, WORD_PROC },
+        { "PROCBASED_CTLS2", false, WORD_PROC2 }, { "EXIT_CTLS", true, WORD_EXIT }, { "TRUE_EXIT_CTLS", false, WORD_EXIT },
+        { "ENTRY_CTLS", true, WORD_ENTRY }, { "TRUE_ENTRY_CTLS", false, WORD_ENTRY },
+    };
+    static const struct { const char *name, *part; } wide[] = {
+        { "MISC", "misc" }, { "CR0_FIXED0", "cr0_fixed0" }, { "CR0_FIXED1", "cr0_fixed1" }, { "CR4_FIXED0", "cr4_fixed0" },
+        { "CR4_FIXED1", "cr4_fixed1" }, { "EPT_VPID_CAP", "ept_vpid" }, { "VMFUNC", "vmfunc" },
+    };
+    const char *bare = bare_name(name);
+
+    if (bare == name && strchr(name, '_') == NULL)
+        return false;
+    for (unsigned i = 0; i < sizeof controls / sizeof controls[0]; i++) {
+        if (strcasecmp(bare, controls[i].name) != 0)
+            continue;
+        struct control_word *word = &s->capability.word[controls[i].word];
+
+        if (controls[i].plain)
+            word->default1 = (uint32_t)value;
+        else
+            word->required = (uint32_t)value;
+        word->allowed = (uint32_t)(value >> 32);
+        s->part_given[3 * controls[i].word + 2] = true;
+        s->part_given[3 * controls[i].word + 1] |= !controls[i].plain;
+        return true;
     }
-    return own_read(reader, snapshot);
+    for (unsigned i = 0; i < sizeof wide / sizeof wide[0]; i++)
+        if (strcasecmp(bare, wide[i].name) == 0 && bare != name)
+            for (unsigned j = 0; j < capability_part_count; j++)
+                if (strcmp(capability_parts[j].name, wide[i].part) == 0) {
+                    give_part(s, 0, j, value);
+                    return true;
+                }
+    return false;
+}
+
+/* ---- formats ---- */
+
+bool snapshot_read(struct snapshot_reader *reader, struct snapshot *snapshot)
+{
+    if (!reader->begun) {
+        struct snapshot_reader here = { .turn = 0 };
+
+        snapshot_begin(&here, &reader->common);
+        reader->log = log_recognised(reader->cursor.text, reader->cursor.length);
+        reader->begun = true;
+    }
+    return reader->log ? log_read(reader, snapshot) : list_read(reader, snapshot);
 }

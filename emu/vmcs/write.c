@@ -6,14 +6,22 @@
 #include "emu/vmcs/snapshot.h"
 #include "model/cpu/execute.h"
 
-#define WORD(name) { #name, offsetof(struct vmx_capability, name), false }
-#define CONTROL_WORD(name) WORD(name.default1), WORD(name.required), WORD(name.allowed)
-#define WIDE(name) { #name, offsetof(struct vmx_capability, name), true }
+#define WORD(name, msr) { #name, msr, offsetof(struct vmx_capability, name), false }
+#define CONTROL_WORD(name, plain, msr) WORD(name.default1, plain), WORD(name.required, msr), WORD(name.allowed, msr)
+#define WIDE(name, msr) { #name, msr, offsetof(struct vmx_capability, name), true }
+/* The words in the order of enum control_word_id. */
 const struct capability_part capability_parts[] = {
-    CONTROL_WORD(pin), CONTROL_WORD(proc), CONTROL_WORD(proc2), CONTROL_WORD(exit), CONTROL_WORD(entry), WIDE(misc),
-    WIDE(cr0_fixed0), WIDE(cr0_fixed1), WIDE(cr4_fixed0), WIDE(cr4_fixed1), WIDE(ept_vpid), WIDE(vmfunc),
+    CONTROL_WORD(pin, "IA32_VMX_PINBASED_CTLS", "IA32_VMX_TRUE_PINBASED_CTLS"),
+    CONTROL_WORD(proc, "IA32_VMX_PROCBASED_CTLS", "IA32_VMX_TRUE_PROCBASED_CTLS"),
+    CONTROL_WORD(proc2, "IA32_VMX_PROCBASED_CTLS2", "IA32_VMX_PROCBASED_CTLS2"),
+    CONTROL_WORD(exit, "IA32_VMX_EXIT_CTLS", "IA32_VMX_TRUE_EXIT_CTLS"),
+    CONTROL_WORD(entry, "IA32_VMX_ENTRY_CTLS", "IA32_VMX_TRUE_ENTRY_CTLS"),
+    WIDE(misc, "IA32_VMX_MISC"), WIDE(cr0_fixed0, "IA32_VMX_CR0_FIXED0"), WIDE(cr0_fixed1, "IA32_VMX_CR0_FIXED1"),
+    WIDE(cr4_fixed0, "IA32_VMX_CR4_FIXED0"), WIDE(cr4_fixed1, "IA32_VMX_CR4_FIXED1"), WIDE(ept_vpid, "IA32_VMX_EPT_VPID_CAP"),
+    WIDE(vmfunc, "IA32_VMX_VMFUNC"),
 };
 const unsigned capability_part_count = sizeof capability_parts / sizeof capability_parts[0];
+_Static_assert(sizeof capability_parts / sizeof capability_parts[0] <= CAPABILITY_PARTS_MAX, "room for every part");
 
 static void take_word(struct snapshot *snapshot, const struct memory *memory, uint64_t address)
 {
@@ -30,6 +38,8 @@ void snapshot_take(struct snapshot *snapshot, const struct cpu *cpu, const struc
     memset(snapshot, 0, sizeof *snapshot);
     snapshot->vmcs = *vmcs;
     memset(snapshot->given, true, sizeof snapshot->given);
+    memset(snapshot->part_given, true, sizeof snapshot->part_given);
+    snapshot->width_given = snapshot->ia32e_given = true;
     snapshot->capability = model->capability;
     snapshot->physical_address_width = model->physical_address_width;
     snapshot->ia32e = cpu_long_mode(cpu);

@@ -280,6 +280,13 @@ struct check_outcome check_entry(struct cpu *cpu, struct vmcs *vmcs)
     return outcome;
 }
 
+void check_rows(struct cpu *cpu, const struct vmcs *vmcs, bool holds[])
+{
+    const struct entry e = entry_of(cpu, vmcs);
+
+    evaluate(&e, holds);
+}
+
 bool check_holds(struct cpu *cpu, struct vmcs *vmcs, unsigned index)
 {
     const struct entry e = entry_of(cpu, vmcs);

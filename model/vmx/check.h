@@ -40,6 +40,8 @@ struct check_outcome {
 /* Evaluates the controls and host rows, then the guest rows, on `vmcs` as `cpu` would enter it; each failing row is
  * notified as NOTICE_CHECK_FAILED. */
 struct check_outcome check_entry(struct cpu *cpu, struct vmcs *vmcs);
+/* Which rows hold, each for itself: holds[check_count]. Nothing is notified. */
+void check_rows(struct cpu *cpu, const struct vmcs *vmcs, bool holds[]);
 /* Whether one row holds, for tests. `index` < check_count. */
 bool check_holds(struct cpu *cpu, struct vmcs *vmcs, unsigned index);
 

@@ -23,5 +23,5 @@ fuzz()
 fuzz vmcs_random 100000 'VMCSs entered and left'
 fuzz scenario_text 30000 'scenario texts'
 fuzz image_load 30000 'images'
-fuzz vmcs_text 20000 'VMCS dumps'
+fuzz vmcs_text 10000 'VMCS dumps'
 echo "1..$number"

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lists of names and values: the dumps of write.c, lines written by hand, and what hypervisors print of a VMCS field by field.
+ *
+ *   guest_rip = 0x8000            # what follows this is a comment
+ *   [hv] GUEST_CS_AR_BYTES: 0xa09b, 0x6802 = 0x1000
+ *   Guest CS: selector 0x8 base 0x0    | vmcs::guest_cr0 | 0x80000031 |
+ *
+ * A line may hold several; names are anybody's (emu/vmcs/names.def) or encodings. A "vmcs ADDRESS" begins the next VMCS, and
+ * so does the field with which this one began.
+ */
+#define _GNU_SOURCE             /* memmem() */
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+#include "emu/vmcs/snapshot.h"
+
+/* A VMCS while its lines are read. */
+struct list {
+    struct snapshot_reader *reader;
+    struct snapshot *s;
+    const char *about;                  /* "guest", "host": what the heading says, or NULL */
+    enum vmcs_field first;              /* that it began with */
+    bool any;
+    enum { STOP_NO, STOP_END, STOP_NEXT } stop;
+};
+
+static bool wordy(char c) { return isalnum((unsigned char)c) || c == '_'; }
+
+/* A number at the beginning of a word: 0x..., digits with an "h", or digits that are decimal unless they look otherwise. Rust
+ * puts "_" between digits, WinDbg "`". */
+static const char *number(const char *c, const char *end, uint64_t *value)
+{
+    const char *start = c;
+    bool hex = end - c > 2 && c[0] == '0' && (c[1] | 32) == 'x', letters = false;
+    unsigned digits = 0;
+    uint64_t decimal = 0;
+    bool overflow = false;
+
+    if (hex)
+        c += 2;
+    for (*value = 0; c < end && (isxdigit((unsigned char)*c) || ((*c == '_' || *c == '`') && digits)); c++) {
+        unsigned digit = *c <= '9' ? (unsigned)(*c - '0') : (unsigned)((*c | 32) - 'a' + 10);
+
+        if (*c == '_' || *c == '`')
+            continue;
+        letters |= digit > 9;
+        digits++;
+        *value = *value << 4 | digit;
+        overflow |= __builtin_mul_overflow(decimal, (uint64_t)10, &decimal) || __builtin_add_overflow(decimal, digit, &decimal);
+    }
+    if (c < end && (*c | 32) == 'h' && !hex && digits) {
+        hex = true;
+        c++;
+    }
+    while (hex && c < end && ((*c | 32) == 'u' || (*c | 32) == 'l'))    /* C's suffixes */
+        c++;
+    if (!digits || (c < end && (wordy(*c) || *c == '.')))
+        return NULL;
+    if (!hex && !letters && !(digits > 3 && *start == '0')) {
+        *value = decimal;
+        return overflow ? NULL : c;
+    }
+    return digits <= 16 ? c : NULL;
+}
+
+static void give(struct list *list, enum vmcs_field field, bool high, uint64_t value)
+{
+    struct snapshot *s = list->s;
+
+    if (high) {
+        if (value >> 32) {
+            snapshot_note(s, list->reader->cursor.line, "0x%" PRIx64 " does not fit into the high half of %s", value, vmcs_field_name(field));
+            return;
+        }
+        s->vmcs.field[field] = (s->vmcs.field[field] & 0xffffffff) | value << 32;
+    } else {
+        snapshot_give(s, list->reader->cursor.line, field, value);
+    }
+    if (!list->any)
+        list->first = field;
+    list->any = true;
+}
+
+/* The end of a name at `end`: what separates it from its value, taken off. */
+static const char *name_end(const char *start, const char *end)
+{
+    while (end > start && (strchr(" \t=:|>,;\"'-", end[-1]) != NULL) && end[-1])
+        end--;
+    return end;
+}
+
+/* Is a value due here?  After =, :, |, ->, or a blank. */
+static bool value_due(const char *start, const char *c)
+{
+    return c > start && strchr(" \t=:|>\"'(,", c[-1]) && c[-1];
+}
+
+/* Is the number an encoding that stands after a name, with the value still to come?  "GUEST_CR0 (0x6800): 0x..." */
+static bool value_follows(const char *c, const char *end)
+{
+    uint64_t value;
+
+    while (c < end && (*c == ' ' || *c == '\t' || *c == ')' || *c == ']'))
+        c++;
+    if (c == end || (*c != '=' && *c != ':' && *c != '|'))
+        return false;
+    while (c < end && strchr(" \t=:|>", *c) && *c)
+        c++;
+    return c < end && number(c, end, &value);
+}
+
+/* "guest", "host" or NULL: what a heading is about, or what the subject of a line is about. */
+static const char *about(const char *text, size_t length)
+{
+    for (size_t i = 0; i + 4 <= length; i++) {
+        if (i + 5 <= length && strncasecmp(text + i, "guest", 5) == 0)
+            return "guest";
+        if (strncasecmp(text + i, "host", 4) == 0)
+            return "host";
+    }
+    return NULL;
+}
+
+static bool capability_name(const char *name, const char *end, uint64_t value, struct snapshot *s)
+{
+    char text[64];
+    const char *c = end;
+
+    while (c > name && (wordy(c[-1])))
+        c--;
+    if (end - c <= 0 || (size_t)(end - c) >= sizeof text)
+        return false;
+    memcpy(text, c, (size_t)(end - c));
+    text[end - c] = '\0';
+    return capability_msr_give(s, text, value);
+}
+
+/* The pairs of a line. Returns whether there were any. */
+static bool pairs(struct list *list, const char *line, const char *end)
+{
+    const char *start = line, *subject = NULL, *subject_end = NULL;
+    bool found = false;
+
+    for (const char *c = line; c < end; c++) {
+        uint64_t value;
+        bool high;
+        const char *rest = isalnum((unsigned char)*c) && value_due(start, c) && !wordy(c[-1]) ? number(c, end, &value) : NULL;
+
+        if (!rest || value_follows(rest, end))
+            continue;
+        const char *name = name_end(start, c);
+        enum vmcs_field field = name > start ? field_by_any_name(start, (size_t)(name - start), NULL, &high) : VMCS_FIELD_COUNT;
+
+        if (field == VMCS_FIELD_COUNT && name > start && subject) {
+            /* "Guest CS Segment - Selector: 0x10  Limit: 0x0": what the line is about, and a word of it. */
+            char text[200];
+            size_t length = (size_t)(subject_end - subject), more = (size_t)(name - start);
+
+            if (length + more + 2 < sizeof text) {
+                memcpy(text, subject, length);
+                text[length] = ' ';
+                memcpy(text + length + 1, start, more);
+                field = field_by_any_name(text, length + 1 + more, NULL, &high);
+                if (field == VMCS_FIELD_COUNT)
+                    field = field_by_any_name(start, more, about(subject, length), &high);
+            }
+        }
+        if (field == VMCS_FIELD_COUNT && name > start)
+            field = field_by_any_name(start, (size_t)(name - start), about(start, (size_t)(name - start)), &high);
+        if (field == VMCS_FIELD_COUNT && name > start && list->about)
+            field = field_by_any_name(start, (size_t)(name - start), list->about, &high);
+        if (field != VMCS_FIELD_COUNT && list->any && field == list->first && !high && list->s->given[field] &&
+            list->s->vmcs.field[field] != value && !found) {
+            list->stop = STOP_NEXT;
+            return true;
+        }
+        if (field != VMCS_FIELD_COUNT)
+            give(list, field, high, value);
+        else if (name == start || !capability_name(start, name, value, list->s))
+            continue;                                   /* the number may belong to a name */
+        found = true;
+        if (!subject) {                                 /* "Guest GDTR Limit" */
+            subject = start;
+            for (subject_end = name; subject_end > start && wordy(subject_end[-1]); subject_end--)
+                ;
+            if (subject_end == start)
+                subject = NULL;
+        }
+        start = c = rest;
+        c--;
+    }
+    return found;
+}
+
+/* The line without its comment. */
+static size_t without_comment(const char *line, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if ((line[i] == '#' || (line[i] == '/' && i + 1 < length && line[i + 1] == '/')) &&
+            (i == 0 || line[i - 1] == ' ' || line[i - 1] == '\t'))
+            return i;
+    return length;
+}
+
+/* The first word of a line is this, and `rest` what follows it. */
+static bool begins(const char *line, const char *end, const char *word, const char **rest)
+{
+    size_t length = strlen(word);
+
+    while (line < end && (*line == ' ' || *line == '\t'))
+        line++;
+    if ((size_t)(end - line) < length || memcmp(line, word, length) != 0 || (line + length < end && wordy(line[length])))
+        return false;
+    for (line += length; line < end && (*line == ' ' || *line == '\t'); line++)
+        ;
+    *rest = line;
+    return true;
+}
+
+/* "NAME = " with a name that has the shape of a field's, and nothing that could be read: worth a note. */
+static void doubt(struct list *list, const char *line, const char *end)
+{
+    const char *c = line, *name, *name_stop;
+    bool high, underscore = false;
+
+    while (c < end && (*c == ' ' || *c == '\t'))
+        c++;
+    for (name = c; c < end && wordy(*c); c++)
+        underscore |= *c == '_';
+    name_stop = c;
+    while (c < end && (*c == ' ' || *c == '\t'))
+        c++;
+    if (name_stop == name || c == end)
+        return;
+    uint64_t value;
+    bool known = field_by_any_name(name, (size_t)(name_stop - name), NULL, &high) != VMCS_FIELD_COUNT, equals = *c == '=' || *c == ':';
+    const char *after = equals ? c + 1 : c;
+
+    while (after < end && (*after == ' ' || *after == '\t'))
+        after++;
+    bool numeric = after < end && number(after, end, &value);
+    int shown = name_stop - name < 60 ? (int)(name_stop - name) : 60;
+
+    if (known && !numeric)
+        snapshot_note(list->s, list->reader->cursor.line, "\"%.*s\" is there without a number of 64 bits", shown, name);
+    else if (!known && numeric && equals && underscore)
+        snapshot_note(list->s, list->reader->cursor.line, "\"%.*s\" is no VMCS field that is known here", shown, name);
+}
+
+static void read_line(struct list *list, const char *line, size_t length)
+{
+    const char *end, *rest;
+    uint64_t value;
+
+    length = without_comment(line, length);
+    end = line + length;
+    if (begins(line, end, "vmcs", &rest) && rest < end && number(rest, end, &value) && number(rest, end, &value) == end) {
+        if (list->any) {
+            list->stop = STOP_NEXT;
+            return;
+        }
+        list->s->vmcs.pa = value;
+        list->s->line = list->reader->cursor.line;
+    } else if (begins(line, end, "end", &rest) && rest == end && list->any) {
+        list->stop = STOP_END;
+    } else if (!processor_line(list->s, list->reader->cursor.line, line, length) && !pairs(list, line, end)) {
+        const char *heading = length < 80 ? about(line, length) : NULL;
+
+        if (heading)
+            list->about = heading;
+        else if (length < 80 && memmem(line, length, "ontrol", 6))
+            list->about = NULL;
+        doubt(list, line, end);
+    }
+}
+
+bool list_read(struct snapshot_reader *reader, struct snapshot *snapshot)
+{
+    struct list list = { .reader = reader, .s = snapshot };
+    const char *line;
+    size_t length;
+
+    snapshot_begin(reader, snapshot);
+    while (!list.stop) {
+        const struct cursor start = reader->cursor;
+        bool empty = !list.any;
+
+        if (!cursor_line(&reader->cursor, &line, &length))
+            break;
+        read_line(&list, line, length);
+        if (list.stop == STOP_NEXT)
+            reader->cursor = start;
+        else if (empty && list.any && !snapshot->line)
+            snapshot->line = reader->cursor.line;
+        uint64_t value;
+        bool before;
+        enum verdict_kind kind = list.stop ? VERDICT_NONE : verdict_line(line, line + length, &value, &before);
+        if (kind != VERDICT_NONE) {
+            snapshot->verdict = kind;
+            snapshot->verdict_value = value;
+        }
+    }
+    if (!list.any)
+        reader->common = *snapshot;                     /* its notes say why */
+    return list.any;
+}
