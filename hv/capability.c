@@ -81,6 +81,8 @@ const char *capability_missing(const struct capability *c)
         { c->proc.allowed & PROC_use_msr_bitmaps, "the processor lacks MSR bitmaps" },
         { c->proc.allowed & PROC_activate_secondary_controls, "the processor lacks secondary controls" },
         { !(c->proc.required & (PROC_cr3_load_exiting | PROC_cr3_store_exiting)), "accesses to CR3 must exit" },
+        { c->pin.allowed & PIN_virtual_nmis && c->proc.allowed & PROC_nmi_window_exiting,
+          "the processor lacks virtual NMIs and NMI-window exiting" },
         { c->proc2.allowed & PROC2_enable_ept, "the processor lacks EPT" },
         { c->proc2.allowed & PROC2_enable_vpid, "the processor lacks VPIDs" },
         { c->proc2.allowed & PROC2_unrestricted_guest, "the processor lacks unrestricted guests" },
@@ -98,6 +100,8 @@ const char *capability_missing(const struct capability *c)
         { c->ept_vpid & EPT_CAP_INVEPT && c->ept_vpid & EPT_CAP_INVEPT_SINGLE, "single-context INVEPT is missing" },
         { c->ept_vpid & VPID_CAP_INVVPID && c->ept_vpid & VPID_CAP_INVVPID_SINGLE,
           "single-context INVVPID is missing" },
+        { c->ept_vpid & EPT_CAP_INVEPT_GLOBAL && c->ept_vpid & VPID_CAP_INVVPID_ALL,
+          "INVEPT or INVVPID of all contexts is missing" },
     };
 
     for (unsigned i = 0; i < sizeof need / sizeof *need; i++)

@@ -25,10 +25,7 @@ enum { GIVEN_PAGES = 64 };
 /* VPIDs are tags of one processor's TLB: the same ones serve on every processor. 0 is root operation's. L2's: vpid.c. */
 enum { VPID_L1 = 1 };
 
-/*
- * Pages that L1 gave to L0 (pages.c): they stay on the list. And what the others may know of a processor: where it is, up
- * to which page it has forgotten what it knew of those on the list, and whether an INIT of L0's is on its way to it.
- */
+/* Pages that L1 gave to L0 (pages.c): they stay on the list. */
 struct given {
     unsigned count;
     uint64_t page[GIVEN_PAGES];
@@ -38,16 +35,21 @@ enum place {
     PLACE_L0,                           /* before it enters its guest it looks at the list */
     PLACE_GUEST,                        /* or about to be: an INIT brings it back */
 };
+/* What the others may know of a processor. `lock` guards what is not said to be the processor's own. */
 struct presence {
-    enum place place;
-    unsigned seen;
-    bool kicked;                        /* `lock` guards it */
+    enum place place;                   /* its own */
+    unsigned seen;                      /* its own: up to here it has forgotten what it knew of the pages on the list */
+    uint8_t own_init;                   /* what the INIT of L0's that is on its way to it stands for (init.c) */
+    bool over_l0;                       /* L0 is beneath it */
+    bool abandoned;                     /* it shall go on without L0: another one's load failed (late.c) */
+    bool unreachable;                   /* its local APIC is disabled: no kick comes from it, or to it */
 };
 
 /* What the processors share; in hal_machine_local(), zeroed at start. */
 struct hv_machine {
     uint32_t lock;                      /* guards everything below until `ready`, then ept01 and `given` */
     bool ready;
+    const char *refusal;                /* why L0 cannot run on this machine; what it took of the pool then is lost once */
     struct capability physical;         /* what the processor offers L0 */
     struct capability offered;          /* what L0 offers L1 */
     struct field_set field_set[SET_COUNT];  /* of the fields offered */
@@ -57,10 +59,7 @@ struct hv_machine {
     unsigned ram_count;
     struct ept ept01;                   /* L1's physical memory: identity, without the pool */
     physical_address msr_bitmap01;      /* the MSR accesses of L1 that L0 handles */
-    /* late.c; bits of processors */
     bool late, finalised;               /* the guest asked for L0, and may be rid of it again until it says otherwise */
-    uint64_t loaded, abandoned;         /* L0 is beneath these; these shall go on without it, for another one failed */
-    uint64_t unreachable;               /* these have their local APIC disabled: no kick comes from them, or to them */
     struct given given;
     struct presence presence[HV_CPUS];
 };
@@ -101,10 +100,11 @@ struct hv_cpu {
     struct exit_record reported;        /* the same, as far as it was read from hardware */
     struct entries entries;             /* of L1's paging structures, read since that exit */
     uint64_t feature_control;           /* IA32_FEATURE_CONTROL as L1 sees it */
-    bool created;                       /* its structures are there: they outlive an unload */
+    bool created, too_small;            /* its structures are there: they outlive an unload; the pool was too small for them */
     bool just_started;                  /* the latest exit was a SIPI */
-    bool init_pending;                  /* an INIT that met L1 in VMX root operation, where it is blocked */
-    bool init_due;                      /* the INIT that L0 sent to itself, to come out of L2, stands for L1's */
+    bool init_held;                     /* an INIT that met L1 in VMX root operation, where it is blocked */
+    bool nmi_due;                       /* an NMI came to L0: it is the guest's (nmi.c) */
+    bool proving;                       /* the first entry is a trial: main.c */
     bool waits_for_sipi;                /* so does the next entry's guest */
     struct nested nested;
 };
@@ -146,14 +146,39 @@ void vmcs01_shutdown(struct hv_cpu *cpu);
 
 /* ---- late.c: late load ---- */
 /* This processor's guest runs over L0; L0 failed to start on this processor, and others must go back. */
-void late_loaded(struct hv_machine *machine);
+void late_loaded(struct hv_cpu *cpu);
 void late_failed(struct hv_machine *machine);
-/* An INIT ended the guest: does not return if that is how this processor learns that it shall go on without L0. */
-void late_init(struct hv_cpu *cpu);
+/* An exit of L1, of which nothing has been handled, on a processor that shall go on without L0: does not return if it can.
+ * True: the exit was L0's own, and is done. */
+bool late_go_back(struct hv_cpu *cpu);
 /* A VMCALL of L1: true if it was meant for L0, and is done. Unloading does not return. */
 bool late_call(struct hv_cpu *cpu);
-/* Is L0 beneath all processors, and does it stay there? */
+/* Is L0 beneath all processors of the machine, and does it stay there? */
 bool late_everywhere(const struct hv_machine *machine);
+
+/* ---- init.c: INITs of L0's own, and L1's ---- */
+/* Fetches a processor back from its guest, if L0 is beneath it and one of L0's INITs is not on its way to it already. */
+void init_kick(struct hv_machine *machine, unsigned cpu);
+/* Is an INIT of L0's on its way to this processor?  Until it has come out, VMX operation and the local APIC stay on. */
+bool init_on_its_way(const struct hv_cpu *cpu);
+/* An INIT ended a run of L1's; `just_started`: of the run that a SIPI began. */
+void init_exit(struct hv_cpu *cpu, bool just_started);
+/* An INIT ended a run of L2's: was it L0's own, and stands for none of L1's? */
+bool init_of_l0(struct hv_cpu *cpu);
+/* L2 is about to run, L1 has left VMX operation, a SIPI has started L1: what was held back is due, or gone. */
+void init_before_l2(struct hv_cpu *cpu);
+void init_after_vmxoff(struct hv_cpu *cpu);
+void init_started(struct hv_cpu *cpu);
+
+/* ---- nmi.c: NMIs that came to L0 are its guest's ---- */
+/* The VMCS that is current asks hardware for an exit when its guest could take the NMI that is due, or no longer asks. */
+void nmi_before_entry(struct hv_cpu *cpu);
+/* An exit that this brought about: true if it has been handled. */
+bool nmi_exit(struct hv_cpu *cpu);
+
+/* ---- apic.c ---- */
+/* This processor's local APIC after INIT (SDM Vol. 3, "Local APIC State After It Receives an INIT Reset"). */
+void apic_init(void);
 
 /* ---- exit.c ---- */
 /* Handles cpu->exit. Afterwards the current VMCS is ready to be entered. */
@@ -246,10 +271,6 @@ bool page_given(const struct hv_machine *machine, uint64_t base, uint64_t size);
 /* This processor is about to enter its guest, and has come back. */
 void pages_before_entry(struct hv_cpu *cpu);
 void pages_after_exit(struct hv_cpu *cpu);
-/* Sends a processor an INIT, unless one of L0's is on its way to it. */
-void pages_kick(struct hv_machine *machine, unsigned cpu);
-/* An INIT has ended the guest's run: was it a kick, and stands for none of L1's? */
-bool pages_kicked(struct hv_cpu *cpu);
 
 /* ---- paging.c ---- */
 struct walk {

@@ -70,27 +70,6 @@ static _Noreturn void unexpected(uint32_t reason)
     hal_fail_stop("an exit of L1 with an exit reason that this core does not know");
 }
 
-/*
- * INIT comes between two instructions: no event is under way. It is blocked in VMX root operation (SDM Vol. 3, 26.2): for L1
- * there it waits, as nested_enter() and VMXOFF know. It is blocked in the wait-for-SIPI state too: one that comes out when
- * the SIPI has ended that state, before an instruction, is the first half of INIT-SIPI, and has done its work.
- */
-static void init_signal(struct hv_cpu *cpu, bool just_started)
-{
-    const bool kicked = pages_kicked(cpu);
-
-    late_init(cpu);
-    if (kicked)
-        return;
-    if (just_started && !vmread(VMCS_guest_rip))
-        return;
-    if (!cpu->nested.on) {
-        vmcs01_init(cpu);
-        return;
-    }
-    cpu->init_pending = true;
-}
-
 /* INVD would lose what L0 wrote: caches are written back first. */
 static void invd(void)
 {
@@ -106,6 +85,10 @@ static void handle_l1(struct hv_cpu *cpu)
     cpu->just_started = false;
     if (reason & EXIT_REASON_ENTRY_FAILURE)
         hal_fail_stop("the processor refused L1's state in vmcs01");
+    if (cpu->presence->abandoned && late_go_back(cpu))
+        return;
+    if (nmi_exit(cpu))
+        return;
     if (reason == EXIT_REASON_vmcall && late_call(cpu))
         return;
     if (vmx_instruction(reason)) {
@@ -118,10 +101,11 @@ static void handle_l1(struct hv_cpu *cpu)
         vmcs01_shutdown(cpu);
         return;
     case EXIT_REASON_init_signal:
-        init_signal(cpu, just_started);
+        init_exit(cpu, just_started);
         return;
     case EXIT_REASON_startup_ipi:
         vmcs01_startup(cpu, (uint8_t)cpu->exit.qualification);
+        init_started(cpu);
         cpu->just_started = true;
         return;
     case EXIT_REASON_cpuid:

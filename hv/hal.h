@@ -38,7 +38,7 @@ void hal_write_cr0(uint64_t value);
 void hal_write_cr2(uint64_t value);
 void hal_write_cr4(uint64_t value);
 bool hal_xsetbv(uint32_t index, uint64_t value);    /* false: #GP */
-uint64_t hal_read_dr7(void);
+void hal_write_dr(unsigned number, uint64_t value);  /* DR0-3, DR6 */
 struct hal_table { uint64_t base; uint16_t limit; };
 struct hal_table hal_store_gdtr(void);
 struct hal_table hal_store_idtr(void);
@@ -49,7 +49,7 @@ _Noreturn void hal_halt(void);                  /* stops this processor for good
 _Noreturn void hal_fail_stop(const char *reason);   /* L0 cannot go on: one line, then everything stops */
 
 /* ---- VMX instructions: 0 VMsucceed, -1 VMfailInvalid, -2 VMfailValid (number: VM-instruction error field) ---- */
-enum hal_result { HAL_OK = 0, HAL_FAIL_INVALID = -1, HAL_FAIL_VALID = -2 };
+enum hal_result { HAL_OK = 0, HAL_FAIL_INVALID = -1, HAL_FAIL_VALID = -2, HAL_NMI = 1 /* of hal_enter() alone */ };
 enum hal_result hal_vmxon(physical_address region);
 void hal_vmxoff(void);
 enum hal_result hal_vmclear(physical_address vmcs);
@@ -64,7 +64,8 @@ enum hal_result hal_invvpid(uint64_t type, uint16_t vpid, uint64_t linear);
 struct hal_registers { uint64_t gpr[GPR_COUNT]; };     /* gpr[RSP] is unused: it is in the VMCS */
 /*
  * VMLAUNCH or VMRESUME of the current VMCS; returns at the next VM exit, with the guest's registers in the block. A failed
- * entry with exit-reason bit 31 is HAL_OK (an exit). HAL_FAIL_*: nothing ran.
+ * entry with exit-reason bit 31 is HAL_OK (an exit). HAL_FAIL_*: nothing ran. HAL_NMI: nothing ran, for an NMI came since L0
+ * runs, and L0 has to see that its guest gets it. It is told once.
  */
 enum hal_result hal_enter(struct hal_registers *registers, bool launch);
 /* What hal_enter() will return to: the core asks for the host state it must put into every VMCS. */
@@ -74,9 +75,6 @@ struct hal_host_state {
     uint16_t es, cs, ss, ds, fs, gs, tr;
 };
 void hal_host_state(struct hal_host_state *state);
-/* Guest state that neither VMCS nor registers block holds, for worlds that need it (trusted VMs): not in use yet. */
-struct hal_extended_state { uint64_t xcr0, xss, spec_ctrl, kernel_gs_base, star, lstar, fmask, cr2, dr[4], dr6; };
-void hal_swap_extended_state(struct hal_extended_state *state);
 /*
  * The processor's state for its first deprivileged life. From power-on: the reset state or what a loader prepared. Late
  * load (returns twice, like setjmp, on the metal): the state of the caller. False: this back end cannot.
@@ -90,9 +88,10 @@ struct hal_capture {
     struct hal_table gdtr, idtr;
     uint32_t activity;                          /* enum activity_state */
     bool late;                                  /* late load: the guest asked for L0 (hv/late.c) */
+    bool nmi;                                   /* of hal_release(): an NMI came to L0 that is the guest's */
 };
 bool hal_capture(struct hal_capture *capture);
-/* The inverse, after VMXOFF: the guest goes on from this state, without L0. */
+/* The inverse, after VMXOFF: the guest goes on from this state, without L0; in IA-32e mode, with NMIs not blocked. */
 _Noreturn void hal_release(const struct hal_capture *state);
 
 /* ---- barriers, each recorded by the model ---- */

@@ -70,10 +70,67 @@ static const char *enable_vmx(struct hv_cpu *cpu)
     return NULL;
 }
 
+/* Enters the level whose VMCS is current. False: the processor refused, nothing ran. */
+static bool enter(struct hv_cpu *cpu)
+{
+    struct hardware_vmcs *vmcs = cpu->level == 1 ? &cpu->vmcs01 : cpu->vmcs02;
+    enum hal_result result;
+
+    if (cpu->told_level != cpu->level) {
+        cpu->told_level = cpu->level;
+        hal_log(HAL_EVENT_LEVEL, cpu->level, vmcs->region.value, 0, 0);
+    }
+    pages_before_entry(cpu);
+    cpu->entries.count = 0;                     /* what the guest writes from now on counts */
+    do {
+        nmi_before_entry(cpu);
+        result = hal_enter(&cpu->registers, !vmcs->launched);
+        cpu->nmi_due |= result == HAL_NMI;
+    } while (result == HAL_NMI);
+    pages_after_exit(cpu);
+    if (result != HAL_OK)
+        return false;
+    /* An entry that fails with an exit does not launch the VMCS (SDM Vol. 3, 27.8). */
+    cpu->exit = (struct exit_record){ .reason = vmread32(VMCS_exit_reason) };
+    if (!(cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE))
+        vmcs->launched = true;
+    return true;
+}
+
+/* NULL, or why not. No page of the pool is lost when a processor asks again. */
+static const char *create(struct hv_cpu *cpu)
+{
+    if (!cpu->created && !cpu->too_small) {
+        cpu->created = vmcs_create(cpu->machine, 0, &cpu->vmcs01) && nested_create(cpu);
+        cpu->too_small = !cpu->created;
+    }
+    return cpu->created ? NULL : "the pool is too small for this processor's structures";
+}
+
+/*
+ * Does the processor enter the guest's state?  The entry is as any other, but for an exit before the guest's first instruction (nmi.c).
+ * A guest that was running before L0 shall be told if not: it goes on as it was.
+ */
+static const char *prove(struct hv_cpu *cpu)
+{
+    bool entered;
+
+    cpu->proving = true;
+    entered = enter(cpu);
+    cpu->proving = false;
+    if (!entered || cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE) {
+        vmcs_leave_operation(cpu);
+        cpu->level = cpu->told_level = 0;
+        return "the processor refuses to run the guest as it is under VMX";
+    }
+    return NULL;
+}
+
 static const char *start(struct hv_cpu *cpu)
 {
     struct hv_machine *m = cpu->machine;
     struct hal_capture capture;
+    uint64_t base;
     const char *reason = hal_cpu_index() < HV_CPUS ? enable_vmx(cpu) : "the machine has more processors than the core keeps";
 
     if (reason)
@@ -82,10 +139,11 @@ static const char *start(struct hv_cpu *cpu)
         return "this back end cannot capture the state of the guest";
     cpu->presence = &m->presence[hal_cpu_index()];
     hal_lock(&m->lock);
-    reason = m->ready ? NULL : prepare_machine(m);
+    if (!m->ready && !m->refusal)
+        m->refusal = prepare_machine(m);
     hal_unlock(&m->lock);
-    if (reason)
-        return reason;
+    if (m->refusal)
+        return m->refusal;
     reason = shadow_refusal(&m->physical, cpu->strategy);
     if (reason)
         return reason;
@@ -100,37 +158,24 @@ static const char *start(struct hv_cpu *cpu)
         return "the pool is empty";
     if (hal_vmxon(cpu->vmxon_region) != HAL_OK)
         return "VMXON failed: the processor is in VMX operation already, or refuses it";
-    if (!cpu->created && (!vmcs_create(m, 0, &cpu->vmcs01) || !nested_create(cpu))) {
-        vmcs_leave_operation(cpu);
-        return "the pool is too small for this processor's structures";
+    /* What it remembers of an earlier life of L0's, or of another hypervisor's, is not about this one (SDM Vol. 3, 29.4.3.3). */
+    if (hal_invept(INVEPT_GLOBAL, 0) != HAL_OK || hal_invvpid(INVVPID_ALL, 0, 0) != HAL_OK) {
+        hal_vmxoff();
+        return "INVEPT or INVVPID failed";
     }
-    cpu->created = true;
+    reason = create(cpu);
+    if (reason) {
+        vmcs_leave_operation(cpu);
+        return reason;
+    }
     vmcs_select(cpu, 1);
     vmcs01_build(cpu, &capture);
-    late_loaded(m);
-    return NULL;
-}
-
-/* Enters the level whose VMCS is current. False: the processor refused, nothing ran. */
-static bool enter(struct hv_cpu *cpu)
-{
-    struct hardware_vmcs *vmcs = cpu->level == 1 ? &cpu->vmcs01 : cpu->vmcs02;
-
-    if (cpu->told_level != cpu->level) {
-        cpu->told_level = cpu->level;
-        hal_log(HAL_EVENT_LEVEL, cpu->level, vmcs->region.value, 0, 0);
-    }
-    pages_before_entry(cpu);
-    cpu->entries.count = 0;                     /* what the guest writes from now on counts */
-    const bool entered = hal_enter(&cpu->registers, !vmcs->launched) == HAL_OK;
-    pages_after_exit(cpu);
-    if (!entered)
-        return false;
-    /* An entry that fails with an exit does not launch the VMCS (SDM Vol. 3, 27.8). */
-    cpu->exit = (struct exit_record){ .reason = vmread32(VMCS_exit_reason) };
-    if (!(cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE))
-        vmcs->launched = true;
-    return true;
+    cpu->init_held = cpu->just_started = cpu->nmi_due = false;
+    cpu->presence->unreachable = !hal_rdmsr(MSR_ia32_apic_base, &base) || !(base & APIC_BASE_ENABLE);
+    reason = capture.late ? prove(cpu) : NULL;
+    if (!reason)
+        late_loaded(cpu);
+    return reason;
 }
 
 const char *hv_refusal(enum hv_strategy strategy)
@@ -155,6 +200,8 @@ const char *hv_run(enum hv_strategy strategy)
         late_failed(cpu->machine);
         return reason;
     }
+    if (cpu->machine->late)
+        exit_handle(cpu);                       /* of the trial */
     for (;;) {
         if (enter(cpu))
             exit_handle(cpu);

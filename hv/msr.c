@@ -114,7 +114,6 @@ static bool write_feature_control(struct hv_cpu *cpu, uint64_t value)
 /* L0 kicks processors through the local APIC: it stays where it is, and L0 knows where it is disabled. */
 static bool write_apic_base(struct hv_machine *m, uint64_t value)
 {
-    const uint64_t self = 1ull << hal_cpu_index();
     uint64_t old;
     bool done;
 
@@ -123,7 +122,7 @@ static bool write_apic_base(struct hv_machine *m, uint64_t value)
     hal_lock(&m->lock);
     done = hal_wrmsr(MSR_ia32_apic_base, value);
     if (done)
-        m->unreachable = value & APIC_BASE_ENABLE ? m->unreachable & ~self : m->unreachable | self;
+        m->presence[hal_cpu_index()].unreachable = !(value & APIC_BASE_ENABLE);
     hal_unlock(&m->lock);
     return done;
 }
@@ -185,10 +184,13 @@ void msr_read_exit(struct hv_cpu *cpu)
     guest_advance();
 }
 
+/* A disabled local APIC accepts no INIT: one that L0 sent comes out first, and then the instruction is executed again. */
 void msr_write_exit(struct hv_cpu *cpu)
 {
     const uint64_t value = (uint64_t)(uint32_t)guest_register(cpu, RDX) << 32 | (uint32_t)guest_register(cpu, RAX);
 
+    if ((uint32_t)guest_register(cpu, RCX) == MSR_ia32_apic_base && init_on_its_way(cpu))
+        return;
     if (guest_cpl() || !guest_write_msr(cpu, (uint32_t)guest_register(cpu, RCX), value)) {
         inject_exception(cpu, VECTOR_GP, 0);
         return;

@@ -73,40 +73,7 @@ void pages_after_exit(struct hv_cpu *cpu)
     cpu->waits_for_sipi = false;
 }
 
-bool pages_kicked(struct hv_cpu *cpu)
-{
-    struct hv_machine *m = cpu->machine;
-    bool kicked;
-
-    hal_lock(&m->lock);
-    kicked = cpu->presence->kicked;
-    cpu->presence->kicked = false;
-    hal_unlock(&m->lock);
-    kicked &= !cpu->init_due;
-    cpu->init_due = false;
-    return kicked;
-}
-
 /* ---- giving ---- */
-
-/*
- * One INIT at a time is on its way to a processor, so that each one that is sent comes out, and the next INIT is L1's. The
- * first to come out counts as the kick; it does not matter which it was.
- */
-void pages_kick(struct hv_machine *m, unsigned cpu)
-{
-    bool send;
-
-    hal_lock(&m->lock);
-    send = !m->presence[cpu].kicked;
-    m->presence[cpu].kicked = true;
-    hal_unlock(&m->lock);
-    if (send && !hal_kick(cpu, HAL_KICK_INIT)) {
-        hal_lock(&m->lock);
-        m->presence[cpu].kicked = false;
-        hal_unlock(&m->lock);
-    }
-}
 
 static void wait_for(struct hv_machine *m, unsigned other, unsigned count)
 {
@@ -114,10 +81,18 @@ static void wait_for(struct hv_machine *m, unsigned other, unsigned count)
 
     for (bool kicked = false; p->place != PLACE_NOWHERE && p->seen < count; hal_pause()) {
         if (p->place == PLACE_GUEST && !kicked) {
-            pages_kick(m, other);
+            init_kick(m, other);
             kicked = true;
         }
     }
+}
+
+static bool unreachable(const struct hv_machine *m)
+{
+    for (unsigned i = 0; i < HV_CPUS; i++)
+        if (m->presence[i].unreachable)
+            return true;
+    return false;
 }
 
 /* The page is on the list, and in EPT01 no more; *count: of the list. */
@@ -127,7 +102,7 @@ static enum page_given_result take(struct hv_machine *m, uint64_t page, unsigned
 
     if (!late_everywhere(m))
         return PAGE_TOO_EARLY;
-    if (m->unreachable)
+    if (unreachable(m))
         return PAGE_UNREACHABLE;
     if (page & PAGE_OFFSET || !l1_owns(m, page))
         return PAGE_NOT_YOURS;

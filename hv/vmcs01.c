@@ -79,6 +79,7 @@ void vmcs01_build(struct hv_cpu *cpu, const struct hal_capture *s)
 
     vmcs_write_host_state(cpu);
     write_controls(cpu);
+    cpu->vmcs01.nmi_window = false;
     vmcs01_set_long_mode(cpu, s->efer & EFER_LMA);
     vmwrite(VMCS_guest_cr0, s->cr0 | (c->cr0_fixed0 & ~(CR0_PE | CR0_PG)));
     vmwrite(VMCS_guest_cr4, s->cr4 | c->cr4_fixed0);
@@ -115,6 +116,8 @@ void vmcs01_build(struct hv_cpu *cpu, const struct hal_capture *s)
         hal_fail_stop("the captured guest's PDPTEs are invalid");
 }
 
+#define DR6_AFTER_INIT 0xffff0ff0ull
+
 /* SDM Vol. 3, 10.1.1, Table 10-1, column INIT. CR0.CD and NW, XCR0 and most MSRs stay as they were. */
 void vmcs01_init(struct hv_cpu *cpu)
 {
@@ -148,6 +151,10 @@ void vmcs01_init(struct hv_cpu *cpu)
     cpu->waits_for_sipi = true;
     vmwrite(VMCS_entry_interruption_information, 0);
     hal_write_cr2(0);
+    for (unsigned i = 0; i < 4; i++)
+        hal_write_dr(i, 0);
+    hal_write_dr(6, DR6_AFTER_INIT);
+    apic_init();
     cpu->registers = (struct hal_registers){ .gpr[RDX] = hal_cpuid(1, 0).eax };
     hal_invvpid(INVVPID_SINGLE, VPID_L1, 0);
 }

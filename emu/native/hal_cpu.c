@@ -38,7 +38,15 @@ uint64_t hal_read_cr2(void) { return cpu()->cr2; }
 uint64_t hal_read_cr3(void) { return cpu()->cr3; }
 uint64_t hal_read_cr4(void) { return cpu()->cr4; }
 void hal_write_cr2(uint64_t value) { cpu()->cr2 = value; }
-uint64_t hal_read_dr7(void) { return cpu()->dr7; }
+
+void hal_write_dr(unsigned number, uint64_t value)
+{
+    if (number < 4)
+        cpu()->dr[number] = value;
+    else
+        cpu()->dr6 = value;
+}
+
 struct hal_table hal_store_gdtr(void) { return (struct hal_table){ cpu()->gdtr.base, (uint16_t)cpu()->gdtr.limit }; }
 struct hal_table hal_store_idtr(void) { return (struct hal_table){ cpu()->idtr.base, (uint16_t)cpu()->idtr.limit }; }
 uint16_t hal_read_selector(enum segment_register segment) { return cpu()->seg[segment].selector; }
@@ -126,11 +134,27 @@ enum hal_result hal_invvpid(uint64_t type, uint16_t vpid, uint64_t linear)
     return result(vmx_invvpid(cpu(), type, vpid, linear));
 }
 
+/*
+ * An NMI that is pending while L0 runs is L0's: on the metal its handler takes it. But one that STI of its guest held back stays
+ * where it is: whether STI blocks NMIs is the processor's choice (SDM Vol. 3, 26.2), and an NMI window need not wait for its end.
+ */
+static bool nmi_meets_l0(const struct cpu *c)
+{
+    const struct vmcs *v = c->vmx.current;
+
+    return c->nmi_pending && !(c->interruptibility & BLOCKING_BY_NMI) &&
+           !(v && VMCS(v, guest_interruptibility_state) & BLOCKING_BY_STI);
+}
+
 enum hal_result hal_enter(struct hal_registers *registers, bool launch)
 {
     struct native_cpu *here = native_here;
     uint64_t host_gpr[GPR_COUNT];
     vmx_result early = VMX_SUCCEED;
+    if (nmi_meets_l0(cpu())) {
+        cpu()->nmi_pending = false;
+        return HAL_NMI;
+    }
     passage_end(here, launch);
     reads_end(here);
     rules_accounted(here);
@@ -175,25 +199,6 @@ void hal_host_state(struct hal_host_state *state)
     };
     native_here->host = *state;
     native_here->host_registered = true;
-}
-
-void hal_swap_extended_state(struct hal_extended_state *state)
-{
-    struct cpu *c = cpu();
-    struct hal_extended_state old = {
-        .xcr0 = c->xcr0, .kernel_gs_base = CPU_MSR(c, ia32_kernel_gs_base), .star = CPU_MSR(c, ia32_star),
-        .lstar = CPU_MSR(c, ia32_lstar), .fmask = CPU_MSR(c, ia32_fmask), .cr2 = c->cr2, .dr6 = c->dr6,
-    };
-    memcpy(old.dr, c->dr, sizeof old.dr);
-    c->xcr0 = state->xcr0;
-    CPU_MSR(c, ia32_kernel_gs_base) = state->kernel_gs_base;
-    CPU_MSR(c, ia32_star) = state->star;
-    CPU_MSR(c, ia32_lstar) = state->lstar;
-    CPU_MSR(c, ia32_fmask) = state->fmask;
-    c->cr2 = state->cr2;
-    c->dr6 = state->dr6;
-    memcpy(c->dr, state->dr, sizeof c->dr);
-    *state = old;
 }
 
 bool hal_capture(struct hal_capture *capture)

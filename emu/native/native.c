@@ -136,6 +136,7 @@ _Noreturn void hal_release(const struct hal_capture *s)
     cpu->idtr = (struct table_register){ s->idtr.base, s->idtr.limit };
     cpu->activity = s->activity;
     cpu->interruptibility = 0;
+    cpu->nmi_pending |= s->nmi;
     tlb_reset(cpu);
     give_back();
 }

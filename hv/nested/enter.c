@@ -95,11 +95,8 @@ void nested_enter(struct hv_cpu *cpu)
     }
     n->entering = true;
     cpu->waits_for_sipi = VMCS12(cpu, guest_activity_state) == ACTIVITY_WAIT_FOR_SIPI;
-    if (cpu->init_pending) {                    /* no longer blocked: it ends L2's run at once */
-        cpu->init_pending = false;
-        cpu->init_due = true;
-        pages_kick(cpu->machine, hal_cpu_index());
-    }
+    cpu->vmcs02->nmi_window = false;            /* its controls have been written anew */
+    init_before_l2(cpu);                        /* an INIT that was blocked ends L2's run at once */
 }
 
 /* vmcs02 is what L2 goes on with once L1 has mended it. */
@@ -156,7 +153,7 @@ static bool handle(struct hv_cpu *cpu)
 
     switch ((enum exit_reason)reason) {
     case EXIT_REASON_init_signal:
-        if (!pages_kicked(cpu))
+        if (!init_of_l0(cpu))
             return false;
         hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
         return true;
@@ -224,6 +221,8 @@ void nested_exit(struct hv_cpu *cpu)
     if (failed && !cpu->nested.entering)
         hal_fail_stop("the processor refused to enter vmcs02 again");
     cpu->nested.entering = false;
+    if (!failed && nmi_exit(cpu))
+        return;
     if (failed || !handle(cpu))
         reflect(cpu);
 }

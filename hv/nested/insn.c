@@ -110,10 +110,7 @@ static void vmxoff(struct hv_cpu *cpu)
     n->on = false;
     vmcs01_update_masks(cpu);
     finish(cpu, 0, 0, SUCCEED);
-    if (cpu->init_pending) {                    /* it was blocked until now (SDM Vol. 3, 26.2) */
-        cpu->init_pending = false;
-        vmcs01_init(cpu);
-    }
+    init_after_vmxoff(cpu);                     /* one was blocked until now (SDM Vol. 3, 26.2) */
 }
 
 static void vmclear(struct hv_cpu *cpu)

@@ -70,6 +70,7 @@ enum kept_field { KEPT_PIN, KEPT_PROC, KEPT_PROC2, KEPT_EXIT, KEPT_VPID, KEPT_EP
 struct hardware_vmcs {
     physical_address region;
     bool launched;
+    bool nmi_window;                    /* it asks for an exit when its guest can take an NMI (nmi.c) */
     bool kept_known[KEPT_COUNT];
     uint64_t kept[KEPT_COUNT];
 };

@@ -139,6 +139,16 @@ void shadow_at(struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum shadow_moment mom
     }
 }
 
+void shadow_controls(struct hv_cpu *cpu, uint32_t proc)
+{
+    if (cpu->strategy != HV_FLIP) {
+        vmcs02_keep(cpu, KEPT_PROC, VMCS_processor_based_controls, proc);
+        return;
+    }
+    cpu->nested.shadow.proc_edited = true;      /* L1 reads and writes this field: it gets its own value back */
+    vmwrite(VMCS_processor_based_controls, proc);
+}
+
 const char *shadow_refusal(const struct capability *c, enum hv_strategy strategy)
 {
     switch (strategy) {

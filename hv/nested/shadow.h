@@ -30,6 +30,8 @@ enum shadow_moment {
 };
 
 void shadow_at(struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum shadow_moment moment);
+/* Other processor-based controls for vmcs02, which is current, until L1 runs. */
+void shadow_controls(struct hv_cpu *cpu, uint32_t proc);
 /* NULL, or why the strategy cannot be run on this processor. */
 const char *shadow_refusal(const struct capability *physical, enum hv_strategy strategy);
 /* Regions and bitmaps; vmcs02 is set. False: the pool is too small. */

@@ -17,33 +17,32 @@ unsigned apic_id(void)
     return hal_cpuid(1, 0).ebx >> 24;
 }
 
-/* `self` is an ordinary destination: the shorthand serves fixed interrupts alone (Table 11-3). */
-void apic_send(enum apic_target target, unsigned id, unsigned message)
+/* The high half of the command register is L1's again afterwards; the low half says what was sent (docs/limits.md). */
+bool apic_send(enum apic_target target, unsigned id, unsigned message)
 {
     const uint32_t low = message | ICR_ASSERT | (target == APIC_OTHERS ? ICR_OTHERS : 0);
     uint64_t base = 0;
 
-    if (target == APIC_SELF)
-        id = this_processor()->apic_id;
     if (!hal_rdmsr(MSR_ia32_apic_base, &base) || !(base & APIC_BASE_ENABLE))
-        return;
-    if (base & APIC_BASE_X2APIC) {
-        hal_wrmsr(ICR_X2APIC, (uint64_t)id << 32 | low);
-        return;
-    }
+        return false;
+    if (base & APIC_BASE_X2APIC)
+        return hal_wrmsr(ICR_X2APIC, (uint64_t)id << 32 | low);
     volatile uint32_t *apic = at(base & APIC_BASE_ADDRESS);
     while (apic[ICR_LOW / 4] & ICR_PENDING)
         hal_pause();
+    const uint32_t high = apic[ICR_HIGH / 4];
     apic[ICR_HIGH / 4] = id << 24;
     apic[ICR_LOW / 4] = low;
+    while (apic[ICR_LOW / 4] & ICR_PENDING)
+        hal_pause();
+    apic[ICR_HIGH / 4] = high;
+    return true;
 }
 
 bool hal_kick(unsigned cpu, enum hal_kick kind)
 {
-    if (cpu >= processor_count)
-        return false;
-    apic_send(APIC_ONE, processors[cpu].apic_id, kind == HAL_KICK_INIT ? APIC_INIT : APIC_NMI);
-    return true;
+    return cpu < PROCESSORS && cpu < processor_count &&
+           apic_send(APIC_ONE, processors[cpu].apic_id, kind == HAL_KICK_INIT ? APIC_INIT : APIC_NMI);
 }
 
 static void delay(unsigned microseconds)
@@ -57,13 +56,12 @@ void trampoline_write(void)
     uint8_t *page = at(TRAMPOLINE);
 
     memcpy(page, trampoline, (size_t)(trampoline_end - trampoline));
-    *(uint32_t *)(page + TRAMPOLINE_CR3) = (uint32_t)paging_root();
+    *(uint32_t *)(page + TRAMPOLINE_CR3) = (uint32_t)paging_root(false);
     memcpy(page + TRAMPOLINE_GDT, boot_gdt_pointer, 6);
 }
 
 void processors_start(void)
 {
-    trampoline_write();
     apic_send(APIC_OTHERS, 0, APIC_INIT);
     delay(INIT_DELAY);
     for (unsigned i = 0; i < 2; i++) {
@@ -71,4 +69,10 @@ void processors_start(void)
         delay(STARTUP_DELAY);
     }
     delay(ARRIVAL_DELAY);
+}
+
+void processors_stop(void)
+{
+    apic_send(APIC_OTHERS, 0, APIC_INIT);
+    delay(INIT_DELAY);
 }

@@ -70,10 +70,20 @@ READ(cr0, cr0)
 READ(cr2, cr2)
 READ(cr3, cr3)
 READ(cr4, cr4)
-READ(dr7, dr7)
 WRITE(cr0, cr0)
 WRITE(cr2, cr2)
 WRITE(cr4, cr4)
+
+void hal_write_dr(unsigned number, uint64_t value)
+{
+    switch (number) {
+    case 0: __asm__ volatile("movq %0, %%dr0" : : "r"(value)); break;
+    case 1: __asm__ volatile("movq %0, %%dr1" : : "r"(value)); break;
+    case 2: __asm__ volatile("movq %0, %%dr2" : : "r"(value)); break;
+    case 3: __asm__ volatile("movq %0, %%dr3" : : "r"(value)); break;
+    default: __asm__ volatile("movq %0, %%dr6" : : "r"(value)); break;
+    }
+}
 
 struct hal_table hal_store_gdtr(void)
 {

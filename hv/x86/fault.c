@@ -11,12 +11,16 @@ struct frame {
 struct fixup { uint64_t from, to; };
 extern const struct fixup fixups[], fixups_end[];
 
+extern const uint8_t world_last_look[], world_entered[], world_nmi[];
+
 void exception(struct frame *frame);    /* called by vectors.S */
 
-/* Sent anew, it is pending until VM entry unblocks NMIs: the guest gets it, as if L0 had not been there (vectors.S). */
+/* hal_enter() tells the core of it, which gives it to the guest. NMIs stay blocked until then (vectors.S). */
 static void nmi(struct frame *frame)
 {
-    apic_send(APIC_SELF, 0, APIC_NMI);
+    this_processor()->nmi = true;
+    if (frame->rip >= (uint64_t)world_last_look && frame->rip < (uint64_t)world_entered)
+        frame->rip = (uint64_t)world_nmi;
     frame->rsp -= sizeof(uint64_t);
     *(uint64_t *)frame->rsp = frame->rip;
 }

@@ -21,15 +21,30 @@
 #define SELECTOR_CODE 0x10
 #define SELECTOR_DATA 0x18
 #define SELECTOR_TSS 0x20
+#define CODE_DESCRIPTOR 0x00af9b000000ffff     /* 64-bit code, CPL 0 */
 
 /* Processors that the image is built for. */
 #ifndef PROCESSORS
 #define PROCESSORS 8
 #endif
 
-/* struct processor. The frame is the top of the stack on which VM exits begin: see world.S. */
+/*
+ * struct processor, aligned to its size: whoever runs on its stack finds it. The frame is the top of the stack on which VM exits
+ * begin: see world.S. The passage is what late load needs: passage.S.
+ */
 #define PROCESSOR_SIZE 0x20000
+#define PROCESSOR_NMI 21
 #define PROCESSOR_FRAME 128
+#define PROCESSOR_CAPTURED 144
+#define PROCESSOR_PASSAGE 640
+#define PASSAGE_CR3 (PROCESSOR_PASSAGE + 0)
+#define PASSAGE_CR4 (PROCESSOR_PASSAGE + 8)
+#define PASSAGE_DR7 (PROCESSOR_PASSAGE + 16)
+#define PASSAGE_CODE (PROCESSOR_PASSAGE + 24)
+#define PASSAGE_FRAME (PROCESSOR_PASSAGE + 32)
+#define PASSAGE_IDTR (PROCESSOR_PASSAGE + 72)
+#define PASSAGE_GDTR_BETWEEN (PROCESSOR_PASSAGE + 88)
+#define PASSAGE_IDTR_BETWEEN (PROCESSOR_PASSAGE + 104)
 #define PROCESSOR_STACK_TOP 0x10000
 
 /* The control registers that long mode is entered with: PE, MP, ET, NE, WP, PG; PAE. IA32_EFER: LME, NXE. */

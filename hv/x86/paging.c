@@ -12,9 +12,9 @@
 enum { LEVELS = 4 };
 
 extern uint8_t image_start[], image_writable[], image_end[];
-static uint64_t root;
+static uint64_t root, root_5;
 
-uint64_t paging_root(void) { return root; }
+uint64_t paging_root(bool la57) { return la57 ? root_5 : root; }
 
 /* False: the pool is empty. */
 static bool map(uint64_t linear, unsigned level, uint64_t entry)
@@ -58,16 +58,18 @@ static bool any_ram(uint64_t base, uint64_t end)
 const char *paging_start(void)
 {
     const uint64_t image = hal_pool().base.value, top = top_of_memory();
-    /* A guest that asks for L0 late may have NXE clear: then the bit is reserved. */
-    const uint64_t no_code = options.late ? 0 : EXECUTE_DISABLE;
-    bool done = (root = hal_page_allocate().value);
+    const uint64_t code_end = options.late ? image + (uint64_t)(image_end - image_start) : image;   /* passage.S */
+    bool done = (root = hal_page_allocate().value) && (root_5 = hal_page_allocate().value);
 
     for (uint64_t a = 0; done && a < top; a += LARGE_PAGE)
-        done = map(a, 2, a | PRESENT | WRITABLE | LARGE | no_code |
+        done = map(a, 2, a | PRESENT | WRITABLE | LARGE | (image < a + LARGE_PAGE && a < code_end ? 0 : EXECUTE_DISABLE) |
                          (any_ram(a, a + LARGE_PAGE) ? 0 : UNCACHEABLE));
     for (uint8_t *page = image_start; done && page < image_end; page += PAGE_SIZE)
         done = map((uint64_t)page, 1, (image + (uint64_t)(page - image_start)) | PRESENT |
-                                      (page < image_writable ? 0 : WRITABLE | no_code));
+                                      (page < image_writable ? 0 : WRITABLE | EXECUTE_DISABLE));
+    /* With 5 levels the same addresses, the lowest and highest 128 TB, are two entries of one more table. */
+    if (done)
+        ((uint64_t *)at(root_5))[0] = ((uint64_t *)at(root_5))[511] = root | PRESENT | WRITABLE;
     /* The trampoline of the other processors turns paging on. */
     done = done && map(0, 2, PRESENT | WRITABLE | LARGE);
     if (!done)

@@ -35,15 +35,16 @@ const char *pool_reserve(void)
 
     for (unsigned i = 0; i < boot.ranges; i++) {
         const struct memory_range *r = &boot.range[i];
-        uint64_t end = (r->end < 4096 * MEGABYTE ? r->end : 4096 * MEGABYTE) & ~(PAGE_SIZE - 1), found;
+        uint64_t end = r->end < 4096 * MEGABYTE ? r->end : 4096 * MEGABYTE, found;
         if (r->type != MEMORY_AVAILABLE)
             continue;
-        for (; end >= r->base + size && end >= MEGABYTE + size; end = found & ~(PAGE_SIZE - 1)) {
-            found = obstacle(end - size, end);
-            if (found != end)
+        for (; end >= r->base + size && end >= MEGABYTE + size; end = found) {
+            const uint64_t base = (end - size) & ~(PROCESSOR_SIZE - 1ull);      /* layout.h: how a block is found */
+            found = obstacle(base, base + size);
+            if (found != base + size)
                 continue;
-            if (end - size > pool_base)
-                pool_base = end - size;
+            if (base >= r->base && base > pool_base)
+                pool_base = base;
             break;
         }
     }

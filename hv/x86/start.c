@@ -2,7 +2,8 @@
 /* From the boot loader to the core: what the image does before its guest runs. docs/metal.md. */
 #include "hv/x86/x86.h"
 
-struct processor processors[PROCESSORS];
+/* Aligned by image.ld: an alignment of the object would move the multiboot headers away from the file's beginning. */
+__attribute__((section(".bss.processors"))) struct processor processors[PROCESSORS];
 uint32_t processor_count = 1;
 static struct hal_capture guest;                /* the first processor's: L1 as loaded */
 static volatile bool go;                        /* the other processors may start their guests */
@@ -35,7 +36,7 @@ static void wait_for_sipi(struct hal_capture *capture)
 bool hal_capture(struct hal_capture *capture)
 {
     if (options.late)
-        late_capture(capture);
+        *capture = this_processor()->captured;
     else if (hal_cpu_index() == 0)
         *capture = guest;
     else
@@ -81,7 +82,6 @@ static _Noreturn void run_bare(void)
 {
     extern const uint8_t trampoline[], protected_mode[];
 
-    late_prepare();
     __asm__ volatile("jmp *%0" : : "r"(TRAMPOLINE + (protected_mode - trampoline)), "S"(guest.rip),
                      "b"(guest.registers.gpr[RBX]), "c"(MSR_ia32_efer), "d"(0));
     __builtin_unreachable();
@@ -91,8 +91,20 @@ void image_other(unsigned index)
 {
     tables_load(index);
     control_registers();
+    processors[index].ready = options.late;     /* only to be known: it gets an INIT */
     wait_for(&go);
     run();
+}
+
+/* The others have told who they are; those beyond PROCESSORS will be refused. They wait for a SIPI again, as before. */
+static void late_start(void)
+{
+    for (unsigned i = 1; i < processor_count && i < PROCESSORS; i++) {
+        wait_for(&processors[i].ready);
+        processors[i].ready = false;
+    }
+    processors_stop();
+    late_prepare(hal_pool().base.value);
 }
 
 void image_main(uint32_t magic, uint32_t information)
@@ -107,11 +119,11 @@ void image_main(uint32_t magic, uint32_t information)
         stop("unknown option (docs/metal.md lists them)", word);
     check(pool_reserve());
     check(paging_start());
+    trampoline_write();
+    processors_start();
     if (options.late)
-        trampoline_write();
-    else
-        processors_start();
-    if (processor_count > PROCESSORS)
+        late_start();
+    else if (processor_count > PROCESSORS)
         check("the machine has more processors than the image is built for");
     check(guest_load(&guest));
     choose_strategy();

@@ -3,22 +3,18 @@
 #include "hv/x86/x86.h"
 
 enum { STUB_SIZE = 16, EXCEPTIONS = 32, INTERRUPT_GATE = 0x8e, TSS_AVAILABLE = 0x89, IST_NMI = 1, IST_FAULT = 2 };
+extern const uint8_t passage_nmi[];
+
 enum { GDT_FIXED = SELECTOR_TSS / 8 };
 
 extern const uint8_t vector_stubs[EXCEPTIONS][STUB_SIZE];
 
 static uint64_t gdt[GDT_FIXED + 2 * PROCESSORS] = {
     [SELECTOR_CODE_32 / 8] = 0x00cf9b000000ffff,
-    [SELECTOR_CODE / 8] = 0x00af9b000000ffff,   /* 64-bit code */
+    [SELECTOR_CODE / 8] = CODE_DESCRIPTOR,
     [SELECTOR_DATA / 8] = 0x00cf93000000ffff,
 };
 
-struct gate {
-    uint16_t offset_low, selector;
-    uint8_t ist, type;
-    uint16_t offset_middle;
-    uint32_t offset_high, reserved;
-};
 static struct gate idt[EXCEPTIONS];
 
 static void describe_task_state(unsigned index)
@@ -47,31 +43,34 @@ static void describe_exceptions(void)
     }
 }
 
-static void load(const struct table_pointer *gdtr, const struct table_pointer *idtr)
+static void load_selectors(uint32_t data)
 {
-    __asm__ volatile("lgdt %0" : : "m"(*gdtr));
-    __asm__ volatile("lidt %0" : : "m"(*idtr));
+    __asm__ volatile("movl %0, %%ds; movl %0, %%es; movl %0, %%fs; movl %0, %%gs; movl %0, %%ss" : : "r"(data));
 }
 
-static void load_selectors(uint32_t ds, uint32_t es, uint32_t fs, uint32_t gs)
+uint64_t gdt_between[8192];
+static struct gate idt_between[3];
+
+void gates_between(struct gate gates[3], uint64_t handler, uint16_t code)
 {
-    __asm__ volatile("movl %0, %%ds; movl %1, %%es" : : "r"(ds), "r"(es));
-    __asm__ volatile("movl %0, %%fs; movl %1, %%gs" : : "r"(fs), "r"(gs));
+    gates[VECTOR_NMI] = (struct gate){
+        .offset_low = (uint16_t)handler, .offset_middle = (uint16_t)(handler >> 16), .offset_high = (uint32_t)(handler >> 32),
+        .selector = code, .type = INTERRUPT_GATE,
+    };
 }
 
-static void load_task(uint32_t selector) { __asm__ volatile("ltr %w0" : : "r"(selector)); }
-
-void tables_give_back(const struct table_pointer *gdtr, const struct table_pointer *idtr, const struct hal_capture *s)
+void tables_between(const struct table_pointer *gdtr)
 {
-    load(gdtr, idtr);
-    load_selectors(s->segment[SEG_DS].selector, s->segment[SEG_ES].selector, s->segment[SEG_FS].selector,
-                   s->segment[SEG_GS].selector);
-    __asm__ volatile("lldt %w0" : : "r"((uint32_t)s->segment[SEG_LDTR].selector));
-    if (s->segment[SEG_TR].selector)
-        load_task(s->segment[SEG_TR].selector);
+    const struct table_pointer idtr = { sizeof idt_between - 1, (uint64_t)idt_between };
+
+    __asm__ volatile("lidt %0; lgdt %1" : : "m"(idtr), "m"(*gdtr));
 }
 
-/* VM exits set the limits of GDTR and IDTR to 0xffff (SDM Vol. 3, 28.5.2): so they are from the start. */
+/*
+ * At each instruction here an NMI finds a gate, in its descriptor table the code segment that the gate names, and a stack. So first comes an
+ * IDT whose gate needs neither TSS nor GS, and whose selector is code in the GDT before (passage.S) and in L0's; L0's own is last.
+ * VM exits set the limits of GDTR and IDTR to 0xffff (SDM Vol. 3, 28.5.2): so they are from the start.
+ */
 void tables_load(unsigned index)
 {
     const struct table_pointer gdt_pointer = { 0xffff, (uint64_t)gdt }, idt_pointer = { 0xffff, (uint64_t)idt };
@@ -80,13 +79,16 @@ void tables_load(unsigned index)
     processor->self = processor;
     processor->index = index;
     describe_task_state(index);
-    if (index == 0)
+    if (!idt[VECTOR_NMI].type) {                /* once: another processor may be using it */
         describe_exceptions();
-    load(&gdt_pointer, &idt_pointer);
-    load_selectors(SELECTOR_DATA, SELECTOR_DATA, SELECTOR_DATA, SELECTOR_DATA);
-    __asm__ volatile("movl %0, %%ss" : : "r"(SELECTOR_DATA));
-    load_task(SELECTOR_TSS + 16 * index);
+        gates_between(idt_between, (uint64_t)passage_nmi, SELECTOR_CODE);
+    }
+    tables_between(&gdt_pointer);
+    __asm__ volatile("pushq %0\n leaq 1f(%%rip), %%rax\n pushq %%rax\n lretq\n1:" : : "i"(SELECTOR_CODE) : "rax", "memory");
+    load_selectors(SELECTOR_DATA);
+    __asm__ volatile("ltr %w0" : : "r"(SELECTOR_TSS + 16 * index));
     hal_wrmsr(MSR_ia32_fs_base, 0);
     hal_wrmsr(MSR_ia32_gs_base, (uint64_t)processor);
+    __asm__ volatile("lidt %0" : : "m"(idt_pointer));
     processor->apic_id = apic_id();
 }

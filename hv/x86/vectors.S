@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * L0's exceptions. Each vector's stub is 16 bytes; all end in exception() of fault.c with the stack as its struct frame.
- * An NMI belongs to the guest. Its stub returns without IRET: NMIs stay blocked until the VM entry unblocks them, and the
- * NMI that exception() sent to this processor anew is taken by the guest (SDM Vol. 3, 6.7.1, 27.3.1.5).
+ * An NMI belongs to the guest. Its stub returns without IRET: NMIs stay blocked until the VM entry unblocks them, and a second one
+ * waits in the processor (SDM Vol. 3, 6.7.1, 27.3.1.5).
  */
     .text
     .globl vector_stubs

@@ -71,6 +71,8 @@ enum hal_result hal_enter(struct hal_registers *registers, bool launch)
         hal_halt();
     if (result == HAL_OK)
         log_exit();
+    else if (result == HAL_NMI)
+        processor->nmi = false;                 /* one that comes now counts again */
     else
         log_refused();
     return result;
@@ -96,25 +98,4 @@ void hal_host_state(struct hal_host_state *state)
         .es = SELECTOR_DATA, .cs = SELECTOR_CODE, .ss = SELECTOR_DATA, .ds = SELECTOR_DATA, .fs = SELECTOR_DATA,
         .gs = SELECTOR_DATA, .tr = hal_read_selector(SEG_TR),
     };
-}
-
-static void swap_msr(uint32_t index, uint64_t *value)
-{
-    uint64_t old = msr(index);
-
-    hal_wrmsr(index, *value);
-    *value = old;
-}
-
-/* XCR0, XSS, SPEC_CTRL and the debug registers are not exchanged: nothing calls this yet. */
-void hal_swap_extended_state(struct hal_extended_state *state)
-{
-    uint64_t cr2 = hal_read_cr2();
-
-    swap_msr(MSR_ia32_kernel_gs_base, &state->kernel_gs_base);
-    swap_msr(MSR_ia32_star, &state->star);
-    swap_msr(MSR_ia32_lstar, &state->lstar);
-    swap_msr(MSR_ia32_fmask, &state->fmask);
-    hal_write_cr2(state->cr2);
-    state->cr2 = cr2;
 }

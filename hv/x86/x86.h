@@ -18,24 +18,55 @@ struct __attribute__((packed)) task_state {
     uint16_t reserved3, io_map_base;
 };
 
+struct __attribute__((packed)) table_pointer { uint16_t limit; uint64_t base; };
+struct gate {
+    uint16_t offset_low, selector;
+    uint8_t ist, type;
+    uint16_t offset_middle;
+    uint32_t offset_high, reserved;
+};
+
+/* From the caller's world into L0's and back: passage.S. Segment registers and the rest are in `captured`. */
+struct passage {
+    uint64_t cr3, cr4;                          /* of the world to go to */
+    uint64_t dr7;                               /* back: of the guest */
+    uint64_t code;                              /* a selector of 64-bit code at CPL 0 in the caller's GDT */
+    uint64_t ss, rsp, rflags, cs, rip;          /* back: the guest goes on here */
+    _Alignas(8) struct table_pointer idtr;      /* of the caller */
+    _Alignas(8) struct table_pointer gdtr_between;
+    _Alignas(8) struct table_pointer idtr_between;
+};
+
 struct processor {
     struct processor *self;                     /* at GS:0 */
     unsigned index, apic_id;
     unsigned level;                             /* that runs when L0 enters: what the core told */
-    bool ready;                                 /* has entered its guest once */
-    _Alignas(64) uint64_t scratch[8];           /* for world_exit and an NMI on top of it */
+    volatile bool ready;                        /* has entered its guest once */
+    volatile bool nmi;                          /* an NMI came that is the guest's */
+    _Alignas(64) uint64_t scratch[8];           /* for world_exit */
     struct hal_registers *registers;            /* the frame: world.S */
     uint64_t rsp;
+    struct hal_capture captured;                /* late load: the state with which the guest asked, or with which it goes on */
+    _Alignas(64) struct passage passage;
+    struct gate gates_between[3];
+    bool without_task;                          /* the guest had no TR; it goes on with L0's, which LTR cannot undo */
     struct task_state task_state;
-    _Alignas(16) uint8_t nmi_stack[4096], fault_stack[4096];
-    _Alignas(16) uint8_t stack[PROCESSOR_STACK_TOP - 256 - 2 * 4096];
+    _Alignas(1024) uint8_t nmi_stack[4096], fault_stack[4096];
+    _Alignas(16) uint8_t stack[PROCESSOR_STACK_TOP - 1024 - 2 * 4096];
     _Alignas(64) uint8_t local[HAL_CPU_LOCAL_SIZE];
 };
+_Static_assert(offsetof(struct processor, nmi) == PROCESSOR_NMI, "world.S and passage.S know the place");
+_Static_assert(offsetof(struct processor, captured) == PROCESSOR_CAPTURED &&
+               offsetof(struct processor, passage.cr3) == PASSAGE_CR3 && offsetof(struct processor, passage.cr4) == PASSAGE_CR4 &&
+               offsetof(struct processor, passage.dr7) == PASSAGE_DR7 && offsetof(struct processor, passage.code) == PASSAGE_CODE &&
+               offsetof(struct processor, passage.ss) == PASSAGE_FRAME && offsetof(struct processor, passage.idtr) == PASSAGE_IDTR &&
+               offsetof(struct processor, passage.gdtr_between) == PASSAGE_GDTR_BETWEEN &&
+               offsetof(struct processor, passage.idtr_between) == PASSAGE_IDTR_BETWEEN, "passage.S knows the places");
 _Static_assert(offsetof(struct processor, registers) == PROCESSOR_FRAME, "world.S knows the place");
 _Static_assert(offsetof(struct processor, local) == PROCESSOR_STACK_TOP, "boot.S knows the place");
 _Static_assert(sizeof(struct processor) == PROCESSOR_SIZE, "boot.S knows the size");
 extern struct processor processors[PROCESSORS];
-/* Processors that have started; those beyond PROCESSORS have stopped at once. */
+/* Processors of the machine; those beyond PROCESSORS cannot be had. */
 extern uint32_t processor_count;
 struct processor *this_processor(void);
 
@@ -45,20 +76,27 @@ _Noreturn void image_other(unsigned index);                         /* boot.S, o
 /* CR4 as L0 needs it. */
 void control_registers(void);
 
-/* ---- late.c ---- */
-/* From now on the guest may ask for L0. */
-void late_prepare(void);
-/* Physical address of the function that it calls. */
+/* ---- late.c: late load, in L0's world ---- */
+/* From now on the guest may ask for L0, in a world in which the image's copy in the pool is at `linear`. */
+void late_prepare(uint64_t linear);
+/* The address of the function that it calls. */
 uint64_t late_table_entry(void);
-/* The state with which this processor asked. */
-void late_capture(struct hal_capture *to);
+
+/* ---- arrival.c: late load, in the caller's world ---- */
+extern uint64_t late_linear;
+/* Where this code and the image's data are in the world in which this is executed. */
+uint64_t here(void);
+/* What is at `place` of the image in L0's world is there in the caller's. */
+static inline uint64_t of_caller(const void *place) { return (uint64_t)place - (IMAGE_VIRTUAL + IMAGE_LOAD) + late_linear; }
 
 /* ---- table.c: descriptor tables ---- */
-/* Loads GDT, IDT, TR and the GS base for processor `index`. */
+/* Loads GDT, IDT, TR and the GS base for processor `index`, on whose stack this runs. */
 void tables_load(unsigned index);
-struct __attribute__((packed)) table_pointer { uint16_t limit; uint64_t base; };
-/* Loads the guest's: they are mapped where it has them. */
-void tables_give_back(const struct table_pointer *gdtr, const struct table_pointer *idtr, const struct hal_capture *state);
+/* A GDT in which every selector is 64-bit code at CPL 0, and an IDT with the gate of passage_nmi() at `code`. */
+extern uint64_t gdt_between[8192];
+void gates_between(struct gate gates[3], uint64_t handler, uint16_t code);
+/* From a GDT in which SELECTOR_CODE is 64-bit code into another one. */
+void tables_between(const struct table_pointer *gdtr);
 
 /* ---- multiboot.c: what the boot loader says, copied out of its memory ---- */
 enum { TEXT_MAX = 512, MODULES_MAX = 16, RANGES_MAX = 64 };
@@ -83,7 +121,8 @@ const char *pool_reserve(void);
 /* ---- paging.c ---- */
 /* Builds L0's own paging structures in the pool, and switches to the image's copy there. NULL, or why not. */
 const char *paging_start(void);
-uint64_t paging_root(void);
+/* For the processor's LA57: a table of four levels, or of five, for the same addresses. */
+uint64_t paging_root(bool la57);
 
 /* ---- memory.c ---- */
 bool is_ram(uint64_t address, uint64_t length);
@@ -108,13 +147,15 @@ const char *strategy_name(enum hv_strategy strategy);
 
 /* ---- apic.c: the local APIC, for other processors ---- */
 enum apic_message { APIC_NMI = 4 << 8, APIC_INIT = 5 << 8, APIC_STARTUP = 6 << 8 };
-enum apic_target { APIC_ONE, APIC_SELF, APIC_OTHERS };
+enum apic_target { APIC_ONE, APIC_OTHERS };
 unsigned apic_id(void);
-void apic_send(enum apic_target target, unsigned id, unsigned message);
+/* False: the local APIC is disabled. */
+bool apic_send(enum apic_target target, unsigned id, unsigned message);
 /* Puts the code for other processors, and protected_mode, into the page TRAMPOLINE. */
 void trampoline_write(void);
-/* Starts all other processors; returns when they run. */
+/* Starts all other processors; returns when they run. And back to where they were: they wait for a SIPI. */
 void processors_start(void);
+void processors_stop(void);
 
 /* ---- log.c ---- */
 /* Chooses the port of the log: a UART's base, or 0xe9. */

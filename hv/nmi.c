@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * NMIs that came while L0 ran. L0 has none of its own: each is its guest's, and the guest gets it when it could have taken it
+ * without L0. Nothing of the guest's is used for that, its local APIC least of all, which may be disabled, and whose
+ * command register it may have half written.
+ *
+ * Hardware finds the moment. While an NMI is due, the VMCS that is entered has "NMI exiting", "virtual NMIs" and "NMI-window exiting"
+ * (SDM Vol. 3, 25.6.1, 25.6.2, 26.3): blocking by NMI is tracked as without them, IRET ends it, and the exit comes before
+ * the first instruction at which nothing blocks an NMI. Then the NMI is injected, or, if L1 wants exits by NMIs of L2, L1 gets that exit.
+ * NMIs that arrive meanwhile exit, and are the same one: a processor keeps one.
+ */
+#include "hv/core.h"
+
+#include "hv/nested/shadow.h"
+
+#define NMI_EVENT (INTERRUPTION_VALID | EVENT_NMI << 8 | VECTOR_NMI)
+
+static struct hardware_vmcs *current(struct hv_cpu *cpu) { return cpu->level == 1 ? &cpu->vmcs01 : cpu->vmcs02; }
+
+/* L1 has exits by NMIs of L2. */
+static bool wanted_by_l1(const struct hv_cpu *cpu)
+{
+    return cpu->level == 2 && VMCS12(cpu, pin_based_controls) & PIN_nmi_exiting;
+}
+
+/* Controls of L1's that hardware shall refuse (27.2.1.1) stay as they are: the NMI is then L1's. */
+static bool refused_anyway(const struct hv_cpu *cpu)
+{
+    const uint32_t pin = cpu->level == 2 ? VMCS12_32(cpu, pin_based_controls) : 0;
+    const uint32_t proc = cpu->level == 2 ? VMCS12_32(cpu, processor_based_controls) : 0;
+
+    return (pin & PIN_virtual_nmis && !(pin & PIN_nmi_exiting)) || (proc & PROC_nmi_window_exiting && !(pin & PIN_virtual_nmis));
+}
+
+void nmi_before_entry(struct hv_cpu *cpu)
+{
+    const struct capability *c = &cpu->machine->physical;
+    const bool wanted = cpu->nmi_due || cpu->proving;
+    const uint32_t pin = wanted ? PIN_nmi_exiting | PIN_virtual_nmis : 0;
+    const uint32_t proc = wanted ? PROC_nmi_window_exiting : 0;
+
+    if (wanted == current(cpu)->nmi_window || refused_anyway(cpu))
+        return;
+    current(cpu)->nmi_window = wanted;
+    if (cpu->level == 2) {
+        vmcs02_keep(cpu, KEPT_PIN, VMCS_pin_based_controls, control_adjust(c->pin, VMCS12_32(cpu, pin_based_controls) | pin));
+        shadow_controls(cpu, vmcs02_processor_based_controls(cpu) | proc);
+        return;
+    }
+    vmwrite(VMCS_pin_based_controls, control_adjust(c->pin, pin));
+    vmwrite(VMCS_processor_based_controls, (vmread32(VMCS_processor_based_controls) & ~(uint32_t)PROC_nmi_window_exiting) | proc);
+}
+
+static void inject(struct hv_cpu *cpu)
+{
+    const uint32_t interruptibility = vmread32(VMCS_guest_interruptibility_state);
+
+    hal_log(HAL_EVENT_INJECT, VECTOR_NMI, 0, 0, 0);
+    if (cpu->level == 2)
+        shadow_at(cpu, cpu->nested.vmcs12, SHADOW_INJECTING);
+    vmwrite(VMCS_entry_interruption_information, NMI_EVENT);
+    if (interruptibility & BLOCKING_BY_STI)     /* a processor may refuse the two together (27.3.1.5) */
+        vmwrite(VMCS_guest_interruptibility_state, interruptibility & ~(uint32_t)BLOCKING_BY_STI);
+}
+
+/* L1's exit by an NMI of L2, which came before L2's next instruction. */
+static void tell_l1(struct hv_cpu *cpu)
+{
+    exit_complete(cpu);
+    cpu->exit.reason = EXIT_REASON_exception_or_nmi;
+    cpu->exit.interruption = NMI_EVENT;
+    reflect(cpu);
+}
+
+bool nmi_exit(struct hv_cpu *cpu)
+{
+    const uint32_t reason = cpu->exit.reason;
+
+    if (!current(cpu)->nmi_window)
+        return false;
+    if (reason == EXIT_REASON_exception_or_nmi) {
+        exit_complete(cpu);
+        if (INTERRUPTION_TYPE(cpu->exit.interruption) != EVENT_NMI || wanted_by_l1(cpu))
+            return false;                       /* L1's, as any NMI of L2 */
+        hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
+        cpu->nmi_due = true;                    /* as one is already, but at the trial */
+        return true;
+    }
+    if (reason != EXIT_REASON_nmi_window)
+        return false;
+    if (!cpu->nmi_due) {                        /* the trial of main.c; or L1's own, in L2 */
+        if (cpu->level == 1)
+            hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
+        return cpu->level == 1;
+    }
+    cpu->nmi_due = false;
+    if (wanted_by_l1(cpu)) {
+        tell_l1(cpu);
+        return true;
+    }
+    hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
+    inject(cpu);
+    return true;
+}
