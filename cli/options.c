@@ -195,6 +195,10 @@ static bool parse_operand(struct arguments *arguments, const char *text, const s
 {
     const struct syntax *syntax = arguments->syntax;
 
+    if (!*text) {
+        complain("%s: an empty argument: a variable that is not set?", syntax->command);
+        return false;
+    }
     if (bare && among(text, bare->values)) {
         complain("%s: \"%s\" stands alone, not as the value of %s: write %s=%s (a file of that name: ./%s)", syntax->command,
                  text, bare->name, bare->name, text, text);

@@ -127,6 +127,10 @@ static bool open_output(struct outputs *outputs, unsigned index)
     struct stat status;
 
     output->file = stream;
+    if (!*output->path) {
+        complain("%s: the name of a file is missing", output->option);
+        return false;
+    }
     if (!stream) {
         int file = open_file(output->path, &output->created);
         output->file = file >= 0 ? fdopen(file, "w") : NULL;

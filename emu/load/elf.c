@@ -11,16 +11,16 @@ enum { CLASS_32 = 1, CLASS_64 = 2, LITTLE_ENDIAN_DATA = 1, MACHINE_386 = 3, MACH
 /* Offsets that differ between the classes. */
 struct layout {
     unsigned header_size, entry, table, entry_size, entries;            /* in the file header */
-    unsigned program_size, offset, virtual, physical, file_size, memory_size;   /* in a program header */
+    unsigned program_size, offset, virtual, physical, file_size, memory_size, alignment;    /* in a program header */
 };
 static const struct layout layouts[] = {
-    [CLASS_32] = { 52, 24, 28, 42, 44, 32, 4, 8, 12, 16, 20 },
-    [CLASS_64] = { 64, 24, 32, 54, 56, 56, 8, 16, 24, 32, 40 },
+    [CLASS_32] = { 52, 24, 28, 42, 44, 32, 4, 8, 12, 16, 20, 28 },
+    [CLASS_64] = { 64, 24, 32, 54, 56, 56, 8, 16, 24, 32, 40, 48 },
 };
 
 struct program_header {
     uint32_t type;
-    uint64_t offset, virtual, physical, file_size, memory_size;
+    uint64_t offset, virtual, physical, file_size, memory_size, alignment;
 };
 
 bool elf_is(const struct file *file)
@@ -44,6 +44,7 @@ static struct program_header program_header(const struct file *file, unsigned cl
         .physical = word(file, class, at + layout->physical),
         .file_size = word(file, class, at + layout->file_size),
         .memory_size = word(file, class, at + layout->memory_size),
+        .alignment = word(file, class, at + layout->alignment),
     };
 }
 
@@ -66,6 +67,27 @@ static const char *check_header(const struct file *file, unsigned *class)
     if (file_16(file, layouts[*class].entry_size) < layouts[*class].program_size)
         return "the ELF program headers are smaller than the format says";
     return NULL;
+}
+
+bool elf_segment_of(const struct file *file, uint64_t offset, uint64_t *segment, uint64_t *alignment)
+{
+    unsigned class;
+
+    if (check_header(file, &class))
+        return false;
+    const struct layout *layout = &layouts[class];
+    uint64_t table = word(file, class, layout->table), size = file_16(file, layout->entry_size), entries = file_16(file, layout->entries);
+    if (table > file->size || entries * size > file->size - table)
+        return false;
+    for (uint64_t i = 0; i < entries; i++) {
+        struct program_header header = program_header(file, class, (size_t)(table + i * size));
+        if (header.type != SEGMENT_LOAD || offset < header.offset || offset - header.offset >= header.file_size)
+            continue;
+        *segment = header.offset;
+        *alignment = header.alignment;
+        return true;
+    }
+    return false;
 }
 
 bool elf_layout(const struct file *file, struct image *image, char *error, size_t error_size)

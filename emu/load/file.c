@@ -8,43 +8,57 @@
 
 #include "emu/load/load.h"
 
-static bool read_open(struct file *file, FILE *from, uint64_t limit, char *error, size_t error_size)
+enum { FIRST_READ = 1 << 16, PATH_SHOWN_MAX = 120 };
+
+/* What can be read to its end: a file, a pipe, a socket. */
+static const char *not_a_file(FILE *from)
 {
     struct stat status;
 
-    if (fstat(fileno(from), &status) != 0 || !S_ISREG(status.st_mode)) {
-        snprintf(error, error_size, "%s: not a regular file", file->path);
-        return false;
+    if (fstat(fileno(from), &status) != 0)
+        return strerror(errno);
+    return S_ISDIR(status.st_mode) ? "is a directory, not a file"
+         : S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode) ? "is a device, not a file" : NULL;
+}
+
+/* To the end, or one byte further than `limit`. The size is not asked for: of a pipe nobody knows it. */
+static const char *read_all(struct file *file, FILE *from, uint64_t limit)
+{
+    size_t capacity = 0, got = 1;
+
+    errno = 0;
+    while (got && file->size <= limit) {
+        if (file->size == capacity) {
+            capacity = capacity ? 2 * capacity : FIRST_READ;
+            uint8_t *grown = realloc(file->bytes, capacity);
+            if (!grown)
+                return "the host has no memory for it";
+            file->bytes = grown;
+        }
+        got = fread(file->bytes + file->size, 1, capacity - file->size, from);
+        file->size += got;
     }
-    if ((uint64_t)status.st_size > limit) {
-        snprintf(error, error_size, "%s: %llu bytes do not fit into %llu MB of memory (give more with --memory)",
-                 file->path, (unsigned long long)status.st_size, (unsigned long long)limit >> 20);
-        return false;
-    }
-    file->size = (size_t)status.st_size;
-    file->bytes = malloc(file->size ? file->size : 1);
-    if (!file->bytes) {
-        snprintf(error, error_size, "%s: no host memory for its %zu bytes", file->path, file->size);
-        return false;
-    }
-    if (fread(file->bytes, 1, file->size, from) != file->size) {
-        snprintf(error, error_size, "%s: cannot be read in full", file->path);
-        return false;
-    }
-    return true;
+    return ferror(from) ? strerror(errno) : NULL;
 }
 
 bool file_read(struct file *file, const char *path, uint64_t limit, char *error, size_t error_size)
 {
-    *file = (struct file){ .path = path };
-    FILE *from = fopen(path, "rb");
-    if (!from) {
-        snprintf(error, error_size, "%s: %s", path, strerror(errno));
-        return false;
-    }
-    bool done = read_open(file, from, limit, error, error_size);
-    fclose(from);
-    return done;
+    const bool standard_input = strcmp(path, "-") == 0;
+    size_t length = strlen(path);
+
+    *file = (struct file){ .path = length > PATH_SHOWN_MAX ? path + length - PATH_SHOWN_MAX : path };
+    FILE *from = standard_input ? stdin : fopen(path, "rb");
+    const char *fault = from ? not_a_file(from) : strerror(errno);
+    if (!fault)
+        fault = read_all(file, from, limit);
+    if (from && !standard_input)
+        fclose(from);
+    if (fault)
+        snprintf(error, error_size, "%s: %s", file->path, fault);
+    else if (file->size > limit)
+        snprintf(error, error_size, "%s: its bytes do not fit into %llu MB of memory (give more with --memory)", file->path,
+                 (unsigned long long)limit >> 20);
+    return !fault && file->size <= limit;
 }
 
 uint16_t file_16(const struct file *file, size_t offset)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Loading an image: which format, where its pieces go, and the state of the processor at its entry. */
+/* Loading an image: where its pieces go, and the state of the processor at its entry. */
 #include "emu/load/load.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { VIDEO_BASE = 0xa0000, VIDEO_END = 0x100000, LINUX_MAGIC_AT = 0x202 };
+enum { VIDEO_BASE = 0xa0000, VIDEO_END = 0x100000 };
 
 static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 {
@@ -25,34 +25,34 @@ static const char *occupant(const struct load_request *request, uint64_t pa, uin
     return NULL;
 }
 
-static bool check_pieces(const struct model *model, const struct load_request *request, const struct image *image,
-                         char *error, size_t error_size)
+static bool check_pieces(const struct model *model, const struct load_request *request, const struct file *file,
+                         const struct image *image, char *error, size_t error_size)
 {
     for (unsigned i = 0; i < image->count; i++) {
         const struct piece *piece = &image->piece[i];
         if (piece->size > model->memory.size || !memory_is_ram(&model->memory, piece->pa, piece->size)) {
             snprintf(error, error_size, "%s: 0x%llx bytes at 0x%llx are not all RAM (give more memory with --memory, or link "
-                     "the image elsewhere)", request->image, (unsigned long long)piece->size,
+                     "the image elsewhere)", file->path, (unsigned long long)piece->size,
                      (unsigned long long)piece->pa);
             return false;
         }
         const char *occupied = occupant(request, piece->pa, piece->size);
         if (occupied) {
             snprintf(error, error_size, "%s: the piece at 0x%llx would overwrite %s (link the image elsewhere)",
-                     request->image, (unsigned long long)piece->pa, occupied);
+                     file->path, (unsigned long long)piece->pa, occupied);
             return false;
         }
         for (unsigned j = 0; j < i; j++) {
             if (!overlap(piece->pa, piece->size, image->piece[j].pa, image->piece[j].size))
                 continue;
-            snprintf(error, error_size, "%s: the pieces at 0x%llx and 0x%llx overlap", request->image,
+            snprintf(error, error_size, "%s: the pieces at 0x%llx and 0x%llx overlap", file->path,
                      (unsigned long long)image->piece[j].pa, (unsigned long long)piece->pa);
             return false;
         }
     }
     if (image->entry > UINT32_MAX) {
         snprintf(error, error_size, "%s: the entry 0x%llx lies above 4 GB, which 32-bit protected mode cannot reach",
-                 request->image, (unsigned long long)image->entry);
+                 file->path, (unsigned long long)image->entry);
         return false;
     }
     return true;
@@ -63,26 +63,6 @@ static void place(struct model *model, const struct file *file, const struct ima
 {
     for (unsigned i = 0; i < image->count; i++)
         memory_write(&model->memory, image->piece[i].pa, file->bytes + image->piece[i].offset, image->piece[i].file_size);
-}
-
-static bool read_layout(const struct file *file, struct image *image, char *error, size_t error_size)
-{
-    struct multiboot header;
-
-    if (multiboot_find(file, &header))
-        return multiboot_layout(file, &header, image, error, error_size);
-    if (file->size == 0)
-        snprintf(error, error_size, "%s: the file is empty", file->path);
-    else if (elf_is(file))
-        snprintf(error, error_size, "%s: an ELF file without a multiboot header in its first 8 KB; add one (multiboot v1 is "
-                 "the boot protocol of this machine)", file->path);
-    else if (file->size >= LINUX_MAGIC_AT + 4 && memcmp(file->bytes + LINUX_MAGIC_AT, "HdrS", 4) == 0)
-        snprintf(error, error_size, "%s: a Linux kernel (bzImage): its boot protocol is not built yet; multiboot v1 images "
-                 "can be booted", file->path);
-    else
-        snprintf(error, error_size, "%s: no multiboot header in its first 8 KB and not an ELF file: not a bootable image",
-                 file->path);
-    return false;
 }
 
 /* Reads a module and places it on the first page from *at on. */
@@ -150,7 +130,7 @@ static bool load_file(struct model *model, const struct load_request *request, c
     struct image image;
     struct load_range module[MODULES_MAX] = { 0 };
 
-    if (!read_layout(file, &image, error, error_size) || !check_pieces(model, request, &image, error, error_size) ||
+    if (!format_layout(file, &image, error, error_size) || !check_pieces(model, request, file, &image, error, error_size) ||
         !place_modules(model, request, &image, module, error, error_size))
         return false;
     firmware_leave(model);
@@ -169,11 +149,11 @@ bool load_add_module(struct load_request *request, const char *line, const char 
     const char *name = line;
 
     if (request->modules == MODULES_MAX) {
-        snprintf(error, error_size, "%s: more than %d modules", line, MODULES_MAX);
+        snprintf(error, error_size, "%.100s: more than %d modules", line, MODULES_MAX);
         return false;
     }
     if (length == 0 || length >= sizeof module->path) {
-        snprintf(error, error_size, "\"%s\" does not begin with a module's file name of up to %zu characters", line,
+        snprintf(error, error_size, "\"%.100s\" does not begin with a module's file name of up to %zu characters", line,
                  sizeof module->path - 1);
         return false;
     }

@@ -47,11 +47,12 @@ bool load_image(struct model *model, const struct load_request *request, char *e
 /* ---- what the parts of the loader share ---- */
 
 struct file {
-    const char *path;
+    const char *path;               /* as messages name it: of a long one the end */
     uint8_t *bytes;
     size_t size;
 };
-/* Reads a whole file of at most `limit` bytes. The caller frees file->bytes, also after a failure. */
+/* Reads a whole file of at most `limit` bytes; "-" is standard input, and pipes are files. The caller frees file->bytes, also after a
+ * failure. */
 bool file_read(struct file *file, const char *path, uint64_t limit, char *error, size_t error_size);
 /* Little-endian numbers in a file; the caller has checked the offset. */
 uint16_t file_16(const struct file *file, size_t offset);
@@ -70,6 +71,8 @@ struct image {
 };
 
 bool elf_is(const struct file *file);
+/* Of the loadable segment that holds this byte of the file: where it begins in the file, and its alignment. False: there is none. */
+bool elf_segment_of(const struct file *file, uint64_t offset, uint64_t *segment, uint64_t *alignment);
 /* Collects the loadable segments. */
 bool elf_layout(const struct file *file, struct image *image, char *error, size_t error_size);
 
@@ -79,6 +82,13 @@ struct multiboot {
 };
 /* Looks for a valid header; false: there is none. */
 bool multiboot_find(const struct file *file, struct multiboot *header);
+/* What is almost a header: the mistakes that its author can mend. */
+struct multiboot_slip {
+    enum { MULTIBOOT_TOO_FAR, MULTIBOOT_UNALIGNED, MULTIBOOT_CHECKSUM, MULTIBOOT_CUT_SHORT, MULTIBOOT_2 } kind;
+    size_t offset;
+    uint32_t flags, checksum, wanted;
+};
+bool multiboot_slip(const struct file *file, struct multiboot_slip *slip);
 /* Refuses requirements that the machine cannot meet; collects the pieces. */
 bool multiboot_layout(const struct file *file, const struct multiboot *header, struct image *image, char *error,
                       size_t error_size);
@@ -86,6 +96,9 @@ bool multiboot_layout(const struct file *file, const struct multiboot *header, s
 struct load_range { uint64_t base, size; };
 void multiboot_information(struct model *model, const struct load_request *request,
                            const struct load_range module[MODULES_MAX]);
+
+/* Recognises a file, whatever it is, and collects its pieces. False: `error` says what it is, and what to do. */
+bool format_layout(const struct file *file, struct image *image, char *error, size_t error_size);
 
 enum { BASE_MEMORY_END = 0x9fc00 };     /* where a PC's extended BIOS data begins */
 /* Memory and devices as a PC's firmware leaves them. */

@@ -12,7 +12,8 @@
 #include "emu/load/load.h"
 
 #define HEADER_MAGIC 0x1badb002u
-enum { SEARCH_SIZE = 8192, HEADER_SIZE = 12, ADDRESSES_SIZE = 32 };
+#define HEADER_MAGIC_2 0xe85250d6u
+enum { SEARCH_SIZE = 8192, SEARCH_SIZE_2 = 32768, HEADER_SIZE = 12, ADDRESSES_SIZE = 32 };
 enum { FLAG_ALIGN = 1 << 0, FLAG_MEMORY = 1 << 1, FLAG_VIDEO = 1 << 2, FLAG_ADDRESSES = 1 << 16 };
 
 /* Bits of the information's flags (3.3). */
@@ -32,6 +33,47 @@ bool multiboot_find(const struct file *file, struct multiboot *header)
         return true;
     }
     return false;
+}
+
+static bool valid_at(const struct file *file, size_t at)
+{
+    return HEADER_MAGIC + file_32(file, at + 4) + file_32(file, at + 8) == 0;
+}
+
+/* Multiboot 2 specification, 3.1: 8-byte aligned in the first 32 KB; magic, architecture, length, checksum. */
+static bool find_multiboot2(const struct file *file, size_t *at)
+{
+    for (*at = 0; *at + 16 <= file->size && *at + 16 <= SEARCH_SIZE_2; *at += 8)
+        if (file_32(file, *at) == HEADER_MAGIC_2 &&
+            HEADER_MAGIC_2 + file_32(file, *at + 4) + file_32(file, *at + 8) + file_32(file, *at + 12) == 0)
+            return true;
+    return false;
+}
+
+/* A valid header in the wrong place comes before an invalid one: it is no coincidence. */
+bool multiboot_slip(const struct file *file, struct multiboot_slip *slip)
+{
+    bool found = false;
+    size_t at;
+
+    for (at = 0; at + 4 <= file->size; at++) {
+        if (file_32(file, at) != HEADER_MAGIC)
+            continue;
+        if (at + HEADER_SIZE <= file->size && valid_at(file, at)) {
+            *slip = (struct multiboot_slip){ at % 4 ? MULTIBOOT_UNALIGNED : MULTIBOOT_TOO_FAR, at, 0, 0, 0 };
+            return true;
+        }
+        if (found || at % 4 || at >= SEARCH_SIZE)
+            continue;
+        found = true;
+        *slip = (struct multiboot_slip){ .kind = MULTIBOOT_CUT_SHORT, .offset = at };
+        if (at + HEADER_SIZE <= file->size)
+            *slip = (struct multiboot_slip){ MULTIBOOT_CHECKSUM, at, file_32(file, at + 4), file_32(file, at + 8),
+                                             -(HEADER_MAGIC + file_32(file, at + 4)) };
+    }
+    if (!found && (found = find_multiboot2(file, &at)))
+        *slip = (struct multiboot_slip){ .kind = MULTIBOOT_2, .offset = at };
+    return found;
 }
 
 static bool address_layout(const struct file *file, const struct multiboot *header, struct image *image, char *error,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From text to statements, by the op table. The text may be hostile: everything is bounded. */
 #include <stdarg.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -266,22 +267,23 @@ static bool parse_text(struct parser *parser, const char *text, size_t length)
 
 static bool parse_file(struct parser *parser, const char *path)
 {
-    FILE *file = fopen(path, "rb");
+    const bool standard_input = !parser->depth && strcmp(path, "-") == 0;
+    FILE *file = standard_input ? stdin : fopen(path, "rb");
     char *text = malloc(FILE_MAX_BYTES + 1);
     bool good = false;
     size_t length = file && text ? fread(text, 1, FILE_MAX_BYTES + 1, file) : 0;
     if (!file || !text || ferror(file)) {
         if (parser->depth)
-            fail(parser, "%.200s cannot be read (paths are relative to the including file)", path);
+            fail(parser, "%.200s cannot be read: %s (paths are relative to the including file)", path, strerror(errno));
         else
-            snprintf(parser->error->text, sizeof parser->error->text, "%.200s: cannot be read", path);
+            snprintf(parser->error->text, sizeof parser->error->text, "%.200s: cannot be read: %s", path, strerror(errno));
     } else if (length > FILE_MAX_BYTES) {
         snprintf(parser->error->text, sizeof parser->error->text, "%.200s: longer than %d bytes", path, FILE_MAX_BYTES);
     } else if (add_file(parser, path)) {
         parser->file = parser->program->file_count - 1;
         good = parse_text(parser, text, length);
     }
-    if (file)
+    if (file && !standard_input)
         fclose(file);
     free(text);
     return good;
@@ -291,7 +293,10 @@ bool scenario_parse_file(const char *path, struct program *program, struct scena
 {
     struct parser parser = { .program = program, .error = error, .from_file = true };
     *program = (struct program){ 0 };
-    if (parse_file(&parser, path))
+    bool good = parse_file(&parser, path);
+    if (good && !program->count)            /* a test that tests nothing: cut off, or never written */
+        snprintf(error->text, sizeof error->text, "%.200s: there is no line of a scenario in it", path);
+    if (good && program->count)
         return true;
     scenario_free(program);
     return false;

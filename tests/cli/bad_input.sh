@@ -8,6 +8,7 @@ sesqui=${SESQUI:-build/release/sesqui}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 number=0
+exec </dev/null
 
 # report OK NAME: one line of TAP
 report()
@@ -21,7 +22,7 @@ refused()
 {
     local words=$1 status lines
     shift
-    timeout 20 "$sesqui" "$@" >"$folder/out" 2>"$folder/err" </dev/null
+    timeout 20 "$sesqui" "$@" >"$folder/out" 2>"$folder/err"
     status=$?
     lines=$(wc -l <"$folder/err")
     if [ "$status" = 2 ] && [ "$lines" = 1 ] && [ ! -s "$folder/out" ] && grep -qF -- "$words" "$folder/err"; then
@@ -37,7 +38,7 @@ works()
 {
     local words=$1
     shift
-    timeout 20 "$sesqui" "$@" >"$folder/out" 2>"$folder/err" </dev/null && grep -qF -- "$words" "$folder/out"
+    timeout 20 "$sesqui" "$@" >"$folder/out" 2>"$folder/err" && grep -qF -- "$words" "$folder/out"
     report $? "$* prints $words"
 }
 
@@ -69,6 +70,13 @@ refused 'did you mean boot?' bott
 refused 'did you mean check-vmcs?' check-vmc
 refused 'unknown command "bott"' help bott
 refused 'which image' boot
+refused 'an empty argument' boot ''
+refused 'an empty argument' run ''
+refused 'an empty argument' check-vmcs ''
+refused '--trace: the name of a file is missing' boot "$folder/good" --trace ''
+refused '--trace: the name of a file is missing' boot "$folder/good" --trace=
+refused 'there is no scenario' run "$folder"
+refused 'Is a directory' boot "$folder/good" --trace "$folder"
 refused 'write --hv=trap' boot --hv trap "$folder/good"
 refused 'write --hv=flip' boot "$folder/good" --hv flip
 refused 'there is no file "fast"; if it is meant as the value of --hv' boot --hv fast "$folder/good"
@@ -108,8 +116,12 @@ refused '"pml" is neither +NAME nor -NAME' boot "$folder/good" --vmx -ept-ad,pml
 refused '"-" is neither' boot "$folder/good" --vmx -
 refused '--vmx needs a value' boot "$folder/good" --vmx
 refused 'No such file' boot "$folder/missing"
-refused 'not a regular file' boot "$folder"
-refused 'not a regular file' boot /dev/zero
+refused 'is a directory, not a file' boot "$folder"
+refused 'is a device, not a file' boot /dev/zero
+refused 'is a device, not a file' boot /dev/null
+refused 'is a device, not a file' boot - </dev/null
+refused 'is a directory, not a file' boot "$folder/good" --initrd "$folder"
+refused 'is a device, not a file' boot "$folder/good" --module "/dev/urandom words"
 refused 'the file is empty' boot "$folder/empty"
 refused 'not a bootable image' boot "$folder/zeros"
 refused 'bzImage' boot "$folder/bzimage"
@@ -123,6 +135,133 @@ refused '--console' boot "$folder/good" --console "$folder/missing/console"
 refused 'unexpected argument' checks everything
 refused 'unknown option' checks --everything
 refused 'takes no value' checks --markdown=yes
+
+
+# ---- files that are no multiboot v1 images: each with its own answer ----
+# with OFFSET FILE BYTES: zeros up to OFFSET, then BYTES as printf knows them
+with() { { head -c "$1" /dev/zero; printf "$3"; head -c 600 /dev/zero; } >"$folder/$2"; }
+with 0 gzip '\x1f\x8b\x08'
+with 0 xz '\xfd7zXZ\0'
+with 0 zstd '\x28\xb5\x2f\xfd'
+with 0 bzip2 'BZh9'
+with 0 lz4 '\x04\x22\x4d\x18'
+with 0 zip 'PK\x03\x04'
+with 257 tar 'ustar'
+with 0 library '!<arch>\n'
+with 0 macho64 '\xcf\xfa\xed\xfe'
+with 0 macho32 '\xce\xfa\xed\xfe'
+with 0 machofat '\xca\xfe\xba\xbe'
+with 0 qcow 'QFI\xfb'
+with 0 uimage '\x27\x05\x19\x56'
+with 0 bitcode 'BC\xc0\xde'
+with 510 sector '\x55\xaa'
+with 32769 iso 'CD001'
+with 0 dos 'MZ'
+# A PE header at 0x80, subsystem $2
+pe() { { printf MZ; head -c 58 /dev/zero; word 32 128; head -c 64 /dev/zero; printf 'PE\0\0'; head -c 88 /dev/zero; word 16 "$2"
+         head -c 100 /dev/zero; } >"$folder/$1"; }
+pe efi 10
+pe efidriver 12
+pe windows 3
+{ printf MZ; head -c 512 "$folder/bzimage" | tail -c 510; tail -c +513 "$folder/bzimage"; } >"$folder/bzimage.efi"
+printf 'l0 prepare vmx\n' >"$folder/text"
+head -c 64 /dev/urandom | tr '\0-\177' '\200-\377' >"$folder/random"
+
+# multiboot headers with one thing wrong
+magic=$((0x1badb002)) magic2=$((0xe85250d6))
+header() { word 32 $magic; word 32 "$1"; word 32 "$2"; }
+{ header 3 $((-(magic + 3) + 1)); head -c 100 /dev/zero; } >"$folder/checksum"
+{ header 3 0; head -c 100 /dev/zero; } >"$folder/nochecksum"
+{ head -c 8192 /dev/zero; flat 0x100000; } >"$folder/far"
+{ head -c 8184 /dev/zero; flat 0x100000; } >"$folder/straddling"
+{ head -c 8180 /dev/zero; flat $((0x100000 + 8180)); } >"$folder/last"
+{ printf x; flat 0x100000; } >"$folder/unaligned"
+{ word 32 $magic; word 32 3; } >"$folder/cut"
+multiboot2() { word 32 $magic2; word 32 0; word 32 16; word 32 $((-(magic2 + 16))); }
+{ multiboot2; head -c 100 /dev/zero; } >"$folder/second"
+{ head -c 32752 /dev/zero; multiboot2; } >"$folder/second.last"
+{ head -c 4096 /dev/zero; multiboot2; flat 0x100000; } >"$folder/both"
+
+refused 'compressed (gzip): unpack it first' boot "$folder/gzip"
+refused 'compressed (xz): unpack it first' boot "$folder/xz"
+refused 'compressed (zstd): unpack it first' boot "$folder/zstd"
+refused 'compressed (bzip2): unpack it first' boot "$folder/bzip2"
+refused 'compressed (lz4): unpack it first' boot "$folder/lz4"
+refused 'an archive (zip)' boot "$folder/zip"
+refused 'an archive (tar)' boot "$folder/tar"
+refused 'a library of object files' boot "$folder/library"
+refused 'a Mach-O file' boot "$folder/macho64"
+refused 'a Mach-O file' boot "$folder/macho32"
+refused 'a Mach-O file' boot "$folder/machofat"
+refused 'a disk image (qcow2)' boot "$folder/qcow"
+refused '(uImage)' boot "$folder/uimage"
+refused 'LLVM bitcode' boot "$folder/bitcode"
+refused 'a boot sector' boot "$folder/sector"
+refused 'a CD image' boot "$folder/iso"
+refused 'a DOS program' boot "$folder/dos"
+refused 'an EFI application (PE): there is no UEFI firmware here' boot "$folder/efi"
+refused 'an EFI application' boot "$folder/efidriver"
+refused 'a Windows program or driver (PE, subsystem 3)' boot "$folder/windows"
+refused 'a Linux kernel (bzImage)' boot "$folder/bzimage.efi"
+refused 'sesqui run FILE' boot "$folder/text"
+refused 'flag 16' boot "$folder/random"
+refused 'at 0x0 has the wrong checksum 0xe4524ffc: with flags 0x3 it must be 0xe4524ffb' boot "$folder/checksum"
+refused 'wrong checksum 0x0' boot "$folder/nochecksum"
+refused 'lies at 0x2000 of the file, beyond the first 8 KB: put its section before all others' boot "$folder/far"
+refused 'lies at 0x1ff8 of the file, beyond the first 8 KB' boot "$folder/straddling"
+refused 'not a multiple of 4' boot "$folder/unaligned"
+refused 'ends within its multiboot header' boot "$folder/cut"
+refused 'a multiboot 2 header (at 0x0), and none of multiboot v1' boot "$folder/second"
+refused 'a multiboot 2 header (at 0x7ff0)' boot "$folder/second.last"
+
+# What a linker makes of a header in .text, with pages of 2 MB and of 4 KB.
+printf '.section .multiboot,"ax"\n.long 0x1badb002, 0, -0x1badb002\n.text\n.globl _start\n_start: movb $7, %%al\noutb %%al, $0xf4\nhlt\n' >"$folder/a.S"
+printf 'ENTRY(_start) SECTIONS { . = 0x200000; .text : { *(.multiboot) *(.text) } }\n' >"$folder/a.ld"
+gcc -m32 -c -o "$folder/a.o" "$folder/a.S"
+link() { ld -m "$1" -nostdlib -T "$folder/a.ld" "${@:2}" -o "$folder/linked" "$folder/a.o" 2>/dev/null; }
+link elf_i386 -z max-page-size=0x200000
+refused 'the linker aligned its segment to 0x200000 in the file; link with -z max-page-size=4096, or with -n' boot "$folder/linked"
+for cure in "-z max-page-size=4096" -n; do
+    # shellcheck disable=SC2086
+    link elf_i386 $cure
+    timeout 20 "$sesqui" boot "$folder/linked" >"$folder/out" 2>"$folder/err"
+    [ $? = 7 ]
+    report $? "the cure works: $cure"
+done
+refused 'an ELF object file, not linked yet' boot <(objcopy -R .multiboot "$folder/a.o" "$folder/b.o" && cat "$folder/b.o")
+{ head -c 18 "$folder/a.o"; printf '\267\0'; head -c 40 /dev/zero; } >"$folder/arm"
+refused 'an ELF file for another processor (machine 183)' boot "$folder/arm"
+{ head -c 52 "$folder/linked" | head -c 40; head -c 100 /dev/zero; printf '\4\0\0\0\4\0\0\0\22\0\0\0Xen\0'; } >"$folder/pvh"
+refused 'PVH entry' boot "$folder/pvh"
+
+# ends7 NAME ARGUMENT...: the image runs: status 7
+ends7()
+{
+    local name=$1
+    shift
+    timeout 20 "$sesqui" boot "$@" >"$folder/out" 2>"$folder/err"
+    [ $? = 7 ] && [ ! -s "$folder/err" ]
+    report $? "$name"
+}
+ends7 "a header in the last place of the first 8 KB" "$folder/last"
+ends7 "multiboot 2 beside multiboot v1" "$folder/both"
+
+# ---- pipes are files ----
+mkfifo "$folder/pipe"
+ends7 "an image from a process substitution" <(cat "$folder/good")
+cat "$folder/good" >"$folder/pipe" &
+ends7 "an image from a named pipe" "$folder/pipe"
+ends7 "an image from /dev/stdin, a pipe" /dev/stdin < <(cat "$folder/good")
+ends7 "an image from /dev/stdin, a file" /dev/stdin <"$folder/good"
+ends7 "an image from -, a pipe" - < <(cat "$folder/good")
+ends7 "modules from pipes" "$folder/good" --initrd <(cat "$folder/good") --module <(cat "$folder/zeros")
+ends7 "an image that comes slowly" <(head -c 20 "$folder/good"; sleep 0.3; tail -c +21 "$folder/good")
+refused 'do not fit into 1 MB' boot --memory 1 <(head -c 3000000 /dev/zero)
+refused 'do not fit into 1 MB' boot --memory 1 <(cat /dev/zero)
+refused 'the file is empty' boot <(:)
+works 'ok 1 - ' run <(echo 'l0 prepare vmx')
+works 'ok 1 - -' run - < <(echo 'l0 prepare vmx')
+works 'ok 1 - /dev/stdin' run /dev/stdin < <(echo 'l0 prepare vmx')
 
 works 'usage: sesqui' --help
 works 'CPU engine' --version
