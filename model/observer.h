@@ -12,6 +12,7 @@ struct cpu;
 struct attempt;
 struct check;
 struct refusal;
+struct event;
 
 enum notice_kind {
     NOTICE_ENTRY,               /* VM entry done: a = VMCS address, b = guest RIP, c = launch (1) or resume (0) */
@@ -28,6 +29,8 @@ enum notice_kind {
     NOTICE_SHUTDOWN,            /* triple fault or VMX abort: a = abort indicator or 0 */
     NOTICE_REFUSED,             /* an instruction will fault or fail: refusal says why, attempt what it looked at (both only during
                                    the call); a = insn_id, b = operand, c = value */
+    NOTICE_RAISED,              /* an exception or software interrupt, before it is intercepted, delivered or combined with
+                                   cpu->event, whose delivery it interrupts if that is valid: event */
 };
 
 /* The oracle rules R1-R10: reference list in docs/rules.md. */
@@ -51,6 +54,7 @@ struct notice {
     const struct check *check;
     const struct refusal *refusal;
     const struct attempt *attempt;
+    const struct event *event;  /* while the observer is called */
     const char *text;           /* static storage */
 };
 

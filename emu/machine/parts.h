@@ -5,20 +5,14 @@
 
 #include "emu/device/board.h"
 #include "emu/explain/entry_failure.h"
+#include "emu/explain/events.h"
 #include "emu/machine/host_memory.h"
 #include "emu/machine/machine.h"
 #include "emu/native/native.h"
 #include "emu/machine/step.h"
 
-enum { FAULTS_KEPT = 4 };
 /* With several processors, each runs this long (in clock ticks) before the next one does; with a seed, at most this long. */
 enum { TURN = 20000 };
-
-/* The latest exceptions of a processor, for the report of a triple fault. */
-struct fault_record {
-    struct event event;
-    uint64_t rip, instructions;
-};
 
 struct machine {
     struct machine_options options;
@@ -37,8 +31,8 @@ struct machine {
     bool free_running;              /* machine_run() decides whose turn it is, not a script */
     unsigned waiting;               /* processors whose native L0 waits for others */
     uint64_t turns;                 /* random number for the next turn of several processors; 0: turns do not vary */
-    struct fault_record fault[MODEL_CPU_MAX][FAULTS_KEPT];
-    unsigned faults[MODEL_CPU_MAX];
+    struct events events[MODEL_CPU_MAX];
+    char shutdown[MODEL_CPU_MAX][MACHINE_MESSAGE_MAX];  /* why the processor is in the shutdown state, in one line */
     struct explained explained;
     struct explanation explanation; /* the one under way */
     const struct symbols *symbols;  /* of the image; NULL: none */
@@ -59,11 +53,5 @@ bool startup_signals(struct machine *machine, struct cpu *cpu);
 
 /* The clock at which a halted processor can wake by itself; ~0: never. */
 uint64_t machine_wake_time(const struct machine *machine, const struct cpu *cpu);
-
-/* The last exceptions of `cpu` in words: "#PF(0x2) at 0x1000, then #DF(0x0) at 0x1000". */
-void faults_describe(const struct machine *machine, const struct cpu *cpu, char *text, size_t size);
-void faults_record(struct machine *machine, const struct cpu *cpu, const struct event *event);
-/* "rip 0x1000 <main+0x12>: mov rax, rbx" */
-void place_describe(const struct machine *machine, struct cpu *cpu, char *text, size_t size);
 
 #endif

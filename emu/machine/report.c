@@ -4,8 +4,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "emu/decode/decode.h"
 #include "emu/explain/refusal.h"
+#include "emu/explain/shutdown.h"
 #include "emu/machine/parts.h"
 #include "model/vmx/check.h"
 #include "model/vmx/vmx.h"
@@ -106,6 +106,37 @@ static bool is_routine(const struct machine *machine, const struct notice *notic
            !notice->cpu->vmx.non_root;
 }
 
+/* For explanations: what the processor met, as the program on the machine sees it. What the core does with exits of L1 is its own. */
+static void watch(struct machine *machine, const struct notice *notice)
+{
+    struct cpu *cpu = &machine->model->cpu[notice->cpu->index];
+    bool native = machine_over_native(machine, cpu);
+    unsigned level = notice_level(machine, notice);
+
+    switch (notice->kind) {
+    case NOTICE_EXIT:
+        if ((notice->a & 0xffff) == EXIT_REASON_triple_fault)
+            shutdown_explain(machine, cpu, native && level == 1 ? SHUTDOWN_OVER_CORE : SHUTDOWN_GUEST, 0);
+        if (!native || level > 1)
+            events_note(&machine->events[cpu->index], notice, level, native);
+        break;
+    case NOTICE_SHUTDOWN:
+        shutdown_explain(machine, cpu, SHUTDOWN_PROCESSOR, notice->a);
+        break;
+    case NOTICE_ENTRY:
+    case NOTICE_ENTRY_FAILED:
+        if (!native)
+            events_note(&machine->events[cpu->index], notice, level, native);
+        break;
+    case NOTICE_RAISED:
+    case NOTICE_INJECT:
+        events_note(&machine->events[cpu->index], notice, level, native);
+        break;
+    default:
+        break;
+    }
+}
+
 static void notify(void *context, const struct notice *notice)
 {
     struct machine *machine = context;
@@ -116,6 +147,9 @@ static void notify(void *context, const struct notice *notice)
         refusal_explain(machine, notice);
         return;
     }
+    watch(machine, notice);
+    if (notice->kind == NOTICE_RAISED)
+        return;                     /* a trace shows what becomes of it */
     trace_notice(&machine->trace, notice_level(machine, notice), notice);
     if (notice->kind == NOTICE_VIOLATION)
         rule_broken(machine, notice);
@@ -146,48 +180,4 @@ void machine_install(struct machine *machine)
     machine->board.context = machine;
     machine->board.kick = kick;
     machine->board.warn = warn;
-}
-
-void faults_record(struct machine *machine, const struct cpu *cpu, const struct event *event)
-{
-    unsigned *count = &machine->faults[cpu->index];
-
-    /* Only exceptions that no instruction separates belong to one story. */
-    if (*count && machine->fault[cpu->index][(*count - 1) % FAULTS_KEPT].instructions != cpu->instructions)
-        *count = 0;
-    machine->fault[cpu->index][*count % FAULTS_KEPT] = (struct fault_record){ *event, cpu->rip, cpu->instructions };
-    ++*count;
-}
-
-void faults_describe(const struct machine *machine, const struct cpu *cpu, char *text, size_t size)
-{
-    unsigned count = machine->faults[cpu->index], kept = count < FAULTS_KEPT ? count : FAULTS_KEPT;
-    size_t used = 0;
-    char name[SYMBOL_TEXT_MAX];
-
-    text[0] = '\0';
-    for (unsigned i = 0; i < kept && used < size; i++) {
-        const struct fault_record *fault = &machine->fault[cpu->index][(count - kept + i) % FAULTS_KEPT];
-        int written = snprintf(text + used, size - used, "%svector %u", i ? ", then " : "", fault->event.vector);
-        used += (size_t)written;
-        if (fault->event.has_error_code && used < size)
-            used += (size_t)snprintf(text + used, size - used, " error 0x%x", fault->event.error_code);
-        if (fault->event.vector == VECTOR_PF && used < size)
-            used += (size_t)snprintf(text + used, size - used, " address 0x%" PRIx64, fault->event.address);
-        if (used < size)
-            used += (size_t)snprintf(text + used, size - used, " at rip 0x%" PRIx64 "%s", fault->rip,
-                                     symbols_text(machine->symbols, fault->rip, name));
-    }
-}
-
-void place_describe(const struct machine *machine, struct cpu *cpu, char *text, size_t size)
-{
-    char name[SYMBOL_TEXT_MAX];
-    uint8_t bytes[15];
-    char words[80];
-    size_t length = fetch_code(cpu, bytes);
-    unsigned bits = cpu_64bit(cpu) ? 64 : cpu->seg[SEG_CS].access_rights & AR_DB ? 32 : 16;
-
-    disassemble(bits, cpu->rip, bytes, length, words, sizeof words);
-    snprintf(text, size, "rip 0x%" PRIx64 "%s: %s", cpu->rip, symbols_text(machine->symbols, cpu->rip, name), words);
 }

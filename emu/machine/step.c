@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "emu/explain/place.h"
 #include "emu/machine/parts.h"
 #include "model/cpu/execute.h"
 #include "model/cpu/raise.h"
@@ -18,7 +19,7 @@ static enum status stopped_status(const struct machine *machine)
 
 static enum status refused(struct machine *machine, struct cpu *cpu, const char *what)
 {
-    char place[160];
+    char place[PLACE_MAX];
 
     place_describe(machine, cpu, place, sizeof place);
     machine_stop(machine, MACHINE_REFUSED, "not implemented: %s (%s)", what, place);
@@ -27,11 +28,9 @@ static enum status refused(struct machine *machine, struct cpu *cpu, const char 
 
 static enum status shut_down(struct machine *machine, struct cpu *cpu)
 {
-    char faults[MACHINE_MESSAGE_MAX - 80];
+    const char *why = machine->shutdown[cpu->index];
 
-    faults_describe(machine, cpu, faults, sizeof faults);
-    machine_stop(machine, MACHINE_SHUTDOWN, "processor %u shut down (triple fault or VMX abort)%s%s", cpu->index,
-                 faults[0] ? ": " : "", faults);
+    machine_stop(machine, MACHINE_SHUTDOWN, "%s", why[0] ? why : "a processor shut down");
     return STATUS_SHUTDOWN;
 }
 
@@ -153,6 +152,8 @@ static enum status wait(struct machine *machine, struct cpu *cpu, uint64_t limit
     uint64_t wake = machine_wake_time(machine, cpu);
     char name[SYMBOL_TEXT_MAX];
 
+    if (wake == UINT64_MAX && machine->model->cpu_count == 1 && cpu->activity == ACTIVITY_SHUTDOWN)
+        return shut_down(machine, cpu);
     if (wake == UINT64_MAX && machine->model->cpu_count == 1) {
         machine_stop(machine, MACHINE_DEAD_HALT, "the processor is halted at rip 0x%" PRIx64 "%s and nothing can wake it (%s)",
                      cpu->rip, symbols_text(machine->symbols, cpu->rip, name), cpu->activity != ACTIVITY_HLT ? "not in the HLT state"
@@ -173,7 +174,7 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static enum status decide(struct machine *machine, struct cpu *cpu, const struct stop *stop)
+static enum status decide(struct cpu *cpu, const struct stop *stop)
 {
     switch (stop->reason) {
     case STOP_LIMIT:
@@ -184,7 +185,6 @@ static enum status decide(struct machine *machine, struct cpu *cpu, const struct
     case STOP_INSTRUCTION:
         return execute(cpu, &stop->insn);
     case STOP_EVENT:
-        faults_record(machine, cpu, &stop->event);
         return cpu_raise(cpu, stop->event);
     case STOP_FAULT:
         return translation_fault(cpu, stop->linear, &stop->translation, false);
@@ -234,7 +234,7 @@ static enum status run(struct machine *machine, struct cpu *cpu, uint64_t limit)
     if (!machine_engine(machine))
         return STATUS_REFUSED;
     engine_run(machine->engine, cpu, &request, &stop);
-    enum status status = decide(machine, cpu, &stop);
+    enum status status = decide(cpu, &stop);
     if (status == STATUS_OK && stop.reason == STOP_INSTRUCTION && stop.insn.id == INSN_pause)
         give_up_turn(machine, cpu, limit);
     if (status != STATUS_NATIVE)
@@ -242,7 +242,7 @@ static enum status run(struct machine *machine, struct cpu *cpu, uint64_t limit)
     /* The instruction has begun (an IRET, say, has unblocked NMIs): nothing comes between before it is done. */
     request = (struct engine_request){ .limit = cpu->clock + 1, .single_step = true };
     engine_run(machine->engine, cpu, &request, &stop);
-    status = decide(machine, cpu, &stop);
+    status = decide(cpu, &stop);
     return status == STATUS_NATIVE ? model_refuse(cpu, "an instruction that model and CPU engine leave to each other") : status;
 }
 

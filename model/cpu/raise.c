@@ -171,6 +171,7 @@ enum status cpu_raise(struct cpu *cpu, struct event event)
     };
 
     event.valid = true;
+    cpu_notify(cpu, &(struct notice){ .kind = NOTICE_RAISED, .event = &event });
     /* 26.2: the exception bitmap is asked about an exception before it can become a double fault. */
     if (!cpu->event.valid || (cpu->vmx.non_root && vmx_intercepts_event(cpu, &event)))
         return raise_one(cpu, &event);

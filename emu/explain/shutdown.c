@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* Triple faults and VMX aborts. */
+#include "emu/explain/shutdown.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "emu/explain/events.h"
+#include "emu/explain/interrupts.h"
+#include "emu/explain/place.h"
+#include "emu/explain/words.h"
+#include "emu/machine/parts.h"
+#include "model/cpu/execute.h"
+#include "model/vmx/vmx.h"
+
+/* How far back a handler may have begun to be named. */
+enum { NEAR = 64, STORY_LINES = 6 };
+
+/* The instruction at which the story began: registers may have changed since, where handlers were reached. */
+static void first_place(const struct machine *machine, const struct cpu *cpu, const struct happening *first, char *text, size_t size)
+{
+    struct cpu then = *cpu;
+
+    then.rip = first->rip;
+    place_describe(machine, &then, text, size);
+}
+
+/* RDMSR and WRMSR name their register, which no operand shows. */
+static void tell_msr(struct explanation *e, const struct cpu *cpu, const char *place)
+{
+    const char *name = msr_name((uint32_t)cpu->gpr[RCX]);
+    bool read = strstr(place, ": rdmsr"), write = strstr(place, ": wrmsr");
+
+    if (!read && !write)
+        return;
+    if (write)
+        explain_line(e, "WRMSR of MSR 0x%" PRIx32 " (ECX; %s), value 0x%08" PRIx32 "%08" PRIx32 " (EDX:EAX)", (uint32_t)cpu->gpr[RCX],
+                     name ? name : "this machine has no such MSR", (uint32_t)cpu->gpr[RDX], (uint32_t)cpu->gpr[RAX]);
+    else
+        explain_line(e, "RDMSR of MSR 0x%" PRIx32 " (ECX; %s)", (uint32_t)cpu->gpr[RCX], name ? name : "this machine has no such MSR");
+}
+
+/* "... could not be delivered: why; what that became" */
+static void tell_failure(struct explanation *e, const struct events *events, uint64_t number)
+{
+    const struct happening *h = events_at(events, number), *then = events_at(events, number + 1);
+    char during[24], why[WORDS_MAX * 2], what[WORDS_MAX];
+
+    event_word(during, sizeof during, &h->during);
+    delivery_words(why, sizeof why, &h->failure);
+    event_words(what, sizeof what, &h->event);
+    explain_line(e, "%s could not be delivered: %s", during, why);
+    if (!then || then->kind == NOTICE_EXIT)
+        explain_line(e, "   that raised %s, and a fault while #DF is delivered is a triple fault [6.15]", what);
+    else if (then->kind == NOTICE_INJECT && then->event.vector == VECTOR_DF && h->event.vector != VECTOR_DF)
+        explain_line(e, "   that raised %s, and both together are a double fault, #DF [6.15]", what);
+    else
+        explain_line(e, "   that raised %s", what);
+}
+
+static void tell_story(struct explanation *e, const struct events *events)
+{
+    uint64_t from = events->story, lines = 0;
+
+    for (uint64_t i = events->count; i-- > events->story && lines < STORY_LINES;) {
+        const struct happening *h = events_at(events, i);
+        if (!h)
+            break;
+        lines += h->during.valid;
+        from = i;
+    }
+    if (from > events->story)
+        explain_line(e, "it went on like that through %" PRIu64 " more events without an instruction in between", from - events->story);
+    for (uint64_t i = from; i < events->count; i++) {
+        const struct happening *h = events_at(events, i);
+        if (h->kind == NOTICE_RAISED && h->during.valid)
+            tell_failure(e, events, i);
+        else if (h->kind == NOTICE_RAISED && i > events->story) {
+            char what[WORDS_MAX];
+            event_words(what, sizeof what, &h->event);
+            explain_line(e, "its handler was reached, and its first instruction raised %s", what);
+        }
+    }
+}
+
+/* The latest delivery before the story, if it is near: the story then took place in a handler. */
+static void tell_handler(struct explanation *e, const struct events *events)
+{
+    for (uint64_t i = events->story; i-- > 0;) {
+        const struct happening *h = events_at(events, i);
+        char words[HAPPENING_MAX];
+
+        if (!h || events->first.instructions - h->instructions > NEAR)
+            return;
+        if (h->kind != NOTICE_RAISED && h->kind != NOTICE_INJECT)
+            return;
+        happening_words(words, sizeof words, h, e->machine->symbols);
+        explain_line(e, "that was %" PRIu64 " instructions after %s", events->first.instructions - h->instructions, words);
+        return;
+    }
+}
+
+static unsigned guest_level(const struct machine *machine, const struct cpu *cpu)
+{
+    return machine_over_native(machine, cpu) ? machine_level(machine, cpu) : machine->options.root_level + 1;
+}
+
+static const char *whose_words(const struct machine *machine, const struct cpu *cpu, enum shutdown_whose whose, char *to, size_t size)
+{
+    char vmcs[40] = "";
+
+    if (cpu->vmx.current && !machine_over_native(machine, cpu))
+        snprintf(vmcs, sizeof vmcs, " of VMCS 0x%" PRIx64, cpu->vmx.current->pa);
+    switch (whose) {
+    case SHUTDOWN_PROCESSOR:
+        snprintf(to, size, "processor %u shut down", cpu->index);
+        break;
+    case SHUTDOWN_OVER_CORE:
+        snprintf(to, size, "processor %u shut down, as seen by L1", cpu->index);
+        break;
+    case SHUTDOWN_GUEST:
+        snprintf(to, size, "processor %u: the guest%s (L%u) would shut down, which is VM exit 2", cpu->index, vmcs,
+                 guest_level(machine, cpu));
+        break;
+    }
+    return to;
+}
+
+/* One line; the reason only if it is not cut. */
+static void summarize(char to[MACHINE_MESSAGE_MAX], const char *who, const char *what, const char *place, const char *why)
+{
+    size_t used = (size_t)snprintf(to, MACHINE_MESSAGE_MAX, "%.80s (triple fault): %.120s at %.120s", who, what, place);
+
+    if (*why && used + 2 + strlen(why) < MACHINE_MESSAGE_MAX) {
+        memcpy(to + used, "; ", 2);
+        strcpy(to + used + 2, why);
+    }
+}
+
+static void explain_triple_fault(struct machine *machine, struct cpu *cpu, enum shutdown_whose whose)
+{
+    const struct events *events = &machine->events[cpu->index];
+    char who[100], what[WORDS_MAX], place[PLACE_MAX], why[WORDS_MAX * 2] = "", source[WORDS_MAX];
+    const struct happening *failed = NULL;
+
+    whose_words(machine, cpu, whose, who, sizeof who);
+    if (events->story >= events->count) {       /* nothing was raised: cannot be */
+        snprintf(machine->shutdown[cpu->index], MACHINE_MESSAGE_MAX, "%s (triple fault)", who);
+        return;
+    }
+    event_words(what, sizeof what, &events->first.event);
+    first_place(machine, cpu, &events->first, place, sizeof place);
+    for (uint64_t i = events->story; i < events->count && !failed; i++) {
+        failed = events_at(events, i);
+        if (failed && !failed->during.valid)
+            failed = NULL;
+    }
+    if (failed)
+        sentence_fill(why, sizeof why, failed->failure.reason->sentence, failed->failure.value);
+    summarize(machine->shutdown[cpu->index], who, what, place, why);
+
+    struct explanation *e = explain_begin(machine, cpu, explain_key(events->first.rip, "shutdown.triple_fault"));
+    if (!e)
+        return;
+    explain_line(e, "%s: triple fault. It began with %s at %s", who, what, place);
+    tell_msr(e, cpu, place);
+    if (events->first.event.type == EVENT_EXTERNAL_INTERRUPT && interrupt_source(machine, cpu, events->first.event.vector, source, sizeof source))
+        explain_line(e, "vector %02XH is %s: mask it, or load an IDT with a handler for it, before interrupts are enabled (STI)",
+                     events->first.event.vector, source);
+    tell_story(e, events);
+    place_crossing(e, cpu, events, events->first.instructions);
+    tell_handler(e, events);
+    place_registers(e, cpu);
+    place_calls(e, cpu);
+    events_tell(e, events);
+    explain_end(e);
+}
+
+static void explain_abort(struct machine *machine, struct cpu *cpu, uint64_t indicator)
+{
+    const struct events *events = &machine->events[cpu->index];
+    const struct vmcs *vmcs = cpu->vmx.current;
+    const struct happening *exit = &events->crossing;
+    const char *reason = exit_reason_name((uint32_t)exit->reason & 0xffff);
+
+    snprintf(machine->shutdown[cpu->index], MACHINE_MESSAGE_MAX, "processor %u shut down (VMX abort %" PRIu64 "): %s", cpu->index, indicator,
+             abort_words(indicator));
+    struct explanation *e = explain_begin(machine, cpu, explain_key(exit->rip, "shutdown.abort"));
+    if (!e)
+        return;
+    explain_line(e, "processor %u shut down: VMX abort %" PRIu64 " in VMCS 0x%" PRIx64 ": %s [28.7]", cpu->index, indicator,
+                 vmcs ? vmcs->pa : 0, abort_words(indicator));
+    if (exit->kind == NOTICE_EXIT)
+        explain_line(e, "it came with the VM exit %s at guest rip 0x%" PRIx64, reason ? reason : "unknown", exit->rip);
+    else
+        explain_line(e, "it came while a failed VM entry loaded the host state");
+    if (vmcs) {
+        explain_line(e, "VM-exit MSR-store area 0x%" PRIx64 " (%" PRIu64 " entries), MSR-load area 0x%" PRIx64 " (%" PRIu64 " entries)",
+                     VMCS(vmcs, exit_msr_store_address), VMCS(vmcs, exit_msr_store_count), VMCS(vmcs, exit_msr_load_address),
+                     VMCS(vmcs, exit_msr_load_count));
+        explain_line(e, "HOST_CR0 0x%" PRIx64 ", HOST_CR3 0x%" PRIx64 ", HOST_CR4 0x%" PRIx64 ", HOST_RIP 0x%" PRIx64, VMCS(vmcs, host_cr0),
+                     VMCS(vmcs, host_cr3), VMCS(vmcs, host_cr4), VMCS(vmcs, host_rip));
+    }
+    events_tell(e, events);
+    explain_end(e);
+}
+
+void shutdown_explain(struct machine *machine, struct cpu *cpu, enum shutdown_whose whose, uint64_t indicator)
+{
+    if (indicator)
+        explain_abort(machine, cpu, indicator);
+    else
+        explain_triple_fault(machine, cpu, whose);
+}
