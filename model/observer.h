@@ -29,6 +29,8 @@ enum notice_kind {
     NOTICE_SHUTDOWN,            /* triple fault or VMX abort: a = abort indicator or 0 */
     NOTICE_REFUSED,             /* an instruction will fault or fail: refusal says why, attempt what it looked at (both only during
                                    the call); a = insn_id, b = operand, c = value */
+    NOTICE_REFLECTED,           /* a native L0 hands an exit of L2 to L1: a = reason, b = qualification, c = guest-physical address,
+                                   d = L1's EPT pointer */
     NOTICE_RAISED,              /* an exception or software interrupt, before it is intercepted, delivered or combined with
                                    cpu->event, whose delivery it interrupts if that is valid: event */
 };

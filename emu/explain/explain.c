@@ -67,7 +67,7 @@ struct explanation *explain_begin(struct machine *machine, const struct cpu *cpu
 
     e->machine = machine;
     e->cpu = cpu;
-    e->to_people = explain_first(machine, key);
+    e->to_people = key ? explain_first(machine, key) : machine->options.messages && machine->options.explain == EXPLAIN_ALL;
     e->used = 0;
     return e->to_people || machine->trace.file ? e : NULL;
 }

@@ -50,7 +50,8 @@ bool explain_told(struct machine *machine, uint64_t key);
 /* The same as explain_new() for explanations, of which people may want all or none. */
 bool explain_first(struct machine *machine, uint64_t key);
 
-/* Begins an explanation. NULL if neither people nor a trace want it. `cpu` is the processor that it is about. */
+/* Begins an explanation. NULL if neither people nor a trace want it. `cpu` is the processor that it is about. Key 0: of what a correct
+ * program does, too; for traces, and for people who asked for all. */
 struct explanation *explain_begin(struct machine *machine, const struct cpu *cpu, uint64_t key);
 /* A line of it, without a newline. The first one says what happened and where. */
 void explain_line(struct explanation *explanation, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -241,6 +241,7 @@ void machine_run(struct machine *machine, struct machine_result *result)
     }
     if (machine->options.console)
         fflush(machine->options.console);
+    ept_end(machine);
     *result = machine->result;
 }
 

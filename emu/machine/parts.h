@@ -5,6 +5,7 @@
 
 #include "emu/device/board.h"
 #include "emu/explain/entry_failure.h"
+#include "emu/explain/ept_walk.h"
 #include "emu/explain/events.h"
 #include "emu/machine/host_memory.h"
 #include "emu/machine/machine.h"
@@ -32,6 +33,7 @@ struct machine {
     unsigned waiting;               /* processors whose native L0 waits for others */
     uint64_t turns;                 /* random number for the next turn of several processors; 0: turns do not vary */
     struct events events[MODEL_CPU_MAX];
+    struct ept_watch ept[MODEL_CPU_MAX];
     char shutdown[MODEL_CPU_MAX][MACHINE_MESSAGE_MAX];  /* why the processor is in the shutdown state, in one line */
     struct explained explained;
     struct explanation explanation; /* the one under way */

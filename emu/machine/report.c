@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "emu/explain/refusal.h"
+#include "emu/explain/ept_walk.h"
 #include "emu/explain/shutdown.h"
 #include "emu/machine/parts.h"
 #include "model/vmx/check.h"
@@ -119,6 +120,8 @@ static void watch(struct machine *machine, const struct notice *notice)
             shutdown_explain(machine, cpu, native && level == 1 ? SHUTDOWN_OVER_CORE : SHUTDOWN_GUEST, 0);
         if (!native || level > 1)
             events_note(&machine->events[cpu->index], notice, level, native);
+        if (!native || level > 1)
+            ept_exited(machine, cpu, notice);
         break;
     case NOTICE_SHUTDOWN:
         shutdown_explain(machine, cpu, SHUTDOWN_PROCESSOR, notice->a);
@@ -126,7 +129,12 @@ static void watch(struct machine *machine, const struct notice *notice)
     case NOTICE_ENTRY:
     case NOTICE_ENTRY_FAILED:
         if (!native)
+            ept_entered(machine, cpu);
+        if (!native)
             events_note(&machine->events[cpu->index], notice, level, native);
+        break;
+    case NOTICE_REFLECTED:
+        ept_reflected(machine, cpu, notice);
         break;
     case NOTICE_RAISED:
     case NOTICE_INJECT:
@@ -147,10 +155,9 @@ static void notify(void *context, const struct notice *notice)
         refusal_explain(machine, notice);
         return;
     }
+    if (notice->kind != NOTICE_RAISED && notice->kind != NOTICE_REFLECTED)      /* a trace shows what becomes of them */
+        trace_notice(&machine->trace, notice_level(machine, notice), notice);
     watch(machine, notice);
-    if (notice->kind == NOTICE_RAISED)
-        return;                     /* a trace shows what becomes of it */
-    trace_notice(&machine->trace, notice_level(machine, notice), notice);
     if (notice->kind == NOTICE_VIOLATION)
         rule_broken(machine, notice);
     if (notice->kind == NOTICE_CHECK_FAILED)

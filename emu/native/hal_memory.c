@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "emu/native/state.h"
+#include "model/cpu/raise.h"
 #include "model/vmx/vmx.h"
 
 static struct native *native(void) { return native_here->native; }
@@ -196,6 +197,8 @@ void hal_log(enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t 
         rules_vmx_operation(here, a == EXIT_REASON_vmxon);
     if (here->native->trace)
         trace_l0(here->native->trace, here->cpu, event, a, b, c, d);
+    if (event == HAL_EVENT_REFLECT)
+        cpu_notify(here->cpu, &(struct notice){ .kind = NOTICE_REFLECTED, .a = a, .b = b, .c = c, .d = d });
 }
 
 void hal_own(physical_address page, uint64_t pages, enum hal_owner owner)

@@ -172,7 +172,7 @@ void reflect(struct hv_cpu *cpu)
 
     if (failed)
         hal_log(HAL_EVENT_NESTED_FAIL, cpu->exit.reason, cpu->exit.qualification, 0, 0);
-    hal_log(HAL_EVENT_REFLECT, cpu->exit.reason, cpu->exit.qualification, 0, 0);
+    hal_log(HAL_EVENT_REFLECT, cpu->exit.reason, cpu->exit.qualification, cpu->exit.guest_physical, VMCS12(cpu, ept_pointer));
     if (!failed) {
         shadow_at(cpu, vmcs12, SHADOW_EXITED);
         if (!nested_msr_store(cpu)) {

@@ -13,6 +13,7 @@
 #include "model/model.h"
 
 #define ADDRESS_BITS 0x000ffffffffff000ull
+#define TABLE_RESERVED 0x78ull                  /* of an entry that refers to a table */
 #define CAPABILITY_EXECUTE_ONLY (1ull << 0)     /* of IA32_VMX_EPT_VPID_CAP: A.10 */
 #define CAPABILITY_2M (1ull << 16)
 #define CAPABILITY_1G (1ull << 17)
@@ -62,29 +63,28 @@ static struct walk begin(struct cpu *cpu, uint64_t eptp, struct ept_access acces
     };
 }
 
-/* 29.3.3.1 "EPT Misconfigurations": a present entry that no access may use. */
-static bool misconfigured(const struct walk *walk, uint64_t entry, unsigned level, bool leaf)
+enum ept_flaw ept_entry_flaw(const struct model *model, uint64_t entry, unsigned level, bool leaf)
 {
-    const struct model *model = walk->cpu->model;
     uint64_t capability = model->capability.ept_vpid;
-    uint64_t reserved = ADDRESS_BITS & ~((1ull << model->physical_address_width) - 1);
     unsigned type = EPT_MEMORY_TYPE(entry);
 
     if ((entry & EPT_WRITE) && !(entry & EPT_READ))
-        return true;
+        return EPT_FLAW_write_only;
     if (!(entry & EPT_READ) && !(capability & CAPABILITY_EXECUTE_ONLY))
-        return true;
-    if (!leaf)
-        reserved |= 0x78 | (level > 3 ? EPT_LARGE : 0);
-    else if (level > 1)
-        reserved |= (level_span(level) - 1) & PAGE_MASK;
+        return EPT_FLAW_execute_only;
+    if (entry & ADDRESS_BITS & ~((1ull << model->physical_address_width) - 1))
+        return EPT_FLAW_address_width;
+    if (!leaf && (entry & TABLE_RESERVED))
+        return EPT_FLAW_table_reserved;
+    if (!leaf && level > 3 && (entry & EPT_LARGE))
+        return EPT_FLAW_large_at_top;
+    if (leaf && level > 1 && (entry & (level_span(level) - 1) & PAGE_MASK))
+        return EPT_FLAW_large_unaligned;
     if (leaf && level == 3 && !(capability & CAPABILITY_1G))
-        reserved |= EPT_LARGE;
+        return EPT_FLAW_no_1g;
     if (leaf && level == 2 && !(capability & CAPABILITY_2M))
-        reserved |= EPT_LARGE;
-    if (entry & reserved)
-        return true;
-    return leaf && (type == 2 || type == 3 || type == 7);
+        return EPT_FLAW_no_2m;
+    return leaf && (type == 2 || type == 3 || type == 7) ? EPT_FLAW_memory_type : EPT_SOUND;
 }
 
 /* Table 28-7. `rights`: of all entries used, or 0 where one is not present. `last`: the entry that is not present, or the
@@ -172,7 +172,7 @@ struct ept_translation ept_walk(struct cpu *cpu, uint64_t eptp, uint64_t gpa, st
         if (!(entry & walk.present))
             return violation(&walk, 0, entry);
         leaf = level == 1 || (level <= 3 && (entry & EPT_LARGE));
-        if (misconfigured(&walk, entry, level, leaf))
+        if (ept_entry_flaw(cpu->model, entry, level, leaf))
             return (struct ept_translation){ .result = TRANSLATION_EPT_MISCONFIGURATION };
         walk.rights &= entry;
         walk.step[walk.count].pa = pa;

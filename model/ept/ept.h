@@ -38,4 +38,13 @@ struct ept_translation {
 };
 struct ept_translation ept_walk(struct cpu *cpu, uint64_t eptp, uint64_t gpa, struct ept_access access);
 
+/* What makes a present entry a misconfiguration (29.3.3.1); EPT_SOUND: nothing. `leaf`: it maps a page. */
+enum ept_flaw {
+    EPT_SOUND,
+#define EPT_FLAW(name, sentence) EPT_FLAW_##name,
+#include "model/ept/flaws.def"
+};
+struct model;
+enum ept_flaw ept_entry_flaw(const struct model *model, uint64_t entry, unsigned level, bool leaf);
+
 #endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * EPT violations and misconfigurations: the walk, entry by entry, and what is wrong or missing. A misconfiguration is told to people
+ * always. A hypervisor that maps on demand lives by violations, so people hear of one when it comes for the third time in a row at
+ * the same instruction and nothing has changed in the entries, or when the run ends and the guest was never entered again after it.
+ * Traces, and people with --explain=all, get every one.
+ */
+#ifndef SESQUI_EMU_EPT_WALK_H
+#define SESQUI_EMU_EPT_WALK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cpu;
+struct explanation;
+struct machine;
+struct notice;
+
+/* One violation or misconfiguration. */
+struct ept_fault {
+    uint64_t reason, qualification, rip, gpa, linear, eptp;
+    bool user_execute;              /* mode-based execute control */
+    unsigned level;                 /* of the guest */
+};
+
+/* The latest one of a processor. */
+struct ept_watch {
+    struct ept_fault fault;
+    uint64_t entries;               /* hash of the entries that the walk used */
+    unsigned same;                  /* how often it has come again since anything changed */
+    bool open;                      /* the guest has not been entered since */
+    struct ept_fault exit;          /* over the core: the exit that L0 now handles, or hands to L1 */
+    bool exit_retired;              /* the guest had executed something since it was entered */
+};
+
+/* An exit of a guest whose EPT is the program's, or of L2 over the core (which may handle it); L0 hands it to L1; a VM entry. */
+void ept_exited(struct machine *machine, struct cpu *cpu, const struct notice *notice);
+void ept_reflected(struct machine *machine, struct cpu *cpu, const struct notice *notice);
+void ept_entered(struct machine *machine, const struct cpu *cpu);
+/* The run is over. */
+void ept_end(struct machine *machine);
+
+#endif
