@@ -4,8 +4,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "emu/explain/refusal.h"
 #include "emu/explain/ept_walk.h"
+#include "emu/explain/refusal.h"
 #include "emu/explain/shutdown.h"
 #include "emu/machine/parts.h"
 #include "model/vmx/check.h"
