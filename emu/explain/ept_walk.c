@@ -244,22 +244,27 @@ void ept_exited(struct machine *machine, struct cpu *cpu, const struct notice *n
     met(machine, cpu, &fault, retired);
 }
 
-void ept_reflected(struct machine *machine, struct cpu *cpu, const struct notice *notice)
+/* Told when L0 is done: until then memory may be held in suspense (emu/native/reads.c). */
+void ept_reflected(struct machine *machine, const struct cpu *cpu, const struct notice *notice)
 {
-    struct ept_fault fault = machine->ept[cpu->index].exit;
+    struct ept_watch *watch = &machine->ept[cpu->index];
 
-    if (!is_ept_exit(notice->a))
-        return;
-    fault.reason = notice->a;
-    fault.qualification = notice->b;
-    fault.gpa = notice->c;
-    fault.eptp = notice->d;
-    met(machine, cpu, &fault, machine->ept[cpu->index].exit_retired);
+    watch->reflected = is_ept_exit(notice->a);
+    watch->exit.reason = notice->a;
+    watch->exit.qualification = notice->b;
+    watch->exit.gpa = notice->c;
+    watch->exit.eptp = notice->d;
 }
 
-void ept_entered(struct machine *machine, const struct cpu *cpu)
+void ept_entered(struct machine *machine, struct cpu *cpu)
 {
-    machine->ept[cpu->index].open = false;
+    struct ept_watch *watch = &machine->ept[cpu->index];
+
+    if (!machine_over_native(machine, cpu))
+        watch->open = false;
+    if (watch->reflected)
+        met(machine, cpu, &watch->exit, watch->exit_retired);
+    watch->reflected = false;
 }
 
 void ept_end(struct machine *machine)

@@ -29,14 +29,15 @@ struct ept_watch {
     uint64_t entries;               /* hash of the entries that the walk used */
     unsigned same;                  /* how often it has come again since anything changed */
     bool open;                      /* the guest has not been entered since */
-    struct ept_fault exit;          /* over the core: the exit that L0 now handles, or hands to L1 */
+    bool reflected;                 /* L0 hands this one to L1: */
+    struct ept_fault exit;          /* over the core: the exit that L0 handles */
     bool exit_retired;              /* the guest had executed something since it was entered */
 };
 
 /* An exit of a guest whose EPT is the program's, or of L2 over the core (which may handle it); L0 hands it to L1; a VM entry. */
 void ept_exited(struct machine *machine, struct cpu *cpu, const struct notice *notice);
-void ept_reflected(struct machine *machine, struct cpu *cpu, const struct notice *notice);
-void ept_entered(struct machine *machine, const struct cpu *cpu);
+void ept_reflected(struct machine *machine, const struct cpu *cpu, const struct notice *notice);
+void ept_entered(struct machine *machine, struct cpu *cpu);
 /* The run is over. */
 void ept_end(struct machine *machine);
 

@@ -128,8 +128,7 @@ static void watch(struct machine *machine, const struct notice *notice)
         break;
     case NOTICE_ENTRY:
     case NOTICE_ENTRY_FAILED:
-        if (!native)
-            ept_entered(machine, cpu);
+        ept_entered(machine, cpu);
         if (!native)
             events_note(&machine->events[cpu->index], notice, level, native);
         break;

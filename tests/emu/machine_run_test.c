@@ -159,7 +159,7 @@ START_TEST(triple_fault)
     static const uint8_t code[] = { 0xbc, 0, 0, 0x20, 0, 0x6a, 0, 0x6a, 0, 0x0f, 0x01, 0x1c, 0x24, 0x0f, 0x0b };
     RUN(code, 1000);
     ck_assert_ptr_nonnull(strstr(trace, "shutdown"));
-    expect(MACHINE_SHUTDOWN, 121, "vector 6 at rip 0x10002d");
+    expect(MACHINE_SHUTDOWN, 121, "(triple fault): #UD at rip 0x10002d");
 }
 END_TEST
 
