@@ -60,6 +60,17 @@ void engine_run(struct engine *engine, struct cpu *cpu, const struct engine_requ
 /* To be called from bus functions: engine_run shall return at the next instruction boundary it can (STOP_INTERRUPTIBLE). */
 void engine_interrupt(struct engine *engine);
 
+/* A long stretch of code, linear addresses first to last - 1, that was never executed before and is run through without a branch. */
+struct unexplored {
+    uint64_t first, last;
+    bool zeros;                     /* all its bytes are 0: ADD [rAX], AL */
+    bool jumped;                    /* origin is the instruction before it, elsewhere */
+    uint64_t origin;
+    bool found, told;               /* the engine's own */
+};
+/* True once after the processor ran through such a stretch; engine_run() stops for it. */
+bool engine_unexplored(struct engine *engine, struct unexplored *run);
+
 /* The library and its version, for --version and error messages. */
 const char *engine_description(void);
 

@@ -11,8 +11,11 @@
 
 #include "emu/decode/decode.h"
 
-/* When the library's buffer (1 GB) is full it drops all blocks but keeps references to some: it must not get there. */
-enum { ARENA_SIZE = 512 << 20, ARENA_MARGIN = 1 << 20, TRANSLATED_MAX = 256 << 20 };
+/* When the library's buffer is full it drops all blocks but keeps references to some: it must not get there. It fills the whole buffer
+ * with zeros when it drops its blocks, so that all of it becomes the process's memory: 1 GB, if it were asked to choose. */
+enum { ARENA_SIZE = 32 << 20, ARENA_MARGIN = 1 << 20, BUFFER_SIZE = 64 << 20, TRANSLATED_MAX = 48 << 20 };
+/* A stretch of code that runs on without a branch and was never translated before: this long it is no program any more. */
+enum { UNEXPLORED_BYTES = 64 << 10, UNEXPLORED_ZEROS = 4 << 10 };
 
 /* ---- which instructions stop ---------------------------------------------------------------------------------------- */
 
@@ -236,6 +239,50 @@ static void translate_insn(void *db, library_cpu *cpu)
         FIELD(uint32_t, db, DB_IS_JMP) = DISAS_TOO_MANY;
 }
 
+void __wrap_tcg_exec_init_x86_64(uc_engine *uc, unsigned long buffer_size)
+{
+    (void)buffer_size;              /* 0: the library's own choice */
+    __real_tcg_exec_init_x86_64(uc, BUFFER_SIZE);
+}
+
+static bool all_zeros(const struct engine *e, const struct block *b)
+{
+    const uint8_t *code = e->model->memory.ram + b->ram;
+    if (b->ram == ~0ull)
+        return false;
+    for (unsigned i = 0; i < b->length; i++)
+        if (code[i])
+            return false;
+    return true;
+}
+
+/* Does this new block go on where the one translated before it ended?  Then the processor runs through what it never executed. */
+static void explore(struct engine *e, const struct block *b)
+{
+    struct unexplored *run = &e->unexplored;
+    uint64_t length;
+    if (b->pc != run->last || !e->current || e->current->pc + e->current->length != b->pc) {
+        const struct block *from = e->current;
+        *run = (struct unexplored){ .first = b->pc, .zeros = true, .jumped = from && from->count,
+                                    .origin = from && from->count ? from->pc + from->offset[from->count - 1] : 0 };
+    }
+    run->last = b->pc + b->length;
+    run->zeros = run->zeros && all_zeros(e, b);
+    length = run->last - run->first;
+    if (run->found || length < (run->zeros ? UNEXPLORED_ZEROS : UNEXPLORED_BYTES))
+        return;
+    run->found = true;
+    engine_interrupt(e);
+}
+
+bool engine_unexplored(struct engine *e, struct unexplored *run)
+{
+    bool found = e->unexplored.found && !e->unexplored.told;
+    *run = e->unexplored;
+    e->unexplored.told |= found;
+    return found;
+}
+
 void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *db, library_cpu *cpu, void *tb, int max_insns)
 {
     struct engine *e = engine_here();
@@ -253,6 +300,7 @@ void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *db, l
     *e->hook_data = b;
     __real_translator_loop_x86_64(&e->ops, db, cpu, tb, e->variant & VARIANT_SINGLE ? 1 : max_insns);
     b->length = (uint16_t)(FIELD(uint64_t, db, DB_PC_NEXT) - b->pc);
+    explore(e, b);
     e->arena_used += (sizeof *b + b->count * sizeof b->offset[0] + 7) & ~(size_t)7;
     if (!e->first_tb)
         e->first_tb = (uintptr_t)tb;

@@ -120,6 +120,7 @@ struct engine {
     uint64_t budget_after_flush;
     void **hook_data;                   /* user_data in the library's record of the block hook */
     uint64_t translations;
+    struct unexplored unexplored;       /* the stretch of new code that ends with the latest block */
 
     /* Memory (fill.c, code.c): per RAM page, and per linear page. */
     uint64_t *last_linear;              /* linear page of the latest fill that mapped the RAM page */

@@ -64,6 +64,8 @@ void __wrap_tlb_protect_code_x86_64(uc_engine *uc, uint64_t ram_address);
 void __real_tlb_unprotect_code_x86_64(uc_engine *uc, uint64_t ram_address);
 void __wrap_tlb_unprotect_code_x86_64(uc_engine *uc, uint64_t ram_address);
 
+void __real_tcg_exec_init_x86_64(uc_engine *uc, unsigned long buffer_size);
+void __wrap_tcg_exec_init_x86_64(uc_engine *uc, unsigned long buffer_size);
 void __real_translator_loop_x86_64(const struct translator_ops *ops, void *db, library_cpu *cpu, void *tb, int max_insns);
 void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *db, library_cpu *cpu, void *tb, int max_insns);
 uint32_t __real_cpu_ldub_code_x86_64(library_env *env, uint64_t address);
