@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* `sesqui boot`: an image on the machine. The guest's console alone goes to stdout, all else to stderr. */
+#define _DEFAULT_SOURCE                 /* sigaction() */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "cli/boot.h"
@@ -46,12 +48,35 @@ static bool load(struct boot *boot, struct machine *machine)
     return false;
 }
 
+/* The first signal ends the run with a report, and what was written is kept; the second one ends the process. */
+static struct machine *running;
+
+static void on_signal(int signal)
+{
+    if (running)
+        machine_interrupt(running, signal);
+}
+
+static void catch_signals(struct machine *machine)
+{
+    static const int signals[] = { SIGINT, SIGTERM };
+    const struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+    struct sigaction before;
+
+    running = machine;
+    for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
+}
+
 static int run(const struct boot *boot, struct machine *machine, int argc, char **argv)
 {
     struct machine_result result;
 
     machine_symbols(machine, boot->load.symbols, boot->symbols);
+    catch_signals(machine);
     machine_run(machine, &result);
+    running = NULL;
     if (result.message[0])
         complain("%s", result.message);
     if (boot->count)

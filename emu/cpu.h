@@ -68,7 +68,8 @@ struct unexplored {
     uint64_t origin;
     bool found, told;               /* the engine's own */
 };
-/* True once after the processor ran through such a stretch; engine_run() stops for it. */
+/* Has the processor run through such a stretch?  engine_run() stops for the first one. And: which?  True once. */
+bool engine_met_unexplored(const struct engine *engine);
 bool engine_unexplored(struct engine *engine, struct unexplored *run);
 
 /* The library and its version, for --version and error messages. */

@@ -145,7 +145,7 @@ void interrupts_tell(struct explanation *e, const struct cpu *cpu)
     const struct board *board = &e->machine->board;
 
     if (!(cpu->rflags & RFLAGS_IF) && !(cpu_pin_controls(cpu) & PIN_external_interrupt_exiting))
-        explain_line(e, "   interrupts are off (RFLAGS.IF = 0): only an NMI or INIT ends HLT; STI belongs directly before HLT");
+        explain_line(e, "   interrupts are off (RFLAGS.IF = 0)%s", cpu->activity == ACTIVITY_HLT ? ": only an NMI or INIT ends HLT; STI belongs directly before HLT" : "");
     tell_lapic(e, &board->lapic[cpu->index]);
     if (cpu->index == 0)
         tell_pic(e, board);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "emu/explain/place.h"
 #include "emu/machine/parts.h"
 
 /* Tables and programs begin at the bottom of memory. */
@@ -175,19 +176,42 @@ static bool halted(const struct machine *machine)
     return true;
 }
 
+void machine_interrupt(struct machine *machine, int signal)
+{
+    machine->signal = signal;
+    if (machine->engine)
+        engine_interrupt(machine->engine);
+}
+
+static bool interrupted(struct machine *machine)
+{
+    if (!machine->signal)
+        return false;
+    machine->result.value = (uint32_t)machine->signal;
+    machine_stop(machine, MACHINE_INTERRUPTED, "interrupted by signal %d", machine->signal);
+    return true;
+}
+
 /* Runs one processor until its clock has reached `target`. */
 static void run_to(struct machine *machine, struct cpu *cpu, uint64_t target)
 {
     while (machine->result.end == MACHINE_RUNNING && cpu->clock < target) {
         uint64_t left = budget(machine), limit = target;
         if (!left) {
-            machine_stop(machine, MACHINE_LIMIT, "the limit of %" PRIu64 " instructions was reached",
-                         machine->options.limit);
+            char place[PLACE_MAX];
+            place_describe(machine, cpu, place, sizeof place);
+            machine_stop(machine, MACHINE_LIMIT, "the limit of %" PRIu64 " instructions was reached at %s",
+                         machine->options.limit, place);
             return;
         }
+        if (interrupted(machine))
+            return;
         if (left < target - cpu->clock)
             limit = cpu->clock + left;
-        machine_step(machine, cpu, limit);
+        uint64_t horizon = progress_horizon(machine, cpu);
+        machine_step(machine, cpu, horizon < limit ? horizon : limit);
+        if (left > 2 * PROGRESS_LOOP_MAX)
+            progress_stepped(machine, cpu);
     }
 }
 
@@ -219,6 +243,13 @@ static void run_round(struct machine *machine, uint64_t *now)
         uint64_t event = machine_wake_time(machine, &model->cpu[i]);
         wake = event < wake ? event : wake;
     }
+    if (interrupted(machine))
+        return;
+    for (unsigned i = 0; i < model->cpu_count && wake == UINT64_MAX; i++)
+        if (model->cpu[i].activity == ACTIVITY_SHUTDOWN)
+            machine_stop(machine, MACHINE_SHUTDOWN, "%s, and all others are halted", machine->shutdown[i]);
+        else
+            progress_halted(machine, &model->cpu[i]);
     if (wake == UINT64_MAX)
         machine_stop(machine, MACHINE_DEAD_HALT, "all processors are halted and nothing can wake one");
     else if (wake > *now)
@@ -242,6 +273,8 @@ void machine_run(struct machine *machine, struct machine_result *result)
     if (machine->options.console)
         fflush(machine->options.console);
     ept_end(machine);
+    if (machine->result.end == MACHINE_LIMIT || machine->result.end == MACHINE_INTERRUPTED)
+        progress_where(machine);
     *result = machine->result;
 }
 
@@ -257,6 +290,8 @@ int machine_exit_status(const struct machine_result *result)
         return EXIT_STATUS_SHUTDOWN;
     case MACHINE_RULE:
         return EXIT_STATUS_RULE;
+    case MACHINE_INTERRUPTED:
+        return EXIT_STATUS_SIGNAL + (int)result->value;
     case MACHINE_RUNNING:
     case MACHINE_REFUSED:
         break;

@@ -20,7 +20,8 @@ enum { MACHINE_MESSAGE_MAX = 400 };
 
 /* Exit status of `sesqui boot` where the guest did not choose one. */
 enum { EXIT_STATUS_USAGE = 2, EXIT_STATUS_LIMIT = 120, EXIT_STATUS_SHUTDOWN = 121, EXIT_STATUS_RULE = 122,
-       EXIT_STATUS_REFUSED = 123 };
+       EXIT_STATUS_REFUSED = 123,
+       EXIT_STATUS_SIGNAL = 128 /* plus its number */ };
 
 enum hypervisor { HYPERVISOR_NONE, HYPERVISOR_TRAP, HYPERVISOR_COPY, HYPERVISOR_FLIP };
 
@@ -73,6 +74,7 @@ enum machine_end {
     MACHINE_RUNNING,
     MACHINE_EXITED,                 /* the guest wrote a test-exit port: `status` */
     MACHINE_LIMIT, MACHINE_SHUTDOWN, MACHINE_DEAD_HALT, MACHINE_RULE, MACHINE_REFUSED,
+    MACHINE_INTERRUPTED,            /* by machine_interrupt(): value is the number of the signal */
 };
 struct machine_result {
     enum machine_end end;
@@ -81,6 +83,9 @@ struct machine_result {
 };
 /* Runs guest code on all processors until the machine stops. */
 void machine_run(struct machine *machine, struct machine_result *result);
+/* Ends machine_run() at the next instruction boundary, with a report of where the processors are. May be called by a handler of the
+ * signal. */
+void machine_interrupt(struct machine *machine, int signal);
 /* The process exit status for a result (docs/exit-status.md). */
 int machine_exit_status(const struct machine_result *result);
 

@@ -7,6 +7,7 @@
 #include "emu/explain/entry_failure.h"
 #include "emu/explain/ept_walk.h"
 #include "emu/explain/events.h"
+#include "emu/explain/progress.h"
 #include "emu/machine/host_memory.h"
 #include "emu/machine/machine.h"
 #include "emu/native/native.h"
@@ -34,6 +35,8 @@ struct machine {
     uint64_t turns;                 /* random number for the next turn of several processors; 0: turns do not vary */
     struct events events[MODEL_CPU_MAX];
     struct ept_watch ept[MODEL_CPU_MAX];
+    struct progress progress[MODEL_CPU_MAX];
+    volatile int signal;            /* that asked the run to end; 0: none */
     char shutdown[MODEL_CPU_MAX][MACHINE_MESSAGE_MAX];  /* why the processor is in the shutdown state, in one line */
     struct explained explained;
     struct explanation explanation; /* the one under way */

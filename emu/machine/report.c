@@ -107,6 +107,19 @@ static bool is_routine(const struct machine *machine, const struct notice *notic
            !notice->cpu->vmx.non_root;
 }
 
+static void display_explain(struct machine *machine, const struct cpu *cpu, const struct notice *notice)
+{
+    struct explanation *e = explain_begin(machine, cpu, explain_key(0, "display"));
+    char name[SYMBOL_TEXT_MAX];
+
+    if (!e)
+        return;
+    explain_line(e, "the machine has no display: what is written to 0x%" PRIx64 " (VGA memory) by the code at 0x%" PRIx64 "%s is lost", notice->a,
+                 notice->b, symbols_text(machine->symbols, notice->b, name));
+    explain_line(e, "text for people goes to COM1, port 0x3f8, or byte by byte to port 0xe9");
+    explain_end(e);
+}
+
 /* For explanations: what the processor met, as the program on the machine sees it. What the core does with exits of L1 is its own. */
 static void watch(struct machine *machine, const struct notice *notice)
 {
@@ -120,8 +133,10 @@ static void watch(struct machine *machine, const struct notice *notice)
             shutdown_explain(machine, cpu, native && level == 1 ? SHUTDOWN_OVER_CORE : SHUTDOWN_GUEST, 0);
         if (!native || level > 1)
             events_note(&machine->events[cpu->index], notice, level, native);
-        if (!native || level > 1)
+        if (!native || level > 1) {
+            progress_exited(machine, cpu, notice);
             ept_exited(machine, cpu, notice);
+        }
         break;
     case NOTICE_SHUTDOWN:
         shutdown_explain(machine, cpu, SHUTDOWN_PROCESSOR, notice->a);
@@ -131,11 +146,18 @@ static void watch(struct machine *machine, const struct notice *notice)
         ept_entered(machine, cpu);
         if (!native)
             events_note(&machine->events[cpu->index], notice, level, native);
+        if (notice->kind == NOTICE_ENTRY_FAILED && !native)
+            progress_entry_failed(machine, cpu);
+        break;
+    case NOTICE_DISPLAY:
+        display_explain(machine, cpu, notice);
         break;
     case NOTICE_REFLECTED:
         ept_reflected(machine, cpu, notice);
         break;
     case NOTICE_RAISED:
+        progress_raised(machine, cpu, notice);
+        /* fall through */
     case NOTICE_INJECT:
         events_note(&machine->events[cpu->index], notice, level, native);
         break;
@@ -154,7 +176,7 @@ static void notify(void *context, const struct notice *notice)
         refusal_explain(machine, notice);
         return;
     }
-    if (notice->kind != NOTICE_RAISED && notice->kind != NOTICE_REFLECTED)      /* a trace shows what becomes of them */
+    if (notice->kind != NOTICE_RAISED && notice->kind != NOTICE_REFLECTED && notice->kind != NOTICE_DISPLAY)    /* a trace shows what becomes of them */
         trace_notice(&machine->trace, notice_level(machine, notice), notice);
     watch(machine, notice);
     if (notice->kind == NOTICE_VIOLATION)

@@ -155,9 +155,15 @@ static enum status wait(struct machine *machine, struct cpu *cpu, uint64_t limit
     if (wake == UINT64_MAX && machine->model->cpu_count == 1 && cpu->activity == ACTIVITY_SHUTDOWN)
         return shut_down(machine, cpu);
     if (wake == UINT64_MAX && machine->model->cpu_count == 1) {
+        progress_halted(machine, cpu);
         machine_stop(machine, MACHINE_DEAD_HALT, "the processor is halted at rip 0x%" PRIx64 "%s and nothing can wake it (%s)",
                      cpu->rip, symbols_text(machine->symbols, cpu->rip, name), cpu->activity != ACTIVITY_HLT ? "not in the HLT state"
                      : cpu->rflags & RFLAGS_IF ? "no timer is armed" : "interrupts are off");
+        return STATUS_SHUTDOWN;
+    }
+    if (machine->free_running && machine->model->cpu_count == 1 && progress_waited(machine, cpu)) {
+        machine_stop(machine, MACHINE_DEAD_HALT, "the processor is halted at rip 0x%" PRIx64 "%s, and no interrupt gets through to wake it",
+                     cpu->rip, symbols_text(machine->symbols, cpu->rip, name));
         return STATUS_SHUTDOWN;
     }
     if (wake > limit)

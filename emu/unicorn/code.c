@@ -256,23 +256,30 @@ static bool all_zeros(const struct engine *e, const struct block *b)
     return true;
 }
 
-/* Does this new block go on where the one translated before it ended?  Then the processor runs through what it never executed. */
+/* Does this new block go on where the one executed before it ended, which was new, too?  Then the processor runs through what it never executed. */
 static void explore(struct engine *e, const struct block *b)
 {
     struct unexplored *run = &e->unexplored;
     uint64_t length;
-    if (b->pc != run->last || !e->current || e->current->pc + e->current->length != b->pc) {
-        const struct block *from = e->current;
+    const struct block *from = e->current;
+    bool on = b->pc >= run->first && b->pc <= run->last && (!from || from->pc + from->length == b->pc);
+    if (!on) {
         *run = (struct unexplored){ .first = b->pc, .zeros = true, .jumped = from && from->count,
                                     .origin = from && from->count ? from->pc + from->offset[from->count - 1] : 0 };
     }
-    run->last = b->pc + b->length;
+    if (b->pc + b->length > run->last)
+        run->last = b->pc + b->length;      /* translations are also made again: when they were dropped, or overwritten */
     run->zeros = run->zeros && all_zeros(e, b);
     length = run->last - run->first;
     if (run->found || length < (run->zeros ? UNEXPLORED_ZEROS : UNEXPLORED_BYTES))
         return;
     run->found = true;
     engine_interrupt(e);
+}
+
+bool engine_met_unexplored(const struct engine *e)
+{
+    return e->unexplored.found && !e->unexplored.told;
 }
 
 bool engine_unexplored(struct engine *e, struct unexplored *run)

@@ -127,6 +127,7 @@ struct engine {
     struct { uint64_t linear, page; } recent[RECENT_PAGES];
     struct mapping_key mapped;
     uint64_t fills;
+    bool display_written;               /* something was written to physical addresses a0000-bffff */
     uint64_t apic_linear;               /* linear page through which this run has written to the virtual-APIC page; ~0 */
 
     bool alignment_checked;             /* #AC is in effect: every data access of CPL 3 comes to fill.c */

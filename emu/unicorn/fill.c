@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "model/cpu/raise.h"
 #include "model/vmx/apic.h"
 
 static struct mapping_key mapping_key(const struct engine *e)
@@ -76,12 +77,25 @@ void fill_check_alignment(struct engine *e, bool check)
     tlb_flush_x86_64(e->library);
 }
 
+/* Where a PC has its display there is RAM: what is written there is lost. The first write is told, so reads must not bring its right. */
+static int display_rights(struct engine *e, uint64_t pa, int rights, int access)
+{
+    if (pa >> 17 != 0xa0000 >> 17 || e->display_written)
+        return rights;
+    if (access != LIBRARY_WRITE)
+        return rights & ~RIGHT_WRITE;
+    e->display_written = true;
+    cpu_notify(e->cpu, &(struct notice){ .kind = NOTICE_DISPLAY, .a = pa, .b = e->current ? e->current->pc : 0 });
+    return rights;
+}
+
 static void map_page(struct engine *e, uint64_t linear, uint64_t pa, int rights, int mmu, int access)
 {
     uint64_t linear_page = linear & PAGE_MASK, size = PAGE_SIZE;
     struct memory *memory = &e->model->memory;
     size_t page = memory_page_index(memory, pa);
     unsigned slot = linear_page / PAGE_SIZE % RECENT_PAGES;
+    rights = display_rights(e, pa, rights, access);
     if (e->debug_armed && debug_watches_page(e->cpu, linear_page)) {
         rights &= access == LIBRARY_FETCH ? RIGHT_EXECUTE : RIGHT_READ | RIGHT_WRITE;
         size = access == LIBRARY_FETCH ? PAGE_SIZE : 1;     /* every data access comes here */
