@@ -150,6 +150,7 @@ enum hal_event {
     HAL_EVENT_NESTED_FAIL,      /* L1's entry failed: a = VM-instruction error, or exit reason with bit 31; b = qualification */
     HAL_EVENT_VMX_INSTRUCTION,  /* emulated for L1: a = exit reason, b = operand, c = value, d = result */
     HAL_EVENT_INJECT,           /* into L1: a = vector, b = error code */
+    HAL_EVENT_ABORT,            /* a VMX abort of L1: a = indicator, b = its VMCS */
 };
 void hal_log(enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 /* Ownership, for the rules R1 and R4: who may reach this page from now on. */

@@ -31,6 +31,7 @@ enum notice_kind {
                                    the call); a = insn_id, b = operand, c = value */
     NOTICE_REFLECTED,           /* a native L0 hands an exit of L2 to L1: a = reason, b = qualification, c = guest-physical address,
                                    d = L1's EPT pointer */
+    NOTICE_ABORTED,             /* a native L0 gives its L1 a VMX abort: a = indicator, b = address of L1's VMCS */
     NOTICE_DISPLAY,             /* the first write to where a PC has its display: a = physical address, b = linear address of the block of
                                    code that writes */
     NOTICE_RAISED,              /* an exception or software interrupt, before it is intercepted, delivered or combined with

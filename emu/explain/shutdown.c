@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "emu/decode/decode.h"
 #include "emu/explain/events.h"
 #include "emu/explain/interrupts.h"
 #include "emu/explain/place.h"
@@ -40,6 +41,22 @@ static void tell_msr(struct explanation *e, const struct cpu *cpu, const char *p
         explain_line(e, "RDMSR of MSR 0x%" PRIx32 " (ECX; %s)", (uint32_t)cpu->gpr[RCX], name ? name : "this machine has no such MSR");
 }
 
+/* IRET takes what it finds: an error code that was left there becomes RIP. */
+static void tell_iret(struct explanation *e, struct cpu *cpu, const char *place)
+{
+    unsigned word = code_bits(cpu) / 8;
+    uint64_t base = cpu_64bit(cpu) ? 0 : cpu->seg[SEG_SS].base, value[3] = { 0 };
+
+    if (!strstr(place, ": iret"))
+        return;
+    for (unsigned i = 0; i < 3; i++)
+        if (place_peek(cpu, base + cpu->gpr[RSP] + (uint64_t)i * word, &value[i], word) != PEEK_DONE)
+            return;
+    explain_line(e, "IRET finds RIP 0x%" PRIx64 ", CS 0x%" PRIx64 ", RFLAGS 0x%" PRIx64 " at RSP 0x%" PRIx64
+                 ": if that is one word off, the handler did not remove the error code (ADD RSP, %u) [6.13]", value[0], value[1], value[2],
+                 cpu->gpr[RSP], word);
+}
+
 /* "... could not be delivered: why; what that became" */
 static void tell_failure(struct explanation *e, const struct events *events, uint64_t number)
 {
@@ -66,7 +83,7 @@ static void tell_story(struct explanation *e, const struct events *events)
         const struct happening *h = events_at(events, i);
         if (!h)
             break;
-        lines += h->during.valid;
+        lines += h->kind == NOTICE_RAISED;
         from = i;
     }
     if (from > events->story)
@@ -164,6 +181,7 @@ static void explain_triple_fault(struct machine *machine, struct cpu *cpu, enum 
         return;
     explain_line(e, "%s: triple fault. It began with %s at %s", who, what, place);
     tell_msr(e, cpu, place);
+    tell_iret(e, cpu, place);
     if (events->first.event.type == EVENT_EXTERNAL_INTERRUPT && interrupt_source(machine, cpu, events->first.event.vector, source, sizeof source))
         explain_line(e, "vector %02XH is %s: mask it, or load an IDT with a handler for it, before interrupts are enabled (STI)",
                      events->first.event.vector, source);
@@ -202,6 +220,25 @@ static void explain_abort(struct machine *machine, struct cpu *cpu, uint64_t ind
                      VMCS(vmcs, host_cr3), VMCS(vmcs, host_cr4), VMCS(vmcs, host_rip));
     }
     events_tell(e, events);
+    explain_end(e);
+}
+
+void landing_explain(struct machine *machine, struct cpu *cpu, const struct event *event)
+{
+    const struct events *events = &machine->events[cpu->index];
+    struct explanation *e;
+    char what[WORDS_MAX], place[PLACE_MAX];
+
+    if (!events->crossed || events->crossing.kind != NOTICE_EXIT || events->crossing.instructions != cpu->instructions || cpu->vmx.non_root ||
+        cpu->event.valid || event->type != EVENT_HARDWARE_EXCEPTION || machine_over_native(machine, cpu))
+        return;
+    e = explain_begin(machine, cpu, explain_key(cpu->rip, "landing"));
+    if (!e)
+        return;
+    event_words(what, sizeof what, event);
+    place_describe(machine, cpu, place, sizeof place);
+    explain_line(e, "the first instruction after a VM exit raised %s at %s", what, place);
+    place_crossing(e, cpu, events, cpu->instructions);
     explain_end(e);
 }
 

@@ -14,4 +14,8 @@ struct machine;
 enum shutdown_whose { SHUTDOWN_PROCESSOR, SHUTDOWN_OVER_CORE, SHUTDOWN_GUEST };
 void shutdown_explain(struct machine *machine, struct cpu *cpu, enum shutdown_whose whose, uint64_t indicator);
 
+/* An exception: if it is that of the first instruction after a VM exit, the host state is at fault. */
+struct event;
+void landing_explain(struct machine *machine, struct cpu *cpu, const struct event *event);
+
 #endif

@@ -141,6 +141,9 @@ static void watch(struct machine *machine, const struct notice *notice)
     case NOTICE_SHUTDOWN:
         shutdown_explain(machine, cpu, SHUTDOWN_PROCESSOR, notice->a);
         break;
+    case NOTICE_ABORTED:
+        shutdown_explain(machine, cpu, SHUTDOWN_OVER_CORE, notice->a);
+        break;
     case NOTICE_ENTRY:
     case NOTICE_ENTRY_FAILED:
         ept_entered(machine, cpu);
@@ -157,6 +160,7 @@ static void watch(struct machine *machine, const struct notice *notice)
         break;
     case NOTICE_RAISED:
         progress_raised(machine, cpu, notice);
+        landing_explain(machine, cpu, notice->event);
         /* fall through */
     case NOTICE_INJECT:
         events_note(&machine->events[cpu->index], notice, level, native);
@@ -164,6 +168,12 @@ static void watch(struct machine *machine, const struct notice *notice)
     default:
         break;
     }
+}
+
+/* What becomes of the others is told by other notices. */
+static bool is_told(enum notice_kind kind)
+{
+    return kind != NOTICE_RAISED && kind != NOTICE_REFLECTED && kind != NOTICE_ABORTED && kind != NOTICE_DISPLAY;
 }
 
 static void notify(void *context, const struct notice *notice)
@@ -176,7 +186,7 @@ static void notify(void *context, const struct notice *notice)
         refusal_explain(machine, notice);
         return;
     }
-    if (notice->kind != NOTICE_RAISED && notice->kind != NOTICE_REFLECTED && notice->kind != NOTICE_DISPLAY)    /* a trace shows what becomes of them */
+    if (is_told(notice->kind))    /* a trace shows what becomes of them */
         trace_notice(&machine->trace, notice_level(machine, notice), notice);
     watch(machine, notice);
     if (notice->kind == NOTICE_VIOLATION)

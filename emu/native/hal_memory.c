@@ -197,6 +197,8 @@ void hal_log(enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t 
         rules_vmx_operation(here, a == EXIT_REASON_vmxon);
     if (here->native->trace)
         trace_l0(here->native->trace, here->cpu, event, a, b, c, d);
+    if (event == HAL_EVENT_ABORT)
+        cpu_notify(here->cpu, &(struct notice){ .kind = NOTICE_ABORTED, .a = a, .b = b });
     if (event == HAL_EVENT_REFLECT)
         cpu_notify(here->cpu, &(struct notice){ .kind = NOTICE_REFLECTED, .a = a, .b = b, .c = c, .d = d });
 }

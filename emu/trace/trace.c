@@ -437,6 +437,11 @@ static void l0_inject(char *to, size_t size, const struct trace_record *r)
     snprintf(to, size, "vector=%" PRIu64 " error=0x%" PRIx64, r->notice.a, r->notice.b);
 }
 
+static void l0_abort(char *to, size_t size, const struct trace_record *r)
+{
+    snprintf(to, size, "VMX abort %" PRIu64 " vmcs12=0x%" PRIx64, r->notice.a, r->notice.b);
+}
+
 void trace_l0(struct trace *trace, const struct cpu *cpu, enum hal_event event, uint64_t a, uint64_t b, uint64_t c,
               uint64_t d)
 {
@@ -451,6 +456,7 @@ void trace_l0(struct trace *trace, const struct cpu *cpu, enum hal_event event, 
         [HAL_EVENT_NESTED_FAIL] = { "nested-fail", l0_nested_fail },
         [HAL_EVENT_VMX_INSTRUCTION] = { "emulated", l0_emulated },
         [HAL_EVENT_INJECT] = { "inject-l1", l0_inject },
+        [HAL_EVENT_ABORT] = { "abort-l1", l0_abort },
     };
     struct trace_record *record = next_record(trace, cpu, 0, row[event].event);
 

@@ -6,6 +6,7 @@
 #include "emu/unicorn/engine.h"
 
 #include "model/cpu/deliver.h"
+#include "model/cpu/walk.h"
 
 static const char task_gate[] = "task gate: task switches are not implemented";
 
@@ -18,6 +19,20 @@ static bool meets_task_gate(struct engine *e, uint8_t vector)
     return peek(e, e->cpu->idtr.base + offset, gate, sizeof gate) && (gate[5] & 0x1f) == 5;
 }
 
+/* A 64-bit gate to an address that is not canonical: #GP(EXT) before anything is pushed (SDM Vol. 2, INT n). The library pushes, and
+ * fails to fetch. Other faults of the gate come first; the library finds them. */
+static bool meets_wild_gate(struct engine *e, uint8_t vector)
+{
+    enum { INTERRUPT_OR_TRAP = 0x0e, TYPE = 0x1e };
+    uint64_t gate[2];
+    uint32_t offset = vector * 16u;
+    if (!cpu_long_mode(e->cpu) || offset + 15 > e->cpu->idtr.limit || !peek(e, e->cpu->idtr.base + offset, gate, sizeof gate))
+        return false;
+    if ((gate[0] >> 40 & TYPE) != INTERRUPT_OR_TRAP || !(gate[0] >> 47 & 1) || !(gate[0] >> 16 & 0xfffc))
+        return false;
+    return !linear_canonical(e->cpu, (gate[0] & 0xffff) | (gate[0] >> 32 & 0xffff0000) | gate[1] << 32);
+}
+
 void deliver(struct engine *e)
 {
     library_env *env = e->env;
@@ -28,6 +43,8 @@ void deliver(struct engine *e)
     e->delivering = true;
     delivery_begin(e->cpu);             /* an event that the model raised or injected has begun already */
     ENV64(env, CR + 16) = e->cpu->cr2;
+    if (meets_wild_gate(e, event->vector))
+        leave_event(e, VECTOR_GP, true, 0, BETWEEN_BLOCKS, 0);
     if (event->pushes_resume_flag)
         ENV64(env, EFLAGS) |= RFLAGS_RF;
     switch (event->type) {

@@ -34,6 +34,7 @@ static struct left_alone left_alone(struct hv_cpu *cpu, uint64_t exit_controls)
 
 static void vmx_abort(struct hv_cpu *cpu, uint32_t indicator)
 {
+    hal_log(HAL_EVENT_ABORT, indicator, cpu->nested.current, 0, 0);
     l1_write(cpu->machine, cpu->nested.current + 4, &indicator, sizeof indicator);
     shadow_at(cpu, cpu->nested.vmcs12, SHADOW_LEAVING);
     vmcs01_shutdown(cpu);

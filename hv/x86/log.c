@@ -248,6 +248,9 @@ void hal_log(enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t 
     case HAL_EVENT_INJECT:
         line(0, "inject-l1", "vector=%u error=%l", (unsigned)a, b);
         break;
+    case HAL_EVENT_ABORT:
+        line(0, "abort-l1", "VMX abort %u vmcs12=%l", (unsigned)a, b);
+        break;
     }
 }
 

@@ -29,10 +29,10 @@ void start_vmx(void)
 
 void start_guest(const uint8_t *start, const uint8_t *end)
 {
-    static const struct controls controls = { .proc = PROC_hlt_exiting };
+    static const struct controls controls = { .proc = PROC_hlt_exiting, .entry = ENTRY_ia32e_mode_guest };
 
     start_vmx();
-    const char *missing = guest_create(&guest_of_mistakes, 0, &controls, start, end);
+    const char *missing = guest_create(&guest_of_mistakes, 1, &controls, start, end);
     must(!missing, missing ? missing : "");
     guest_long_mode(&guest_of_mistakes);
 }

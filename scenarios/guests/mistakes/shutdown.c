@@ -1,7 +1,201 @@
 /* SPDX-License-Identifier: MIT */
-/* What ends a processor, or lets it run for ever. */
+/* What ends a processor: descriptor tables, stacks and host state that lead nowhere. */
 #include <stddef.h>
 
 #include "scenarios/guests/mistakes/mistakes.h"
 
-const struct mistake mistakes_of_shutdown[] = { { NULL, NULL } };
+enum { CODE = 8, DATA = 16, VECTORS = 32, INTERRUPT_GATE = 0x8e };
+#define NOWHERE 0x500000000ull          /* beyond what the program maps */
+
+struct gate64 { uint64_t low, high; };
+static struct gate64 gates[VECTORS];
+static uint64_t small_gates[VECTORS];
+static uint64_t segments[8];
+
+static struct gate64 gate64(uint64_t handler, unsigned selector, unsigned ist, unsigned type)
+{
+    return (struct gate64){ (handler & 0xffff) | (uint64_t)selector << 16 | (uint64_t)ist << 32 | (uint64_t)type << 40 | (handler >> 16 & 0xffff) << 48,
+                            handler >> 32 };
+}
+
+static void load_idt(const void *base, unsigned limit)
+{
+    struct descriptor_table pointer = { (uint16_t)limit, (uint64_t)base };
+
+    __asm__ volatile("lidt %0" : : "m"(pointer));
+}
+
+/* All gates alike. */
+static void load_gates(struct gate64 gate)
+{
+    for (unsigned i = 0; i < VECTORS; i++)
+        gates[i] = gate;
+    load_idt(gates, sizeof gates - 1);
+}
+
+static void undefined(void) { __asm__ volatile("ud2"); }
+
+__attribute__((noinline)) static void deeper(void)
+{
+    undefined();
+    __asm__ volatile("");
+}
+
+void handler(void);
+__asm__(".globl handler\nhandler: iretq\n");
+
+static void idt_none(void) { load_idt(NULL, 0); deeper(); }
+static void idt_short(void) { load_gates(gate64((uint64_t)handler, CODE, 0, INTERRUPT_GATE)); load_idt(gates, 6 * 16 - 1); deeper(); }
+static void idt_empty(void) { load_gates((struct gate64){ 0, 0 }); deeper(); }
+static void idt_unmapped(void) { load_idt((const void *)NOWHERE, 0xfff); deeper(); }
+static void gate_absent(void) { load_gates(gate64((uint64_t)handler, CODE, 0, INTERRUPT_GATE & ~0x80)); deeper(); }
+static void gate_call(void) { load_gates(gate64((uint64_t)handler, CODE, 0, 0x8c)); deeper(); }
+static void gate_null_cs(void) { load_gates(gate64((uint64_t)handler, 0, 0, INTERRUPT_GATE)); deeper(); }
+static void gate_data_cs(void) { load_gates(gate64((uint64_t)handler, DATA, 0, INTERRUPT_GATE)); deeper(); }
+static void gate_far_cs(void) { load_gates(gate64((uint64_t)handler, 0x1238, 0, INTERRUPT_GATE)); deeper(); }
+static void gate_not_canonical(void) { load_gates(gate64(0x123456789abcdef0, CODE, 0, INTERRUPT_GATE)); deeper(); }
+static void handler_unmapped(void) { load_gates(gate64(NOWHERE, CODE, 0, INTERRUPT_GATE)); deeper(); }
+
+/* 8-byte gates, as of 32-bit mode. */
+static void idt_32_bit(void)
+{
+    for (unsigned i = 0; i < VECTORS; i++)
+        small_gates[i] = gate64((uint64_t)handler, CODE, 0, INTERRUPT_GATE).low;
+    load_idt(small_gates, sizeof small_gates - 1);
+    deeper();
+}
+
+static void load_gdt(uint64_t code)
+{
+    struct descriptor_table pointer = { sizeof segments - 1, (uint64_t)segments };
+
+    segments[1] = code;
+    segments[2] = 0x00cf93000000ffff;
+    __asm__ volatile("lgdt %0" : : "m"(pointer));
+}
+
+/* A code segment of 32 bits, and the far return that should have gone on in it. */
+static void gdt_32_bit(void)
+{
+    load_gdt(0x00cf9b000000ffff);
+    load_gates(gate64((uint64_t)handler, CODE, 0, INTERRUPT_GATE));
+    deeper();
+}
+
+static void lretq_to_data(void)
+{
+    load_gdt(0x00cf93000000ffff);
+    load_gates(gate64((uint64_t)handler, CODE, 0, INTERRUPT_GATE));
+    __asm__ volatile("pushq $8\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tlretq\n1:" : : : "rax", "memory");
+}
+
+static void ist_zero(void) { load_gates(gate64((uint64_t)handler, CODE, 1, INTERRUPT_GATE)); deeper(); }
+
+static void stack_unmapped(void)
+{
+    __asm__ volatile("movabsq $0x500001000, %%rsp\n\tpushq $0" : : : "memory");
+}
+
+static void stack_not_canonical(void)
+{
+    __asm__ volatile("movabsq $0x8000000000000000, %%rsp\n\tud2" : : : "memory");
+}
+
+/* #GP has an error code; the handler returns with it still there. */
+static void error_code_left(void)
+{
+    load_gates(gate64((uint64_t)handler, CODE, 0, INTERRUPT_GATE));
+    gates[8] = gates[14] = (struct gate64){ 0, 0 };
+    __asm__ volatile("movl $0x1234, %%eax\n\tmovl %%eax, %%ds" : : : "rax");
+}
+
+static void cr3_wild(void) { write_cr3(0x7000); }
+
+static void msr_unknown(void)
+{
+    load_idt(NULL, 0);
+    rdmsr(0x12345);
+}
+
+static void sti_no_idt(void)
+{
+    load_idt(NULL, 0);
+    outb(0x21, 0xfe);
+    for (;;)
+        wait_for_interrupt();
+}
+
+/* ---- exits that land in nonsense ---- */
+
+extern const uint8_t cpuid_start[], cpuid_end[];
+__asm__("cpuid_start: cpuid\n jmp cpuid_start\ncpuid_end:\n");
+
+static void enter_with(uint32_t field, uint64_t value)
+{
+    start_guest(cpuid_start, cpuid_end);
+    vmwrite(field, value);
+    guest_enter(&guest_of_mistakes);
+}
+
+static void host_rip_unmapped(void) { enter_with(VMCS_host_rip, NOWHERE); }
+static void host_rip_zeros(void) { enter_with(VMCS_host_rip, 0x8000000); }
+static void host_cr3_wild(void) { enter_with(VMCS_host_cr3, 0x7000); }
+static void host_idtr_zero(void) { load_idt(NULL, 0); enter_with(VMCS_host_rip, (uint64_t)undefined); }
+static void host_gdtr_wild(void) { enter_with(VMCS_host_gdtr_base, 0x8000000); load_gates(gate64((uint64_t)handler, CODE, 0, INTERRUPT_GATE)); undefined(); }
+
+static void host_rsp_wild(void)
+{
+    start_guest(cpuid_start, cpuid_end);
+    vmwrite(VMCS_host_rsp, 0x500001000);
+    __asm__ volatile("vmlaunch");
+}
+
+extern const uint8_t ud2_start[], ud2_end[];
+__asm__("ud2_start: ud2\nud2_end:\n");
+
+static void guest_no_idt(void)
+{
+    start_guest(ud2_start, ud2_end);
+    vmwrite(VMCS_guest_idtr_limit, 0);
+    guest_enter(&guest_of_mistakes);
+    print("exit reason %lx\n", vmread(VMCS_exit_reason));
+}
+
+static void guest_cr3_wild(void)
+{
+    start_guest(ud2_start, ud2_end);
+    vmwrite(VMCS_guest_cr3, 0x9000);
+    guest_enter(&guest_of_mistakes);
+}
+
+static void guest_rip_wild(void)
+{
+    start_guest(ud2_start, ud2_end);
+    vmwrite(VMCS_guest_rip, 0x40000000);
+    guest_enter(&guest_of_mistakes);
+}
+
+/* A VM-exit MSR-load area with an MSR that cannot be loaded. */
+static void abort_msr_load(void)
+{
+    static _Alignas(16) uint64_t area[2] = { 0xc0000100 /* IA32_FS_BASE: not allowed there */, 0 };
+
+    start_guest(cpuid_start, cpuid_end);
+    vmwrite(VMCS_exit_msr_load_address, (uint64_t)area);
+    vmwrite(VMCS_exit_msr_load_count, 1);
+    guest_enter(&guest_of_mistakes);
+}
+
+const struct mistake mistakes_of_shutdown[] = {
+    { "idt-none", idt_none }, { "idt-short", idt_short }, { "idt-empty", idt_empty }, { "idt-unmapped", idt_unmapped },
+    { "idt-32-bit", idt_32_bit }, { "gate-absent", gate_absent }, { "gate-call", gate_call }, { "gate-null-cs", gate_null_cs },
+    { "gate-data-cs", gate_data_cs }, { "gate-far-cs", gate_far_cs }, { "gate-not-canonical", gate_not_canonical },
+    { "handler-unmapped", handler_unmapped }, { "gdt-32-bit", gdt_32_bit }, { "lretq-to-data", lretq_to_data }, { "ist-zero", ist_zero },
+    { "stack-unmapped", stack_unmapped }, { "stack-not-canonical", stack_not_canonical }, { "error-code-left", error_code_left },
+    { "cr3-wild", cr3_wild }, { "msr-unknown", msr_unknown }, { "sti-no-idt", sti_no_idt },
+    { "host-rip-unmapped", host_rip_unmapped }, { "host-rip-zeros", host_rip_zeros }, { "host-cr3-wild", host_cr3_wild },
+    { "host-rsp-wild", host_rsp_wild }, { "host-idtr-zero", host_idtr_zero }, { "host-gdtr-wild", host_gdtr_wild },
+    { "guest-no-idt", guest_no_idt }, { "guest-cr3-wild", guest_cr3_wild }, { "guest-rip-wild", guest_rip_wild },
+    { "abort-msr-load", abort_msr_load },
+    { NULL, NULL },
+};
