@@ -9,7 +9,7 @@
 
 static const char usage[] =
     "usage: sesqui boot IMAGE [OPTIONS]\n\n"
-    "Boots a multiboot v1 image (docs/machine.md). Without --hv it owns the bare machine and VMX root operation; with --hv\n"
+    "Boots a multiboot v1 image (docs/machine.md); - is standard input. Without --hv it owns the bare machine and VMX root operation; with --hv\n"
     "the hypervisor core runs beneath it as L0, and a hypervisor in the image is L1.\n\n"
     "  --append TEXT     command line of the image, after its name\n"
     "  --module \"F ARGS\" a module of the image: file F, and the text \"F ARGS\" without F's folders; repeatable\n"
@@ -30,7 +30,7 @@ static const char usage[] =
     "  --trace-limit SIZE  the most that FILE gets: 1G unless told; 0: no limit. The trace's last line says so\n"
     "  --symbols         names for addresses in the trace, from the image's symbol table (messages always have them)\n"
     "  --dump-vmcs FILE  the VMCS of each VM entry that fails, for `sesqui check-vmcs`; - is stdout\n"
-    "  --limit N         stop after N instructions (status 120)\n"
+    "  --limit N         stop after N instructions (status 120); 0: never, as unless told\n"
     "  --seed N          seed of everything random: 0 unless told\n"
     "  --count           say at the end how many instructions the processors executed\n"
     "  --console FILE    the guest's console goes to FILE instead of stdout\n"
@@ -69,6 +69,9 @@ static bool set_profile(void *to, const char *name)
 /* "-ept-ad,+pml". */
 static bool select_capabilities(const char *list, struct vmx_lacks *lacks)
 {
+    if (!*list)
+        complain("--vmx: the list is empty (try: sesqui boot --vmx help)");
+    bool good = *list;
     while (*list) {
         unsigned length = (unsigned)strcspn(list, ",");
 
@@ -88,7 +91,7 @@ static bool select_capabilities(const char *list, struct vmx_lacks *lacks)
         }
         list += length + (list[length] == ',');
     }
-    return true;
+    return good;
 }
 
 static void list_capabilities(void)

@@ -34,19 +34,29 @@ void print_visibly(FILE *to, const char *text)
     }
 }
 
-enum { COMPLAINT_MAX = 8192 };
+enum { COMPLAINT_MAX = 1 << 17, COMPLAINT_END = 300 };
 
 int complain(const char *format, ...)
 {
-    char text[COMPLAINT_MAX];
+    static char text[COMPLAINT_MAX];
     va_list arguments;
 
     va_start(arguments, format);
     int length = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     fputs(isatty(STDERR_FILENO) ? "\033[1;31msesqui:\033[0m " : "sesqui: ", stderr);
-    print_visibly(stderr, text);
-    fputs(length < (int)sizeof text ? "\n" : "...\n", stderr);
+    /* Of a very long one, which some argument has made so, both ends: who complains, and of what. */
+    length = length < 0 ? 0 : length < (int)sizeof text ? length : (int)sizeof text - 1;
+    if (length > 2 * COMPLAINT_END) {
+        char *tail = text + length - COMPLAINT_END;
+        text[COMPLAINT_END] = '\0';
+        print_visibly(stderr, text);
+        fputs("...", stderr);
+        print_visibly(stderr, tail);
+    } else {
+        print_visibly(stderr, text);
+    }
+    fputc('\n', stderr);
     return 2;
 }
 
@@ -240,7 +250,7 @@ bool options_parse(const struct syntax *syntax, int argc, char **argv, void *to)
 
 /* ---- values ---- */
 
-/* Digits and what follows them. False: no digits, or too large. */
+/* Digits and what follows them. False: no digits, or more than 64 bits. */
 static bool digits(const char *text, uint64_t *value, const char **rest)
 {
     char *end;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* `sesqui bench`: speed and memory on this host; `sesqui bench nested`: what L0 executes. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/bench/bench.h"
 #include "cli/bench/nested.h"
@@ -78,7 +80,9 @@ static int bench_nested(int argc, char **argv)
     if (r.image && (r.only == NESTED_ept_violation || r.only == NESTED_interrupt))
         return complain("--l0 image: this exit is not measured there (try: sesqui bench --help)");
     for (unsigned i = 0; r.image && i < 2; i++)
-        if (!outputs_input(&outputs, "an image that is measured", nested_images[i]))
+        if (access(nested_images[i], R_OK) != 0)
+            return complain("bench nested: %s: %s (run it in the folder in which `make` builds it)", nested_images[i], strerror(errno));
+        else if (!outputs_input(&outputs, "an image that is measured", nested_images[i]))
             return 2;
     outputs_add(&outputs, "--tsv", r.tsv_path, &r.tsv);
     outputs_add(&outputs, "--svg", r.svg_path, &r.svg);

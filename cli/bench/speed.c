@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Speed and memory on this host, as medians of several runs. Figures are printed, never asserted. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/bench/bench.h"
+#include "cli/options.h"
 #include "emu/load/load.h"
 #include "emu/machine/machine.h"
 #include "emu/scenario/scenario.h"
@@ -64,7 +66,7 @@ static bool boot_once(const char *image, uint64_t *exits, struct sample *sample,
         memcpy(message, result.message, sizeof message);
     }
     if (!ok)
-        fprintf(stderr, "sesqui bench: %s: %s\n", image, message);
+        fprintf(stderr, "sesqui bench: %s\n", message);
     if (machine)
         machine_close(machine);
     return ok;
@@ -227,13 +229,25 @@ static bool bench_memory(const char *image)
     return true;
 }
 
+/* Nothing is measured where an image is missing. False after a complaint. */
+static bool readable(const char *image)
+{
+    bool good = access(image, R_OK) == 0;
+
+    if (!good)
+        complain("bench: %s: %s (`make` builds the guest images into build/guests)", image, strerror(errno));
+    return good;
+}
+
 int bench_speed(const char *guests)
 {
-    char loop[512], stores[512], round_trip[512], turnstile[512];
+    char loop[4096], stores[4096], round_trip[4096], turnstile[4096];
     snprintf(loop, sizeof loop, "%s/loop.elf", guests);
     snprintf(stores, sizeof stores, "%s/stores.elf", guests);
     snprintf(round_trip, sizeof round_trip, "%s/roundtrip.elf", guests);
     snprintf(turnstile, sizeof turnstile, "%s/turnstile.elf", guests);
+    if (!readable(loop) || !readable(stores) || !readable(round_trip) || !readable(turnstile))
+        return 2;
     puts("sesqui bench (CPU time; deterministic virtual time on, trace off)");
     bool ok = bench_memory(turnstile);
     ok = bench_mips("plain loop", loop) && ok;

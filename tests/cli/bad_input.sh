@@ -137,6 +137,56 @@ refused 'unknown option' checks --everything
 refused 'takes no value' checks --markdown=yes
 
 
+refused 'the list is empty' boot "$folder/good" --vmx ''
+refused 'unknown option "-"' -
+refused 'unknown option "--"' -- boot
+refused 'not a number' boot "$folder/good" --limit -1
+refused 'not a number' boot "$folder/good" --limit 18446744073709551616
+refused 'not a number' boot "$folder/good" --limit 0x
+refused 'not a number' boot "$folder/good" --limit 1e6
+refused 'not a number' boot "$folder/good" --limit ' 5'
+refused 'not a number' boot "$folder/good" --feature-control x
+refused 'only bits 0' boot "$folder/good" --feature-control 2
+refused 'not a memory size' boot "$folder/good" --trace-limit lots
+refused 'not a memory size' run --trace-limit -1 x
+refused 'neither once, all nor none' boot "$folder/good" --explain=sometimes
+refused 'unknown strategy ""' boot "$folder/good" --hv=
+refused 'unknown strategy "TRAP"' boot "$folder/good" --hv=TRAP
+refused 'give --hv, too' boot "$folder/good" --races
+refused '--late needs --hv' boot "$folder/good" --late
+refused '--append: a command line is at most 8191 bytes long' boot "$folder/good" --append "$(head -c 9000 /dev/zero | tr '\0' x)"
+refused 'does not begin with a module' boot "$folder/good" --module ''
+refused 'does not begin with a module' boot "$folder/good" --module ' words'
+refused 'more than 8 modules' boot "$folder/good" --module a --module a --module a --module a --module a --module a --module a --module a --module a
+refused '`make` builds the guest images' bench "$folder"
+refused '--update-golden needs --golden' run --update-golden "$folder"/good
+refused 'No such file' run "$folder/missing.scn"
+refused 'No such file' run --golden x "$folder/missing.scn"
+refused 'No such file' check-vmcs "$folder/missing"
+refused '32 to 52 bits' check-vmcs "$folder/good" --width 31
+refused '32 to 52 bits' check-vmcs "$folder/good" --width 53
+long=$(head -c 5000 /dev/zero | tr '\0' x)
+refused 'File name too long' boot "$long"
+refused '--trace' boot "$folder/good" --trace "$long"
+refused 'File name too long' boot "$folder/good" --trace "$long"
+refused 'unknown command' "$long"
+refused 'unknown option' boot "--$long"
+refused 'File name too long' run "$long"
+refused 'File name too long' check-vmcs "$long"
+[ "$(wc -c <"$folder/err")" -lt 1000 ]
+report $? "a message stays readable whatever the arguments"
+# What is not printable is shown, not sent to the terminal.
+refused 'evil\nname\x1b[31m' boot $'evil\nname\033[31m'
+refused 'evil\nname\x1b[31m' run $'evil\nname\033[31m'
+refused 'evil\x07' check-vmcs $'evil\a'
+refused 'unknown option "--\x1b[2J"' boot $'--\033[2J'
+refused 'naïve' boot "$folder/naïve"
+printf 'nonsense\n' >"$folder/"$'evil\nok 2 - name.scn'
+timeout 20 "$sesqui" run "$folder/"$'evil\nok 2 - name.scn' >"$folder/out" 2>"$folder/err"
+[ $? = 1 ] && ! grep -q '^ok' "$folder/out" && grep -qF 'evil\nok 2' "$folder/out"
+report $? "a scenario's name cannot forge a line of TAP"
+rm -f "$folder"/*.scn
+
 # ---- files that are no multiboot v1 images: each with its own answer ----
 # with OFFSET FILE BYTES: zeros up to OFFSET, then BYTES as printf knows them
 with() { { head -c "$1" /dev/zero; printf "$3"; head -c 600 /dev/zero; } >"$folder/$2"; }
@@ -270,6 +320,8 @@ works 'usage: sesqui boot' help boot
 works 'usage: sesqui run' help run
 works 'usage: sesqui bench' bench nested -h
 works 'usage: sesqui COMMAND' help
+works 'usage: sesqui COMMAND' help help
+works 'CPU engine' -V
 works 'usage: sesqui COMMAND' -h
 works 'icelake' boot --vmx help
 works 'use_tsc_scaling' boot --vmx=help

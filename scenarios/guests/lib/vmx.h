@@ -39,7 +39,7 @@ static inline vmx_result vmx_result_of(bool invalid, bool valid)
 #define VMX_INSTRUCTION(text, ...) \
     ({ \
         bool invalid_, valid_; \
-        __asm__ volatile(text "\n\tsetc %0\n\tsetz %1" : "=qm"(invalid_), "=qm"(valid_) : __VA_ARGS__ : "cc", "memory"); \
+        __asm__ volatile inline(text "\n\tsetc %0\n\tsetz %1" : "=qm"(invalid_), "=qm"(valid_) : __VA_ARGS__ : "cc", "memory"); \
         vmx_result_of(invalid_, valid_); \
     })
 
