@@ -14,6 +14,8 @@ void model_init(struct model *model, unsigned cpu_count)
     model->refusal[0] = '\0';
     model->vmcs_cache.used = 0;         /* no slot counts before it was used */
     model->vmcs_cache.use_clock = 0;
+    model->vmcs_cache.judged_generation = 0;
+    model->vmcs_cache.judged_width = 0; /* none: the first entry counts from 1 */
     capability_init(&model->capability, NULL);
     tlb_init(&model->tlb, TLB_KEEP, 0);
     for (unsigned i = 0; i < MODEL_CPU_MAX; i++) {

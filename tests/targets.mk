@@ -5,7 +5,7 @@
 TAP_TESTS := $(filter-out tests/conformance/% tests/metal/bochs.sh tests/metal/compare.sh tests/metal/%on_bochs.sh tests/mutants/run.sh tests/mutants/judge.sh tests/mutants/regressions.sh,$(sort $(wildcard tests/*/*.sh)))
 
 # Fuzz targets: tests/fuzz/NAME.c with LLVMFuzzerTestOneInput(); here with standalone.c, which needs no clang.
-FUZZ_MODEL := $(B)/tests/fuzz/vmcs_random
+FUZZ_MODEL := $(addprefix $(B)/tests/fuzz/,vmcs_random check_parts)
 FUZZ_EMU := $(addprefix $(B)/tests/fuzz/,scenario_text image_load vmcs_text)
 FUZZ_MAIN := $(addprefix $(B)/tests/fuzz/,standalone.o fail.o)
 $(FUZZ_MODEL): %: %.o $(FUZZ_MAIN) $(MODEL_LIB)
@@ -56,7 +56,7 @@ run: deps
 # Everything is built twice: as users run it, and with the address and undefined-behaviour sanitizers. The unit tests and
 # the scenarios run sanitized; the programs that boot images run both builds where it matters.
 test: deps
-	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=release all mutants-prepare
+	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=release all mutants-prepare build/release/tests/fuzz/check_parts
 	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=asan all tests
 	@tests/run.sh $(patsubst build/release/%,build/asan/%,$(patsubst %.c,build/asan/%,$(TEST_SRC))) $(TAP_TESTS)
 

@@ -7,6 +7,7 @@
 #include "model/cpu/execute.h"
 #include "model/cpu/msr.h"
 #include "model/cpu/walk.h"
+#include "model/vmx/check_parts.h"
 #include "model/vmx/internal.h"
 
 const struct check check_table[] = {
@@ -41,7 +42,10 @@ struct entry {
     uint64_t pdpte[4];                          /* 0 where PAE paging is not in use */
 };
 
-static struct entry entry_of(const struct cpu *cpu, const struct vmcs *v)
+/* Segments are looked at by these parts only, and there are many of them. */
+enum { PARTS_OF_SEGMENTS = PART_SEGMENTS | PART_RIP | PART_STATE };
+
+static struct entry entry_of(const struct cpu *cpu, const struct vmcs *v, unsigned parts)
 {
     const struct memory *memory = &cpu->model->memory;
     struct entry e = {
@@ -64,7 +68,7 @@ static struct entry entry_of(const struct cpu *cpu, const struct vmcs *v)
     e.link_readable = !(e.link & ~PAGE_MASK) && !(e.link >> cpu->model->physical_address_width);
     if (e.link_readable)
         e.link_identifier = memory_read32(memory, e.link);
-    for (unsigned i = 0; i < SEG_COUNT; i++) {
+    for (unsigned i = 0; i < SEG_COUNT && parts & PARTS_OF_SEGMENTS; i++) {
         uint32_t rights = (uint32_t)v->field[FIELD_guest_es_access_rights + i];
 
         e.segment[i] = (struct segment_view){
@@ -240,13 +244,14 @@ static bool pdpte_valid(const struct entry *e, unsigned number)
     return !(pdpte & 1) || (!(pdpte & 0x1e6) && within(e, pdpte));
 }
 
-/* Returns whether all rows hold. */
-static bool evaluate(const struct entry *e, bool holds[])
+/* Evaluates the rows of these parts; the others are taken to hold. Returns whether all do. */
+static bool evaluate(const struct entry *e, unsigned parts, bool holds[])
 {
     unsigned row = 0;
     bool all = true;
 
-#define CHECK(id, group, section, qualification, text, predicate) all &= holds[row++] = (predicate);
+#define CHECK(id, group, section, qualification, text, predicate)                                                   \
+    all &= holds[row++] = !(parts & check_part_of((id), (section))) || (predicate);
 #include "model/vmx/checks.def"
     return all;
 }
@@ -255,12 +260,15 @@ static bool evaluate(const struct entry *e, bool holds[])
 
 struct check_outcome check_entry(struct cpu *cpu, struct vmcs *vmcs)
 {
-    const struct entry e = entry_of(cpu, vmcs);
+    const unsigned parts = check_parts_due(cpu, vmcs);
+    const struct entry e = entry_of(cpu, vmcs, parts);
     struct check_outcome outcome = { .failed = false };
     bool holds[ROWS];
 
-    if (evaluate(&e, holds))
+    if (evaluate(&e, parts, holds)) {
+        check_parts_passed(cpu, vmcs, parts);
         return outcome;
+    }
     for (unsigned i = 0; i < ROWS; i++) {
         const struct check *check = &check_table[i];
         struct notice notice = { .kind = NOTICE_CHECK_FAILED, .cpu = cpu, .a = vmcs->pa, .check = check };
@@ -282,16 +290,16 @@ struct check_outcome check_entry(struct cpu *cpu, struct vmcs *vmcs)
 
 void check_rows(struct cpu *cpu, const struct vmcs *vmcs, bool holds[])
 {
-    const struct entry e = entry_of(cpu, vmcs);
+    const struct entry e = entry_of(cpu, vmcs, PARTS_ALL);
 
-    evaluate(&e, holds);
+    evaluate(&e, PARTS_ALL, holds);
 }
 
 bool check_holds(struct cpu *cpu, struct vmcs *vmcs, unsigned index)
 {
-    const struct entry e = entry_of(cpu, vmcs);
+    const struct entry e = entry_of(cpu, vmcs, PARTS_ALL);
     bool holds[ROWS];
 
-    evaluate(&e, holds);
+    evaluate(&e, PARTS_ALL, holds);
     return holds[index];
 }

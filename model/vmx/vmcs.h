@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "arch/vmx.h"
+#include "model/vmx/capability.h"
 
 struct cpu;
 struct model;
@@ -35,6 +36,7 @@ struct vmcs {
     uint32_t identifier;        /* bytes 0-3 of the region when it became active */
     uint64_t pa;                /* address of its region */
     uint64_t last_use;          /* for eviction */
+    uint32_t judged;            /* its fields have passed the checks of an entry, see struct judged; 0: not yet */
     uint64_t field[VMCS_FIELD_COUNT];
     /* Who wrote what since it became active: for the report of a failed VM entry. Nothing in the model asks. */
     uint64_t writer[VMCS_FIELD_COUNT];  /* RIP of the last VMWRITE */
@@ -48,8 +50,18 @@ struct vmcs {
 enum { VMCS_CACHE_SIZE = 128 };
 #define VMCS_POISON 0xdead5e5adead5e5aull       /* each 8 bytes of an active VMCS's region from byte 8 on */
 
+/* A VMCS as it was at the latest VM entry that passed its checks: model/vmx/check_parts.h. Means nothing unless vmcs->judged says so. */
+struct judged {
+    bool long_mode;             /* the processor was in IA-32e mode */
+    uint64_t field[VMCS_FIELD_COUNT];
+};
+
 struct vmcs_cache {
     struct vmcs vmcs[VMCS_CACHE_SIZE];
+    struct judged judged[VMCS_CACHE_SIZE];
+    struct vmx_capability judged_capability;    /* what the processors offered then, counted by: */
+    unsigned judged_width;                      /* physical addresses */
+    uint32_t judged_generation;
     unsigned used;              /* no slot from here on has ever been active */
     uint64_t use_clock;
 };

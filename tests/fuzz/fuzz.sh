@@ -21,6 +21,10 @@ fuzz()
 }
 
 fuzz vmcs_random 100000 'VMCSs entered and left'
+fuzz check_parts 20000 'walks over VM-entry checks, remembered and anew'
+folder=${FUZZ_RELEASE:-build/release/tests/fuzz}
+fuzz check_parts 160000 'walks of 64 changes, not sanitized'
+folder=${FUZZ:-build/asan/tests/fuzz}
 fuzz scenario_text 30000 'scenario texts'
 fuzz image_load 30000 'images'
 fuzz vmcs_text 10000 'VMCS dumps'
