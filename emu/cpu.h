@@ -66,6 +66,7 @@ struct unexplored {
     bool zeros;                     /* all its bytes are 0: ADD [rAX], AL */
     bool jumped;                    /* origin is the instruction before it, elsewhere */
     uint64_t origin;
+    uint64_t instructions;          /* retired before it began */
     bool found, told;               /* the engine's own */
 };
 /* Has the processor run through such a stretch?  engine_run() stops for the first one. And: which?  True once. */

@@ -124,9 +124,6 @@ static void tell_missing(struct explanation *e, const struct route *route, const
     bool told = false;
     char names[40];
 
-    if (fault->qualification & EPT_VIOLATION_LINEAR_VALID && !(fault->qualification & EPT_VIOLATION_TRANSLATION))
-        explain_line(e, "the access was that of the guest's page walk to one of its paging-structure entries%s",
-                     fault->eptp & EPTP_ACCESSED_DIRTY ? "; with accessed and dirty flags for EPT (EPTP bit 6) each of them counts as a write" : "");
     for (unsigned i = 0; i < route->count; i++) {
         uint64_t missing = need & ~route->step[i].value;
 
@@ -166,6 +163,9 @@ static void tell(struct machine *machine, struct cpu *cpu, const struct ept_faul
                  symbols_text(machine->symbols, fault->rip, name), tried(fault), fault->gpa, misconfiguration ? "" : linear, fault->eptp);
     if (note)
         explain_line(e, "%s", note);
+    if (!misconfiguration && fault->qualification & EPT_VIOLATION_LINEAR_VALID && !(fault->qualification & EPT_VIOLATION_TRANSLATION))
+        explain_line(e, "the access was that of the guest's page walk to one of its paging-structure entries%s",
+                     fault->eptp & EPTP_ACCESSED_DIRTY ? "; with accessed and dirty flags for EPT (EPTP bit 6) each of them counts as a write" : "");
     if (route->beyond)
         explain_line(e, "the guest-physical address has more bits than the walk of %d levels translates (EPTP bits 5:3)", (int)EPTP_WALK_LENGTH(fault->eptp));
     for (unsigned i = 0; i < route->count; i++)

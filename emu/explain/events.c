@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "emu/decode/decode.h"
 #include "emu/explain/words.h"
 #include "emu/machine/parts.h"
 #include "model/vmx/vmx.h"
@@ -29,13 +30,22 @@ static struct happening *next(struct events *events, const struct notice *notice
 }
 
 /* An exception, or the delivery of what was not raised: it goes on with the story, or begins one. */
-static void tell_on(struct events *events, const struct happening *h)
+static void tell_on(struct events *events, const struct happening *h, struct cpu *cpu)
 {
-    if (events->story != events->count - 1 && events->story_instructions == h->instructions)
+    uint64_t number = events->count - 1;
+
+    if (events->story != number && events->story_instructions == h->instructions) {
+        if (number != events->story + 1)
+            return;
+        events->second = *h;
+        events->second_code.length = (uint8_t)fetch_code(cpu, events->second_code.byte);
         return;
-    events->story = events->count - 1;
+    }
+    events->story = number;
     events->story_instructions = h->instructions;
     events->first = *h;
+    events->first_code.length = (uint8_t)fetch_code(cpu, events->first_code.byte);
+    events->second = (struct happening){ .kind = NOTICE_ENTRY };
 }
 
 static void end_story(struct events *events)
@@ -54,11 +64,12 @@ static void note_raised(struct events *events, const struct notice *notice, unsi
         h->during = cpu->event;
         h->failure = delivery_diagnose(cpu, &cpu->event, notice->event);
     }
-    tell_on(events, h);
+    tell_on(events, h, cpu);
 }
 
 static void note_delivered(struct events *events, const struct notice *notice, unsigned level)
 {
+    struct cpu *cpu = &notice->cpu->model->cpu[notice->cpu->index];
     const struct happening *latest = events->count ? events_at(events, events->count - 1) : NULL;
 
     if (latest && latest->kind == NOTICE_RAISED && latest->event.vector == notice->a && latest->instructions == notice->cpu->instructions)
@@ -66,7 +77,7 @@ static void note_delivered(struct events *events, const struct notice *notice, u
     struct happening *h = next(events, notice, level);
     h->event = (struct event){ .valid = true, .vector = (uint8_t)notice->a, .type = (uint8_t)notice->b,
                                .error_code = (uint32_t)notice->c, .has_error_code = notice->d, .address = notice->cpu->cr2 };
-    tell_on(events, h);
+    tell_on(events, h, cpu);
 }
 
 void events_note(struct events *events, const struct notice *notice, unsigned level, bool core)

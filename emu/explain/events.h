@@ -25,12 +25,18 @@ struct happening {
     struct delivery_failure failure;    /* and why */
 };
 
+/* The instruction of an event, read when it came: later it may not be there any more. */
+struct code_bytes {
+    uint8_t length, byte[15];
+};
+
 struct events {
     struct happening of[EVENTS_KEPT];
     uint64_t count;                 /* of all times */
     uint64_t story;                 /* number of the story's first event; count if there is none */
     uint64_t story_instructions;
-    struct happening first;         /* the same, also when it has left the ring */
+    struct happening first, second; /* the same and the next one, also when they have left the ring; second.kind is NOTICE_RAISED or _INJECT if it came */
+    struct code_bytes first_code, second_code;
     uint64_t crossed;               /* number of the latest exit or entry, plus 1; 0: none yet */
     struct happening crossing;      /* that */
     bool from_exit;

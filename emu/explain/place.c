@@ -31,16 +31,30 @@ enum peek place_peek(struct cpu *cpu, uint64_t linear, void *to, unsigned length
     return PEEK_DONE;
 }
 
+static void describe(const struct machine *machine, const struct cpu *cpu, uint64_t rip, const uint8_t *bytes, size_t length, char *text, size_t size)
+{
+    char name[SYMBOL_TEXT_MAX], words[80];
+
+    disassemble(code_bits(cpu), rip, bytes, length, words, sizeof words);
+    snprintf(text, size, "rip 0x%" PRIx64 "%s: %s", rip, symbols_text(machine->symbols, rip, name), length ? words : "(no memory can be fetched there)");
+}
+
 void place_describe(const struct machine *machine, struct cpu *cpu, char *text, size_t size)
 {
-    char name[SYMBOL_TEXT_MAX];
     uint8_t bytes[INSTRUCTION_MAX];
-    char words[80];
-    size_t length = fetch_code(cpu, bytes);
 
-    disassemble(code_bits(cpu), cpu->rip, bytes, length, words, sizeof words);
-    snprintf(text, size, "rip 0x%" PRIx64 "%s: %s", cpu->rip, symbols_text(machine->symbols, cpu->rip, name),
-             length ? words : "(no memory can be fetched there)");
+    describe(machine, cpu, cpu->rip, bytes, fetch_code(cpu, bytes), text, size);
+}
+
+void place_of_code(const struct machine *machine, const struct cpu *cpu, uint64_t rip, const struct code_bytes *code, char *text, size_t size)
+{
+    struct cpu then = *cpu;
+
+    then.rip = rip;
+    if (code)
+        describe(machine, cpu, rip, code->byte, code->length, text, size);
+    else
+        place_describe(machine, &then, text, size);
 }
 
 /* As the program reads them: in non-root operation the masked bits come from the read shadows (SDM Vol. 3, 26.3). */
@@ -68,28 +82,41 @@ void place_registers(struct explanation *e, const struct cpu *cpu)
                  cr4, CPU_MSR(cpu, ia32_efer));
 }
 
+/* What an exit loaded: of a VMCS of the program's, or as it stands in the registers, where the VMCS is the core's. */
+static void tell_host_state(struct explanation *e, const struct cpu *cpu, const struct happening *exit, uint64_t since)
+{
+    const struct vmcs *v = cpu->vmx.current;
+    const char *reason = exit_reason_name((uint32_t)exit->reason & 0xffff);
+    bool known = exit->vmcs && v && v->pa == exit->vmcs;
+    uint64_t rsp = known ? VMCS(v, host_rsp) : cpu->gpr[RSP], rip = known ? VMCS(v, host_rip) : cpu->rip;
+    char vmcs[40] = "";
+
+    if (!known && cpu->instructions != exit->instructions)      /* RIP and RSP have gone on */
+        return;
+    if (exit->vmcs)
+        snprintf(vmcs, sizeof vmcs, " of VMCS 0x%" PRIx64, exit->vmcs);
+    explain_line(e, "%" PRIu64 " instructions earlier the VM exit %s at guest rip 0x%" PRIx64 " loaded HOST_RIP 0x%" PRIx64 ", HOST_RSP 0x%" PRIx64
+                 ", HOST_CR3 0x%" PRIx64 "%s", since, reason ? reason : "unknown", exit->rip, rip, rsp, known ? VMCS(v, host_cr3) : cpu->cr3, vmcs);
+    explain_line(e, "   and HOST_GDTR_BASE 0x%" PRIx64 ", HOST_IDTR_BASE 0x%" PRIx64 " (both with limit 0xffff), HOST_TR_BASE 0x%" PRIx64 ", HOST_CS 0x%x",
+                 known ? VMCS(v, host_gdtr_base) : cpu->gdtr.base, known ? VMCS(v, host_idtr_base) : cpu->idtr.base,
+                 known ? VMCS(v, host_tr_base) : cpu->seg[SEG_TR].base, (unsigned)(known ? VMCS(v, host_cs_selector) : cpu->seg[SEG_CS].selector));
+}
+
 void place_crossing(struct explanation *e, const struct cpu *cpu, const struct events *events, uint64_t instructions)
 {
     const struct happening *crossing = &events->crossing;
-    const struct vmcs *vmcs = cpu->vmx.current;
-    const char *reason;
+    const struct vmcs *v = cpu->vmx.current;
     uint64_t since = instructions - crossing->instructions;
+    bool native = machine_over_native(e->machine, cpu), guest = native ? machine_level(e->machine, cpu) > 1 : cpu->vmx.non_root;
 
-    if (!events->crossed || since > NEAR || !vmcs || vmcs->pa != crossing->vmcs || machine_over_native(e->machine, cpu))
+    if (!events->crossed || since > NEAR)
         return;
-    if (crossing->kind == NOTICE_ENTRY && cpu->vmx.non_root) {
+    if (crossing->kind == NOTICE_EXIT && !guest)
+        tell_host_state(e, cpu, crossing, since);
+    else if (crossing->kind == NOTICE_ENTRY && guest && !native && v && v->pa == crossing->vmcs)
         explain_line(e, "%" PRIu64 " instructions earlier VM entry loaded GUEST_RIP 0x%" PRIx64 ", GUEST_CR3 0x%" PRIx64 ", GUEST_IDTR_BASE 0x%" PRIx64
-                     ", limit 0x%" PRIx64 " of VMCS 0x%" PRIx64, since, crossing->rip, VMCS(vmcs, guest_cr3), VMCS(vmcs, guest_idtr_base),
-                     VMCS(vmcs, guest_idtr_limit), vmcs->pa);
-    } else if (crossing->kind == NOTICE_EXIT && !cpu->vmx.non_root) {
-        reason = exit_reason_name((uint32_t)crossing->reason & 0xffff);
-        explain_line(e, "%" PRIu64 " instructions earlier the VM exit %s at guest rip 0x%" PRIx64 " loaded HOST_RIP 0x%" PRIx64 ", HOST_RSP 0x%" PRIx64
-                     ", HOST_CR3 0x%" PRIx64 " of VMCS 0x%" PRIx64, since, reason ? reason : "unknown", crossing->rip, VMCS(vmcs, host_rip),
-                     VMCS(vmcs, host_rsp), VMCS(vmcs, host_cr3), vmcs->pa);
-        explain_line(e, "   and HOST_GDTR_BASE 0x%" PRIx64 ", HOST_IDTR_BASE 0x%" PRIx64 " (both with limit 0xffff), HOST_TR_BASE 0x%" PRIx64
-                     ", HOST_CS 0x%" PRIx64, VMCS(vmcs, host_gdtr_base), VMCS(vmcs, host_idtr_base), VMCS(vmcs, host_tr_base),
-                     VMCS(vmcs, host_cs_selector));
-    }
+                     ", limit 0x%" PRIx64 " of VMCS 0x%" PRIx64, since, crossing->rip, VMCS(v, guest_cr3), VMCS(v, guest_idtr_base),
+                     VMCS(v, guest_idtr_limit), v->pa);
 }
 
 /* ---- calls ---- */

@@ -19,6 +19,9 @@ enum peek place_peek(struct cpu *cpu, uint64_t linear, void *to, unsigned length
 
 /* "rip 0x1000 <main+0x12>: mov rax, rbx" */
 void place_describe(const struct machine *machine, struct cpu *cpu, char *text, size_t size);
+/* The same of an instruction that was read earlier. `code` may be NULL: then it is read now. */
+struct code_bytes;
+void place_of_code(const struct machine *machine, const struct cpu *cpu, uint64_t rip, const struct code_bytes *code, char *text, size_t size);
 /* Lines: registers; and the chain of calls, by frame pointers or, where there are none, by what looks like return addresses. */
 void place_registers(struct explanation *explanation, const struct cpu *cpu);
 /* A line, if a VM exit or entry brought it here not long before it had retired `instructions`: what that loaded. */

@@ -150,6 +150,7 @@ void progress_raised(struct machine *machine, struct cpu *cpu, const struct noti
 static void tell_unexplored(struct machine *machine, struct cpu *cpu)
 {
     struct unexplored run;
+    struct cpu begun;
     struct explanation *e;
     char place[PLACE_MAX], symbol[SYMBOL_TEXT_MAX];
 
@@ -168,7 +169,10 @@ static void tell_unexplored(struct machine *machine, struct cpu *cpu)
         place_describe(machine, &then, place, sizeof place);
         explain_line(e, "the way there: %s", place);
     }
-    place_crossing(e, cpu, &machine->events[cpu->index], cpu->instructions);
+    begun = *cpu;
+    begun.rip = run.first - cpu->seg[SEG_CS].base;
+    begun.instructions = run.instructions;
+    place_crossing(e, &begun, &machine->events[cpu->index], run.instructions);
     place_registers(e, cpu);
     place_calls(e, cpu);
     events_tell(e, &machine->events[cpu->index]);

@@ -8,6 +8,7 @@
 #include "emu/decode/decode.h"
 #include "emu/explain/events.h"
 #include "emu/explain/interrupts.h"
+#include "emu/explain/page_walk.h"
 #include "emu/explain/place.h"
 #include "emu/explain/words.h"
 #include "emu/machine/parts.h"
@@ -16,15 +17,6 @@
 
 /* How far back a handler may have begun to be named. */
 enum { NEAR = 64, STORY_LINES = 6 };
-
-/* The instruction at which the story began: registers may have changed since, where handlers were reached. */
-static void first_place(const struct machine *machine, const struct cpu *cpu, const struct happening *first, char *text, size_t size)
-{
-    struct cpu then = *cpu;
-
-    then.rip = first->rip;
-    place_describe(machine, &then, text, size);
-}
 
 /* RDMSR and WRMSR name their register, which no operand shows. */
 static void tell_msr(struct explanation *e, const struct cpu *cpu, const char *place)
@@ -42,13 +34,18 @@ static void tell_msr(struct explanation *e, const struct cpu *cpu, const char *p
 }
 
 /* IRET takes what it finds: an error code that was left there becomes RIP. */
-static void tell_iret(struct explanation *e, struct cpu *cpu, const char *place)
+static void tell_iret(struct explanation *e, struct cpu *cpu, const char *place, bool here)
 {
     unsigned word = code_bits(cpu) / 8;
     uint64_t base = cpu_64bit(cpu) ? 0 : cpu->seg[SEG_SS].base, value[3] = { 0 };
 
     if (!strstr(place, ": iret"))
         return;
+    if (!here) {                    /* the stack has gone on since */
+        explain_line(e, "IRET takes RIP, CS and RFLAGS from the stack: the handler of an exception with an error code removes that first (ADD RSP, %u) [6.13]",
+                     word);
+        return;
+    }
     for (unsigned i = 0; i < 3; i++)
         if (place_peek(cpu, base + cpu->gpr[RSP] + (uint64_t)i * word, &value[i], word) != PEEK_DONE)
             return;
@@ -75,7 +72,18 @@ static void tell_failure(struct explanation *e, const struct events *events, uin
         explain_line(e, "   that raised %s", what);
 }
 
-static void tell_story(struct explanation *e, const struct events *events)
+/* A handler that cannot even begin. */
+static void tell_handler_fault(struct explanation *e, struct cpu *cpu, const struct happening *h, const struct code_bytes *code)
+{
+    char what[WORDS_MAX], place[PLACE_MAX];
+
+    event_words(what, sizeof what, &h->event);
+    place_of_code(e->machine, cpu, h->rip, code, place, sizeof place);
+    explain_line(e, "its handler was reached, and the first instruction there raised %s at %s", what, place);
+    tell_iret(e, cpu, place, false);
+}
+
+static void tell_story(struct explanation *e, struct cpu *cpu, const struct events *events)
 {
     uint64_t from = events->story, lines = 0;
 
@@ -86,17 +94,17 @@ static void tell_story(struct explanation *e, const struct events *events)
         lines += h->kind == NOTICE_RAISED;
         from = i;
     }
-    if (from > events->story)
+    if (from > events->story + 1) {
+        if (!events->second.during.valid && events->second.kind == NOTICE_RAISED)
+            tell_handler_fault(e, cpu, &events->second, &events->second_code);
         explain_line(e, "it went on like that through %" PRIu64 " more events without an instruction in between", from - events->story);
+    }
     for (uint64_t i = from; i < events->count; i++) {
         const struct happening *h = events_at(events, i);
         if (h->kind == NOTICE_RAISED && h->during.valid)
             tell_failure(e, events, i);
-        else if (h->kind == NOTICE_RAISED && i > events->story) {
-            char what[WORDS_MAX];
-            event_words(what, sizeof what, &h->event);
-            explain_line(e, "its handler was reached, and its first instruction raised %s", what);
-        }
+        else if (h->kind == NOTICE_RAISED && i > events->story && from <= events->story + 1)
+            tell_handler_fault(e, cpu, h, i == events->story + 1 ? &events->second_code : NULL);
     }
 }
 
@@ -154,7 +162,7 @@ static void summarize(char to[MACHINE_MESSAGE_MAX], const char *who, const char 
     }
 }
 
-static void explain_triple_fault(struct machine *machine, struct cpu *cpu, enum shutdown_whose whose)
+void triple_fault_explain(struct machine *machine, struct cpu *cpu, enum shutdown_whose whose)
 {
     const struct events *events = &machine->events[cpu->index];
     char who[100], what[WORDS_MAX], place[PLACE_MAX], why[WORDS_MAX * 2] = "", source[WORDS_MAX];
@@ -166,7 +174,7 @@ static void explain_triple_fault(struct machine *machine, struct cpu *cpu, enum 
         return;
     }
     event_words(what, sizeof what, &events->first.event);
-    first_place(machine, cpu, &events->first, place, sizeof place);
+    place_of_code(machine, cpu, events->first.rip, &events->first_code, place, sizeof place);
     for (uint64_t i = events->story; i < events->count && !failed; i++) {
         failed = events_at(events, i);
         if (failed && !failed->during.valid)
@@ -181,11 +189,13 @@ static void explain_triple_fault(struct machine *machine, struct cpu *cpu, enum 
         return;
     explain_line(e, "%s: triple fault. It began with %s at %s", who, what, place);
     tell_msr(e, cpu, place);
-    tell_iret(e, cpu, place);
+    if (events->first.event.type == EVENT_HARDWARE_EXCEPTION && events->first.event.vector == VECTOR_PF)
+        page_walk_tell(e, cpu, events->first.event.address, events->first.event.error_code);
+    tell_iret(e, cpu, place, events->count == events->story + 1 || events->second.during.valid);
     if (events->first.event.type == EVENT_EXTERNAL_INTERRUPT && interrupt_source(machine, cpu, events->first.event.vector, source, sizeof source))
         explain_line(e, "vector %02XH is %s: mask it, or load an IDT with a handler for it, before interrupts are enabled (STI)",
                      events->first.event.vector, source);
-    tell_story(e, events);
+    tell_story(e, cpu, events);
     place_crossing(e, cpu, events, events->first.instructions);
     tell_handler(e, events);
     place_registers(e, cpu);
@@ -194,10 +204,10 @@ static void explain_triple_fault(struct machine *machine, struct cpu *cpu, enum 
     explain_end(e);
 }
 
-static void explain_abort(struct machine *machine, struct cpu *cpu, uint64_t indicator)
+void abort_explain(struct machine *machine, struct cpu *cpu, uint64_t indicator, uint64_t vmcs_pa)
 {
     const struct events *events = &machine->events[cpu->index];
-    const struct vmcs *vmcs = cpu->vmx.current;
+    const struct vmcs *vmcs = cpu->vmx.current && cpu->vmx.current->pa == vmcs_pa ? cpu->vmx.current : NULL;
     const struct happening *exit = &events->crossing;
     const char *reason = exit_reason_name((uint32_t)exit->reason & 0xffff);
 
@@ -207,7 +217,7 @@ static void explain_abort(struct machine *machine, struct cpu *cpu, uint64_t ind
     if (!e)
         return;
     explain_line(e, "processor %u shut down: VMX abort %" PRIu64 " in VMCS 0x%" PRIx64 ": %s [28.7]", cpu->index, indicator,
-                 vmcs ? vmcs->pa : 0, abort_words(indicator));
+                 vmcs_pa, abort_words(indicator));
     if (exit->kind == NOTICE_EXIT)
         explain_line(e, "it came with the VM exit %s at guest rip 0x%" PRIx64, reason ? reason : "unknown", exit->rip);
     else
@@ -226,11 +236,12 @@ static void explain_abort(struct machine *machine, struct cpu *cpu, uint64_t ind
 void landing_explain(struct machine *machine, struct cpu *cpu, const struct event *event)
 {
     const struct events *events = &machine->events[cpu->index];
+    bool in_guest = machine_over_native(machine, cpu) ? machine_level(machine, cpu) > 1 : cpu->vmx.non_root;
     struct explanation *e;
     char what[WORDS_MAX], place[PLACE_MAX];
 
-    if (!events->crossed || events->crossing.kind != NOTICE_EXIT || events->crossing.instructions != cpu->instructions || cpu->vmx.non_root ||
-        cpu->event.valid || event->type != EVENT_HARDWARE_EXCEPTION || machine_over_native(machine, cpu))
+    if (!events->crossed || events->crossing.kind != NOTICE_EXIT || events->crossing.instructions != cpu->instructions || in_guest ||
+        cpu->event.valid || event->type != EVENT_HARDWARE_EXCEPTION || events->count != events->crossed)
         return;
     e = explain_begin(machine, cpu, explain_key(cpu->rip, "landing"));
     if (!e)
@@ -238,14 +249,8 @@ void landing_explain(struct machine *machine, struct cpu *cpu, const struct even
     event_words(what, sizeof what, event);
     place_describe(machine, cpu, place, sizeof place);
     explain_line(e, "the first instruction after a VM exit raised %s at %s", what, place);
+    if (event->vector == VECTOR_PF)
+        page_walk_tell(e, cpu, event->address, event->error_code);
     place_crossing(e, cpu, events, cpu->instructions);
     explain_end(e);
-}
-
-void shutdown_explain(struct machine *machine, struct cpu *cpu, enum shutdown_whose whose, uint64_t indicator)
-{
-    if (indicator)
-        explain_abort(machine, cpu, indicator);
-    else
-        explain_triple_fault(machine, cpu, whose);
 }

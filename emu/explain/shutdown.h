@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Triple faults and VMX aborts, from the event on with which they began. */
+/* Triple faults, from the event on with which they began, and VMX aborts. */
 #ifndef SESQUI_EMU_SHUTDOWN_H
 #define SESQUI_EMU_SHUTDOWN_H
 
@@ -10,9 +10,11 @@ struct cpu;
 struct machine;
 
 /* The processor shut down, or its guest's triple fault became a VM exit, or L1 over the core shut down. Explains it, and keeps the
- * message for the end of the run. `indicator`: of a VMX abort; 0: a triple fault. */
+ * message for the end of the run. */
 enum shutdown_whose { SHUTDOWN_PROCESSOR, SHUTDOWN_OVER_CORE, SHUTDOWN_GUEST };
-void shutdown_explain(struct machine *machine, struct cpu *cpu, enum shutdown_whose whose, uint64_t indicator);
+void triple_fault_explain(struct machine *machine, struct cpu *cpu, enum shutdown_whose whose);
+/* A VMX abort with the given indicator, of the VMCS at `vmcs`, which over the core is L1's. */
+void abort_explain(struct machine *machine, struct cpu *cpu, uint64_t indicator, uint64_t vmcs);
 
 /* An exception: if it is that of the first instruction after a VM exit, the host state is at fault. */
 struct event;

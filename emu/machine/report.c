@@ -130,7 +130,7 @@ static void watch(struct machine *machine, const struct notice *notice)
     switch (notice->kind) {
     case NOTICE_EXIT:
         if ((notice->a & 0xffff) == EXIT_REASON_triple_fault)
-            shutdown_explain(machine, cpu, native && level == 1 ? SHUTDOWN_OVER_CORE : SHUTDOWN_GUEST, 0);
+            triple_fault_explain(machine, cpu, native && level == 1 ? SHUTDOWN_OVER_CORE : SHUTDOWN_GUEST);
         if (!native || level > 1)
             events_note(&machine->events[cpu->index], notice, level, native);
         if (!native || level > 1) {
@@ -139,10 +139,13 @@ static void watch(struct machine *machine, const struct notice *notice)
         }
         break;
     case NOTICE_SHUTDOWN:
-        shutdown_explain(machine, cpu, SHUTDOWN_PROCESSOR, notice->a);
+        if (notice->a)
+            abort_explain(machine, cpu, notice->a, cpu->vmx.current ? cpu->vmx.current->pa : 0);
+        else
+            triple_fault_explain(machine, cpu, SHUTDOWN_PROCESSOR);
         break;
     case NOTICE_ABORTED:
-        shutdown_explain(machine, cpu, SHUTDOWN_OVER_CORE, notice->a);
+        abort_explain(machine, cpu, notice->a, notice->b);
         break;
     case NOTICE_ENTRY:
     case NOTICE_ENTRY_FAILED:

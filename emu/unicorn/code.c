@@ -264,7 +264,7 @@ static void explore(struct engine *e, const struct block *b)
     const struct block *from = e->current;
     bool on = b->pc >= run->first && b->pc <= run->last && (!from || from->pc + from->length == b->pc);
     if (!on) {
-        *run = (struct unexplored){ .first = b->pc, .zeros = true, .jumped = from && from->count,
+        *run = (struct unexplored){ .first = b->pc, .zeros = true, .instructions = e->start_instructions + e->retired, .jumped = from && from->count,
                                     .origin = from && from->count ? from->pc + from->offset[from->count - 1] : 0 };
     }
     if (b->pc + b->length > run->last)

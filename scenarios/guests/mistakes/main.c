@@ -52,7 +52,8 @@ void second_main(void)
 
 unsigned main(const void *information)
 {
-    const struct mistake *const tables[] = { mistakes_of_instructions, mistakes_of_shutdown, mistakes_of_memory };
+    const struct mistake *const tables[] = { mistakes_of_instructions, mistakes_of_shutdown, mistakes_of_memory,
+                                            mistakes_of_hangs, mistakes_of_ept };
 
     console_open();
     idt_load();

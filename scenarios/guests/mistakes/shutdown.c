@@ -139,7 +139,16 @@ static void enter_with(uint32_t field, uint64_t value)
 
 static void host_rip_unmapped(void) { enter_with(VMCS_host_rip, NOWHERE); }
 static void host_rip_zeros(void) { enter_with(VMCS_host_rip, 0x8000000); }
-static void host_cr3_wild(void) { enter_with(VMCS_host_cr3, 0x7000); }
+
+/* Without VPIDs: with them the processor may still know the host's translations. */
+static void host_cr3_wild(void)
+{
+    start_guest(cpuid_start, cpuid_end);
+    vmwrite(VMCS_secondary_processor_based_controls, PROC2_enable_ept);
+    vmwrite(VMCS_host_cr3, 0x7000);
+    guest_enter(&guest_of_mistakes);
+}
+
 static void host_idtr_zero(void) { load_idt(NULL, 0); enter_with(VMCS_host_rip, (uint64_t)undefined); }
 static void host_gdtr_wild(void) { enter_with(VMCS_host_gdtr_base, 0x8000000); load_gates(gate64((uint64_t)handler, CODE, 0, INTERRUPT_GATE)); undefined(); }
 

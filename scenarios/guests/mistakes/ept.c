@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* EPT entries that give too little, or that no processor may use. */
+#include <stddef.h>
+
+#include "scenarios/guests/mistakes/mistakes.h"
+
+enum { PLACE = 0x20000, TRIES = 5, QUIT_UNEXPECTED = 42 };
+
+extern const uint8_t guest_reads[], guest_reads_end[], guest_writes[], guest_writes_end[], guest_jumps[], guest_jumps_end[];
+__asm__("guest_reads: movq 0x20000, %rax\n jmp guest_reads\nguest_reads_end:\n"
+        "guest_writes: movb $1, 0x6000\n hlt\nguest_writes_end:\n"
+        "guest_jumps: movl $0x20000, %eax\n jmp *%rax\nguest_jumps_end:\n");
+
+static void enter(unsigned times)
+{
+    for (unsigned i = 0; i < times; i++)
+        guest_enter(&guest_of_mistakes);
+}
+
+static void not_mapped(void) { start_guest(guest_reads, guest_reads_end); enter(TRIES); }
+static void not_executable(void) { start_guest(guest_jumps, guest_jumps_end); enter(TRIES); }
+
+static void given_up(void)
+{
+    start_guest(guest_reads, guest_reads_end);
+    enter(1);
+    quit(QUIT_UNEXPECTED);
+}
+
+static void read_only(void)
+{
+    start_guest(guest_writes, guest_writes_end);
+    *guest_ept_entry(&guest_of_mistakes, GUEST_DATA) &= ~(uint64_t)EPT_WRITE;
+    enter(TRIES);
+}
+
+static void code_not_executable(void)
+{
+    start_guest(guest_writes, guest_writes_end);
+    *guest_ept_entry(&guest_of_mistakes, GUEST_CODE) &= ~(uint64_t)EPT_EXECUTE;
+    enter(TRIES);
+}
+
+static void page_tables_not_mapped(void)
+{
+    start_guest(guest_writes, guest_writes_end);
+    *guest_ept_entry(&guest_of_mistakes, GUEST_PDPT) = 0;
+    enter(TRIES);
+}
+
+static void root_elsewhere(void)
+{
+    start_guest(guest_writes, guest_writes_end);
+    vmwrite(VMCS_ept_pointer, vmread(VMCS_ept_pointer) + PAGE * 0x800);
+    enter(TRIES);
+}
+
+/* The entry of the guest's data page, or of the table above it. */
+static void misconfigure(unsigned level, uint64_t clear, uint64_t set)
+{
+    uint64_t *entry;
+
+    start_guest(guest_writes, guest_writes_end);
+    entry = level == 1 ? guest_ept_entry(&guest_of_mistakes, GUEST_DATA) : &guest_of_mistakes.ept[4 - level][0];
+    *entry = (*entry & ~clear) | set;
+    enter(1);
+}
+
+static void write_without_read(void) { misconfigure(1, EPT_READ, 0); }
+static void memory_type_reserved(void) { misconfigure(1, 0, 7 << 3); }
+static void memory_type_in_table(void) { misconfigure(2, 0, 6 << 3); }
+static void address_too_wide(void) { misconfigure(1, 0, 1ull << 51); }
+static void large_page_unaligned(void) { misconfigure(2, 0, EPT_LARGE | 6 << 3); }
+static void large_at_top(void) { misconfigure(4, 0, EPT_LARGE); }
+
+/* ---- what is right ---- */
+
+/* Maps each page when it is asked for. */
+static void on_demand(void)
+{
+    start_guest(guest_reads, guest_reads_end);
+    for (unsigned i = 0; i < 3; i++) {
+        *guest_ept_entry(&guest_of_mistakes, PLACE) = i ? 0 : ept_entry(guest_of_mistakes.memory, EPT_RIGHTS);
+        if (i)
+            guest_invept(&guest_of_mistakes);
+        vmwrite(VMCS_guest_rip, GUEST_CODE);
+        if (i)
+            guest_enter(&guest_of_mistakes);
+    }
+}
+
+/* Emulates a device: the entry stays as it is, RIP goes on. */
+static void emulated(void)
+{
+    start_guest(guest_reads, guest_reads_end);
+    for (unsigned i = 0; i < 100; i++) {
+        guest_enter(&guest_of_mistakes);
+        vmwrite(VMCS_guest_rip, vmread(VMCS_guest_rip) + 8);
+    }
+}
+
+const struct mistake mistakes_of_ept[] = {
+    { "ept-not-mapped", not_mapped }, { "ept-not-executable", not_executable }, { "ept-given-up", given_up }, { "ept-read-only", read_only },
+    { "ept-code-not-executable", code_not_executable }, { "ept-page-tables-not-mapped", page_tables_not_mapped },
+    { "ept-root-elsewhere", root_elsewhere }, { "ept-write-without-read", write_without_read },
+    { "ept-memory-type-reserved", memory_type_reserved }, { "ept-memory-type-in-table", memory_type_in_table },
+    { "ept-address-too-wide", address_too_wide }, { "ept-large-page-unaligned", large_page_unaligned }, { "ept-large-at-top", large_at_top },
+    { "ept-on-demand", on_demand }, { "ept-emulated", emulated },
+    { NULL, NULL },
+};
