@@ -33,7 +33,6 @@ struct stop {
     struct event event;
     uint64_t linear;
     struct translation translation;
-    bool delivering;        /* STOP_EVENT, STOP_FAULT: met while cpu->event (still set) was being delivered */
     const char *text;
 };
 
@@ -51,8 +50,7 @@ struct engine *engine_open(struct model *model, char *error, size_t error_size);
 void engine_close(struct engine *engine);
 
 /*
- * Delivers cpu->event first, if valid (then clears it and sets CR2/DR6 as its type demands), and runs guest code of `cpu`
- * until a stop. On return `cpu` holds the exact architectural state: RIP at the instruction that stopped, no side effect of
+ * Runs guest code of `cpu` until a stop. cpu->event is not valid: the model delivers events (event_deliver()). On return `cpu` holds the exact architectural state: RIP at the instruction that stopped, no side effect of
  * it, cpu->instructions and cpu->clock advanced by the instructions retired. cpu->activity must be ACTIVE.
  */
 void engine_run(struct engine *engine, struct cpu *cpu, const struct engine_request *request, struct stop *stop);

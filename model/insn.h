@@ -34,6 +34,9 @@ struct insn {
     int64_t displacement;       /* RIP-relative: already includes the next instruction's RIP, base is NO_REGISTER */
     /* The operand that is always a register (ModRM.reg): enum gpr, or a CR or DR number for moves to and from them. */
     uint8_t reg;
+    uint8_t target;             /* MOV, POP, LDS and their like: the segment register that is loaded */
+    uint16_t selector;          /* JMP and CALL far without an operand in memory: the pointer's; its offset is `displacement`,
+                                   as is the number of bytes that RET far releases */
     uint16_t port;              /* IN, OUT: the port (from the immediate or DX) */
     bool port_immediate;
 };

@@ -135,7 +135,10 @@ static uint8_t data_size(const struct insn *insn, uint8_t opcode, unsigned effec
     case INSN_lldt:
     case INSN_ltr:
     case INSN_lmsw:
+    case INSN_mov_to_segment:
         return 2;
+    case INSN_pop_segment:
+        return mode64 && effective == 4 ? 8 : (uint8_t)effective;
     case INSN_sldt:
     case INSN_str:
     case INSN_smsw:
@@ -154,6 +157,30 @@ static bool reads_modrm(enum insn_id id)
 static bool needs_protection(enum insn_id id)
 {
     return id == INSN_sldt || id == INSN_str || id == INSN_lldt || id == INSN_ltr;
+}
+
+/* The segment register that an instruction loads; CS, and what is none, are no legal operands of MOV (SDM Vol. 2, MOV). */
+static bool find_target(struct insn *insn, enum opcode_map map, uint8_t opcode, uint8_t modrm)
+{
+    switch (insn->id) {
+    case INSN_mov_to_segment:
+        insn->target = modrm >> 3 & 7;
+        return insn->target <= SEG_GS && insn->target != SEG_CS;
+    case INSN_pop_segment:
+        insn->target = map == MAP_0F ? opcode == 0xa1 ? SEG_FS : SEG_GS : opcode >> 3;
+        return true;
+    case INSN_load_far_pointer:
+        insn->target = map == MAP_0F ? opcode == 0xb2 ? SEG_SS : opcode & 7 : opcode == 0xc4 ? SEG_ES : SEG_DS;
+        return true;
+    default:
+        return true;
+    }
+}
+
+/* Instructions that 64-bit mode does not have (SDM Vol. 2, 2.2.1 and the pages of PUSH, POP, CALL, JMP, LDS). */
+static bool absent_in_64bit(enum opcode_map map, uint8_t opcode)
+{
+    return map == MAP_ONE_BYTE && (opcode < 0x20 || opcode == 0x9a || opcode == 0xea || opcode == 0xc4 || opcode == 0xc5);
 }
 
 /* Prefixes and opcode. */
@@ -198,7 +225,7 @@ bool decode(const struct cpu *cpu, const uint8_t *bytes, size_t length, struct i
         modrm = (uint8_t)take(&c, 1);
 
     *insn = (struct insn){ .id = opcode_find(map, opcode, &p, modrm), .base = NO_REGISTER, .index = NO_REGISTER };
-    if (insn->id == INSN_none)
+    if (insn->id == INSN_none || (mode64 && absent_in_64bit(map, opcode)))
         return false;
     unsigned effective = mode64 ? p.rex & 8 ? 8 : p.operand_size ? 2 : 4 : (bits == 32) != p.operand_size ? 4 : 2;
     insn->address_size = address_size(bits, &p);
@@ -208,6 +235,8 @@ bool decode(const struct cpu *cpu, const uint8_t *bytes, size_t length, struct i
         else if (!move_is_legal(insn, &p, modrm))
             return false;
     }
+    if (!find_target(insn, map, opcode, modrm))
+        return false;
     if (needs_protection(insn->id) && (!cpu_protected(cpu) || cpu_virtual_8086(cpu)))
         return false;
     insn->operand_size = data_size(insn, opcode, effective, mode64);
@@ -222,6 +251,16 @@ bool decode(const struct cpu *cpu, const uint8_t *bytes, size_t length, struct i
         insn->rep = p.rep || p.repne;
         insn->port = (uint16_t)cpu->gpr[RDX];
         insn->segment = insn->id == INSN_ins ? SEG_ES : p.segment != NO_REGISTER ? p.segment : SEG_DS;
+        break;
+    case INSN_call_far:
+    case INSN_jmp_far:
+        if (insn->kind == OPERAND_NONE) {
+            insn->displacement = (int64_t)take(&c, insn->operand_size);
+            insn->selector = (uint16_t)take(&c, 2);
+        }
+        break;
+    case INSN_ret_far:
+        insn->displacement = opcode == 0xca ? (int64_t)take(&c, 2) : 0;
         break;
     default:
         break;

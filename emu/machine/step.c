@@ -6,6 +6,7 @@
 
 #include "emu/explain/place.h"
 #include "emu/machine/parts.h"
+#include "model/cpu/gate.h"
 #include "model/cpu/execute.h"
 #include "model/cpu/raise.h"
 
@@ -227,9 +228,13 @@ static enum status run(struct machine *machine, struct cpu *cpu, uint64_t limit)
     uint64_t horizon = least(least(limit, cpu->clock + STRETCH), least(board_next_event(&machine->board, cpu),
                                                                         boundary_deadline(cpu)));
     bool awaiting = boundary_awaits_interrupt_window(cpu);
-    /* A delivery may leave IF = 1 (trap gates): then the boundary before the handler's first instruction counts. */
-    if (awaiting && cpu->event.valid)
-        horizon = cpu->clock;
+    if (cpu->event.valid) {
+        TRY(event_deliver(cpu));
+        /* It may leave IF = 1 (trap gates): then the boundary before the handler's first instruction counts. And it is the
+         * step that the monitor trap flag and its like wait for (SDM Vol. 3, 26.5.2). */
+        if (awaiting || horizon <= cpu->clock + 1)
+            return STATUS_OK;
+    }
     struct engine_request request = {
         .limit = horizon, .single_step = horizon <= cpu->clock + 1, .stop_when_interruptible = awaiting,
     };

@@ -21,8 +21,7 @@ enum { UNEXPLORED_BYTES = 64 << 10, UNEXPLORED_ZEROS = 4 << 10 };
 
 /* Rows that stop only if the model asks (cpu->intercepts); all others always stop. */
 static const uint8_t variant_rows[] = {
-    INSN_mov_from_cr, INSN_smsw, INSN_sgdt, INSN_sidt, INSN_sldt, INSN_str, INSN_lldt,
-    INSN_ltr, INSN_iret,
+    INSN_mov_from_cr, INSN_smsw, INSN_sgdt, INSN_sidt, INSN_sldt, INSN_str,
 };
 enum { VARIANT_ROW_COUNT = sizeof variant_rows };
 
@@ -44,6 +43,12 @@ static bool umip_row(enum insn_id id)
     return id == INSN_sgdt || id == INSN_sidt || id == INSN_sldt || id == INSN_str || id == INSN_smsw;
 }
 
+/* Loads of data segments are left to the library, which asks segment.c. */
+static bool loads_segment(enum insn_id id)
+{
+    return id == INSN_mov_to_segment || id == INSN_pop_segment || id == INSN_load_far_pointer;
+}
+
 /* `reg`: the number of the control register. */
 static bool row_stops(uint32_t variant, enum insn_id id, unsigned reg, unsigned cpl)
 {
@@ -51,7 +56,7 @@ static bool row_stops(uint32_t variant, enum insn_id id, unsigned reg, unsigned 
     while (i < VARIANT_ROW_COUNT && variant_rows[i] != id)
         i++;
     if (i == VARIANT_ROW_COUNT)
-        return id != INSN_none;
+        return id != INSN_none && !loads_segment(id);
     if (variant >> (VARIANT_ROWS + i) & 1)
         return true;
     if (id == INSN_mov_from_cr)
@@ -148,10 +153,12 @@ static struct view look(const struct engine *e, uint64_t pc)
             if (is_vex(e, pc + view.length, mode64))
                 show(&view, ud2);
             return view;
-        case 0xff:                              /* CALL and JMP far take memory only: the library does not check */
+        case 0xff:                              /* CALL and JMP far; in a register they are #UD */
             modrm = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length);
-            if (modrm >= 0xc0 && ((modrm & 0x38) == 0x18 || (modrm & 0x38) == 0x28))
+            if ((modrm & 0x38) == 0x18 || (modrm & 0x38) == 0x28) {
+                view.length++;
                 show(&view, ud2);
+            }
             return view;
         case 0xf1:                              /* INT1: the library would end the run */
             show(&view, ud2);

@@ -210,18 +210,6 @@ static size_t executed_code(struct engine *e, uint8_t code[INSTRUCTION_MAX])
     return n;
 }
 
-/* Error codes of faults met while an event is delivered: SDM Vol. 3, 6.13. */
-static uint32_t delivery_error_code(const struct engine *e, uint8_t vector, uint32_t error_code)
-{
-    const struct event *event = &e->cpu->event;
-    bool software = event->type == EVENT_SOFTWARE_INTERRUPT || event->type == EVENT_SOFTWARE_EXCEPTION;
-    if (vector < VECTOR_TS || vector > VECTOR_GP)
-        return error_code;
-    if (error_code & 2)                                 /* IDT: the library uses the offset of 16-byte entries */
-        error_code = event->vector * 8u + 2;
-    return error_code | !software;                      /* EXT */
-}
-
 /* Opcode behind the prefixes; *at is set to its place. */
 static uint8_t first_opcode(const struct cpu *cpu, const uint8_t *code, size_t length, size_t *at)
 {
@@ -267,7 +255,7 @@ static void stop_fault(struct engine *e, struct stop *stop)
     uint8_t code[INSTRUCTION_MAX];
     uint32_t error_code = e->translation.error_code;
     bool not_canonical = e->translation.result == TRANSLATION_NOT_CANONICAL;
-    if (!e->delivering && e->access != ACCESS_FETCH &&
+    if (e->access != ACCESS_FETCH &&
         (not_canonical || (e->access == ACCESS_READ && (e->translation.result == TRANSLATION_PAGE_FAULT ||
                                                         e->translation.result == TRANSLATION_EPT_VIOLATION))))
         use = decode_memory_use(e->cpu, code, executed_code(e, code));
@@ -279,15 +267,15 @@ static void stop_fault(struct engine *e, struct stop *stop)
         stop->event.address = e->linear;
         break;
     case TRANSLATION_NOT_CANONICAL:
-        if (!e->delivering && e->access == ACCESS_FETCH)
+        if (e->access == ACCESS_FETCH)
             branch_back(e);
-        if (use.stack || (e->delivering && e->access == ACCESS_WRITE))
+        if (use.stack)
             stop_exception(stop, VECTOR_SS, true, 0);
         else
             stop_exception(stop, VECTOR_GP, true, 0);
         break;
     case TRANSLATION_APIC_ACCESS:
-        if (!e->delivering && e->access != ACCESS_FETCH)
+        if (e->access != ACCESS_FETCH)
             e->translation.instruction_length = instruction_length(code_bits(e->cpu), code, fetch_code(e->cpu, code));
         /* fall through */
     default:
@@ -326,6 +314,31 @@ static bool stop_software(struct engine *e, struct stop *stop)
     return true;
 }
 
+/*
+ * Of an instruction that stops the translator reads no more than it needs to know that. The rest may be in a page that cannot
+ * be fetched: then that is what happens, with the bytes that are missing taken as 0 to see how long it is.
+ */
+static bool fetch_is_cut(struct engine *e, uint8_t code[INSTRUCTION_MAX], size_t length, struct stop *stop)
+{
+    struct cpu *cpu = e->cpu;
+    struct access fetch = { .kind = ACCESS_FETCH, .user = cpu_cpl(cpu) == 3 };
+    struct insn insn;
+    if (length == INSTRUCTION_MAX)
+        return false;
+    memset(code + length, 0, INSTRUCTION_MAX - length);
+    if (!decode(cpu, code, INSTRUCTION_MAX, &insn) || insn.length <= length)
+        return false;
+    e->access = ACCESS_FETCH;
+    e->linear = cpu->seg[SEG_CS].base + cpu->rip + length;
+    if (!cpu_64bit(cpu))
+        e->linear = (uint32_t)e->linear;
+    e->translation = translate(cpu, e->linear, fetch);
+    if (e->translation.result == TRANSLATION_OK)
+        return false;
+    stop_fault(e, stop);
+    return true;
+}
+
 /* #UD, or an instruction that the translator was not shown. */
 static void stop_undefined(struct engine *e, struct stop *stop)
 {
@@ -339,6 +352,8 @@ static void stop_undefined(struct engine *e, struct stop *stop)
     }
     if (first_opcode(cpu, code, length, &at) == 0xf1 && stop_software(e, stop))
         return;
+    if (fetch_is_cut(e, code, length, stop))
+        return;
     if (!decode(cpu, code, length, &stop->insn))
         stop_exception(stop, VECTOR_UD, false, 0);
     else if (only_umip_stops(e->variant, stop->insn.id, stop->insn.reg, cpu_cpl(cpu)))
@@ -350,7 +365,7 @@ static void stop_undefined(struct engine *e, struct stop *stop)
 static void finish(struct engine *e, struct stop *stop)
 {
     /* The fetch of an instruction beyond the last one asked for does not count: it will be tried again. */
-    if (e->left == LEFT_FAULT && e->position == BETWEEN_BLOCKS && !e->delivering && e->retired >= e->budget)
+    if (e->left == LEFT_FAULT && e->position == BETWEEN_BLOCKS && e->retired >= e->budget)
         e->left = LEFT_POLL;
     switch (e->left) {
     case LEFT_POLL:
@@ -380,9 +395,6 @@ static void finish(struct engine *e, struct stop *stop)
         stop->reason = STOP_REFUSED;
         stop->text = e->text ? e->text : "the CPU engine stopped without a reason";
     }
-    if (e->delivering && stop->reason == STOP_EVENT && stop->event.has_error_code)
-        stop->event.error_code = delivery_error_code(e, stop->event.vector, stop->event.error_code);
-    stop->delivering = e->delivering;
 }
 
 void engine_run(struct engine *e, struct cpu *cpu, const struct engine_request *request, struct stop *stop)
@@ -399,7 +411,7 @@ void engine_run(struct engine *e, struct cpu *cpu, const struct engine_request *
     e->budget = request->single_step && budget > 1 ? 1 : budget;
     e->retired = 0;
     e->current = e->previous = NULL;
-    e->interrupted = e->stopping = e->delivering = e->delivered = e->resumed_rf = false;
+    e->interrupted = e->stopping = e->resumed_rf = false;
     e->left = LEFT_NOT;
     e->position = BETWEEN_BLOCKS;
     e->text = NULL;

@@ -88,8 +88,6 @@ struct engine {
     struct block *current, *previous;
     bool interrupted, stopping;
     bool running;                       /* the library's loop is on the stack, to be left with leave() */
-    bool delivering, delivered;
-    uint64_t delivery_eip;
     bool resumed_rf;                    /* RFLAGS.RF was set when the current block began */
     bool sti_shadows;                   /* the latest STI found IF clear */
     uint32_t entry_shadow;              /* blocking by STI or MOV SS when the run began */
@@ -183,11 +181,8 @@ void alignment_check(struct engine *engine, const struct block *block);
 void fill_prepare(struct engine *engine);
 void fill_check_alignment(struct engine *engine, bool check);
 void fill_finish(struct engine *engine);
-/* Reads memory as the processor would for descriptor tables, without side effects. */
+/* Reads memory as the processor would for descriptor tables, without side effects; false also across pages. */
 bool peek(struct engine *engine, uint64_t linear, void *to, unsigned length);
-
-/* deliver.c: called when generated code is not running, in the library's loop. */
-void deliver(struct engine *engine);
 
 /* debug.c */
 void debug_prepare(struct engine *engine);

@@ -55,7 +55,7 @@ void fill_finish(struct engine *e)
 static bool map_virtual_apic(struct engine *e, uint64_t va, unsigned size, enum access_kind kind, int mmu, uintptr_t ra)
 {
     uint64_t pa;
-    if (e->delivering || !apic_access_virtualized(e->cpu, va & ~PAGE_MASK, size, kind, &pa))
+    if (!apic_access_virtualized(e->cpu, va & ~PAGE_MASK, size, kind, &pa))
         return false;
     if (kind == ACCESS_READ) {
         tlb_set_page_with_attrs_x86_64(e->library, va & PAGE_MASK, pa & PAGE_MASK, (library_attributes){ 0 }, RIGHT_READ,
@@ -146,16 +146,16 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(library_cpu *cpu, uint64_t va, int size, int
     e->linear = va;
     e->access = how.kind;
     e->translation = t;
-    leave(e, LEFT_FAULT, access == LIBRARY_FETCH || e->delivering ? BETWEEN_BLOCKS : WITHIN_BLOCK, ra);
+    leave(e, LEFT_FAULT, access == LIBRARY_FETCH ? BETWEEN_BLOCKS : WITHIN_BLOCK, ra);
 }
 
 bool peek(struct engine *e, uint64_t linear, void *to, unsigned length)
 {
-    struct access access = { .kind = ACCESS_READ, .probe = true };
-    for (unsigned i = 0; i < length; i++) {
-        struct translation t = translate(e->cpu, linear + i, access);
-        if (t.result != TRANSLATION_OK || !memory_read(&e->model->memory, t.pa, (uint8_t *)to + i, 1))
-            return false;
-    }
-    return true;
+    struct access access = { .kind = ACCESS_READ };
+    struct translation t;
+    if ((linear & ~PAGE_MASK) + length > PAGE_SIZE)
+        return false;
+    access.probe = true;
+    t = translate(e->cpu, linear, access);
+    return t.result == TRANSLATION_OK && memory_read(&e->model->memory, t.pa, to, length);
 }

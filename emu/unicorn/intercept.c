@@ -95,12 +95,6 @@ bool __wrap_x86_cpu_exec_interrupt_x86_64(library_cpu *cpu, int request)
     (void)cpu, (void)request;
     if (e->stopping || e->probing)
         return false;
-    if (e->cpu->event.valid && !e->delivered) {
-        deliver(e);
-        if (e->request->single_step)
-            e->budget = 0;          /* SDM Vol. 3, 26.5.2: the delivery is the step */
-        return true;
-    }
     if (e->request->stop_when_interruptible && !e->request->single_step && (ENV64(e->env, EFLAGS) & RFLAGS_IF) &&
         !(ENV32(e->env, HFLAGS) & HF_SHADOW))
         leave(e, LEFT_INTERRUPTIBLE, BETWEEN_BLOCKS, 0);

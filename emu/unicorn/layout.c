@@ -198,48 +198,6 @@ static const char *check_execution(struct engine *e)
     return NULL;
 }
 
-/* Fields that only the delivery of events uses: the library must take the vector, error code and next RIP from them. */
-static const char *check_delivery(struct engine *e)
-{
-    library_env *env = e->env;
-    uint8_t *ram = e->model->memory.ram;
-    memset(ram, 0, PAGE_SIZE);
-    /* 64-bit mode: the gate of vector 13 at 0xd0 goes to 8:0x40, descriptor 8 is at 0x308; #GP pushes an error code. */
-    memcpy(ram + 0xd0, "\x40\x00\x08\x00\x00\x8e\x00\x00", 8);
-    memcpy(ram + 0x308, "\xff\xff\x00\x00\x00\x9b\xaf\x00", 8);
-    ENV64(env, CR) |= CR0_PE;
-    SEGMENT(uint64_t, env, LIBRARY_GDTR, SEGMENT_BASE) = 0x300;
-    SEGMENT(uint32_t, env, LIBRARY_GDTR, SEGMENT_LIMIT) = 0xff;
-    SEGMENT(uint64_t, env, LIBRARY_IDTR, SEGMENT_BASE) = 0;
-    SEGMENT(uint32_t, env, LIBRARY_IDTR, SEGMENT_LIMIT) = 0xfff;
-    ENV64(env, REGS + 8 * RSP) = 0x800;
-    ENV32(env, ERROR_CODE) = 0x5a6b;
-    ENV32(env, EXCEPTION_IS_INT) = 0;
-    FIELD(int32_t, e->library, CPU_EXCEPTION_INDEX) = VECTOR_GP;
-    x86_cpu_do_interrupt_x86_64(e->library);
-    REQUIRE(ENV64(env, EIP) == 0x40 && ram[0x7d0] == 0x6b && ram[0x7d1] == 0x5a, "error_code");
-    /* Real mode: vector 0x21 at 0x84 goes to 0x300:0x40; the stack is below 0x800. */
-    memcpy(ram + 0x84, "\x40\x00\x00\x03", 4);
-    ENV64(env, CR) = 0x10;
-    SEGMENT(uint64_t, env, LIBRARY_IDTR, SEGMENT_BASE) = 0;
-    SEGMENT(uint32_t, env, LIBRARY_IDTR, SEGMENT_LIMIT) = 0x3ff;
-    SEGMENT(uint64_t, env, SEG_SS, SEGMENT_BASE) = 0;
-    ENV64(env, REGS + 8 * RSP) = 0x800;
-    ENV64(env, EIP) = 0x1111;
-    ENV64(env, EXCEPTION_NEXT_EIP) = 0x2222;
-    ENV32(env, EXCEPTION_IS_INT) = 1;
-    FIELD(int32_t, e->library, CPU_EXCEPTION_INDEX) = 0x21;
-    x86_cpu_do_interrupt_x86_64(e->library);
-    REQUIRE(ENV64(env, EIP) == 0x40 && SEGMENT(uint64_t, env, SEG_CS, SEGMENT_BASE) == 0x3000, "exception_index in delivery");
-    REQUIRE(ram[0x7fa] == 0x22 && ram[0x7fb] == 0x22, "exception_next_eip or exception_is_int");
-    ENV64(env, REGS + 8 * RSP) = 0x800;
-    ENV64(env, EIP) = 0x1111;
-    ENV32(env, EXCEPTION_IS_INT) = 0;
-    x86_cpu_do_interrupt_x86_64(e->library);
-    REQUIRE(ram[0x7fa] == 0x11 && ram[0x7fb] == 0x11, "exception_is_int");
-    return NULL;
-}
-
 static const char *check_all(struct engine *e)
 {
     const char *bad;
@@ -262,9 +220,6 @@ const char *check_layout(struct engine *e)
     uc_context_restore(e->uc, context);
     if (!bad)
         bad = check_execution(e);
-    uc_context_restore(e->uc, context);
-    if (!bad)
-        bad = check_delivery(e);
     e->probing = false;
     uc_context_restore(e->uc, context);
     uc_context_free(context);

@@ -44,8 +44,6 @@ uint64_t qemu_ram_addr_from_host_x86_64(uc_engine *uc, void *host);
 _Noreturn void cpu_loop_exit_restore_x86_64(library_cpu *cpu, uintptr_t return_address);
 bool cpu_restore_state_x86_64(library_cpu *cpu, uintptr_t return_address, bool will_exit);
 void cpu_reset_interrupt(library_cpu *cpu, int mask);
-void x86_cpu_do_interrupt_x86_64(library_cpu *cpu);
-void do_interrupt_x86_hardirq_x86_64(library_env *env, int vector, int is_hardware);
 void cpu_x86_update_cr0_x86_64(library_env *env, uint32_t value);
 void cpu_x86_update_cr4_x86_64(library_env *env, uint32_t value);
 void cpu_x86_cpuid_x86_64(library_env *env, uint32_t leaf, uint32_t subleaf, uint32_t *a, uint32_t *b, uint32_t *c,
@@ -86,31 +84,18 @@ void __wrap_helper_sti_x86_64(library_env *env);
 uint64_t __real_helper_read_eflags_x86_64(library_env *env);
 uint64_t __wrap_helper_read_eflags_x86_64(library_env *env);
 void __wrap_helper_syscall_x86_64(library_env *env, int length);
-void __real_helper_sysret_x86_64(library_env *env, int size);
 void __wrap_helper_sysret_x86_64(library_env *env, int size);
 void __wrap_helper_sysenter_x86_64(library_env *env, int length);
 void __wrap_helper_sysexit_x86_64(library_env *env, int size);
-void __real_helper_ljmp_protected_x86_64(library_env *env, int selector, uint64_t rip, uint64_t next_rip);
-void __wrap_helper_ljmp_protected_x86_64(library_env *env, int selector, uint64_t rip, uint64_t next_rip);
-void __real_helper_lcall_protected_x86_64(library_env *env, int selector, uint64_t rip, int shift, uint64_t next_rip);
-void __wrap_helper_lcall_protected_x86_64(library_env *env, int selector, uint64_t rip, int shift, uint64_t next_rip);
-void __real_helper_iret_protected_x86_64(library_env *env, int shift, int next_rip);
-void __wrap_helper_iret_protected_x86_64(library_env *env, int shift, int next_rip);
-void __real_helper_lret_protected_x86_64(library_env *env, int shift, int addend);
-void __wrap_helper_lret_protected_x86_64(library_env *env, int shift, int addend);
 void __real_helper_load_seg_x86_64(library_env *env, int segment, int selector);
 void __wrap_helper_load_seg_x86_64(library_env *env, int segment, int selector);
-void __real_helper_lldt_x86_64(library_env *env, int selector);
-void __wrap_helper_lldt_x86_64(library_env *env, int selector);
-void __real_helper_ltr_x86_64(library_env *env, int selector);
-void __wrap_helper_ltr_x86_64(library_env *env, int selector);
 
 /* Byte offsets in CPUX86State; those named CPU_, DB_, HOOK_, CONTEXT_ are in other structures. */
 enum {
     REGS = 0x00, EIP = 0x80, EFLAGS = 0x88, CC_SRC = 0x98, CC_OP = 0xa8, DF = 0xac, HFLAGS = 0xb0, SEGMENTS = 0xb8,
     CR = 0x1a8, EFER = 0x230, FPU_FIRST = 0x238, FPU_END = 0x12a0, SYSENTER_CS = 0x12a0, SYSENTER_ESP = 0x12a8,
     SYSENTER_EIP = 0x12b0, STAR = 0x12b8, LSTAR = 0x12c8, CSTAR = 0x12d0, FMASK = 0x12d8, KERNEL_GS_BASE = 0x12e0,
-    TSC_AUX = 0x1300, XCR0 = 0x1308, ERROR_CODE = 0x14e8, EXCEPTION_IS_INT = 0x14ec, EXCEPTION_NEXT_EIP = 0x14f0,
+    TSC_AUX = 0x1300, XCR0 = 0x1308, ERROR_CODE = 0x14e8, EXCEPTION_IS_INT = 0x14ec,
     CPUID_LEVEL = 0x15c4, CPUID_XLEVEL = 0x15c8, CPUID_VENDOR1 = 0x15d0, FEATURES = 0x15e0,
     CPU_INTERRUPT_REQUEST = 0x1c, CPU_MEM_IO_PC = 0x8178, CPU_TRACE_DSTATE = 0x8188, CPU_EXCEPTION_INDEX = 0x81a0,
     CPU_ENV = 0x8750,

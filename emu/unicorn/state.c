@@ -118,7 +118,7 @@ static uint32_t shadow(const struct engine *e, uint64_t retired)
     if (!(ENV32(e->env, HFLAGS) & HF_SHADOW))
         return 0;
     if (!retired || !last)
-        return e->delivered ? 0 : e->entry_shadow;
+        return e->entry_shadow;
     return last->shadow == BLOCKING_BY_STI && !e->sti_shadows ? 0 : last->shadow;
 }
 
@@ -126,9 +126,6 @@ void state_store(struct engine *e)
 {
     struct cpu *cpu = e->cpu;
     library_env *env = e->env;
-    if (e->delivering)
-        return;             /* nothing was executed: struct cpu still holds the state before the delivery */
-
     uint64_t rip = ENV64(env, EIP), retired = e->retired;
     if (e->position == WITHIN_BLOCK)
         retired = clock_retired_at(e, rip + SEGMENT(uint64_t, env, SEG_CS, SEGMENT_BASE));
@@ -149,10 +146,6 @@ void state_store(struct engine *e)
         uint32_t flags = SEGMENT(uint32_t, env, i, SEGMENT_FLAGS), selector = SEGMENT(uint32_t, env, i, SEGMENT_SELECTOR);
         cpu->seg[i] = (struct segment){ (uint16_t)selector, access_rights_of(flags), SEGMENT(uint32_t, env, i, SEGMENT_LIMIT),
                                         SEGMENT(uint64_t, env, i, SEGMENT_BASE) };
-        if (i == SEG_LDTR && !(selector & 0xfffc))
-            cpu->seg[i].access_rights |= AR_UNUSABLE;
-        if (i == SEG_TR)
-            cpu->seg[i].access_rights |= 2;     /* the library's LTR marks the TSS busy in memory only */
     }
     cpu->gdtr = (struct table_register){ SEGMENT(uint64_t, env, LIBRARY_GDTR, SEGMENT_BASE),
                                          SEGMENT(uint32_t, env, LIBRARY_GDTR, SEGMENT_LIMIT) };

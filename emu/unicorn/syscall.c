@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SYSCALL, SYSRET, SYSENTER, SYSEXIT as Intel processors execute them (SDM Vol. 2): the library skips the first and third
- * and checks too little in the others.
+ * SYSCALL, SYSRET, SYSENTER, SYSEXIT as Intel processors execute them (SDM Vol. 2): the library skips the first and third,
+ * checks too little in the others, and gives SYSRET's SS the RPL of IA32_STAR.
  */
 #include "emu/unicorn/engine.h"
 
@@ -55,13 +55,17 @@ void __wrap_helper_syscall_x86_64(library_env *env, int length)
 void __wrap_helper_sysret_x86_64(library_env *env, int size)
 {
     uint64_t flags = *gpr(env, R11);
+    unsigned selector = (unsigned)(ENV64(env, STAR) >> 48);
     if (!(ENV64(env, EFER) & EFER_SCE) || !(ENV32(env, HFLAGS) & HF_CS64))
         fault(VECTOR_UD, RETURN_ADDRESS);
     if ((ENV32(env, HFLAGS) & 3) || (size == 2 && !canonical(env, *gpr(env, RCX))))
         fault(VECTOR_GP, RETURN_ADDRESS);
-    *gpr(env, R11) = (flags & 0x3c7fd7) | RFLAGS_FIXED;
-    __real_helper_sysret_x86_64(env, size);
-    *gpr(env, R11) = flags;
+    set_flags(env, flags & 0x3c7fd7);
+    if (size == 2)
+        flat(env, ((selector + 16) | 3) & 0xffff, ((selector + 8) | 3) & 0xffff, CODE64, USER);
+    else
+        flat(env, (selector | 3) & 0xffff, ((selector + 8) | 3) & 0xffff, CODE32, USER);
+    ENV64(env, EIP) = size == 2 ? *gpr(env, RCX) : (uint32_t)*gpr(env, RCX);
 }
 
 void __wrap_helper_sysenter_x86_64(library_env *env, int length)

@@ -11,10 +11,10 @@
 #include "model/vmx/apic.h"
 
 /* An access to the APIC-access page that is virtualized goes to the virtual-APIC page instead (30.4). */
-static bool redirected(struct cpu *cpu, uint64_t linear, unsigned length, enum access_kind kind, bool system,
+static bool redirected(struct cpu *cpu, uint64_t linear, unsigned length, enum access_kind kind, bool implicit,
                        struct translation *translation)
 {
-    if (translation->result != TRANSLATION_APIC_ACCESS || system ||
+    if (translation->result != TRANSLATION_APIC_ACCESS || implicit ||
         !apic_access_virtualized(cpu, linear & ~PAGE_MASK, length, kind, &translation->pa))
         return false;
     if (kind == ACCESS_WRITE)
@@ -22,15 +22,9 @@ static bool redirected(struct cpu *cpu, uint64_t linear, unsigned length, enum a
     return true;
 }
 
-enum status span_locate(struct cpu *cpu, uint64_t linear, unsigned length, enum access_kind kind, bool system,
-                        struct span *span)
+static enum status locate(struct cpu *cpu, uint64_t linear, unsigned length, struct access access, bool implicit,
+                          struct span *span)
 {
-    struct access access = {
-        .kind = kind,
-        .user = !system && cpu_cpl(cpu) == 3,
-        .smap_override = !system && (cpu->rflags & RFLAGS_AC),
-    };
-
     span->count = 0;
     if (length > PAGE_SIZE)
         return model_refuse(cpu, "an access of the model to more than one page of linear memory");
@@ -38,7 +32,7 @@ enum status span_locate(struct cpu *cpu, uint64_t linear, unsigned length, enum 
         unsigned room = (unsigned)(PAGE_SIZE - (linear & ~PAGE_MASK)), part = length < room ? length : room;
         struct translation translation = translate(cpu, linear, access);
 
-        if (translation.result != TRANSLATION_OK && !redirected(cpu, linear, length, kind, system, &translation))
+        if (translation.result != TRANSLATION_OK && !redirected(cpu, linear, length, access.kind, implicit, &translation))
             return translation_fault(cpu, cpu_long_mode(cpu) ? linear : (uint32_t)linear, &translation, false);
         span->part[span->count].pa = translation.pa;
         span->part[span->count++].length = part;
@@ -46,6 +40,19 @@ enum status span_locate(struct cpu *cpu, uint64_t linear, unsigned length, enum 
         length -= part;
     }
     return STATUS_OK;
+}
+
+enum status span_locate(struct cpu *cpu, uint64_t linear, unsigned length, enum access_kind kind, bool system,
+                        struct span *span)
+{
+    return locate(cpu, linear, length, (struct access){
+        .kind = kind, .user = !system && cpu_cpl(cpu) == 3, .smap_override = !system && (cpu->rflags & RFLAGS_AC),
+    }, system, span);
+}
+
+enum status span_locate_as(struct cpu *cpu, uint64_t linear, unsigned length, struct access access, struct span *span)
+{
+    return locate(cpu, linear, length, access, false, span);
 }
 
 /* The widest device access that fits. */

@@ -3,6 +3,7 @@
 #ifndef SESQUI_MODEL_ACCESS_H
 #define SESQUI_MODEL_ACCESS_H
 
+#include "model/cpu/cpu.h"
 #include "model/cpu/translate.h"
 
 /* Up to one page of linear memory, translated: it lies in at most two pages. */
@@ -17,6 +18,8 @@ struct span {
 /* Translates `length` bytes (at most PAGE_SIZE) for reading or writing; faults as linear_read() does. */
 enum status span_locate(struct cpu *cpu, uint64_t linear, unsigned length, enum access_kind kind, bool system,
                         struct span *span);
+/* The same with the access's kind and privilege given. */
+enum status span_locate_as(struct cpu *cpu, uint64_t linear, unsigned length, struct access access, struct span *span);
 void span_read(struct cpu *cpu, const struct span *span, void *to);
 void span_write(struct cpu *cpu, const struct span *span, const void *from);
 

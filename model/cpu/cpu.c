@@ -62,14 +62,24 @@ uint64_t cpu_next_rip(const struct cpu *cpu, unsigned length)
     return cpu_64bit(cpu) ? rip : (uint32_t)rip;
 }
 
-void cpu_retire(struct cpu *cpu, unsigned length)
+static void retire(struct cpu *cpu, uint64_t rip, bool branch)
 {
-    cpu->rip = cpu_next_rip(cpu, length);
+    cpu->rip = rip;
     cpu->interruptibility &= ~(uint32_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
     cpu->rflags &= ~RFLAGS_RF;
     cpu->instructions++;
     cpu->clock++;
-    /* With BTF only taken branches single-step (18.4.3), and none is executed here. */
-    if ((cpu->rflags & RFLAGS_TF) && !(CPU_MSR(cpu, ia32_debugctl) & DEBUGCTL_BTF))
+    /* With BTF only taken branches single-step (18.4.3). */
+    if ((cpu->rflags & RFLAGS_TF) && (branch || !(CPU_MSR(cpu, ia32_debugctl) & DEBUGCTL_BTF)))
         cpu->pending_debug |= PENDING_DEBUG_BS;
+}
+
+void cpu_retire(struct cpu *cpu, unsigned length)
+{
+    retire(cpu, cpu_next_rip(cpu, length), false);
+}
+
+void cpu_retire_branch(struct cpu *cpu, uint64_t rip)
+{
+    retire(cpu, rip, true);
 }

@@ -93,7 +93,7 @@ struct cpu {
 
     /*
      * Instructions of INSTRUCTION rows at which the CPU engine must stop although it could execute them itself; one bit
-     * per insn_id. Recomputed by vmx_update_intercepts() whenever VMX state or NMI blocking changes. Rows that are the
+     * per insn_id. Recomputed by vmx_update_intercepts() whenever VMX state changes. Rows that are the
      * model's in every mode (CPUID, MSR, MOV to CR ...) stop regardless.
      */
     uint64_t intercepts;
@@ -117,6 +117,8 @@ static inline bool cpu_virtual_8086(const struct cpu *cpu) { return cpu->rflags 
 uint64_t cpu_next_rip(const struct cpu *cpu, unsigned length);
 /* Ends an executed instruction: RIP, blocking by STI and MOV SS, RF, the clocks; a single step becomes pending. */
 void cpu_retire(struct cpu *cpu, unsigned length);
+/* Ends a far transfer: the same, and RIP is `rip`; it is a branch that was taken (for RFLAGS.TF with DEBUGCTL.BTF). */
+void cpu_retire_branch(struct cpu *cpu, uint64_t rip);
 
 /* Sets cpu->event to a hardware exception and returns STATUS_EVENT or, when intercepted, STATUS_VM_EXIT. Exceptions that
  * meet another one in delivery become #DF or a triple fault (SDM Vol. 3, 6.15, Table 6-5). */

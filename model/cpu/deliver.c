@@ -3,7 +3,6 @@
 #include "model/cpu/deliver.h"
 
 #include "model/cpu/raise.h"
-#include "model/vmx/vmx.h"
 
 #define DR6_BREAKPOINTS 0xfull
 #define DR6_CAUSES 0xe00full                    /* B0-B3, BD, BS, BT */
@@ -86,7 +85,6 @@ static void nmi_blocked(struct cpu *cpu, struct event *event)
 {
     (void)event;
     cpu->interruptibility |= BLOCKING_BY_NMI;
-    vmx_update_intercepts(cpu);
 }
 
 static void fault_address_loaded(struct cpu *cpu, struct event *event)

@@ -18,7 +18,7 @@ enum delivery_row {
 };
 extern const struct delivery_effect delivery_table[DELIVERY_ROWS];
 
-/* Delivery of cpu->event begins: everything but what the CPU engine does (the frame, RIP, RSP, CS, SS, RFLAGS), once. */
+/* Delivery of cpu->event begins: everything but what gate.c does (the frame, RIP, RSP, CS, SS, RFLAGS), once. */
 void delivery_begin(struct cpu *cpu);
 /* A page fault was found that does not exit: that much happens even if it is not the one that is delivered. */
 void delivery_page_fault(struct cpu *cpu, const struct event *event);

@@ -10,6 +10,7 @@
 #include "model/cpu/access.h"
 #include "model/cpu/cr.h"
 #include "model/cpu/raise.h"
+#include "model/cpu/segment.h"
 #include "model/cpu/walk.h"
 #include "model/model.h"
 #include "model/random.h"
@@ -277,7 +278,7 @@ static enum status random_number(struct cpu *cpu, const struct insn *insn)
 }
 
 /* IRET ends blocking by NMI even if it faults then (SDM Vol. 3, 6.7.1); in non-root operation, only blocking that is the
- * guest's own (26.3, IRET). The CPU engine does the rest. */
+ * guest's own (26.3, IRET). */
 static enum status iret(struct cpu *cpu, const struct insn *insn)
 {
     uint32_t pin = cpu_pin_controls(cpu);
@@ -286,9 +287,8 @@ static enum status iret(struct cpu *cpu, const struct insn *insn)
         cpu->interruptibility &= ~BLOCKING_BY_NMI;
         cpu->vmx.nmi_blocking_by_iret = cpu->vmx.non_root;
         cpu->vmx.iret_instructions = cpu->instructions;
-        vmx_update_intercepts(cpu);
     }
-    return native(cpu, insn);
+    return interrupt_return(cpu, insn);
 }
 
 /* SDM Vol. 2, LGDT/LIDT. */
@@ -362,7 +362,17 @@ static enum status perform(struct cpu *cpu, const struct insn *insn)
         return iret(cpu, insn);
     case INSN_lgdt: case INSN_lidt:
         return load_table_register(cpu, insn);
-    case INSN_sgdt: case INSN_sidt: case INSN_sldt: case INSN_str: case INSN_lldt: case INSN_ltr:
+    case INSN_jmp_far: case INSN_call_far:
+        return far_jump(cpu, insn);
+    case INSN_ret_far:
+        return far_return(cpu, insn);
+    case INSN_mov_to_segment: case INSN_pop_segment: case INSN_load_far_pointer:
+        return move_to_segment(cpu, insn);
+    case INSN_lldt:
+        return load_ldtr(cpu, insn);
+    case INSN_ltr:
+        return load_task_register(cpu, insn);
+    case INSN_sgdt: case INSN_sidt: case INSN_sldt: case INSN_str:
         return native(cpu, insn);
     default:
         return model_refuse(cpu, "execute() was given an instruction without a row in arch/instructions.def");

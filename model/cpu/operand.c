@@ -2,13 +2,10 @@
 /* Operands: effective addresses, segmentation and its checks (SDM Vol. 1, 3.3, 3.7; Vol. 3, 5.3, 5.5), registers. */
 #include "model/cpu/access.h"
 #include "model/cpu/raise.h"
+#include "model/cpu/segment.h"
 #include "model/cpu/walk.h"
 #include "model/model.h"
 #include "model/refusal.h"
-
-#define TYPE_CODE 8u
-#define TYPE_EXPAND_DOWN 4u     /* data segments */
-#define TYPE_WRITABLE 2u        /* data segments; for code: readable */
 
 static uint64_t effective_address(const struct cpu *cpu, const struct insn *insn)
 {

@@ -389,10 +389,9 @@ static uint64_t non_root_intercepts(const struct vmcs *v)
     return bits;
 }
 
-/* IRET matters while NMIs are blocked, in every mode. */
 void vmx_update_intercepts(struct cpu *cpu)
 {
-    cpu->intercepts = cpu->interruptibility & BLOCKING_BY_NMI ? INSN_BIT(iret) : 0;
+    cpu->intercepts = 0;
     if (cpu->vmx.non_root)
-        cpu->intercepts |= non_root_intercepts(cpu->vmx.current);
+        cpu->intercepts = non_root_intercepts(cpu->vmx.current);
 }

@@ -159,9 +159,11 @@ START_TEST(event_delivery_stops)
     fixture_gate(f, 0x41, FIXTURE_CODE + 0x100, 0);
     f->cpu->gpr[RSP] = ACCESS_PAGE + 0x90;
     f->cpu->event = (struct event){ .valid = true, .vector = 0x41, .type = EVENT_EXTERNAL_INTERRUPT };
-    fixture_run(f);
-    ck_assert(f->stop.delivering);
-    stopped(FIXTURE_CODE, 3, 0x88, 0);
+    VMCS(f->cpu->vmx.current, exit_controls) |= EXIT_host_address_space_size;
+    ck_assert_int_eq(event_deliver(f->cpu), STATUS_VM_EXIT);
+    ck_assert_uint_eq(VMCS(f->cpu->vmx.current, exit_reason), EXIT_REASON_apic_access);
+    ck_assert_uint_eq(VMCS(f->cpu->vmx.current, exit_qualification), 0x88 | 3 << 12);
+    ck_assert_uint_eq(VMCS(f->cpu->vmx.current, idt_vectoring_information), 0x80000041);
 }
 END_TEST
 

@@ -173,13 +173,12 @@ START_TEST(iret_stops_and_goes_on)
 {
     PUT(f, FIXTURE_CODE, insn_iret);
     PUT(f, FIXTURE_CODE + 0x100, insn_iret_to);
-    f->cpu->intercepts = 1ull << INSN_iret;
-    fixture_run(f);
+    engine_run(f->engine, f->cpu, &f->request, &f->stop);
     ck_assert_int_eq(f->stop.reason, STOP_INSTRUCTION);
     ck_assert_int_eq(f->stop.insn.id, INSN_iret);
     ck_assert_uint_eq(f->stop.insn.operand_size, 8);
     uint64_t before = f->cpu->instructions;
-    f->cpu->intercepts = 0;
+    ck_assert_int_eq(execute(f->cpu, &f->stop.insn), STATUS_OK);
     fixture_run(f);
     fixture_expect_instruction(f, INSN_cpuid, FIXTURE_CODE + 0x101);
     ck_assert_uint_eq(f->cpu->instructions - before, 2);

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "emu/cpu.h"
+#include "model/cpu/gate.h"
 #include "model/cpu/execute.h"
 #include "tests/suite.h"
 
@@ -222,10 +223,45 @@ FIXTURE_FN void fixture_gate(struct fixture *f, unsigned vector, uint64_t to, un
         fixture_put64(f, at + 8, to >> 32);
 }
 
+/* An event that the model raised, as if the engine had stopped with it. */
+FIXTURE_FN enum stop_reason fixture_raised(struct fixture *f)
+{
+    ck_assert(f->cpu->event.valid);
+    f->stop = (struct stop){ .reason = STOP_EVENT, .event = f->cpu->event };
+    f->cpu->event.valid = false;
+    return f->stop.reason;
+}
+
+/* Far transfers and loads of segments, which the model executes. */
+FIXTURE_FN bool fixture_segmentation(enum insn_id id)
+{
+    return (id >= INSN_iret && id <= INSN_load_far_pointer) || id == INSN_lldt || id == INSN_ltr;
+}
+
+/*
+ * Delivers cpu->event, if it is valid, and runs until the engine stops with something that is not segmentation; that the model
+ * does on the way. Stops with an event that delivery met.
+ */
 FIXTURE_FN enum stop_reason fixture_run(struct fixture *f)
 {
-    engine_run(f->engine, f->cpu, &f->request, &f->stop);
-    return f->stop.reason;
+    if (f->cpu->event.valid) {
+        enum status status = event_deliver(f->cpu);
+        if (status == STATUS_EVENT)
+            return fixture_raised(f);
+        ck_assert_int_eq(status, STATUS_OK);
+    }
+    for (;;) {
+        engine_run(f->engine, f->cpu, &f->request, &f->stop);
+        if (f->stop.reason != STOP_INSTRUCTION || !fixture_segmentation(f->stop.insn.id))
+            return f->stop.reason;
+        enum status status = execute(f->cpu, &f->stop.insn);
+        if (status == STATUS_EVENT)
+            return fixture_raised(f);
+        ck_assert_int_eq(status, STATUS_OK);
+        if (f->request.single_step || f->cpu->clock >= f->request.limit ||
+            (f->cpu->pending_debug && !(f->cpu->interruptibility & BLOCKING_BY_MOV_SS)))
+            return f->stop.reason = STOP_LIMIT;
+    }
 }
 
 FIXTURE_FN enum stop_reason fixture_run_at(struct fixture *f, uint64_t rip)

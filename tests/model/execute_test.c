@@ -769,30 +769,34 @@ END_TEST
 
 /* ---- IRET and NMIs ---- */
 
+/* An IRET whose frame is all zeros: #GP(0), since CS is null. */
+static enum status iret_that_faults(void)
+{
+    f.cpu->gpr[RSP] = DATA;
+    memset(f.ram + DATA, 0, 40);
+    return run(INSN_iret);
+}
+
 START_TEST(iret_unblocks_nmis)
 {
     f.cpu->interruptibility = BLOCKING_BY_NMI;
-    vmx_update_intercepts(f.cpu);
-    ck_assert(f.cpu->intercepts >> INSN_iret & 1);
-    ck_assert_int_eq(run(INSN_iret), STATUS_NATIVE);
-    ck_assert_uint_eq(f.cpu->interruptibility, 0);
-    ck_assert(!(f.cpu->intercepts >> INSN_iret & 1));
+    expect_fault(iret_that_faults(), VECTOR_GP);
+    ck_assert_uint_eq(f.cpu->interruptibility, 0);      /* although it faulted */
 }
 END_TEST
 
-static void iret_in_guest(uint64_t pin)
+static enum status iret_in_guest(uint64_t pin, uint32_t exceptions)
 {
     VMCS(vmcs(), pin_based_controls) |= pin;
-    VMCS(vmcs(), exception_bitmap) = 1u << VECTOR_GP;
+    VMCS(vmcs(), exception_bitmap) = exceptions;
     VMCS(vmcs(), guest_interruptibility_state) = BLOCKING_BY_NMI;
     fixture_enter(&f);
-    ck_assert_int_eq(run(INSN_iret), STATUS_NATIVE);
+    return iret_that_faults();
 }
 
 START_TEST(iret_tells_what_it_unblocked)
 {
-    iret_in_guest(PIN_nmi_exiting | PIN_virtual_nmis);
-    ck_assert_int_eq(cpu_fault(f.cpu, VECTOR_GP, 0), STATUS_VM_EXIT);
+    ck_assert_int_eq(iret_in_guest(PIN_nmi_exiting | PIN_virtual_nmis, 1u << VECTOR_GP), STATUS_VM_EXIT);
     ck_assert_uint_eq(VMCS(vmcs(), exit_interruption_information), 0x80000b0d | INTERRUPTION_NMI_UNBLOCKING);
     ck_assert_uint_eq(VMCS(vmcs(), guest_interruptibility_state), 0);
 }
@@ -802,7 +806,7 @@ START_TEST(iret_tells_it_for_ept_violations)
 {
     struct translation t = { .result = TRANSLATION_EPT_VIOLATION, .gpa = 0x5000, .qualification = 0x181 };
 
-    iret_in_guest(0);
+    expect_fault(iret_in_guest(0, 0), VECTOR_GP);
     ck_assert_int_eq(translation_fault(f.cpu, 0x5000, &t, false), STATUS_VM_EXIT);
     ck_assert_uint_eq(VMCS(vmcs(), exit_qualification), 0x181 | EPT_VIOLATION_NMI_UNBLOCKING);
 }
@@ -810,7 +814,8 @@ END_TEST
 
 START_TEST(a_later_fault_is_not_iret_s)
 {
-    iret_in_guest(0);
+    expect_fault(iret_in_guest(0, 0), VECTOR_GP);
+    VMCS(vmcs(), exception_bitmap) = 1u << VECTOR_GP;
     f.cpu->instructions++;
     ck_assert_int_eq(cpu_fault(f.cpu, VECTOR_GP, 0), STATUS_VM_EXIT);
     ck_assert_uint_eq(VMCS(vmcs(), exit_interruption_information), 0x80000b0d);
@@ -819,7 +824,7 @@ END_TEST
 
 START_TEST(iret_leaves_the_host_s_blocking)
 {
-    iret_in_guest(PIN_nmi_exiting);
+    expect_fault(iret_in_guest(PIN_nmi_exiting, 0), VECTOR_GP);
     ck_assert_uint_eq(f.cpu->interruptibility, BLOCKING_BY_NMI);
 }
 END_TEST

@@ -566,17 +566,6 @@ START_TEST(interrupts)
 }
 END_TEST
 
-START_TEST(iret_matters_while_nmis_are_blocked)
-{
-    cpu->interruptibility = BLOCKING_BY_NMI;
-    vmx_update_intercepts(cpu);
-    ck_assert(cpu->intercepts >> INSN_iret & 1);
-    cpu->interruptibility = 0;
-    vmx_update_intercepts(cpu);
-    ck_assert(!(cpu->intercepts >> INSN_iret & 1));
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("model/vmx intercepts");
@@ -606,7 +595,6 @@ int main(void)
     tcase_add_test(tc, exceptions);
     tcase_add_test(tc, page_faults);
     tcase_add_test(tc, interrupts);
-    tcase_add_test(tc, iret_matters_while_nmis_are_blocked);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
