@@ -143,8 +143,7 @@ void capability_offer(const struct capability *physical, struct capability *offe
         .cr0_fixed0 = physical->cr0_fixed0,
         .cr0_fixed1 = physical->cr0_fixed1,
         .cr4_fixed0 = physical->cr4_fixed0,
-        /* CET: its state is not switched between L1 and L2. */
-        .cr4_fixed1 = physical->cr4_fixed1 & ~CR4_CET,
+        .cr4_fixed1 = physical->cr4_fixed1,
         .ept_vpid = physical->ept_vpid & EPT_VPID_OFFERED,
         .pin = restrict_word(physical->pin, PIN_OFFERED),
         .proc = restrict_word(physical->proc, PROC_OFFERED),

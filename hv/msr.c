@@ -6,7 +6,6 @@
 #include "hv/core.h"
 
 enum { VMX_MSR_FIRST = MSR_ia32_vmx_basic, VMX_MSR_LAST = 0x493 };
-enum { CET_MSR_FIRST = MSR_ia32_u_cet, CET_MSR_LAST = MSR_ia32_interrupt_ssp_table_addr };
 enum { BITMAP_READ_LOW = 0, BITMAP_WRITE_LOW = 2048 };  /* SDM Vol. 3, 25.6.9 */
 
 static void intercept(uint8_t bitmap[PAGE_SIZE], uint32_t index)
@@ -19,16 +18,8 @@ void msr_bitmap_fill(uint8_t bitmap[PAGE_SIZE])
 {
     intercept(bitmap, MSR_ia32_feature_control);
     intercept(bitmap, MSR_ia32_apic_base);
-    for (uint32_t index = CET_MSR_FIRST; index <= CET_MSR_LAST; index++)
-        intercept(bitmap, index);
     for (uint32_t index = VMX_MSR_FIRST; index <= VMX_MSR_LAST; index++)
         intercept(bitmap, index);
-}
-
-/* CR4.CET is not offered to L1 (capability.c): its MSRs do not exist (SDM Vol. 3, 2.5; Vol. 4, 2.1). */
-bool msr_hidden(uint32_t index)
-{
-    return index >= CET_MSR_FIRST && index <= CET_MSR_LAST;
 }
 
 /* The MSRs that entries and exits exchange: the guest's value is in the VMCS. */
@@ -87,8 +78,6 @@ bool guest_read_msr(struct hv_cpu *cpu, uint32_t index, uint64_t *value)
 {
     enum vmcs_encoding field;
 
-    if (msr_hidden(index))
-        return false;
     if (index == MSR_ia32_feature_control) {
         *value = cpu->feature_control;
         return true;
@@ -155,8 +144,6 @@ bool guest_write_msr(struct hv_cpu *cpu, uint32_t index, uint64_t value)
 {
     enum vmcs_encoding field;
 
-    if (msr_hidden(index))
-        return false;
     if (index == MSR_ia32_feature_control)
         return write_feature_control(cpu, value);
     if (index == MSR_ia32_apic_base)

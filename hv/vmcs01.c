@@ -44,13 +44,11 @@ void vmcs01_set_long_mode(struct hv_cpu *cpu, bool long_mode)
 
 /*
  * VMX operation fixes bits of CR0 and CR4 (SDM Vol. 3, 24.8): NE and VMXE are set whatever L1 believes. PE and PG are
- * free thanks to "unrestricted guest", but not while L1 itself is in VMX operation. Bits of CR4 that exist but are hidden
- * from L1 exit too: setting one is #GP.
+ * free thanks to "unrestricted guest", but not while L1 itself is in VMX operation.
  */
 void vmcs01_update_masks(struct hv_cpu *cpu)
 {
     const struct capability *c = &cpu->machine->physical;
-    const uint64_t hidden = c->cr4_fixed1 & ~cpu->machine->offered.cr4_fixed1;
     uint64_t fixed0 = c->cr0_fixed0 & ~(CR0_PE | CR0_PG);
     uint64_t cr0 = guest_visible_cr0(), cr4 = guest_visible_cr4();
 
@@ -58,7 +56,7 @@ void vmcs01_update_masks(struct hv_cpu *cpu)
         fixed0 |= c->cr0_fixed0;
     vmwrite(VMCS_cr0_guest_host_mask, fixed0);
     vmwrite(VMCS_cr0_read_shadow, cr0);
-    vmwrite(VMCS_cr4_guest_host_mask, c->cr4_fixed0 | hidden);
+    vmwrite(VMCS_cr4_guest_host_mask, c->cr4_fixed0);
     vmwrite(VMCS_cr4_read_shadow, cr4);
 }
 

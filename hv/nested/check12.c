@@ -70,6 +70,7 @@ static bool host_registers(const struct hv_cpu *cpu)
     const bool row[] = {
         !(c->cr0_fixed0 & ~cr0) && !(cr0 & ~c->cr0_fixed1),
         !(c->cr4_fixed0 & ~cr4) && !(cr4 & ~c->cr4_fixed1),
+        !(cr4 & CR4_CET) || cr0 & CR0_WP,
         within(cpu, VMCS12(cpu, host_cr3)),
         canonical_in_register(cpu, VMCS12(cpu, host_ia32_sysenter_esp)),
         canonical_in_register(cpu, VMCS12(cpu, host_ia32_sysenter_eip)),

@@ -24,8 +24,6 @@ uint32_t msr_area_copy_entry_list(struct hv_cpu *cpu)
 
     if (!list)
         return MSR_AREA_MAX + 1;
-    for (uint32_t i = 0; i < count; i++)        /* reserved bits make hardware refuse the entry (27.4) */
-        list[i].reserved |= msr_hidden(list[i].index);
     if (count)
         hal_pm_write(cpu->nested.entry_msr_area, list, count * sizeof *list);
     return count;
