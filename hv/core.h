@@ -18,7 +18,7 @@
 #define PAGE_SIZE 4096ull
 #define PAGE_OFFSET (PAGE_SIZE - 1)
 
-enum { RAM_RANGES = 8 };
+enum { RAM_RANGES = 64 };
 enum { HV_CPUS = 8 };
 enum { GIVEN_PAGES = 64 };
 
@@ -60,6 +60,7 @@ struct hv_machine {
     struct ept ept01;                   /* L1's physical memory: identity, without the pool */
     physical_address msr_bitmap01;      /* the MSR accesses of L1 that L0 handles */
     bool late, finalised;               /* the guest asked for L0, and may be rid of it again until it says otherwise */
+    bool rolls_back;                    /* the guest does when one processor's load fails: L0 does not */
     struct given given;
     struct presence presence[HV_CPUS];
 };
@@ -105,6 +106,7 @@ struct hv_cpu {
     bool init_held;                     /* an INIT that met L1 in VMX root operation, where it is blocked */
     bool nmi_due;                       /* an NMI came to L0: it is the guest's (nmi.c) */
     bool proving;                       /* the first entry is a trial: main.c */
+    uint64_t loaded_cr4, passage;       /* of the guest's state when L0 came (struct hal_capture) */
     bool waits_for_sipi;                /* so does the next entry's guest */
     struct nested nested;
 };
@@ -221,8 +223,6 @@ void cr_exit(struct hv_cpu *cpu);
 void xsetbv_exit(struct hv_cpu *cpu);
 /* The MSRs whose RDMSR and WRMSR by L1 exit, set in a zeroed MSR bitmap. */
 void msr_bitmap_fill(uint8_t bitmap[PAGE_SIZE]);
-/* An MSR of the processor that L1 does not have. */
-bool msr_hidden(uint32_t index);
 /* MSRs of the level whose VMCS is current, as its RDMSR and WRMSR at CPL 0 would find them. False: #GP. */
 bool guest_read_msr(struct hv_cpu *cpu, uint32_t index, uint64_t *value);
 bool guest_write_msr(struct hv_cpu *cpu, uint32_t index, uint64_t value);

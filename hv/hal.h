@@ -88,6 +88,8 @@ struct hal_capture {
     struct hal_table gdtr, idtr;
     uint32_t activity;                          /* enum activity_state */
     bool late;                                  /* late load: the guest asked for L0 (hv/late.c) */
+    bool rolls_back;                            /* the guest itself takes other processors back when one's load fails */
+    uint64_t passage;                           /* where its paging must map the pool's beginning for hal_release(); 0: nowhere */
     bool nmi;                                   /* of hal_release(): an NMI came to L0 that is the guest's */
 };
 bool hal_capture(struct hal_capture *capture);

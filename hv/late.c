@@ -18,7 +18,7 @@ void late_failed(struct hv_machine *m)
 {
     for (unsigned i = 0; i < HV_CPUS; i++) {
         hal_lock(&m->lock);
-        m->presence[i].abandoned = m->late && !m->finalised && m->presence[i].over_l0;
+        m->presence[i].abandoned = m->late && !m->rolls_back && !m->finalised && m->presence[i].over_l0;
         hal_unlock(&m->lock);
         if (m->presence[i].abandoned)
             init_kick(m, i);
@@ -75,19 +75,40 @@ bool late_everywhere(const struct hv_machine *m)
 }
 
 /*
- * Where the guest is does not matter, as long as the exit is repeated, or did not happen, on bare hardware, and hal_release() can put
- * the processor there: nothing was being delivered, NMIs are not blocked, the guest is in IA-32e mode and not shut down. Else it
- * goes back at a later exit.
+ * Can hal_release() put the processor into the guest's state?  Its way must be mapped in the guest's paging. It ends with IRET, which unblocks NMIs; CR4.LA57 cannot change in
+ * IA-32e mode; and with CR4.CET in force the last instructions on the way are the guest's, with shadow stacks and branch tracking
+ * as they are.
+ */
+static bool passage_mapped(const struct hv_cpu *cpu)
+{
+    const struct walk walk = cpu->passage ? l1_walk(cpu->machine, cpu->passage, false) : (struct walk){ 0 };
+
+    return !cpu->passage || (!walk.fault && walk.address == cpu->machine->pool.base.value);
+}
+
+static bool can_be_released(const struct hv_cpu *cpu)
+{
+    const uint64_t cr4 = guest_visible_cr4();
+    uint64_t cet = 0;
+
+    if (cr4 & CR4_CET && !hal_rdmsr(MSR_ia32_s_cet, &cet))
+        return false;
+    return guest_long_mode() && !(cet & (CET_SH_STK_EN | CET_TRACKER)) && !((cr4 ^ cpu->loaded_cr4) & CR4_LA57) &&
+           !(vmread32(VMCS_guest_interruptibility_state) & BLOCKING_BY_NMI) && passage_mapped(cpu);
+}
+
+/*
+ * Where the guest is does not matter, as long as what exited is done again, or was not begun, on bare hardware: nothing was being
+ * delivered, and the guest is not shut down. Else it goes back at a later exit.
  */
 static bool could_go_on_bare(struct hv_cpu *cpu)
 {
     const uint32_t reason = cpu->exit.reason;
 
-    if (cpu->nested.on || reason == EXIT_REASON_triple_fault || reason == EXIT_REASON_startup_ipi || !guest_long_mode())
+    if (cpu->nested.on || reason == EXIT_REASON_triple_fault || reason == EXIT_REASON_startup_ipi || !can_be_released(cpu))
         return false;
     exit_complete(cpu);
-    return !(cpu->exit.vectoring & INTERRUPTION_VALID) && vmread32(VMCS_guest_activity_state) <= ACTIVITY_HLT &&
-           !(vmread32(VMCS_guest_interruptibility_state) & BLOCKING_BY_NMI);
+    return !(cpu->exit.vectoring & INTERRUPTION_VALID) && vmread32(VMCS_guest_activity_state) <= ACTIVITY_HLT;
 }
 
 bool late_go_back(struct hv_cpu *cpu)
@@ -132,7 +153,7 @@ bool late_call(struct hv_cpu *cpu)
         break;
     case LATE_UNLOAD:
         answer = LATE_REFUSED;
-        if (m->finalised || vmread32(VMCS_guest_interruptibility_state) & BLOCKING_BY_NMI)
+        if (m->finalised || !can_be_released(cpu))
             break;
         unload_behind_call(cpu);
         return true;                            /* an INIT comes first; then the guest asks again */

@@ -148,6 +148,7 @@ static const char *start(struct hv_cpu *cpu)
     if (reason)
         return reason;
     m->late = capture.late;
+    m->rolls_back = capture.rolls_back;
     if (capture.late && capture.cr4 & CR4_VMXE)
         return "the guest has set CR4.VMXE: it may be in VMX operation, and L0 cannot slide beneath that";
     hal_write_cr4(hal_read_cr4() | CR4_VMXE);
@@ -171,10 +172,14 @@ static const char *start(struct hv_cpu *cpu)
     vmcs_select(cpu, 1);
     vmcs01_build(cpu, &capture);
     cpu->init_held = cpu->just_started = cpu->nmi_due = false;
-    cpu->presence->unreachable = !hal_rdmsr(MSR_ia32_apic_base, &base) || !(base & APIC_BASE_ENABLE);
+    cpu->loaded_cr4 = capture.cr4;
+    cpu->passage = capture.passage;
     reason = capture.late ? prove(cpu) : NULL;
+    cpu->presence->unreachable = !hal_rdmsr(MSR_ia32_apic_base, &base) || !(base & APIC_BASE_ENABLE);
     if (!reason)
         late_loaded(cpu);
+    else
+        *cpu->presence = (struct presence){ .seen = cpu->presence->seen };
     return reason;
 }
 

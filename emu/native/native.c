@@ -109,7 +109,7 @@ static _Noreturn void native_load_failed(const char *reason)
     give_back();
 }
 
-/* What L0 leaves behind: nothing that is remembered of its own addresses. */
+/* What L0 leaves behind: nothing that is remembered of its own linear addresses. */
 _Noreturn void hal_release(const struct hal_capture *s)
 {
     struct cpu *cpu = native_here->cpu;
@@ -137,7 +137,7 @@ _Noreturn void hal_release(const struct hal_capture *s)
     cpu->activity = s->activity;
     cpu->interruptibility = 0;
     cpu->nmi_pending |= s->nmi;
-    tlb_reset(cpu);
+    tlb_vmx_transition(cpu);                    /* MOV to CR3; what has a VPID or an EPT stays remembered, as on the metal */
     give_back();
 }
 

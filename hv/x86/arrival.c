@@ -15,9 +15,10 @@ void late_depart(struct processor *p);
 
 extern uint8_t image_start[];
 extern const uint8_t passage_nmi[];
-enum { CET_SHADOW_STACK = 1 << 0, TYPE_BUSY_TSS = 0xb, TYPE_LDT = 2, ACCESSED = 1 };
+enum { TYPE_TSS = 9, BUSY = 2, TYPE_LDT = 2, ACCESSED = 1 };
 
 uint64_t late_linear;
+bool late_by_system;
 uint64_t here(void) { return (uint64_t)image_start; }
 
 static uint64_t msr(uint32_t index)
@@ -94,6 +95,7 @@ static void capture(struct processor *p, const struct arrival *arrival)
         .pat = msr(MSR_ia32_pat), .debugctl = msr(MSR_ia32_debugctl), .sysenter_cs = msr(MSR_ia32_sysenter_cs),
         .sysenter_esp = msr(MSR_ia32_sysenter_esp), .sysenter_eip = msr(MSR_ia32_sysenter_eip),
         .gdtr = hal_store_gdtr(), .idtr = hal_store_idtr(), .late = true,
+        .rolls_back = late_by_system, .passage = late_linear,
     };
     capture_segments(c, p->without_task);
     c->registers.gpr[RAX] = LATE_DONE;
@@ -119,7 +121,7 @@ struct processor *late_arrive(const struct arrival *arrival)
         print("sesqui: load refused: the image is mapped at %l here, and was announced at %l\n", here(), late_linear);
         return NULL;
     }
-    if (cr4 & CR4_CET && msr(MSR_ia32_s_cet) & CET_SHADOW_STACK) {
+    if (cr4 & CR4_CET && msr(MSR_ia32_s_cet) & CET_SH_STK_EN) {
         print("sesqui: load refused: supervisor shadow stacks are on (IA32_S_CET)\n");
         return NULL;
     }
@@ -160,9 +162,9 @@ static void load_system_segments(const struct hal_capture *c)
                      (*descriptor(c, SEG_LDTR) >> 40 & 0x9f) == (AR_PRESENT | TYPE_LDT);
 
     __asm__ volatile("lldt %w0" : : "r"(ldt ? (uint32_t)c->segment[SEG_LDTR].selector : 0));
-    if (!c->segment[SEG_TR].selector)
+    if (!c->segment[SEG_TR].selector || (*descriptor(c, SEG_TR) >> 40 & 0x9d) != (AR_PRESENT | TYPE_TSS))
         return;
-    *descriptor(c, SEG_TR) &= ~(2ull << 40);
+    *descriptor(c, SEG_TR) &= ~((uint64_t)BUSY << 40);
     __asm__ volatile("ltr %w0" : : "r"((uint32_t)c->segment[SEG_TR].selector) : "memory");
 }
 

@@ -31,9 +31,9 @@ $(IMAGE): $(IMAGE_OBJECTS) $(IMAGE_OBJ)/image.ld
 	@$(CC) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
 		-Wl,--no-warn-rwx-segments -T $(IMAGE_OBJ)/image.ld -o $@ $(IMAGE_OBJECTS)
 
-$(IMAGE_OBJ)/image.ld: hv/x86/image.ld hv/x86/layout.h
+$(IMAGE_OBJ)/image.ld: hv/x86/image.ld hv/x86/layout.h arch/late_load.h
 	@mkdir -p $(@D)
-	@$(CC) -E -P -x c -I. -D__LINKER__ $< -o $@
+	@$(CC) -E -P -x c -I. -D__LINKER__ $(IMAGE_DEFINES) $< -o $@
 
 $(IMAGE_OBJ)/%.o: %.c
 	@mkdir -p $(@D)

@@ -60,12 +60,16 @@ void hal_release(const struct hal_capture *s)
 
 void late_main(struct processor *p)
 {
+    static uint32_t choosing;
     const unsigned index = (unsigned)(p - processors);
     const char *why;
 
     tables_load(index);
     hal_write_cr0(START_CR0);
     control_registers();
+    hal_lock(&choosing);                        /* for a system that brought the image along it is not known before */
+    options_choose_strategy();
+    hal_unlock(&choosing);
     why = hv_run(options.strategy);
     print("sesqui: load refused: %s\n", why);
     p->captured.registers.gpr[RAX] = LATE_REFUSED;

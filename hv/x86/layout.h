@@ -16,6 +16,9 @@
 #define TRAMPOLINE_CR3 0xff0
 #define TRAMPOLINE_GDT 0xff8
 
+/* Of a pool that an operating system gives: bytes beside the image. */
+#define SMALLEST_POOL 0x400000
+
 /* Selectors of L0's GDT: those of the model's back end, so that traces compare. */
 #define SELECTOR_CODE_32 0x08
 #define SELECTOR_CODE 0x10

@@ -29,6 +29,8 @@ static bool read_word(const char *word, size_t length)
         log_open(0x2f8);
     else if (text_is(word, length, "log=e9"))
         log_open(0xe9);
+    else if (text_is(word, length, "log=memory"))
+        log_open(0);
     else
         return false;
     return true;
@@ -52,5 +54,16 @@ const char *options_read(const char *text)
             return text;
         first = false;
         text += length;
+    }
+}
+
+void options_choose_strategy(void)
+{
+    const char *why;
+
+    while ((why = hv_refusal(options.strategy))) {
+        const enum hv_strategy next = options.strategy == HV_FLIP ? HV_COPY : HV_TRAP;
+        print("sesqui: strategy %s: %s; falls back to %s\n", strategy_name(options.strategy), why, strategy_name(next));
+        options.strategy = next;
     }
 }

@@ -22,7 +22,7 @@ static bool map(uint64_t linear, unsigned level, uint64_t entry)
     uint64_t table = root;
 
     for (unsigned l = LEVELS;; l--) {
-        uint64_t *slot = (uint64_t *)at(table) + (linear >> (12 + 9 * (l - 1)) & 511);
+        uint64_t *slot = (uint64_t *)in_pool(table) + (linear >> (12 + 9 * (l - 1)) & 511);
         if (l == level) {
             *slot = entry;
             return true;
@@ -37,7 +37,7 @@ static bool map(uint64_t linear, unsigned level, uint64_t entry)
     }
 }
 
-static uint64_t top_of_memory(void)
+uint64_t paging_top(void)
 {
     uint64_t top = 4096 * MEGABYTE;
 
@@ -55,28 +55,52 @@ static bool any_ram(uint64_t base, uint64_t end)
     return false;
 }
 
-const char *paging_start(void)
+/* The image at `linear`: code is read-only, the rest is no code. */
+static bool map_image(uint64_t linear, uint64_t image)
 {
-    const uint64_t image = hal_pool().base.value, top = top_of_memory();
-    const uint64_t code_end = options.late ? image + (uint64_t)(image_end - image_start) : image;   /* passage.S */
+    bool done = true;
+
+    for (uint64_t at = 0; done && at < (uint64_t)(image_end - image_start); at += PAGE_SIZE)
+        done = map(linear + at, 1, (image + at) | PRESENT |
+                                   (at < (uint64_t)(image_writable - image_start) ? 0 : WRITABLE | EXECUTE_DISABLE));
+    return done;
+}
+
+/* With 5 levels the same addresses, the lowest and highest 128 TB, are two entries of one more table. */
+static void build_root_5(void)
+{
+    uint64_t *const table = in_pool(root_5);
+
+    table[0] = table[511] = root | PRESENT | WRITABLE;
+}
+
+const char *paging_build(uint64_t linear)
+{
+    const uint64_t image = hal_pool().base.value, top = paging_top();
+    const bool one_to_one = options.late && linear == image;    /* passage.S is executed there */
+    const uint64_t code_end = one_to_one ? image + (uint64_t)(image_end - image_start) : image;
     bool done = (root = hal_page_allocate().value) && (root_5 = hal_page_allocate().value);
 
     for (uint64_t a = 0; done && a < top; a += LARGE_PAGE)
         done = map(a, 2, a | PRESENT | WRITABLE | LARGE | (image < a + LARGE_PAGE && a < code_end ? 0 : EXECUTE_DISABLE) |
                          (any_ram(a, a + LARGE_PAGE) ? 0 : UNCACHEABLE));
-    for (uint8_t *page = image_start; done && page < image_end; page += PAGE_SIZE)
-        done = map((uint64_t)page, 1, (image + (uint64_t)(page - image_start)) | PRESENT |
-                                      (page < image_writable ? 0 : WRITABLE | EXECUTE_DISABLE));
-    /* With 5 levels the same addresses, the lowest and highest 128 TB, are two entries of one more table. */
-    if (done)
-        ((uint64_t *)at(root_5))[0] = ((uint64_t *)at(root_5))[511] = root | PRESENT | WRITABLE;
-    /* The trampoline of the other processors turns paging on. */
-    done = done && map(0, 2, PRESENT | WRITABLE | LARGE);
+    done = done && map_image(IMAGE_VIRTUAL + IMAGE_LOAD, image) && (linear == image || map_image(linear, image));
     if (!done)
         return "too little memory: L0's pool is too small for its paging structures";
+    build_root_5();
+    return NULL;
+}
+
+const char *paging_start(void)
+{
+    const char *why = paging_build(hal_pool().base.value);
+
+    if (why)
+        return why;
+    map(0, 2, PRESENT | WRITABLE | LARGE);      /* the trampoline of the other processors turns paging on */
     /* Everything moves, the stack included: nothing may be written between the copy and its use. */
     uint8_t *from = image_start;
-    uint64_t to = image, length = (uint64_t)(image_end - image_start);
+    uint64_t to = hal_pool().base.value, length = (uint64_t)(image_end - image_start);
     __asm__ volatile("rep movsb\n movq %3, %%cr3" : "+S"(from), "+D"(to), "+c"(length) : "r"(root) : "memory");
     return NULL;
 }

@@ -19,7 +19,12 @@
 #include "hv/x86/exchange.h"
 
     .text
-    .globl late_entry, late_leave, passage_nmi
+    .globl late_entry, late_leave, passage_nmi, system_prepare
+/* uint64_t prepare(const struct late_system *): system.c. */
+system_prepare:
+    endbr64
+    jmp system_main
+
 /* uint64_t load(void). RDI: the caller's registers, RFLAGS and return address behind them. */
 late_entry:
     endbr64

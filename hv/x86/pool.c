@@ -2,11 +2,12 @@
 /* L0's pool: memory at the top of RAM below 4 GB that the image moves to and takes its pages from. */
 #include "hv/x86/x86.h"
 
-enum { POOL_PAGES = 2048 };                     /* to take pages from, as on the model (emu/native/native.c) */
+enum { POOL_PAGES = 2048 };                     /* to take pages from, at most; as on the model (emu/native/native.c) */
 
 extern uint8_t image_start[], image_end[];
 
-static uint64_t pool_base, image_pages, next_free;
+static uint64_t pool_base, image_pages, next_free, pool_pages = POOL_PAGES;
+static uint64_t shift;                          /* the pool's linear address less its physical one, in the caller's world */
 static uint8_t used[POOL_PAGES];
 static uint32_t lock;
 
@@ -51,9 +52,25 @@ const char *pool_reserve(void)
     return pool_base ? NULL : "too little memory: no 10 MB of RAM below 4 GB are free for L0's pool";
 }
 
+const char *pool_given(uint64_t base, uint64_t size, uint64_t linear)
+{
+    image_pages = (uint64_t)(image_end - image_start) / PAGE_SIZE;
+    if (base % PROCESSOR_SIZE || linear % PROCESSOR_SIZE || size < image_pages * PAGE_SIZE + SMALLEST_POOL || base + size < base)
+        return "the pool is not aligned, or smaller than the image asks for";
+    pool_base = base;
+    pool_pages = size / PAGE_SIZE - image_pages < POOL_PAGES ? size / PAGE_SIZE - image_pages : POOL_PAGES;
+    shift = linear - base;
+    return NULL;
+}
+
+void *in_pool(uint64_t physical)
+{
+    return at(here() == IMAGE_VIRTUAL + IMAGE_LOAD ? physical : physical + shift);
+}
+
 struct hal_range hal_pool(void)
 {
-    return (struct hal_range){ PA(pool_base), (POOL_PAGES + image_pages) * PAGE_SIZE };
+    return (struct hal_range){ PA(pool_base), (pool_pages + image_pages) * PAGE_SIZE };
 }
 
 physical_address hal_page_allocate(void)
@@ -61,14 +78,14 @@ physical_address hal_page_allocate(void)
     physical_address page = PA(0);
 
     hal_lock(&lock);
-    for (uint64_t i = 0; i < POOL_PAGES && !page.value; i++) {
-        const uint64_t index = (next_free + i) % POOL_PAGES;
+    for (uint64_t i = 0; i < pool_pages && !page.value; i++) {
+        const uint64_t index = (next_free + i) % pool_pages;
         if (used[index])
             continue;
         used[index] = 1;
         next_free = index + 1;                  /* the next search starts behind this page */
         page = PA(pool_base + (image_pages + index) * PAGE_SIZE);
-        memset(at(page.value), 0, PAGE_SIZE);
+        memset(in_pool(page.value), 0, PAGE_SIZE);
     }
     hal_unlock(&lock);
     return page;
@@ -78,7 +95,7 @@ void hal_page_free(physical_address page)
 {
     const uint64_t index = (page.value - pool_base) / PAGE_SIZE - image_pages;
 
-    if (page.value % PAGE_SIZE || index >= POOL_PAGES || !used[index])
+    if (page.value % PAGE_SIZE || index >= pool_pages || !used[index])
         hal_fail_stop("L0 freed a page that it had not allocated");
     hal_lock(&lock);
     used[index] = 0;

@@ -50,18 +50,6 @@ static void check(const char *why)
         stop("cannot start", why);
 }
 
-/* Strategies from the wanted one down to trap, which needs nothing. */
-static void choose_strategy(void)
-{
-    const char *why;
-
-    while ((why = hv_refusal(options.strategy))) {
-        const enum hv_strategy next = options.strategy == HV_FLIP ? HV_COPY : HV_TRAP;
-        print("sesqui: strategy %s: %s; falls back to %s\n", strategy_name(options.strategy), why, strategy_name(next));
-        options.strategy = next;
-    }
-}
-
 /* Another processor may have met what stops all. */
 static void wait_for(const volatile bool *condition)
 {
@@ -126,7 +114,7 @@ void image_main(uint32_t magic, uint32_t information)
     else if (processor_count > PROCESSORS)
         check("the machine has more processors than the image is built for");
     check(guest_load(&guest));
-    choose_strategy();
+    options_choose_strategy();
     if (options.late)
         run_bare();
     go = true;

@@ -84,6 +84,7 @@ uint64_t late_table_entry(void);
 
 /* ---- arrival.c: late load, in the caller's world ---- */
 extern uint64_t late_linear;
+extern bool late_by_system;                     /* which brought the image along (system.c) */
 /* Where this code and the image's data are in the world in which this is executed. */
 uint64_t here(void);
 /* What is at `place` of the image in L0's world is there in the caller's. */
@@ -115,12 +116,20 @@ extern struct boot boot;
 const char *boot_read(uint32_t magic, uint64_t information);
 
 /* ---- pool.c ---- */
+/* The pool is where an operating system put the image, and is at `linear` while its paging is in use. NULL, or why not. */
+const char *pool_given(uint64_t base, uint64_t size, uint64_t linear);
+/* What is at `physical` in the pool, in the world that runs now. */
+void *in_pool(uint64_t physical);
 /* Chooses the pool at the top of RAM below 4 GB, clear of modules, and moves the image there. NULL, or why not. */
 const char *pool_reserve(void);
 
 /* ---- paging.c ---- */
 /* Builds L0's own paging structures in the pool, and switches to the image's copy there. NULL, or why not. */
 const char *paging_start(void);
+/* The same but for the switch: in the caller's world, with the image at `linear` too. */
+const char *paging_build(uint64_t linear);
+/* What is below is mapped one to one. */
+uint64_t paging_top(void);
 /* For the processor's LA57: a table of four levels, or of five, for the same addresses. */
 uint64_t paging_root(bool la57);
 
@@ -142,6 +151,8 @@ struct options {
 extern struct options options;
 /* NULL, or the word that is no option. */
 const char *options_read(const char *text);
+/* Strategies from the wanted one down to trap, which needs nothing. */
+void options_choose_strategy(void);
 /* "trap", "copy", "flip". */
 const char *strategy_name(enum hv_strategy strategy);
 
@@ -158,8 +169,10 @@ void processors_start(void);
 void processors_stop(void);
 
 /* ---- log.c ---- */
-/* Chooses the port of the log: a UART's base, or 0xe9. */
+/* Chooses the port of the log: a UART's base, or 0xe9; 0: memory, if there is some. */
 void log_open(uint16_t port);
+/* Physical and linear address, and size, of the memory for it. */
+void log_memory(uint64_t physical, uint64_t linear, uint64_t size);
 /* %s, %u (unsigned), %l (uint64_t as 0x...), %r (uint64_t: the result of a VMX instruction of L1). */
 void print(const char *format, ...);
 /* The exit, or the entry that failed with an exit, that the current VMCS reports. */

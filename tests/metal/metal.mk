@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # make metal: the same core on machines that are not the model: as an image on our bare machine, and on Bochs.
-METAL_TESTS := tests/metal/image.sh tests/metal/late.sh tests/metal/on_bochs.sh
+METAL_TESTS := tests/metal/image.sh tests/metal/late.sh tests/metal/system.sh tests/backends/run.sh tests/metal/on_bochs.sh
 
 # gcc makes calls of memset() from loops even here; clang has no such option and does not.
 NO_MEMORY_CALLS := $(shell $(CC) --version | grep -q clang || echo -fno-tree-loop-distribute-patterns)

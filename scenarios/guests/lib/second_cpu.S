@@ -6,6 +6,7 @@
 #define SECOND_START 0x8000
 #define AT(label) (SECOND_START + (label) - second_start)
 #define STACK_SIZE 16384
+#define STACKS 4
 
     .text
     .code16
@@ -42,15 +43,21 @@ second64:
     movl %eax, %ss
     movl %eax, %fs
     movl %eax, %gs
-    movl $stack_top, %esp
+    movl $1, %eax
+    lock xaddl %eax, started                /* each life has a stack of its own, as long as they last */
+    andl $STACKS - 1, %eax
+    imull $STACK_SIZE, %eax
+    leal stack_top - (STACKS - 1) * STACK_SIZE(%rax), %esp
     xorl %ebp, %ebp
     call second_main
 1:  hlt
     jmp 1b
 
     .bss
+started:
+    .skip 4
     .balign 16
-    .skip STACK_SIZE
+    .skip STACKS * STACK_SIZE
 stack_top:
 
     .section .note.GNU-stack, "", @progbits

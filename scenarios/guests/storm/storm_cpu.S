@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* The handler of NMIs, and an L2. */
+    .text
+    .globl nmi_entry
+nmi_entry:
+    incq nmis_taken
+    cmpq $0, nmi_action
+    je 1f
+    .irp register, rax, rcx, rdx, rsi, rdi, rbx, r8, r9, r10, r11
+    pushq %\register
+    .endr
+    call *nmi_action
+    .irp register, r11, r10, r9, r8, rbx, rdi, rsi, rdx, rcx, rax
+    popq %\register
+    .endr
+1:  iretq
+
+/* Copied to GUEST_CODE. IA32_MISC_ENABLE is none of the MSRs for which L0 gives hardware L1's bitmap. */
+    .section .rodata
+    .globl l2_storm_start, l2_storm_end, l2_storm_nmi
+l2_storm_start:
+    movl $5, %ebx
+1:  movl $0x1a0, %ecx
+    rdmsr
+    decl %ebx
+    jnz 1b
+    vmcall
+    jmp l2_storm_start
+l2_storm_nmi:
+    incq 0x6000                             /* GUEST_DATA */
+    iretq
+l2_storm_end:
+
+    .section .note.GNU-stack, "", @progbits

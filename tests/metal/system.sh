@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The second entry of late load: `lodger`, an operating system whose addresses are not one to one, brings the image along, while its other
+# processor sends it NMIs; with each strategy and several seeds of the scheduler. Prints TAP.
+set -u
+sesqui=${SESQUI:-build/release/sesqui}
+guest=build/guests/lodger.elf
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+. "$(dirname "$0")/../tap.sh"
+
+boot() { timeout 300 "$sesqui" boot $guest --cpus 2 --limit 300000000 "$@" >"$work/console" 2>"$work/messages"; }
+
+strategies=(trap copy flip)
+for ((seed = 1; seed <= ${SEEDS:-6}; seed++)); do
+    strategy=${strategies[seed % 3]}
+    boot --append "hv=$strategy" --module build/sesqui.elf --seed $seed && [ "$(cat "$work/console")" = "lodger: all as expected" ]
+    result $? "hv=$strategy, seed $seed" "$work/console"
+done
+boot --module build/guests/turnstile.elf
+[ $? = 2 ] && grep -q "module 0 is no 64-bit ELF file" "$work/console"
+result $? "an image without the second entry is told from L0's" "$work/console"
+
+finish
