@@ -23,7 +23,7 @@ void must(bool done, const char *what);
 void start_vmx(void);
 extern struct guest guest_of_mistakes;
 void start_guest(const uint8_t *start, const uint8_t *end);
-/* For mistakes of two processors: after second_start() of lib/second.h, with --cpus 2, the second one calls this and sets it to NULL. */
+/* For mistakes of two processors: after second_wake() of lib/second.h, with --cpus 2, the second one calls this and sets it to NULL. */
 extern void (*volatile second_does)(void);
 
 #endif
