@@ -161,6 +161,15 @@ void hal_own(physical_address page, uint64_t pages, enum hal_owner owner);
 
 /* ---- what hv/ offers its back end ---- */
 enum hv_strategy { HV_TRAP, HV_COPY, HV_FLIP };
+/* L1's VMX operation on this processor, for whoever explains what the core refuses it. No primitive is used, nothing changes. */
+struct hv_l1 {
+    bool on, launched;                          /* launched: the launch state of the VMCS at `current` */
+    uint64_t vmxon_pointer, current;            /* current: ~0 if there is none */
+    uint64_t feature_control;
+};
+void hv_l1(struct hv_l1 *l1);
+/* A VMX capability MSR as L1 is shown it. False: there is no such MSR. */
+bool hv_l1_capability(uint32_t index, uint64_t *value);
 /* NULL, or what the processor lacks for a strategy; trap needs nothing beyond the core's own needs. */
 const char *hv_refusal(enum hv_strategy strategy);
 /* Takes this processor into VMX operation and runs its guest for ever, from the state hal_capture() gives. Returns only on

@@ -183,6 +183,24 @@ static const char *start(struct hv_cpu *cpu)
     return reason;
 }
 
+void hv_l1(struct hv_l1 *l1)
+{
+    const struct hv_cpu *cpu = hal_cpu_local();
+    const struct nested *n = &cpu->nested;
+
+    *l1 = (struct hv_l1){
+        .on = n->on, .launched = n->on && n->current != NO_VMCS && n->vmcs12->launched, .vmxon_pointer = n->vmxon_pointer,
+        .current = n->on ? n->current : NO_VMCS, .feature_control = cpu->feature_control,
+    };
+}
+
+bool hv_l1_capability(uint32_t index, uint64_t *value)
+{
+    const struct hv_cpu *cpu = hal_cpu_local();
+
+    return capability_value(&cpu->machine->offered, index, value);
+}
+
 const char *hv_refusal(enum hv_strategy strategy)
 {
     struct capability physical;

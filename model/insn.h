@@ -41,6 +41,8 @@ struct insn {
     bool port_immediate;
 };
 
+/* VMCALL ... VMFUNC */
+static inline bool insn_is_vmx(enum insn_id id) { return id >= INSN_vmcall && id <= INSN_vmfunc; }
 const char *insn_name(enum insn_id id);     /* "vmread"; "none" */
 
 #endif

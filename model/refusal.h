@@ -69,6 +69,12 @@ const struct refusal *vmx_refuses(enum refusal_group group, const struct attempt
 /* #UD and #GP(0) by privilege of an instruction that is none of VMX's: attempt_of() it; the row that refuses it, or NULL. */
 const struct refusal *execute_refuses(struct attempt *attempt);
 
+/* The row that refuses an attempt whose operands are known, from first to last; NULL where none does, or the answer is not in the
+ * processor (accesses to the local APIC's MSRs). Of the VM-entry checks and of VM exits nothing is asked.
+ * `attempt` becomes what the row has looked at. */
+const struct refusal *refusal_find(struct attempt *attempt);
+const struct refusal *vmx_refusal_find(struct attempt *attempt);     /* the same of VMX instructions */
+
 /* Tells the observer that `attempt` was refused (NOTICE_REFUSED). */
 void refusal_notify(const struct attempt *attempt, const struct refusal *refusal);
 /* The vector of the exception that the row names: an outcome of OUTCOME_UD, OUTCOME_GP or OUTCOME_OPERAND. */

@@ -317,14 +317,15 @@ void refusal_explain(struct machine *machine, const struct notice *notice)
     const struct cpu *cpu = notice->cpu;
     char name[24], symbol[SYMBOL_TEXT_MAX], result[200], sentence[SENTENCE_MAX];
     struct explanation *e = explain_begin(machine, cpu, key_of(machine, a, notice->refusal));
-    unsigned level = machine_level(machine, cpu);
+    bool of_core = cpu != &machine->model->cpu[cpu->index];     /* L1, as emu/native/refusals.c sees it */
+    unsigned level = of_core ? 1 : machine_level(machine, cpu);
 
     if (!e)
         return;
     instruction_name(a, name, sizeof name);
     outcome(a, notice->refusal, result, sizeof result);
     refusal_sentence(a, notice->refusal, sentence, sizeof sentence);
-    if (machine_over_native(machine, cpu) && !cpu->vmx.non_root)
+    if (!of_core && machine_over_native(machine, cpu) && !cpu->vmx.non_root)
         explain_line(e, "%s by the native L0 %s", name, result);
     else if (level)
         explain_line(e, "%s of L%u at rip 0x%" PRIx64 "%s %s", name, level, cpu->rip,

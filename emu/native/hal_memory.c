@@ -195,6 +195,7 @@ void hal_log(enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t 
         here->accounted = true;
     if (event == HAL_EVENT_VMX_INSTRUCTION && !d && (a == EXIT_REASON_vmxon || a == EXIT_REASON_vmxoff))
         rules_vmx_operation(here, a == EXIT_REASON_vmxon);
+    refusals_log(here, event, a, d);
     if (here->native->trace)
         trace_l0(here->native->trace, here->cpu, event, a, b, c, d);
     if (event == HAL_EVENT_ABORT)

@@ -71,6 +71,27 @@ static void restore(struct native *native, struct native_read *read)
     read->changed = false;
 }
 
+static void exchange(struct native *native, const struct native_read *read)
+{
+    uint8_t *ram = memory_at(&native->model->memory, read->pa, read->length);
+
+    for (uint32_t i = 0; read->changed && i < read->length; i++) {
+        uint8_t now = ram[i];
+
+        ram[i] = native->reads.saved[read->saved + i];
+        native->reads.saved[read->saved + i] = now;
+    }
+}
+
+/* Back in the order of the reads: where two overlap, it ends as it was. */
+void reads_exchange(struct native_cpu *here, bool as_read)
+{
+    struct native_reads *reads = &here->native->reads;
+
+    for (unsigned i = 0; reads->races && i < reads->count; i++)
+        exchange(here->native, &reads->read[as_read ? reads->count - 1 - i : i]);
+}
+
 /* ---- what the HAL tells ---- */
 
 void reads_note(struct native_cpu *here, uint64_t pa, size_t length)

@@ -51,6 +51,13 @@ struct native_reads {
     char text[240];                 /* of the latest report */
 };
 
+/* refusals.c: L1 and its processor, while it is found out why the core refused it something. */
+struct native_l1 {
+    struct cpu cpu;
+    struct vmcs vmcs;               /* of it the address and the launch state */
+    struct vmx_capability capability;
+};
+
 struct native {
     struct model *model;
     struct trace *trace;
@@ -66,6 +73,7 @@ struct native {
     uint8_t *owner;                 /* enum hal_owner, one byte per RAM page */
     struct native_counts counts;
     struct native_reads reads;
+    struct native_l1 l1;
     struct native_passages passages;
     struct native_cpu cpu[MODEL_CPU_MAX];
     _Alignas(64) uint8_t local[HAL_MACHINE_LOCAL_SIZE];
@@ -82,10 +90,15 @@ void native_yield(enum status request);
 /* Stops L0 for good. */
 _Noreturn void native_stop(const char *reason);
 
+/* refusals.c: the core has told of an event (hal_log()). If it refused L1 something, the observer is told why (NOTICE_REFUSED). */
+void refusals_log(struct native_cpu *here, enum hal_event event, uint64_t a, uint64_t result);
+
 /* reads.c: L0 read, or is about to write, memory; or it is about to enter its guest. */
 void reads_note(struct native_cpu *here, uint64_t pa, size_t length);
 void reads_write(struct native_cpu *here, uint64_t pa, size_t length);
 void reads_end(struct native_cpu *here);
+/* With the adversary on: memory as L0 has read it, and then again as it is. */
+void reads_exchange(struct native_cpu *here, bool as_read);
 
 /* Reports a broken rule; `text` outlives the machine. */
 void rule_broken(struct native_cpu *here, enum rule rule, uint64_t a, uint64_t b, const char *text);

@@ -5,6 +5,7 @@
 
 #include "model/cpu/cpu.h"
 #include "model/cpu/translate.h"
+#include "model/refusal.h"
 
 /* Up to one page of linear memory, translated: it lies in at most two pages. */
 struct span {
@@ -28,6 +29,9 @@ void span_write(struct cpu *cpu, const struct span *span, const void *from);
 const struct segment *operand_segment(const struct cpu *cpu, const struct insn *insn);
 bool operand_segment_usable(const struct cpu *cpu, const struct segment *segment, bool write);
 bool operand_within_limit(const struct segment *segment, uint64_t offset, unsigned length);
+
+/* An access to all of a memory operand, as the group `operand` of refusals.def looks at it. */
+struct attempt operand_attempt(const struct cpu *cpu, const struct insn *insn, unsigned length, bool write);
 
 /* Linear address of a memory operand that is not accessed: no limit, type or canonical check (INVLPG). */
 uint64_t operand_address(const struct cpu *cpu, const struct insn *insn);

@@ -49,6 +49,7 @@ struct vmx {
     struct event delivering;    /* non-root: the event whose delivery is under way, for IDT-vectoring information */
     bool nmi_blocking_by_iret;  /* this IRET removed blocking by NMI: for "NMI unblocking due to IRET" */
     uint64_t iret_instructions; /* cpu->instructions before that IRET: no other instruction has it */
+    struct insn exited;         /* that caused the latest VM exit due to an instruction: for explanations. Nothing in the model asks */
     uint64_t entry_clock;       /* cpu->clock at VM entry */
     uint64_t entry_instructions;    /* cpu->instructions at VM entry: an MTF exit is due once they differ */
     uint64_t preemption_deadline;   /* clock at which the preemption timer expires; ~0 if inactive */

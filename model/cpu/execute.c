@@ -18,11 +18,6 @@
 #include "model/vmx/apic.h"
 #include "model/vmx/vmx.h"
 
-static bool is_vmx_instruction(enum insn_id id)
-{
-    return id >= INSN_vmcall && id <= INSN_vmfunc;
-}
-
 /* ---- #UD, and #GP(0) by privilege ---- */
 
 static const struct refusal *undefined(struct attempt *a)
@@ -398,6 +393,7 @@ static bool moves_nothing(const struct cpu *cpu, const struct insn *insn)
 static enum status intercepted(struct cpu *cpu, struct exit_information *information, const struct insn *insn)
 {
     information->instruction_length = insn->length;
+    cpu->vmx.exited = *insn;
     cpu->rflags &= ~RFLAGS_RF;          /* 28.3.3 */
     return cpu_vm_exit(cpu, information);
 }
@@ -410,7 +406,7 @@ enum status execute(struct cpu *cpu, const struct insn *insn)
     const struct refusal *refusal;
 
     cpu->vmx.delivering.valid = false;
-    if (is_vmx_instruction(insn->id)) {
+    if (insn_is_vmx(insn->id)) {
         cpu->rflags &= ~(cpu->vmx.non_root ? RFLAGS_RF : 0);    /* 28.3.3; faults set it again */
         return vmx_execute(cpu, insn);
     }

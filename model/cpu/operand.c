@@ -52,16 +52,22 @@ bool operand_segment_usable(const struct cpu *cpu, const struct segment *segment
     return write ? (type & (TYPE_CODE | TYPE_WRITABLE)) == TYPE_WRITABLE : !(type & TYPE_CODE) || (type & TYPE_WRITABLE);
 }
 
-enum status operand_linear(struct cpu *cpu, const struct insn *insn, unsigned length, bool write, uint64_t *linear)
+struct attempt operand_attempt(const struct cpu *cpu, const struct insn *insn, unsigned length, bool write)
 {
     struct attempt attempt = attempt_of(cpu, insn);
-    const struct refusal *refusal;
 
-    *linear = operand_address(cpu, insn);
-    attempt.operand = cpu_64bit(cpu) ? *linear : effective_address(cpu, insn);
+    attempt.operand = cpu_64bit(cpu) ? operand_address(cpu, insn) : effective_address(cpu, insn);
     attempt.value = length;
     attempt.second = write;
-    refusal = cpu_refuses(REFUSALS_operand, &attempt);
+    return attempt;
+}
+
+enum status operand_linear(struct cpu *cpu, const struct insn *insn, unsigned length, bool write, uint64_t *linear)
+{
+    const struct attempt attempt = operand_attempt(cpu, insn, length, write);
+    const struct refusal *refusal = cpu_refuses(REFUSALS_operand, &attempt);
+
+    *linear = operand_address(cpu, insn);
     return refusal ? refusal_raise(cpu, &attempt, refusal) : STATUS_OK;
 }
 

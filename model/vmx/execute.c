@@ -128,8 +128,10 @@ enum status vmx_execute(struct cpu *cpu, const struct insn *insn)
 
     if (refusal)
         return refusal_raise(cpu, &attempt, refusal);
-    if (vmx_intercepts(cpu, insn, &information))
+    if (vmx_intercepts(cpu, insn, &information)) {
+        cpu->vmx.exited = *insn;
         return vmx_exit(cpu, &information);
+    }
     if (insn->id == INSN_vmfunc) {      /* at any privilege level; flags stay */
         function_invoke(cpu);
         cpu_retire(cpu, insn->length);
