@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `sesqui checks`: the table of VM-entry checks. */
+/* `sesqui checks`: the tables of the model: VM-entry checks, refusals of instructions, events. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 #include "cli/options.h"
 #include "model/cpu/boundary.h"
 #include "model/cpu/deliver.h"
+#include "model/refusal.h"
 #include "model/vmx/check.h"
 #include "model/vmx/vmcs.h"
 
@@ -26,11 +27,49 @@ static const char *outcome(const struct check *check)
     return text;
 }
 
+static const char *refusal_outcome(const struct refusal *refusal)
+{
+    static char text[40];
+
+    switch (refusal->outcome) {
+    case OUTCOME_UD:
+        return "#UD";
+    case OUTCOME_GP:
+        return "#GP(0)";
+    case OUTCOME_OPERAND:
+        return "#GP(0), #SS(0) in SS";
+    case OUTCOME_INVALID:
+        return "VMfailInvalid";
+    default:
+        snprintf(text, sizeof text, "VMfail %d", refusal->outcome);
+        return text;
+    }
+}
+
+/* The page docs/refusals.md. */
+static void print_refusals(void)
+{
+    printf("# Refused instructions\n\n"
+           "*Written by `make docs` from `model/cpu/refusals.def` and `model/vmx/refusals.def`.*\n\n"
+           "Why an instruction that the model executes raises #UD or #GP, or fails: %u reasons. Those of one instruction stand in the\n"
+           "order in which the processor looks at them; the first that applies decides, and is told (`sesqui boot`, `sesqui run`, and\n"
+           "as `why` in traces) with the values at the {names}. VMfail with an error is VMfailInvalid where no VMCS is current. VMLAUNCH\n"
+           "and VMRESUME go on with the VM-entry checks: `checks.md`. Over the core (`--hv`) the same rows explain what it refuses\n"
+           "L1; `core.unexplained` says that none of them does.\n\n"
+           "| reason | gives | SDM Vol. 3 | sentence |\n|---|---|---|---|\n", (unsigned)REFUSAL_COUNT);
+    for (unsigned i = 0; i < REFUSAL_COUNT; i++)
+        printf("| `%s` | %s | %s | %s |\n", refusal_table[i].id, refusal_outcome(&refusal_table[i]), refusal_table[i].section,
+               refusal_table[i].text);
+}
+
 static void print_plain(void)
 {
     for (unsigned i = 0; i < check_count; i++)
         printf("%-44s %-10s %-26s %s\n", check_table[i].id, check_table[i].section, outcome(&check_table[i]),
                check_table[i].text);
+    for (unsigned i = 0; i < REFUSAL_COUNT; i++)
+        printf("%-44s %-10s %-26s %s\n", refusal_table[i].id, refusal_table[i].section, refusal_outcome(&refusal_table[i]),
+               refusal_table[i].text);
 }
 
 /* The page docs/checks.md. */
@@ -107,10 +146,11 @@ static void print_deliveries(void)
 
 int command_checks(int argc, char **argv)
 {
-    struct checks { bool markdown, events, help; } checks = { 0 };
+    struct checks { bool markdown, events, refusals, help; } checks = { 0 };
     static const struct option table[] = {
         { .name = "--markdown", OPTION_FLAG, offsetof(struct checks, markdown) },
         { .name = "--events", OPTION_FLAG, offsetof(struct checks, events) },
+        { .name = "--refusals", OPTION_FLAG, offsetof(struct checks, refusals) },
         { .name = "--help", OPTION_FLAG, offsetof(struct checks, help) },
         { .name = "-h", OPTION_FLAG, offsetof(struct checks, help) },
     };
@@ -119,13 +159,17 @@ int command_checks(int argc, char **argv)
     if (!options_parse(&syntax, argc, argv, &checks))
         return 2;
     if (checks.help)
-        puts("usage: sesqui checks [--markdown | --events]\n\n"
-             "Lists the VM-entry checks of the model: name, SDM section (Vol. 3), what a failure gives, requirement.\n\n"
+        puts("usage: sesqui checks [--markdown | --events | --refusals]\n\n"
+             "Lists the VM-entry checks of the model, and why it refuses instructions: name, SDM section (Vol. 3), what a failure\n"
+             "gives, requirement or reason.\n\n"
              "  --markdown    as the page docs/checks.md, with the VMCS fields that each check looks at\n"
              "  --events      the page docs/events.md instead: what comes first between two\n"
-             "                instructions, and what the delivery of an event does");
+             "                instructions, and what the delivery of an event does\n"
+             "  --refusals    the page docs/refusals.md instead: why instructions fault or fail");
     else if (checks.events)
         print_events(), print_deliveries();
+    else if (checks.refusals)
+        print_refusals();
     else if (checks.markdown)
         print_markdown();
     else

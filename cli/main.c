@@ -21,7 +21,7 @@ static const struct {
     { "run", command_run, "run scenarios: scripted levels against the hypervisor core" },
     { "boot", command_boot, "boot an image, on the bare machine or on top of the hypervisor core" },
     { "bench", command_bench, "measure speed and memory on this host" },
-    { "checks", command_checks, "list the VM-entry checks with their SDM sections" },
+    { "checks", command_checks, "list the VM-entry checks, and why instructions are refused" },
     { "check-vmcs", command_check_vmcs, "name the VM-entry checks that a VMCS dump fails" },
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -57,6 +57,7 @@ struct attempt {
     uint64_t operand;           /* region address, field encoding, type of an invalidation, MSR or XCR index, port, linear address */
     uint64_t value;             /* to be loaded or written; an invalidation descriptor's first quadword */
     uint64_t second;            /* that descriptor's second quadword */
+    unsigned field;             /* VMREAD, VMWRITE: enum vmcs_field of `operand`; VMCS_FIELD_COUNT: there is none here */
 };
 
 /* `insn` is about to be executed. */

@@ -74,6 +74,7 @@ bench: all
 docs: $(SESQUI)
 	@$(SESQUI) checks --markdown >docs/checks.md
 	@$(SESQUI) checks --events >docs/events.md
+	@$(SESQUI) checks --refusals >docs/refusals.md
 	@$(SESQUI) run --reference >docs/scenarios.md
 	@awk -f tests/metal/ledger.awk tests/metal/ledger.tsv >docs/bochs-entries.md
 
@@ -114,7 +115,7 @@ help:
 	@echo "make bench               speed and memory, as medians"
 	@echo "make golden              rewrite the golden traces in traces/; review the diff"
 	@echo "make tidy                clang-tidy over our own sources"
-	@echo "make docs                rewrite the pages that are generated: docs/checks.md, docs/events.md, docs/scenarios.md, docs/bochs-entries.md"
+	@echo "make docs                rewrite the pages that are generated: docs/checks.md, docs/events.md, docs/refusals.md, docs/scenarios.md, docs/bochs-entries.md"
 	@echo "make conformance KUT=DIR          all of it, beside an independent emulator's results"
 	@echo "make conformance-strategies KUT=DIR   the same suite's VMX part as L1 over the core, strategy by strategy"
 	@echo "make conformance-smoke KUT=DIR    a user's build of kvm-unit-tests: the smoke set"

@@ -70,7 +70,7 @@ static enum status vmread(struct cpu *cpu, const struct insn *insn)
 static enum status vmwrite(struct cpu *cpu, const struct insn *insn)
 {
     uint64_t encoding = register_operand(cpu, insn), value = 0;
-    const struct attempt attempt = vmx_attempt(cpu, INSN_vmwrite, encoding);
+    const struct attempt attempt = field_attempt(cpu, INSN_vmwrite, encoding);
 
     if (!vmx_refuses(REFUSALS_field_access, &attempt))
         TRY(operand_read(cpu, insn, operand_size(cpu), &value));

@@ -89,27 +89,25 @@ uint64_t vmx_vmptrst(const struct cpu *cpu)
 
 vmx_result vmx_vmread(struct cpu *cpu, uint64_t encoding, uint64_t *value)
 {
-    const struct attempt attempt = vmx_attempt(cpu, INSN_vmread, encoding);
+    const struct attempt attempt = field_attempt(cpu, INSN_vmread, encoding);
     const struct refusal *refusal = vmx_refuses(REFUSALS_field_access, &attempt);
 
     if (refusal)
         return refused(cpu, &attempt, refusal);
-    *value = cpu->vmx.current->field[vmcs_known((uint32_t)encoding)] >> (VMCS_ENCODING_HIGH(encoding) ? 32 : 0);
+    *value = cpu->vmx.current->field[attempt.field] >> (VMCS_ENCODING_HIGH(encoding) ? 32 : 0);
     return done(cpu, INSN_vmread, encoding, *value, VMX_SUCCEED);
 }
 
 vmx_result vmx_vmwrite(struct cpu *cpu, uint64_t encoding, uint64_t value)
 {
-    struct attempt attempt = vmx_attempt(cpu, INSN_vmwrite, encoding);
+    struct attempt attempt = field_attempt(cpu, INSN_vmwrite, encoding);
     const struct refusal *refusal = vmx_refuses(REFUSALS_field_access, &attempt);
-    enum vmcs_field field;
 
     attempt.value = value;
     if (refusal)
         return refused(cpu, &attempt, refusal);
-    field = vmcs_known((uint32_t)encoding);
-    vmcs_set_field(cpu->vmx.current, field, VMCS_ENCODING_HIGH(encoding), value);
-    vmcs_note_writer(cpu->vmx.current, field, cpu->rip);
+    vmcs_set_field(cpu->vmx.current, attempt.field, VMCS_ENCODING_HIGH(encoding), value);
+    vmcs_note_writer(cpu->vmx.current, attempt.field, cpu->rip);
     return done(cpu, INSN_vmwrite, encoding, value, VMX_SUCCEED);
 }
 

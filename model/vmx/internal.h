@@ -49,6 +49,18 @@ static inline struct attempt vmx_attempt(const struct cpu *cpu, enum insn_id id,
 {
     return (struct attempt){ .cpu = cpu, .capability = &cpu->model->capability, .id = id, .operand = operand };
 }
+/* VMREAD and VMWRITE: the field of all 64 bits of an encoding. */
+static inline enum vmcs_field field_of(const struct vmx_capability *capability, uint64_t encoding)
+{
+    return encoding >> 32 ? VMCS_FIELD_COUNT : vmcs_find_on(capability, (uint32_t)encoding);
+}
+static inline struct attempt field_attempt(const struct cpu *cpu, enum insn_id id, uint64_t encoding)
+{
+    struct attempt attempt = vmx_attempt(cpu, id, encoding);
+
+    attempt.field = field_of(&cpu->model->capability, encoding);
+    return attempt;
+}
 /* Tells why it is refused, and what it results in: VMfail with its error in the current VMCS, VMfailInvalid. */
 vmx_result vmx_refused(struct cpu *cpu, const struct attempt *attempt, const struct refusal *refusal);
 

@@ -44,6 +44,10 @@ const struct refusal *vmx_refuses(enum refusal_group group, const struct attempt
 #define GROUP(name)                                                                                                 \
         break;                                                                                                      \
     case REFUSALS_##name:
+#define WHERE(condition)                                                                                            \
+        if (condition) {
+#define END                                                                                                         \
+        }
 #define REFUSAL(instruction, name, outcome, section, text, refused)                                                 \
         if (refused)                                                                                                \
             return &refusal_table[REFUSED_##instruction##_##name];
@@ -53,13 +57,14 @@ const struct refusal *vmx_refuses(enum refusal_group group, const struct attempt
 }
 
 /* What is looked at before a memory operand is, and once it is known. */
-static const struct refusal *before_operand(const struct attempt *a)
+static const struct refusal *before_operand(struct attempt *a)
 {
     switch (a->id) {
     case INSN_vmxon:
         return vmx_refuses(REFUSALS_vmxon, a);
     case INSN_vmread:
     case INSN_vmwrite:
+        a->field = field_of(a->capability, a->operand);
         return vmx_refuses(REFUSALS_field_access, a);
     case INSN_invept:
         return vmx_refuses(REFUSALS_invept_type, a);

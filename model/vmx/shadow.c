@@ -27,7 +27,7 @@ static struct vmcs *shadow_linked(struct cpu *cpu)
 /* Errors 12 and 13 are recorded in the current VMCS, not in the shadow VMCS: vmx_fail() does that. */
 vmx_result shadow_vmread(struct cpu *cpu, uint64_t encoding, uint64_t *value)
 {
-    const struct attempt attempt = vmx_attempt(cpu, INSN_vmread, encoding);
+    const struct attempt attempt = field_attempt(cpu, INSN_vmread, encoding);
     const struct refusal *refusal = vmx_refuses(REFUSALS_field_access, &attempt);
 
     if (refusal)
@@ -38,16 +38,15 @@ vmx_result shadow_vmread(struct cpu *cpu, uint64_t encoding, uint64_t *value)
 
 vmx_result shadow_vmwrite(struct cpu *cpu, uint64_t encoding, uint64_t value)
 {
-    struct attempt attempt = vmx_attempt(cpu, INSN_vmwrite, encoding);
+    struct attempt attempt = field_attempt(cpu, INSN_vmwrite, encoding);
     const struct refusal *refusal = vmx_refuses(REFUSALS_field_access, &attempt);
-    enum vmcs_field field = vmcs_known((uint32_t)encoding);
     struct vmcs *linked;
 
     attempt.value = value;
     if (refusal)
         return vmx_refused(cpu, &attempt, refusal);
     linked = shadow_linked(cpu);
-    vmcs_set_field(linked, field, VMCS_ENCODING_HIGH(encoding), value);
-    vmcs_note_writer(linked, field, cpu->rip);
+    vmcs_set_field(linked, attempt.field, VMCS_ENCODING_HIGH(encoding), value);
+    vmcs_note_writer(linked, attempt.field, cpu->rip);
     return VMX_SUCCEED;
 }

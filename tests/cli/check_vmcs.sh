@@ -312,5 +312,7 @@ has '0, but must be 1: NE (bit 5) (on every processor)' "$folder/out"
 report $? "docs/checks.md is current (make docs)"
 "$sesqui" checks --events | cmp -s - docs/events.md
 report $? "docs/events.md is current (make docs)"
+"$sesqui" checks --refusals | cmp -s - docs/refusals.md
+report $? "docs/refusals.md is current (make docs)"
 
 echo "1..$number"
