@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Who is told what, and how often. */
+#define _GNU_SOURCE                     /* memmem() */
 #include "emu/explain/explain.h"
 
 #include <stdarg.h>
@@ -90,6 +91,34 @@ void explain_line(struct explanation *e, const char *format, ...)
         e->text[e->used++] = '\n';
 }
 
+/* A trace has names only if it was asked for them (machine_symbols()): without, " <name+0x12>" goes. */
+static void without_names(char *to, const char *line, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        const char *close = line[i] == ' ' && i + 1 < length && line[i + 1] == '<' ? memchr(line + i, '>', length - i) : NULL;
+
+        if (close && memmem(line + i, (size_t)(close - line) - i, "+0x", 3))
+            i = (size_t)(close - line);
+        else
+            *to++ = line[i];
+    }
+    *to = '\0';
+}
+
+static void to_trace(const struct explanation *e, const char *line, int length)
+{
+    struct trace *trace = &e->machine->trace;
+    unsigned level = machine_level(e->machine, e->cpu);
+    char text[TRACE_LINE_MAX];
+
+    length = length < TRACE_LINE_MAX - 1 ? length : TRACE_LINE_MAX - 1;
+    if (trace->symbols)
+        snprintf(text, sizeof text, "%.*s", length, line);
+    else
+        without_names(text, line, (size_t)length);
+    trace_line(trace, e->cpu, level, "why", "%s", text);
+}
+
 void explain_end(struct explanation *e)
 {
     struct machine *machine = e->machine;
@@ -103,6 +132,6 @@ void explain_end(struct explanation *e)
         if (e->to_people)
             fprintf(machine->options.messages, "%s%.*s\n", line == e->text ? machine->options.message_prefix
                                                                          : machine->options.message_indent, length, line);
-        trace_line(&machine->trace, e->cpu, machine_level(machine, e->cpu), "why", "%.*s", length, line);
+        to_trace(e, line, length);
     }
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "emu/explain/bits.h"
+#include "emu/explain/place.h"
 #include "emu/machine/parts.h"
 #include "model/cpu/access.h"
 #include "model/cpu/execute.h"
@@ -315,7 +316,7 @@ void refusal_explain(struct machine *machine, const struct notice *notice)
 {
     const struct attempt *a = notice->attempt;
     const struct cpu *cpu = notice->cpu;
-    char name[24], symbol[SYMBOL_TEXT_MAX], result[200], sentence[SENTENCE_MAX];
+    char name[24], symbol[SYMBOL_TEXT_MAX] = "", result[200], sentence[SENTENCE_MAX];
     struct explanation *e = explain_begin(machine, cpu, key_of(machine, a, notice->refusal));
     bool of_core = cpu != &machine->model->cpu[cpu->index];     /* L1, as emu/native/refusals.c sees it */
     unsigned level = of_core ? 1 : machine_level(machine, cpu);
@@ -333,5 +334,10 @@ void refusal_explain(struct machine *machine, const struct notice *notice)
     else
         explain_line(e, "%s at rip 0x%" PRIx64 "%s %s", name, cpu->rip, symbols_text(machine->symbols, cpu->rip, symbol), result);
     explain_line(e, "refused: %s [%s] %s", notice->refusal->id, notice->refusal->section, sentence);
+    if (symbol[0]) {            /* an instruction in a function of its own does not say who wanted it */
+        struct cpu caller = *cpu;
+
+        place_calls(e, &caller);
+    }
     explain_end(e);
 }

@@ -18,7 +18,7 @@
 #include "hv/hal.h"
 #include "model/observer.h"
 
-enum { TRACE_LINE_MAX = 240, TRACE_TAIL = 32 };
+enum { TRACE_LINE_MAX = 600, TRACE_TAIL = 32 };
 
 /* What a line is made of. Lines are formatted when they are needed: at once for a file, else only if the tail is shown. */
 struct trace_record {

@@ -70,7 +70,7 @@ has 'fails: guest.cs.type' "$folder/out"
 report $? "no names in a trace without --symbols"
 grep -q ' exit .*rip=0x[0-9a-f]* <[a-z_0-9]*+0x' "$folder/symbols"
 report $? "names in a trace with --symbols"
-sed 's/ <[^>]*>//' "$folder/symbols" | cmp -s - "$folder/plain"
+sed 's/ <[^>]*>//g' "$folder/symbols" | cmp -s - "$folder/plain"
 report $? "the traces differ by the names alone"
 
 # KVM's log: with prefixes, and one field that is wrong (a virtual-8086 segment's base).
