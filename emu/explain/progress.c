@@ -13,7 +13,7 @@
 #include "emu/machine/parts.h"
 #include "model/vmx/vmx.h"
 
-enum { LOOK_FIRST = 1 << 22, LOOK_LAST = 1 << 26, STEPS_FIRST = 1 << 16, STEPS_LAST = 1 << 20 };
+enum { LOOK_FIRST = 1 << 22, LOOK_LAST = 1 << 27, STEPS_FIRST = 1 << 16, STEPS_LAST = 1 << 20 };
 
 static uint64_t registers_of(const struct cpu *cpu)
 {

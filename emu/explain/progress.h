@@ -18,7 +18,7 @@ struct cpu;
 struct machine;
 struct notice;
 
-enum { PROGRESS_EXITS = 10000, PROGRESS_EXCEPTIONS = 20000, PROGRESS_WAITS = 10000, PROGRESS_VMCSS = 4, PROGRESS_LOOP_MAX = 128 };
+enum { PROGRESS_EXITS = 10000, PROGRESS_EXCEPTIONS = 20000, PROGRESS_WAITS = 10000, PROGRESS_VMCSS = 4, PROGRESS_LOOP_MAX = 64 };
 
 struct repeated {
     uint64_t rip, what, registers, count;
