@@ -192,16 +192,25 @@ static bool interrupted(struct machine *machine)
     return true;
 }
 
+/* At the processor whose turn it is, or at one that executes. */
+static void limit_reached(struct machine *machine, struct cpu *cpu)
+{
+    char place[PLACE_MAX];
+
+    for (unsigned i = 0; i < machine->model->cpu_count && cpu->activity != ACTIVITY_ACTIVE; i++)
+        if (machine->model->cpu[i].activity == ACTIVITY_ACTIVE)
+            cpu = &machine->model->cpu[i];
+    place_describe(machine, cpu, place, sizeof place);
+    machine_stop(machine, MACHINE_LIMIT, "the limit of %" PRIu64 " instructions was reached at %s", machine->options.limit, place);
+}
+
 /* Runs one processor until its clock has reached `target`. */
 static void run_to(struct machine *machine, struct cpu *cpu, uint64_t target)
 {
     while (machine->result.end == MACHINE_RUNNING && cpu->clock < target) {
         uint64_t left = budget(machine), limit = target;
         if (!left) {
-            char place[PLACE_MAX];
-            place_describe(machine, cpu, place, sizeof place);
-            machine_stop(machine, MACHINE_LIMIT, "the limit of %" PRIu64 " instructions was reached at %s",
-                         machine->options.limit, place);
+            limit_reached(machine, cpu);
             return;
         }
         if (interrupted(machine))
