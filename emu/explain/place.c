@@ -20,12 +20,14 @@ enum peek place_peek(struct cpu *cpu, uint64_t linear, void *to, unsigned length
 {
     struct access access = { .kind = ACCESS_READ, .probe = true };
 
-    for (unsigned i = 0; i < length; i++) {
-        struct translation t = translate(cpu, cpu_64bit(cpu) || cpu_long_mode(cpu) ? linear + i : (uint32_t)(linear + i), access);
+    for (unsigned i = 0, part; i < length; i += part) {
+        uint64_t at = cpu_long_mode(cpu) ? linear + i : (uint32_t)(linear + i), in_page = PAGE_SIZE - (at & ~PAGE_MASK);
+        struct translation t = translate(cpu, at, access);
 
+        part = length - i < in_page ? length - i : (unsigned)in_page;
         if (t.result != TRANSLATION_OK)
             return PEEK_UNMAPPED;
-        if (!memory_read(&cpu->model->memory, t.pa, (uint8_t *)to + i, 1))
+        if (!memory_read(&cpu->model->memory, t.pa, (uint8_t *)to + i, part))
             return PEEK_NO_RAM;
     }
     return PEEK_DONE;

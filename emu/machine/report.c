@@ -121,11 +121,10 @@ static void display_explain(struct machine *machine, const struct cpu *cpu, cons
 }
 
 /* For explanations: what the processor met, as the program on the machine sees it. What the core does with exits of L1 is its own. */
-static void watch(struct machine *machine, const struct notice *notice)
+static void watch(struct machine *machine, const struct notice *notice, unsigned level)
 {
     struct cpu *cpu = &machine->model->cpu[notice->cpu->index];
     bool native = machine_over_native(machine, cpu);
-    unsigned level = notice_level(machine, notice);
 
     switch (notice->kind) {
     case NOTICE_EXIT:
@@ -189,9 +188,11 @@ static void notify(void *context, const struct notice *notice)
         refusal_explain(machine, notice);
         return;
     }
-    if (is_told(notice->kind))    /* a trace shows what becomes of them */
-        trace_notice(&machine->trace, notice_level(machine, notice), notice);
-    watch(machine, notice);
+    unsigned level = notice_level(machine, notice);
+    if (is_told(notice->kind))
+        trace_notice(&machine->trace, level, notice);
+    if (notice->kind != NOTICE_VMX_INSTRUCTION)
+        watch(machine, notice, level);
     if (notice->kind == NOTICE_VIOLATION)
         rule_broken(machine, notice);
     if (notice->kind == NOTICE_CHECK_FAILED)
