@@ -27,16 +27,16 @@ enum init_event {
 };
 static const struct { uint8_t next; bool send, ours; } table[][INIT_EVENTS] = {
     [OWN_NONE] = {
-        [INIT_KICK] = { OWN_KICK, .send = true }, [INIT_POST] = { OWN_FOR_L1, .send = true }, [INIT_OUT] = { OWN_NONE },
-        [INIT_STARTED] = { OWN_NONE }, [INIT_UNSENT] = { OWN_NONE },
+        [INIT_KICK] = { .next = OWN_KICK, .send = true }, [INIT_POST] = { .next = OWN_FOR_L1, .send = true }, [INIT_OUT] = { .next = OWN_NONE },
+        [INIT_STARTED] = { .next = OWN_NONE }, [INIT_UNSENT] = { .next = OWN_NONE },
     },
     [OWN_KICK] = {
-        [INIT_KICK] = { OWN_KICK }, [INIT_POST] = { OWN_FOR_L1 }, [INIT_OUT] = { OWN_NONE, .ours = true },
-        [INIT_STARTED] = { OWN_NONE }, [INIT_UNSENT] = { OWN_NONE },
+        [INIT_KICK] = { .next = OWN_KICK }, [INIT_POST] = { .next = OWN_FOR_L1 }, [INIT_OUT] = { .next = OWN_NONE, .ours = true },
+        [INIT_STARTED] = { .next = OWN_NONE }, [INIT_UNSENT] = { .next = OWN_NONE },
     },
     [OWN_FOR_L1] = {
-        [INIT_KICK] = { OWN_FOR_L1 }, [INIT_POST] = { OWN_FOR_L1 }, [INIT_OUT] = { OWN_NONE },
-        [INIT_STARTED] = { OWN_NONE }, [INIT_UNSENT] = { OWN_NONE },
+        [INIT_KICK] = { .next = OWN_FOR_L1 }, [INIT_POST] = { .next = OWN_FOR_L1 }, [INIT_OUT] = { .next = OWN_NONE },
+        [INIT_STARTED] = { .next = OWN_NONE }, [INIT_UNSENT] = { .next = OWN_NONE },
     },
 };
 
