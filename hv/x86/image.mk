@@ -11,7 +11,7 @@ IMAGE_FLAGS := -std=gnu11 -O2 -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-pro
                -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fno-common -Wa,--noexecstack \
                -Wframe-larger-than=6144 $(IMAGE_DEFINES) -MMD -MP
 # Late load begins in its caller's world, where the image is at another address: the back end's code is position-independent.
-$(IMAGE_OBJ)/hv/x86/%.o: IMAGE_FLAGS := $(filter-out -fno-pic -mcmodel=kernel,$(IMAGE_FLAGS)) -fpie -mcmodel=small -fvisibility=hidden
+$(IMAGE_OBJ)/hv/x86/%.o: IMAGE_FLAGS := $(filter-out -fno-pic -mcmodel=kernel,$(IMAGE_FLAGS)) -fpie -mcmodel=small
 IMAGE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/x86/*.S))
 IMAGE_OBJECTS := $(addprefix $(IMAGE_OBJ)/,$(addsuffix .o,$(basename $(IMAGE_SRC))))
 

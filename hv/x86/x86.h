@@ -3,6 +3,9 @@
 #ifndef SESQUI_HV_X86_X86_H
 #define SESQUI_HV_X86_X86_H
 
+/* Position-independent code without a table of addresses, which would be those of one world only: nothing here is another program's. */
+#pragma GCC visibility push(hidden)
+
 #include "hv/hal.h"
 #include "hv/x86/layout.h"
 
