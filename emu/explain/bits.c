@@ -13,14 +13,22 @@ struct bit {
 #define NAMED(reg, name) { reg##_##name, #name }
 
 static const struct bit cr0[] = {
-    NAMED(CR0, PE), NAMED(CR0, MP), NAMED(CR0, EM), NAMED(CR0, TS), NAMED(CR0, ET), NAMED(CR0, NE), NAMED(CR0, WP),
-    NAMED(CR0, AM), NAMED(CR0, NW), NAMED(CR0, CD), NAMED(CR0, PG), { 0, NULL },
+#define CR_BIT(reg, name, bit) CR_BIT_##reg(name, bit)
+#define CR_BIT_UNUSED(reg, name, bit) CR_BIT_##reg(name, bit)
+#define CR_BIT_CR0(name, bit) { 1ull << (bit), #name },
+#define CR_BIT_CR4(name, bit)
+#include "arch/cr_bits.def"
+#undef CR_BIT_CR0
+#undef CR_BIT_CR4
+    { 0, NULL },
 };
 static const struct bit cr4[] = {
-    NAMED(CR4, VME), NAMED(CR4, PVI), NAMED(CR4, TSD), NAMED(CR4, DE), NAMED(CR4, PSE), NAMED(CR4, PAE), NAMED(CR4, MCE),
-    NAMED(CR4, PGE), NAMED(CR4, PCE), NAMED(CR4, OSFXSR), NAMED(CR4, OSXMMEXCPT), NAMED(CR4, UMIP), NAMED(CR4, LA57),
-    NAMED(CR4, VMXE), NAMED(CR4, SMXE), NAMED(CR4, FSGSBASE), NAMED(CR4, PCIDE), NAMED(CR4, OSXSAVE), { 1ull << 19, "KL" },
-    NAMED(CR4, SMEP), NAMED(CR4, SMAP), NAMED(CR4, PKE), NAMED(CR4, CET), NAMED(CR4, PKS), { 1ull << 25, "UINTR" }, { 0, NULL },
+#define CR_BIT(reg, name, bit) CR_BIT_##reg(name, bit)
+#define CR_BIT_UNUSED(reg, name, bit) CR_BIT_##reg(name, bit)
+#define CR_BIT_CR0(name, bit)
+#define CR_BIT_CR4(name, bit) { 1ull << (bit), #name },
+#include "arch/cr_bits.def"
+    { 0, NULL },
 };
 static const struct bit efer[] = {
     NAMED(EFER, SCE), NAMED(EFER, LME), NAMED(EFER, LMA), NAMED(EFER, NXE), { 1ull << 12, "SVME" }, { 0, NULL },

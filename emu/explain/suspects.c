@@ -14,6 +14,8 @@ void verdict_text(enum verdict_kind kind, uint64_t value, char to[VERDICT_TEXT_M
 
     if (kind == VERDICT_SVM)
         snprintf(to, VERDICT_TEXT_MAX, "hardware error 0xffffffff, which KVM says of AMD processors");
+    else if (kind == VERDICT_ERROR && !value)
+        snprintf(to, VERDICT_TEXT_MAX, "hardware error 0, which KVM says of VMfailInvalid");
     else
         snprintf(to, VERDICT_TEXT_MAX, "%s %" PRIu64 " (%s)", kind == VERDICT_EXIT ? "exit reason" : "VM-instruction error",
                  value & 0xffff, text ? text : "unknown");
@@ -27,7 +29,8 @@ static bool in_question(enum verdict_kind kind, uint64_t value, enum check_group
 {
     if (kind == VERDICT_EXIT)
         return group == CHECK_GUEST && (value & 0xffff) == EXIT_REASON_entry_failure_guest_state;
-    return group == (value == VM_ERROR_entry_invalid_host_state ? CHECK_HOST : CHECK_CONTROLS);
+    return (group == CHECK_CONTROLS && value == VM_ERROR_entry_invalid_control) ||
+           (group == CHECK_HOST && value == VM_ERROR_entry_invalid_host_state);
 }
 
 static void rows(const enum row_state row[], enum verdict_kind kind, uint64_t value, FILE *to)
@@ -172,6 +175,10 @@ void suspects_print(const struct snapshot *s, const enum row_state row[], enum v
         msr_loading(s, to);
         return;
     }
+    if (kind == VERDICT_ERROR && !value)
+        fputs("  suspect: no check of a VMCS: there was no current VMCS, or VMX operation had been left under KVM\n", to);
+    else if (kind == VERDICT_ERROR && value != VM_ERROR_entry_invalid_control && value != VM_ERROR_entry_invalid_host_state)
+        fputs("  suspect: no check of a VMCS: this error is about the instruction and the VMCS's launch state\n", to);
     rows(row, kind, value, to);
     if (in_question(kind, value, CHECK_CONTROLS))
         controls(s, to);

@@ -32,7 +32,8 @@ static enum verdict_kind kind_of(enum form form, uint64_t *value)
         return VERDICT_SVM;
     if (form != ERROR && is_failed_entry(*value) && (form == EXIT || *value & EXIT_REASON_ENTRY_FAILURE))
         return VERDICT_EXIT;
-    return form >= ERROR && *value >= 1 && *value <= ERROR_LAST ? VERDICT_ERROR : VERDICT_NONE;
+    /* 0: KVM says so of an entry that failed without a VM-instruction error, by VMfailInvalid. */
+    return *value <= ERROR_LAST && (form == EITHER || (form == ERROR && *value)) ? VERDICT_ERROR : VERDICT_NONE;
 }
 
 enum verdict_kind verdict_line(const char *line, const char *end, uint64_t *value, bool *before)

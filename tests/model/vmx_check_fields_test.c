@@ -29,6 +29,39 @@ START_TEST(every_check_has_fields)
 }
 END_TEST
 
+/* No line of check_fields.def is dead: not one that stands twice, nor one whose checks all have better ones, or are gone. */
+START_TEST(every_line_is_some_checks)
+{
+    static const char *const ids[] = {
+#define ABOUT(id, ...) id,
+#include "model/vmx/check_fields.def"
+    };
+    enum { LINES = sizeof ids / sizeof ids[0] };
+    static bool best[LINES];
+
+    for (unsigned i = 0; i < check_count; i++) {
+        const char *id = check_table[i].id;
+        unsigned line = LINES;
+        size_t longest = 0;
+
+        for (unsigned j = 0; j < LINES; j++) {
+            size_t length = strlen(ids[j]);
+            if (strncmp(id, ids[j], length) == 0 && (id[length] == '.' || !id[length]) && length > longest) {
+                longest = length;
+                line = j;
+            }
+        }
+        ck_assert_msg(line < LINES, "%s has no line", id);
+        best[line] = true;
+    }
+    for (unsigned j = 0; j < LINES; j++) {
+        ck_assert_msg(best[j], "%s: no check comes to this line of model/vmx/check_fields.def", ids[j]);
+        for (unsigned k = 0; k < j; k++)
+            ck_assert_msg(strcmp(ids[j], ids[k]) != 0, "%s stands in model/vmx/check_fields.def twice", ids[j]);
+    }
+}
+END_TEST
+
 START_TEST(the_longest_name_counts)
 {
     struct check whole = { .id = "guest.cs.granularity_0" }, other = { .id = "guest.csx" }, unknown = { .id = "nothing.at.all" };
@@ -112,6 +145,7 @@ int main(void)
     TCase *c = tcase_create("fields");
 
     tcase_add_test(c, every_check_has_fields);
+    tcase_add_test(c, every_line_is_some_checks);
     tcase_add_test(c, the_longest_name_counts);
     tcase_add_test(c, a_field_that_breaks_a_check_is_named);
     tcase_add_test(c, vmcs_remembers_who_wrote);
