@@ -5,10 +5,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "emu/explain/fixed_bits.h"
 #include "model/vmx/check.h"
 #include "model/vmx/vmx.h"
-
-enum { COLUMNS = 118 };
 
 void entry_failure_row(struct entry_failure *failure, const struct check *row)
 {
@@ -67,47 +66,18 @@ static void print_row(const struct entry_failure *failure, const struct check *r
                       const char *prefix)
 {
     unsigned fields[CHECK_FIELDS_MAX], count = check_fields(row, fields);
+    char bits[FIXED_BITS_TEXT_MAX];
 
     fprintf(to, "%sentry failed: %s [%s] %s\n", prefix, row->id, row->section, row->text);
     for (unsigned i = 0; i < count; i++) {
-        char writer[200];
+        char writer[SNAPSHOT_WRITER_MAX];
 
         snapshot_writer(&failure->snapshot, fields[i], symbols, writer, sizeof writer);
         fprintf(to, "%s    %s = 0x%" PRIx64 " (%s)\n", prefix, vmcs_field_name(fields[i]),
                 failure->snapshot.vmcs.field[fields[i]], writer);
     }
-}
-
-/* Fields that these controls use and that no VMWRITE has set since VMCLEAR. Those that are 0 by name: most likely they were
- * forgotten. The others keep what an earlier life of the region left. */
-static void print_unwritten(const struct entry_failure *failure, FILE *to, const char *prefix)
-{
-    const struct vmcs *v = &failure->snapshot.vmcs;
-    unsigned zero = 0, kept = 0;
-    size_t column = COLUMNS;
-
-    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
-        const char *name = vmcs_field_name(i);
-
-        if (v->written[i] || !snapshot_field_used(&failure->snapshot, i))
-            continue;
-        if (v->field[i]) {
-            kept++;
-            continue;
-        }
-        if (!zero++)
-            fprintf(to, "%snever written since VMCLEAR, and 0:", prefix);
-        if (column + strlen(name) + 1 > COLUMNS) {
-            fprintf(to, "\n%s   ", prefix);
-            column = strlen(prefix) + 3;
-        }
-        fprintf(to, " %s", name);
-        column += strlen(name) + 1;
-    }
-    if (zero)
-        fputc('\n', to);
-    if (kept)
-        fprintf(to, "%snever written since VMCLEAR, but not 0: %u more (--dump-vmcs shows them)\n", prefix, kept);
+    if (fixed_bits_text(row, &failure->snapshot.capability, NULL, &failure->snapshot.vmcs, bits))
+        fprintf(to, "%s    %s\n", prefix, bits);
 }
 
 void entry_failure_print(const struct entry_failure *failure, const struct symbols *symbols, FILE *to, const char *prefix)
@@ -130,7 +100,6 @@ void entry_failure_print(const struct entry_failure *failure, const struct symbo
         return;
     for (unsigned i = 0; i < failure->rows; i++)
         print_row(failure, failure->row[i], symbols, to, prefix);
-    print_unwritten(failure, to, prefix);
 }
 
 void entry_failure_dump(const struct entry_failure *failure, const struct symbols *symbols, FILE *to)

@@ -4,6 +4,7 @@
 #define SESQUI_EMU_MACHINE_PARTS_H
 
 #include "emu/device/board.h"
+#include "emu/explain/caller.h"
 #include "emu/explain/entry_failure.h"
 #include "emu/explain/ept_walk.h"
 #include "emu/explain/events.h"
@@ -42,6 +43,7 @@ struct machine {
     struct explanation explanation; /* the one under way */
     const struct symbols *symbols;  /* of the image; NULL: none */
     struct entry_failure failure;   /* the VM entry that failed last */
+    struct callers callers;
 };
 
 /* Prints a warning to options.messages, once for each distinct text. */

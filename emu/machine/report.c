@@ -188,6 +188,9 @@ static void notify(void *context, const struct notice *notice)
         refusal_explain(machine, notice);
         return;
     }
+    if (notice->kind == NOTICE_VMX_INSTRUCTION && notice->a == INSN_vmwrite && notice->d == VMX_SUCCEED &&
+        !machine_over_native(machine, notice->cpu))
+        caller_note(&machine->callers, &machine->model->cpu[notice->cpu->index], (uint32_t)notice->b);
     unsigned level = notice_level(machine, notice);
     if (is_told(notice->kind))
         trace_notice(&machine->trace, level, notice);

@@ -63,7 +63,8 @@ struct snapshot {
 /* What a VM entry of `cpu` with `vmcs` would look at. */
 void snapshot_take(struct snapshot *snapshot, const struct cpu *cpu, const struct vmcs *vmcs, bool native);
 void snapshot_write(const struct snapshot *snapshot, const struct symbols *symbols, FILE *to);
-/* "VMWRITE at rip 0x401234 <main+0x12>, then 3 VM exits" */
+/* "VMWRITE at rip 0x401234 <vmwrite+0x4>, called at rip 0x401367 <main+0x12>, then 3 VM exits" */
+enum { SNAPSHOT_WRITER_MAX = 300 };
 void snapshot_writer(const struct snapshot *snapshot, enum vmcs_field field, const struct symbols *symbols, char *to,
                      size_t size);
 /* Does the field matter with these controls?  Exit information and what the controls leave unused do not. */

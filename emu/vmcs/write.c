@@ -87,21 +87,24 @@ void snapshot_writer(const struct snapshot *snapshot, enum vmcs_field field, con
                      size_t size)
 {
     const struct vmcs *v = &snapshot->vmcs;
-    char name[SYMBOL_TEXT_MAX], exits[40] = "";
+    char name[SYMBOL_TEXT_MAX], caller[SYMBOL_TEXT_MAX], call[SYMBOL_TEXT_MAX + 40] = "", exits[40] = "";
     uint32_t since = v->exits + 1 - v->written[field];
 
     if (v->written[field] == 0) {
-        snprintf(to, size, v->exits ? "never written by VMWRITE, %" PRIu32 " VM exits" : "never written", v->exits);
+        snprintf(to, size, v->exits ? "never written by VMWRITE, %" PRIu32 " VM exits" : "never written since VMCLEAR", v->exits);
         return;
     }
     /* Exits save guest state over it (28.3). */
     if (since && VMCS_ENCODING_TYPE(vmcs_encoding(field)) == VMCS_TYPE_GUEST)
         snprintf(exits, sizeof exits, ", then %" PRIu32 " VM exit%s", since, since == 1 ? "" : "s");
+    /* A function that does nothing else is called by whom the reader wants to see. */
+    if (v->caller[field])
+        snprintf(call, sizeof call, ", called at rip 0x%" PRIx64 "%s", v->caller[field], symbols_text(symbols, v->caller[field], caller));
     if (snapshot->native)
         snprintf(to, size, "VMWRITE by the native L0%s", exits);
     else
-        snprintf(to, size, "VMWRITE at rip 0x%" PRIx64 "%s%s", v->writer[field],
-                 symbols_text(symbols, v->writer[field], name), exits);
+        snprintf(to, size, "VMWRITE at rip 0x%" PRIx64 "%s%s%s", v->writer[field], symbols_text(symbols, v->writer[field], name), call,
+                 exits);
 }
 
 void snapshot_write(const struct snapshot *snapshot, const struct symbols *symbols, FILE *to)
@@ -121,7 +124,7 @@ void snapshot_write(const struct snapshot *snapshot, const struct symbols *symbo
     for (unsigned i = 0; i < snapshot->words; i++)
         fprintf(to, "memory 0x%" PRIx64 " = 0x%" PRIx64 "\n", snapshot->word[i].address, snapshot->word[i].value);
     for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
-        char writer[200];
+        char writer[SNAPSHOT_WRITER_MAX];
 
         snapshot_writer(snapshot, i, symbols, writer, sizeof writer);
         fprintf(to, "%s = 0x%-18" PRIx64 " # %s\n", vmcs_field_name(i), v->field[i], writer);

@@ -99,6 +99,7 @@ void vmcs_set(struct vmcs *vmcs, uint32_t encoding, uint64_t value)
 void vmcs_note_writer(struct vmcs *vmcs, enum vmcs_field field, uint64_t rip)
 {
     vmcs->writer[field] = rip;
+    vmcs->caller[field] = 0;
     vmcs->written[field] = vmcs->exits + 1;
 }
 

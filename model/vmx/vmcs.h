@@ -40,6 +40,7 @@ struct vmcs {
     uint64_t field[VMCS_FIELD_COUNT];
     /* Who wrote what since it became active: for the report of a failed VM entry. Nothing in the model asks. */
     uint64_t writer[VMCS_FIELD_COUNT];  /* RIP of the last VMWRITE */
+    uint64_t caller[VMCS_FIELD_COUNT];  /* RIP of the call to the function in which it stands, where an observer has found one */
     uint32_t written[VMCS_FIELD_COUNT]; /* 0: never; else 1 + `exits` at that time */
     uint32_t exits;                     /* VM exits that have saved guest state in it */
 };

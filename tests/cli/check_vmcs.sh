@@ -41,7 +41,17 @@ has '<world_enter+0x' "$folder/messages"
 has 'exit 33 (VM-entry failure due to invalid guest state), qualification 0x4' "$folder/messages"
 has '  entry failed: guest.cs.s [27.3.1.2]' "$folder/messages"
 has '      guest_cs_access_rights = 0xa08b (VMWRITE at rip 0x' "$folder/messages"
-has 'never written since VMCLEAR, and 0:' "$folder/messages"
+has ' <vmwrite_part+0x' "$folder/messages"
+has ', called at rip 0x' "$folder/messages"
+grep -qE 'guest_cs_access_rights = 0xa08b \(VMWRITE at rip 0x[0-9a-f]+ <vmwrite_part\+0x[0-9a-f]+>, called at rip 0x[0-9a-f]+ <enter_with\+0x[0-9a-f]+>\)' "$folder/messages"
+report $? "who called a function that is a VMWRITE and nothing else"
+! grep -q 'never written' "$folder/messages"
+report $? "nothing is said of fields that no failed check looks at"
+# A field that one looks at, and that nobody wrote.
+printf "include $PWD/scenarios/parts/guest.scn\nl0 prepare region 0x20000\nl0 vmclear 0x20000\nl0 vmptrld 0x20000\nl0 vmlaunch\nexpect ok\n" >"$folder/unwritten.scn"
+"$sesqui" run "$folder/unwritten.scn" >"$folder/tap" 2>&1
+has 'pin_based_controls = 0x0 (never written since VMCLEAR)' "$folder/tap"
+has '0, but must be 1: bit 1 (reserved), bit 2 (reserved), bit 4 (reserved); IA32_VMX_TRUE_PINBASED_CTLS: 0x16 must be 1' "$folder/tap"
 [ "$(grep -c 'entry failed: guest.cs.s ' "$folder/messages")" = 1 ]
 report $? "a failure is told of once"
 
