@@ -49,12 +49,28 @@ static bool ends(struct cpu *cpu, uint64_t linear)
     return false;
 }
 
-/* The CALL from which the function at or shortly before `rip` was reached, or 0: a return address near the top of the stack
- * behind a CALL to there. */
-static uint64_t call_of(struct cpu *cpu, uint64_t rip, uint64_t code, uint64_t stack)
+/* Is there no VMWRITE between the beginning of the function and this one? */
+static bool begins(struct cpu *cpu, uint64_t code, uint64_t function, uint64_t rip)
+{
+    uint8_t body[BEFORE_MAX];
+    unsigned length = (unsigned)(rip - function);
+
+    if (!peek(cpu, code + function, body, length))
+        return false;
+    for (unsigned i = 0; i + 1 < length; i++)
+        if (is_vmwrite(body + i))
+            return false;
+    return true;
+}
+
+/*
+ * The CALL to `*function`, or 0: a return address near the top of the stack behind a CALL to there. 0 in *function: to wherever
+ * a function can begin that has only the VMWRITE at `rip`; it is set then.
+ */
+static uint64_t call_of(struct cpu *cpu, uint64_t code, uint64_t stack, uint64_t rip, uint64_t *function)
 {
     unsigned width = cpu_64bit(cpu) ? 8 : 4;
-    uint8_t slots[8 * SLOTS], call[CALL_LENGTH], body[BEFORE_MAX];
+    uint8_t slots[8 * SLOTS], call[CALL_LENGTH];
 
     if (!peek(cpu, stack, slots, width * SLOTS))
         return 0;
@@ -63,20 +79,15 @@ static uint64_t call_of(struct cpu *cpu, uint64_t rip, uint64_t code, uint64_t s
         int32_t distance;
 
         memcpy(&back, slots + width * i, width);
-        if (!peek(cpu, code + back - CALL_LENGTH, call, CALL_LENGTH) || call[0] != 0xe8)
+        if (back < CALL_LENGTH || !peek(cpu, code + back - CALL_LENGTH, call, CALL_LENGTH) || call[0] != 0xe8)
             continue;
         memcpy(&distance, call + 1, 4);
         target = back + (uint64_t)(int64_t)distance;
         if (width == 4)
             target &= 0xffffffff;
-        if (target > rip || rip - target >= BEFORE_MAX)
+        if (*function ? target != *function : target > rip || rip - target >= BEFORE_MAX || !begins(cpu, code, target, rip))
             continue;
-        unsigned length = (unsigned)(rip - target);
-        if (!peek(cpu, code + target, body, length))
-            return 0;
-        for (unsigned j = 0; j + 1 < length; j++)
-            if (is_vmwrite(body + j))
-                return 0;
+        *function = target;
         return back - CALL_LENGTH;
     }
     return 0;
@@ -84,15 +95,17 @@ static uint64_t call_of(struct cpu *cpu, uint64_t rip, uint64_t code, uint64_t s
 
 void caller_note(struct callers *callers, struct cpu *cpu, uint32_t encoding)
 {
-    uint64_t rip = cpu->rip, *plain = &callers->plain[(rip >> 2) % 64];
-    enum vmcs_field field = vmcs_find(cpu->model, encoding);
+    uint64_t rip = cpu->rip;
     uint64_t code = cpu_64bit(cpu) ? 0 : cpu->seg[SEG_CS].base, stack = cpu_64bit(cpu) ? 0 : cpu->seg[SEG_SS].base;
+    enum vmcs_field field = vmcs_find(cpu->model, encoding);
+    unsigned place = (rip >> 2) % 64;
 
-    if (*plain == rip || field == VMCS_FIELD_COUNT || !cpu->vmx.current)
+    if (field == VMCS_FIELD_COUNT || !cpu->vmx.current)
         return;
-    if (!ends(cpu, code + rip)) {
-        *plain = rip;
-        return;
+    if (callers->known[place].rip != rip) {
+        callers->known[place].rip = rip;
+        callers->known[place].function = ends(cpu, code + rip) ? 0 : CALLER_PLAIN;
     }
-    cpu->vmx.current->caller[field] = call_of(cpu, rip, code, stack + cpu->gpr[RSP]);
+    if (callers->known[place].function != CALLER_PLAIN)
+        cpu->vmx.current->caller[field] = call_of(cpu, code, stack + cpu->gpr[RSP], rip, &callers->known[place].function);
 }

@@ -5,9 +5,10 @@
 
 #include "model/model.h"
 
-/* Places of VMWRITEs that are known to stand in no such function; one machine's. All 0 at first. */
+/* Places of VMWRITEs, and where the function begins that is nothing else; CALLER_PLAIN: there is none. All 0 at first. */
+#define CALLER_PLAIN (~0ull)
 struct callers {
-    uint64_t plain[64];
+    struct { uint64_t rip, function; } known[64];
 };
 
 /* To be called after a VMWRITE of `cpu`, with RIP still at it: notes the call in the current VMCS, beside the writer. */
