@@ -145,8 +145,11 @@ static int print_msrs(const struct snapshot *s, bool print)
         if (!why)
             continue;
         failed++;
-        if (print && e->number)
-            printf("  fails: entry %" PRIu32 " of the %s area [%s] %s\n", e->number, lists[e->list], sections[e->list], why);
+        /* Xen prints the one that failed, which the exit qualification numbers (27.8). */
+        uint64_t number = e->number ? e->number : s->given[FIELD_exit_qualification] ? VMCS(&s->vmcs, exit_qualification) : 0;
+
+        if (print && number)
+            printf("  fails: entry %" PRIu64 " of the %s area [%s] %s\n", number, lists[e->list], sections[e->list], why);
         else if (print)
             printf("  fails: an entry of the %s area [%s] %s\n", lists[e->list], sections[e->list], why);
         if (print)
@@ -323,6 +326,14 @@ static int check_all(const char *path, const char *text, size_t length, const st
         if (one == FAILED || (one == UNEXPLAINED && status != FAILED))
             status = one;
         found++;
+    }
+    enum verdict_kind kind = reader.verdict != VERDICT_NONE ? reader.verdict : reader.common.verdict;
+    if (!found && kind != VERDICT_NONE) {
+        char verdict[VERDICT_TEXT_MAX];
+
+        verdict_text(kind, reader.verdict != VERDICT_NONE ? reader.verdict_value : reader.common.verdict_value, verdict);
+        return complain("%s: it says %s, but there is no VMCS in it, nor registers (kvm_intel.dump_invalid_vmcs=1 makes KVM print one)", path,
+                        verdict);
     }
     if (!found && reader.common.notes)
         return complain("%s: there is no VMCS in it (%s)", path, reader.common.note[0]);

@@ -27,6 +27,8 @@ struct list {
     enum { STOP_NO, STOP_END, STOP_NEXT } stop;
 };
 
+enum { NAME_MAX_BYTES = 120 };
+
 static bool wordy(char c) { return isalnum((unsigned char)c) || c == '_'; }
 
 /* A number at the beginning of a word: 0x..., digits with an "h", or digits that are decimal unless they look otherwise. Rust
@@ -151,8 +153,11 @@ static bool pairs(struct list *list, const char *line, const char *end)
 
         if (!rest || value_follows(rest, end))
             continue;
+        if (c - start > NAME_MAX_BYTES)
+            start = c - NAME_MAX_BYTES;                 /* of what is no name the end is enough */
         const char *name = name_end(start, c);
         enum vmcs_field field = name > start ? field_by_any_name(start, (size_t)(name - start), NULL, &high) : VMCS_FIELD_COUNT;
+        bool whole = field != VMCS_FIELD_COUNT;         /* it needs nothing of what stands before it */
 
         if (field == VMCS_FIELD_COUNT && name > start && subject) {
             /* "Guest CS Segment - Selector: 0x10  Limit: 0x0": what the line is about, and a word of it. */
@@ -182,7 +187,7 @@ static bool pairs(struct list *list, const char *line, const char *end)
         else if (name == start || !capability_name(start, name, value, list->s))
             continue;                                   /* the number may belong to a name */
         found = true;
-        if (!subject) {                                 /* "Guest GDTR Limit" */
+        if (!subject || whole) {                        /* "Guest GDTR Limit: 0x57  Base: 0x1000  Guest IDTR Limit: 0xfff ..." */
             subject = start;
             for (subject_end = name; subject_end > start && wordy(subject_end[-1]); subject_end--)
                 ;

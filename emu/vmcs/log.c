@@ -80,10 +80,16 @@ static bool registers_begin(const char *line, size_t length)
 
 bool log_recognised(const char *text, size_t length)
 {
-    return (contains(text, length, "Guest State") && contains(text, length, "gh_mask")) ||
-           contains(text, length, "*** Guest State ***") || contains(text, length, "*** Host State ***") ||
-           contains(text, length, "*** Control State ***") || contains(text, length, ", gh_mask=") ||
-           (registers_begin(text, length) && contains(text, length, "CR0="));
+    /* Words that stand in these logs alone: a part is enough. */
+    static const char *const words[] = {
+        "*** Guest State ***", "*** Host State ***", "*** Control State ***", "gh_mask=", "PinBased=", "attr=0x", "TRBase=",
+        "IDTVectoring: info", "DebugExceptions", "Interruptibility = ",
+    };
+
+    for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (contains(text, length, words[i]))
+            return true;
+    return registers_begin(text, length) && contains(text, length, "CR0=");
 }
 
 /* printk's name for who prints: "[  123.456][  T78]", "[ 1.2][    C3]". */
@@ -127,6 +133,7 @@ static struct block *open_block(struct snapshot_reader *reader, enum section sec
     block->snapshot.verdict = reader->verdict;
     block->snapshot.verdict_value = reader->verdict_value;
     reader->verdict = VERDICT_NONE;
+    reader->common.msrs = 0;
     return block;
 }
 
@@ -147,6 +154,11 @@ static void rights_from_descriptors(struct snapshot *s)
 static void close_block(struct snapshot_reader *reader, struct block *block, struct snapshot *snapshot)
 {
     struct snapshot *s = &block->snapshot;
+
+    if (s->registers) {                                 /* what QEMU said is about KVM's VMCS, too, if that follows */
+        reader->verdict = s->verdict;
+        reader->verdict_value = s->verdict_value;
+    }
 
     if (block->section != SECTION_CONTROL && block->section != SECTION_REGISTERS)
         s->cut = true;
@@ -420,14 +432,6 @@ static void read_line(struct snapshot_reader *reader, const char *tag, const cha
         snapshot_note(&block->snapshot, reader->cursor.line, "not read: \"%.*s\"", length < 100 ? (int)length : 100, line);
 }
 
-static bool state_given(const struct snapshot *s)
-{
-    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
-        if (s->given[i] && VMCS_ENCODING_TYPE(vmcs_encoding(i)) != VMCS_TYPE_EXIT_INFORMATION)
-            return true;
-    return false;
-}
-
 /* A verdict is about the VMCS that stands before or after it. */
 static void hear_verdict(struct snapshot_reader *reader, const char *line, size_t length)
 {
@@ -527,10 +531,9 @@ bool log_read(struct snapshot_reader *reader, struct snapshot *snapshot)
         hear_verdict(reader, line, length);
         read_line(reader, tag, line, length);
     }
-    for (struct block *block; (block = oldest(reader)); ) {
-        close_block(reader, block, snapshot);
-        if (state_given(snapshot) || snapshot->notes)
-            return true;
-    }
-    return false;
+    struct block *last = oldest(reader);
+
+    if (last)
+        close_block(reader, last, snapshot);
+    return last;
 }

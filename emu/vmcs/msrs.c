@@ -18,6 +18,8 @@ static const struct { uint32_t index; uint8_t kind; } known[] = {
 #include "arch/msrs.def"
     { 0x9e, READONLY },                                         /* IA32_SMBASE */
     { 0x600, CANONICAL },                                       /* IA32_DS_AREA */
+    { 0x6a4, CANONICAL }, { 0x6a5, CANONICAL }, { 0x6a6, CANONICAL }, { 0x6a7, CANONICAL },     /* IA32_PL0_SSP to PL3 */
+    { 0x6a8, CANONICAL },                                       /* IA32_INTERRUPT_SSP_TABLE_ADDR */
 };
 
 enum { SMM_MONITOR_CTL = 0x9b, BIOS_UPDT_TRIG = 0x79 };
@@ -49,7 +51,7 @@ static const char *value_refused(const struct snapshot *s, const struct msr_entr
     bool entry = e->list == MSR_LIST_ENTRY_LOAD;
     uint64_t lme = entry ? VMCS(v, entry_controls) & ENTRY_ia32e_mode_guest : VMCS(v, exit_controls) & EXIT_host_address_space_size;
 
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+    for (size_t i = sizeof known / sizeof known[0]; i--;) {
         if (known[i].index != e->index)
             continue;
         if (known[i].kind == READONLY)
@@ -66,6 +68,8 @@ static const char *value_refused(const struct snapshot *s, const struct msr_entr
     if (e->index == MSR_ia32_efer && s->given[entry ? FIELD_entry_controls : FIELD_exit_controls] && !(e->value & EFER_LME) != !lme &&
         (!entry || (s->given[FIELD_guest_cr0] && VMCS(v, guest_cr0) & CR0_PG)))
         return "IA32_EFER.LME would change while paging is on";
+    if (e->index == MSR_ia32_debugctl && e->value & ~0xffc7ull)         /* Vol. 4, 2.1: what any processor has */
+        return "a reserved bit of IA32_DEBUGCTL is 1";
     if (e->index == MSR_ia32_tsc_aux && e->value >> 32)
         return "bits 63:32 of IA32_TSC_AUX are reserved";
     return NULL;

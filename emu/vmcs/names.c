@@ -109,27 +109,64 @@ static void make_key(struct key *key, const struct words *words, unsigned first,
 
 /* ---- the table of keys ---- */
 
-static struct { struct key key; enum vmcs_field field; } table[VMCS_FIELD_COUNT + OTHERS];
+static struct { uint64_t hash; enum vmcs_field field; } table[VMCS_FIELD_COUNT + OTHERS];
+/* The words that names end with: a number after any other word is none of ours. */
+enum { ENDS = 1024 };
+static uint64_t ends[ENDS];
+
+static uint64_t hash_of(const char *text)
+{
+    uint64_t hash = 0xcbf29ce484222325;                 /* FNV-1a */
+
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3;
+    return hash ? hash : 1;
+}
+
+static uint64_t *end_place(uint64_t hash)
+{
+    uint64_t *place = &ends[hash % ENDS];
+
+    while (*place && *place != hash)
+        place = place == &ends[ENDS - 1] ? ends : place + 1;
+    return place;
+}
+
+static void may_end(const char *word)
+{
+    uint64_t hash = hash_of(word);
+
+    *end_place(hash) = hash;
+}
 
 static void build(void)
 {
     static bool built;
     struct words words;
+    struct key key;
 
     for (unsigned i = 0; i < VMCS_FIELD_COUNT + OTHERS && !built; i++) {
         const char *name = i < VMCS_FIELD_COUNT ? vmcs_field_name(i) : others[i - VMCS_FIELD_COUNT].name;
 
         table[i].field = i < VMCS_FIELD_COUNT ? (enum vmcs_field)i : others[i - VMCS_FIELD_COUNT].field;
         split(&words, name, name + strlen(name));
-        make_key(&table[i].key, &words, 0, NULL);
+        make_key(&key, &words, 0, NULL);
+        table[i].hash = hash_of(key.text);
+        for (unsigned j = 0; j < words.count; j++)      /* words come in any order */
+            may_end(words.word[j]);
     }
+    for (unsigned i = 0; i < REPLACED && !built; i++)
+        may_end(replaced[i].theirs);
+    may_end("high");
     built = true;
 }
 
 static enum vmcs_field look_up(const struct key *key)
 {
+    uint64_t hash = hash_of(key->text);
+
     for (unsigned i = 0; key->text[0] && i < VMCS_FIELD_COUNT + OTHERS; i++)
-        if (strcmp(table[i].key.text, key->text) == 0)
+        if (table[i].hash == hash)
             return table[i].field;
     return VMCS_FIELD_COUNT;
 }
@@ -197,6 +234,8 @@ enum vmcs_field field_by_any_name(const char *text, size_t length, const char *a
     build();
     *high = false;
     split(&words, text, text + length);
+    if (!words.count || !*end_place(hash_of(words.word[words.count - 1])))
+        return by_encoding(text, length, high);
     /* Whatever stands before the name is a log's: the longest end that is a name counts. */
     for (unsigned first = 0; first < words.count; first++) {
         if ((field = find(&words, first, NULL)) != VMCS_FIELD_COUNT) {

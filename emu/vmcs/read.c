@@ -248,6 +248,17 @@ bool capability_msr_give(struct snapshot *s, const char *name, uint64_t value)
 
 /* ---- formats ---- */
 
+static bool read_one(struct snapshot_reader *reader, struct snapshot *snapshot)
+{
+    if (!reader->log)
+        return list_read(reader, snapshot);
+    /* A title in somebody's prose begins nothing. */
+    while (log_read(reader, snapshot))
+        if (memchr(snapshot->given, true, sizeof snapshot->given) || snapshot->notes)
+            return true;
+    return false;
+}
+
 bool snapshot_read(struct snapshot_reader *reader, struct snapshot *snapshot)
 {
     if (!reader->begun) {
@@ -257,5 +268,14 @@ bool snapshot_read(struct snapshot_reader *reader, struct snapshot *snapshot)
         reader->log = log_recognised(reader->cursor.text, reader->cursor.length);
         reader->begun = true;
     }
-    return reader->log ? log_read(reader, snapshot) : list_read(reader, snapshot);
+    if (read_one(reader, snapshot)) {
+        reader->found = true;
+        return true;
+    }
+    if (reader->found || !reader->log)
+        return false;
+    /* Somebody's list with a word of KVM's logs in it. */
+    reader->log = false;
+    reader->cursor.at = reader->cursor.line = 0;
+    return reader->found = read_one(reader, snapshot);
 }

@@ -98,7 +98,7 @@ struct snapshot_reader {
     struct block block[BLOCKS_MAX];
     struct snapshot common;             /* what stands before the first VMCS, or outside of any: counts for all */
     unsigned turn;
-    bool begun, log;                    /* the format is chosen; it is a log */
+    bool begun, log, found;             /* the format is chosen; it is a log; there was a VMCS */
     enum verdict_kind verdict;          /* said before the VMCS that it is about */
     uint64_t verdict_value;
 };

@@ -234,10 +234,10 @@ checked 1 tests/cli/dumps/xen.txt
 has 'the log says: exit reason 33' "$folder/out"
 lacks 'not read' "$folder/out"
 lacks ' guest_cs_selector' "$folder/out"
-sed 's/TR: 0084/TR: 0080/; s/0x80000021/0x80000022/; s/80000021 qua/80000022 qua/; s/Invalid guest state (0)/MSR loading (entry 1)\n(XEN)   msr 000001dd val 1ffff80512345678 (mbz 0)/' \
+sed 's/TR: 0084/TR: 0080/; s/0x80000021/0x80000022/; s/80000021 qualification=0000000000000000/80000022 qualification=0000000000000002/; s/Invalid guest state (0)/MSR loading (entry 1)\n(XEN)   msr 000001dd val 1ffff80512345678 (mbz 0)/' \
     tests/cli/dumps/xen.txt | fold -s -w 72 >"$folder/xen-msr"
 checked 1 "$folder/xen-msr"
-has 'an entry of the VM-entry MSR-load area [27.4] the address of a last-branch record is not canonical' "$folder/out"
+has 'entry 2 of the VM-entry MSR-load area [27.4] the address of a last-branch record is not canonical' "$folder/out"
 
 # ---- QEMU's registers ----
 found tests/cli/dumps/qemu-64.txt <<<guest.tr.type
@@ -252,9 +252,26 @@ has 'VM-instruction error 7' "$folder/out"
 checked 3 "$folder/both"
 [ "$(grep -c "^$folder/both:" "$folder/out")" = 1 ]
 report $? "QEMU's registers after KVM's VMCS are of the same entry"
+{ sed 's/0x7/0x0/' tests/cli/dumps/qemu-32.txt; sed 's/reason=80000021/reason=00000030/; s/^/> /; s/\] kvm_intel/][ T909] kvm_intel/' "$current"; } >"$folder/qemu-first"
+checked 3 "$folder/qemu-first"
+[ "$(grep -c 'hardware error 0, which KVM says of VMfailInvalid: the processor refused this' "$folder/out")" = 2 ]
+report $? "what QEMU says before its registers counts for KVM's VMCS after them"
+has 'suspect: no check of a VMCS: there was no current VMCS' "$folder/out"
+refused 'it says exit reason 33 (VM-entry failure due to invalid guest state), but there is no VMCS in it' < <(printf 'KVM: entry failed, hardware error 0x80000021\n')
 sed 's/0x80000021/0xffffffff/' tests/cli/dumps/qemu-64.txt | sed 's/00008900/00008b00/' >"$folder/amd"
 checked 3 "$folder/amd"
 has 'which KVM says of AMD processors' "$folder/out"
+
+# Two that fail one after the other, and one of Xen's kind of nesting.
+sed 's/vmentry failure (reason 0x80000021): Invalid guest state (0)/VMLAUNCH error: 0x7/; s/reason=80000021/reason=00000001/; s/TR: 0084/TR: 0080/; s/intr_info=00000000 errcode=00000000 ilen=00000000/intr_info=80000308 errcode=00000000 ilen=00000000/' \
+    tests/cli/dumps/xen.txt >"$folder/xen-launch"
+found "$folder/xen-launch" <<<control.injection.error_code_missing
+checked 1 "$folder/xen-launch"
+has 'the log says: VM-instruction error 7' "$folder/out"
+
+# A part of a log, without any title.
+printf 'RFLAGS=0x00000006         DR7 = 0x0000000000000400\nInterruptibility = 00000001  ActivityState = 00000000\nreason=80000021 qualification=0\n' >"$folder/part"
+found "$folder/part" <<<guest.interruptibility.sti_if
 
 # ---- lists: any hypervisor's names, encodings, by hand ----
 found tests/cli/dumps/list-names.txt <<<host.size.rip_canonical
@@ -264,6 +281,14 @@ for name in pin_based_controls processor_based_controls secondary_processor_base
     guest_gdtr_limit guest_gdtr_base guest_rflags vmcs_link_pointer host_cr0 host_cr4 host_rip; do
     lacks " $name " <(sed '1,/^  assumed/d; s/$/ /' "$folder/out")
 done
+printf 'Guest GDTR Limit: 0x57  Base: 0x1000  Guest IDTR Limit: 0x10000 Base: 0x2000\n' >"$folder/subjects"
+found "$folder/subjects" <<<guest.idtr.limit
+checked 1 "$folder/subjects"
+lacks 'is there again' "$folder/out"
+printf '*** Guest State ***\nGUEST_RFLAGS: 0x46\nguest_es_base = 0\n*** Host State ***\nHOST_CR0: 0x80050033\n' >"$folder/titled-list"
+found "$folder/titled-list" </dev/null
+checked 0 "$folder/titled-list"
+lacks ' host_cr0 ' <(sed 's/$/ /' "$folder/out")
 printf '0x4000 = 0x16\n0x6820: 0\n4816 = 0xa09b\n0x2801 = 0xffffffff\nVMREAD(0x681e) = 0x1000\n' >"$folder/encodings"
 found "$folder/encodings" <<<guest.rflags.fixed
 checked 1 "$folder/encodings"
