@@ -20,18 +20,20 @@ static const char usage[] =
     "usage: sesqui check-vmcs [option...] FILE\n\n"
     "Names the VM-entry checks that each VMCS in FILE fails (- is standard input). FILE is\n"
     "  - a dump of `sesqui boot --dump-vmcs`, or lines \"NAME = VALUE\" written by hand;\n"
-    "  - a log with what Linux KVM (kvm_intel.dump_invalid_vmcs=1) or Xen print of a VMCS, as it comes, or out of a mail: wrapped,\n"
-    "    quoted, quoted-printable, from HTML, cut, with the lines of two processors mixed;\n"
+    "  - a log with what Linux KVM (kvm_intel.dump_invalid_vmcs=1) or Xen print of a VMCS, as it comes, or out of a\n"
+    "    mail: wrapped, quoted, quoted-printable, from HTML, cut, with the lines of two processors mixed;\n"
     "  - any hypervisor's list of fields, by name (GUEST_CS_AR_BYTES: 0xa09b) or encoding (0x4816 = 0xa09b);\n"
     "  - the registers that QEMU prints after \"KVM: entry failed, hardware error 0x80000021\", as far as they go.\n"
-    "Lines that are not read, parts that are missing and fields that are assumed to be in order are listed. If the log says that\n"
-    "the processor refused the entry, and no check fails, what may be the reason is listed. docs/check-vmcs.md has the formats.\n\n"
+    "Lines that are not read, parts that are missing and fields that are assumed to be in order are listed. If the log\n"
+    "says that the processor refused the entry, and no check fails, what may be the reason is listed.\n"
+    "docs/check-vmcs.md has the formats.\n\n"
     "  --width N           physical-address width of the processor: 32 to 52\n"
     "  --vmx-profile P     the processor lacks what this generation lacks (sesqui boot --vmx help)\n"
-    "  --capability N=V    a capability of the processor: cr4_fixed1=0x3727ff, IA32_VMX_PROCBASED_CTLS2=0x..., as often as needed\n"
+    "  --capability N=V    a capability of the processor: cr4_fixed1=0x3727ff, IA32_VMX_PROCBASED_CTLS2=0x..., as often\n"
+    "                      as needed\n"
     "Each counts where FILE does not say it itself; lines \"capability N = V\" may stand anywhere in FILE.\n\n"
-    "Exit status: 0 no check fails, 1 some fail, 2 there is no VMCS to be read, 3 the processor refused the entry, but no check\n"
-    "that can be made fails.";
+    "Exit status: 0 no check fails, 1 some fail, 2 there is no VMCS to be read, 3 the processor refused the entry, but\n"
+    "no check that can be made fails.";
 
 /* What the options say of the processor. */
 struct known {
@@ -111,7 +113,8 @@ static void print_row(const struct snapshot *s, const struct check *row)
     printf("  fails: %s [%s] %s\n", row->id, row->section, row->text);
     for (unsigned i = 0; i < count; i++)
         printf("      %s = 0x%" PRIx64 "%s\n", vmcs_field_name(fields[i]), s->vmcs.field[fields[i]],
-               s->uncertain[fields[i]] ? " (or another VMCS's: the lines are mixed)" : s->given[fields[i]] ? "" : " (assumed)");
+               s->uncertain[fields[i]] ? " (or another VMCS's: the lines are mixed)" :
+               s->given[fields[i]] ? "" : " (assumed)");
     for (unsigned i = 0; i < capability_part_count; i++)
         known[i] = s->part_given[i] || s->profile_given;
     if (fixed_bits_text(row, &s->capability, known, &s->vmcs, bits))
@@ -146,7 +149,10 @@ static int print_msrs(const struct snapshot *s, bool print)
             continue;
         failed++;
         /* Xen prints the one that failed, which the exit qualification numbers (27.8). */
-        uint64_t number = e->number ? e->number : s->given[FIELD_exit_qualification] ? VMCS(&s->vmcs, exit_qualification) : 0;
+        uint64_t number = e->number;
+
+        if (!number && s->given[FIELD_exit_qualification])
+            number = VMCS(&s->vmcs, exit_qualification);
 
         if (print && number)
             printf("  fails: entry %" PRIu64 " of the %s area [%s] %s\n", number, lists[e->list], sections[e->list], why);
@@ -160,7 +166,9 @@ static int print_msrs(const struct snapshot *s, bool print)
 
 static void print_undecided(const enum row_state *row)
 {
-    struct list list = { .heading = "not decided (memory that is not in the file, assumed fields, or the processor's capabilities):" };
+    struct list list = {
+        .heading = "not decided (memory that is not in the file, assumed fields, or the processor's capabilities):",
+    };
 
     for (unsigned i = 0; i < check_count; i++)
         if (row[i] == ROW_UNDECIDED)
@@ -206,11 +214,13 @@ static void print_missing(const struct snapshot *s)
     struct list mixed = { .heading = "mixed with the lines of another processor; that these belong here is a guess:" };
 
     if (s->registers)
-        puts("  these are QEMU's registers, not a VMCS: RIP, RSP, RFLAGS, CR3, DR7, EFER, the segments and tables are checked; CR0 and CR4\n"
-             "      are the guest's view; controls and host state are not known (kvm_intel.dump_invalid_vmcs=1 makes KVM print the VMCS)");
+        puts("  these are QEMU's registers, not a VMCS: RIP, RSP, RFLAGS, CR3, DR7, EFER, the segments and tables are\n"
+             "      checked; CR0 and CR4 are the guest's view; controls and host state are not known\n"
+             "      (kvm_intel.dump_invalid_vmcs=1 makes KVM print the VMCS)");
     else if (s->cut)
         printf("  missing: the dump is cut:%s%s%s\n", count_given(s, VMCS_TYPE_GUEST) > 20 ? "" : " guest state",
-               count_given(s, VMCS_TYPE_HOST) > 10 ? "" : " host state", count_given(s, VMCS_TYPE_CONTROL) > 9 ? "" : " controls");
+               count_given(s, VMCS_TYPE_HOST) > 10 ? "" : " host state",
+               count_given(s, VMCS_TYPE_CONTROL) > 9 ? "" : " controls");
     for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
         if (s->uncertain[i])
             list_add(&mixed, vmcs_field_name(i));
@@ -226,8 +236,11 @@ static void print_verdict(const struct snapshot *s, const struct check *decisive
     char text[VERDICT_TEXT_MAX];
 
     if (kind == VERDICT_NONE && s->given[FIELD_exit_reason] && exit_reason_text(reason & 0xffff)) {
-        printf("  its exit reason is %" PRIu32 " (%s), of an entry that succeeded%s\n", reason & 0xffff, exit_reason_text(reason & 0xffff),
-               decisive && decisive->group != CHECK_GUEST ? ": an earlier one, for these failures leave the exit reason alone" : "");
+        bool earlier = decisive && decisive->group != CHECK_GUEST;
+
+        printf("  its exit reason is %" PRIu32 " (%s), of an entry that succeeded%s\n", reason & 0xffff,
+               exit_reason_text(reason & 0xffff),
+               earlier ? ": an earlier one, for these failures leave the exit reason alone" : "");
         return;
     }
     if (kind == VERDICT_NONE || !failed)
@@ -238,9 +251,10 @@ static void print_verdict(const struct snapshot *s, const struct check *decisive
         return;
     bool later = kind == VERDICT_EXIT, earlier = kind == VERDICT_ERROR;
     if ((later && decisive->group != CHECK_GUEST) || (earlier && decisive->group == CHECK_GUEST))
-        puts(later ? "      so that processor accepted the controls and the host state: what was assumed of it, or lines that are not this VMCS's,\n"
-                     "      make a check of them fail here"
-                   : "      so that processor had refused before it looked at the guest state: the reason is another one as well");
+        puts(later ? "      so that processor accepted the controls and the host state: what was assumed of it, or lines that\n"
+                     "      are not this VMCS's, make a check of them fail here"
+                   : "      so that processor had refused before it looked at the guest state: the reason is another one as\n"
+                     "      well");
 }
 
 /* Returns the exit status of this VMCS. */
@@ -332,8 +346,8 @@ static int check_all(const char *path, const char *text, size_t length, const st
         char verdict[VERDICT_TEXT_MAX];
 
         verdict_text(kind, reader.verdict != VERDICT_NONE ? reader.verdict_value : reader.common.verdict_value, verdict);
-        return complain("%s: it says %s, but there is no VMCS in it, nor registers (kvm_intel.dump_invalid_vmcs=1 makes KVM print one)", path,
-                        verdict);
+        return complain("%s: it says %s, but there is no VMCS in it, nor registers (kvm_intel.dump_invalid_vmcs=1 makes "
+                        "KVM print one)", path, verdict);
     }
     if (!found && reader.common.notes)
         return complain("%s: there is no VMCS in it (%s)", path, reader.common.note[0]);
@@ -387,8 +401,8 @@ static bool set_capability(void *to, const char *text)
     char line[100];
 
     given->notes = 0;
-    if (snprintf(line, sizeof line, "capability %s", text) < (int)sizeof line && processor_line(given, 0, line, strlen(line)) &&
-        !given->notes)
+    if (snprintf(line, sizeof line, "capability %s", text) < (int)sizeof line &&
+        processor_line(given, 0, line, strlen(line)) && !given->notes)
         return true;
     complain("--capability: \"%.60s\" is not NAME=VALUE, with a capability's name as in docs/check-vmcs.md", text);
     return false;

@@ -64,8 +64,8 @@ static bool begins(struct cpu *cpu, uint64_t code, uint64_t function, uint64_t r
 }
 
 /*
- * The CALL to `*function`, or 0: a return address near the top of the stack behind a CALL to there. 0 in *function: to wherever
- * a function can begin that has only the VMWRITE at `rip`; it is set then.
+ * The CALL to `*function`, or 0: a return address near the top of the stack behind a CALL to there. 0 in *function: to
+ * wherever a function can begin that has only the VMWRITE at `rip`; it is set then.
  */
 static uint64_t call_of(struct cpu *cpu, uint64_t code, uint64_t stack, uint64_t rip, uint64_t *function)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The rows *.must_be_0 and *.must_be_1 of the VM-entry checks: SDM Vol. 3, 27.2.1, 27.2.2, 27.3.1.1; A.3 to A.5, A.7, A.8. */
+/* The rows *.must_be_0 and *.must_be_1 of the VM-entry checks: SDM Vol. 3, 27.2.1, 27.2.2, 27.3.1.1; A.3 to A.5, A.7, A.8.
+ */
 #include "emu/explain/fixed_bits.h"
 
 #include <inttypes.h>
@@ -64,8 +65,8 @@ static void bit_names(unsigned word, uint64_t bits, char *to, size_t size)
         for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
             if (names[i].word == word && names[i].bit == bit)
                 name = names[i].name;
-        int more = snprintf(to + used, size - used, name ? "%s%s (bit %u)" : "%s%sbit %u (reserved)", used ? ", " : "", name ? name : "",
-                            bit);
+        int more = snprintf(to + used, size - used, name ? "%s%s (bit %u)" : "%s%sbit %u (reserved)", used ? ", " : "",
+                            name ? name : "", bit);
         if (more < 0 || used + (size_t)more + 4 >= size) {
             snprintf(to + used, size - used, "...");
             return;
@@ -96,7 +97,8 @@ bool fixed_bits_text(const struct check *row, const struct vmx_capability *capab
         part++;
     memcpy(&value, (const char *)capability + capability_parts[part].offset, capability_parts[part].wide ? 8 : 4);
     wrong = f->must_be_1 ? value & ~vmcs->field[f->field] : vmcs->field[f->field] & ~value;
-    if (strcmp(row->id, "guest.cr0.must_be_1") == 0 && VMCS(vmcs, processor_based_controls) & PROC_activate_secondary_controls &&
+    if (strcmp(row->id, "guest.cr0.must_be_1") == 0 &&
+        VMCS(vmcs, processor_based_controls) & PROC_activate_secondary_controls &&
         VMCS(vmcs, secondary_processor_based_controls) & PROC2_unrestricted_guest)
         wrong &= ~(CR0_PE | CR0_PG);                    /* 27.3.1.1 */
     if (!wrong)
@@ -109,7 +111,7 @@ bool fixed_bits_text(const struct check *row, const struct vmx_capability *capab
     else if (capability_parts[part].wide)
         snprintf(to + used, FIXED_BITS_TEXT_MAX - (size_t)used, "; %s = 0x%" PRIx64, capability_parts[part].msr, value);
     else
-        snprintf(to + used, FIXED_BITS_TEXT_MAX - (size_t)used, "; %s: 0x%" PRIx64 " %s be 1", capability_parts[part].msr, value,
-                 f->must_be_1 ? "must" : "may");
+        snprintf(to + used, FIXED_BITS_TEXT_MAX - (size_t)used, "; %s: 0x%" PRIx64 " %s be 1", capability_parts[part].msr,
+                 value, f->must_be_1 ? "must" : "may");
     return true;
 }

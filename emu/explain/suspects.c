@@ -106,8 +106,8 @@ static void width(const struct snapshot *s, enum verdict_kind kind, uint64_t val
 static void controls(const struct snapshot *s, FILE *to)
 {
     if (!s->profile_given && !part_given(s, "pin.allowed"))
-        fputs("  suspect: controls that this processor does not offer: every one was taken as offered (--vmx-profile P, or lines "
-              "\"IA32_VMX_TRUE_PROCBASED_CTLS = 0x...\")\n", to);
+        fputs("  suspect: controls that this processor does not offer: every one was taken as offered (--vmx-profile P, or "
+              "lines \"IA32_VMX_TRUE_PROCBASED_CTLS = 0x...\")\n", to);
 }
 
 /* What is in no edition's list of checks, but has been seen. */
@@ -117,8 +117,8 @@ static void unwritten(const struct snapshot *s, FILE *to)
     bool wide = VMCS(v, entry_controls) & ENTRY_ia32e_mode_guest && VMCS(v, guest_cs_access_rights) & AR_L;
 
     if (VMCS(v, entry_controls) & ENTRY_load_cet_state && s->given[FIELD_guest_ssp] && !wide && VMCS(v, guest_ssp) >> 32)
-        fprintf(to, "  suspect: guest_ssp = 0x%" PRIx64 " has more than 32 bits, and the guest is not in 64-bit mode: processors refuse "
-                    "that\n", VMCS(v, guest_ssp));
+        fprintf(to, "  suspect: guest_ssp = 0x%" PRIx64 " has more than 32 bits, and the guest is not in 64-bit mode: "
+                    "processors refuse that\n", VMCS(v, guest_ssp));
 }
 
 /* Does any check look at the field?  At PDPTEs only with PAE paging. */
@@ -128,7 +128,8 @@ static bool looked_at(const struct snapshot *s, unsigned field)
     unsigned fields[CHECK_FIELDS_MAX];
 
     if (field >= FIELD_guest_pdpte0 && field <= FIELD_guest_pdpte3 &&
-        (!(VMCS(v, guest_cr0) & CR0_PG) || !(VMCS(v, guest_cr4) & CR4_PAE) || VMCS(v, entry_controls) & ENTRY_ia32e_mode_guest))
+        (!(VMCS(v, guest_cr0) & CR0_PG) || !(VMCS(v, guest_cr4) & CR4_PAE) ||
+         VMCS(v, entry_controls) & ENTRY_ia32e_mode_guest))
         return false;
     for (unsigned i = 0; i < check_count; i++)
         for (unsigned j = check_fields(&check_table[i], fields); j; j--)
@@ -143,7 +144,8 @@ static void assumed(const struct snapshot *s, enum verdict_kind kind, uint64_t v
 
     for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
         unsigned type = VMCS_ENCODING_TYPE(vmcs_encoding(i));
-        enum check_group group = type == VMCS_TYPE_GUEST ? CHECK_GUEST : type == VMCS_TYPE_HOST ? CHECK_HOST : CHECK_CONTROLS;
+        enum check_group group = type == VMCS_TYPE_GUEST ? CHECK_GUEST :
+                                 type == VMCS_TYPE_HOST ? CHECK_HOST : CHECK_CONTROLS;
 
         if (!s->given[i] && snapshot_field_used(s, i) && in_question(kind, value, group) && looked_at(s, i))
             fprintf(to, "%s %s", count++ ? "" : "  suspect: fields that are not in the file:", vmcs_field_name(i));

@@ -83,8 +83,8 @@ static void assume_processor(struct snapshot *s)
     if (!s->ia32e_given && s->given[FIELD_exit_controls])
         s->ia32e = VMCS(v, exit_controls) & EXIT_host_address_space_size;
     /* 5-level paging is used where the processor has it: without it, addresses are canonical by 48 bits. */
-    if (!s->part_given[part("cr4_fixed1")] &&
-        !((s->given[FIELD_host_cr4] && VMCS(v, host_cr4) & CR4_LA57) || (s->given[FIELD_guest_cr4] && VMCS(v, guest_cr4) & CR4_LA57)))
+    if (!s->part_given[part("cr4_fixed1")] && !((s->given[FIELD_host_cr4] && VMCS(v, host_cr4) & CR4_LA57) ||
+                                                (s->given[FIELD_guest_cr4] && VMCS(v, guest_cr4) & CR4_LA57)))
         s->capability.cr4_fixed1 &= ~(uint64_t)CR4_LA57;
 }
 
@@ -114,7 +114,8 @@ void snapshot_assume(struct snapshot *s)
     assume(s, FIELD_processor_based_controls, c->proc.required);
     assume(s, FIELD_exit_controls, c->exit.required | (s->ia32e ? EXIT_host_address_space_size : 0));
     assume(s, FIELD_entry_controls, c->entry.required | (guest_in_ia32e(s) ? ENTRY_ia32e_mode_guest : 0));
-    bool ia32e = VMCS(v, entry_controls) & ENTRY_ia32e_mode_guest, host64 = VMCS(v, exit_controls) & EXIT_host_address_space_size;
+    bool ia32e = VMCS(v, entry_controls) & ENTRY_ia32e_mode_guest,
+         host64 = VMCS(v, exit_controls) & EXIT_host_address_space_size;
 
     assume(s, FIELD_virtual_processor_identifier, 1);
     assume(s, FIELD_ept_pointer, 3 << 3 | MEMORY_WB);
@@ -249,7 +250,8 @@ static void vary_modes(struct search *search)
 
         search->vmcs = start;
         suppose(search, FIELD_processor_based_controls, PROC_activate_secondary_controls, 0);
-        suppose(search, FIELD_secondary_processor_based_controls, unrestricted ? PROC2_unrestricted_guest | PROC2_enable_ept : 0,
+        suppose(search, FIELD_secondary_processor_based_controls,
+                unrestricted ? PROC2_unrestricted_guest | PROC2_enable_ept : 0,
                 unrestricted ? 0 : PROC2_unrestricted_guest);
         suppose(search, FIELD_guest_cr0, real ? 0 : CR0_PE | CR0_PG, real ? CR0_PE | CR0_PG : 0);
         suppose(search, FIELD_entry_controls, ia32e ? ENTRY_ia32e_mode_guest : 0, ia32e ? 0 : ENTRY_ia32e_mode_guest);
@@ -293,8 +295,9 @@ static void evaluate(struct model *model, const struct snapshot *s, enum row_sta
         memory_write64(&model->memory, s->word[i].address, s->word[i].value);
     check_rows(search.cpu, &s->vmcs, holds);
     for (unsigned i = 0; i < check_count; i++)
-        row[i] = holds[i] ? ROW_HOLDS
-                 : reads_unknown_memory(s, &check_table[i]) || processor_decides(s, &check_table[i]) ? ROW_UNDECIDED : ROW_FAILS;
+        row[i] = holds[i]                                                                            ? ROW_HOLDS
+                 : reads_unknown_memory(s, &check_table[i]) || processor_decides(s, &check_table[i]) ? ROW_UNDECIDED
+                                                                                                     : ROW_FAILS;
     if (!any_fails(row) || (all_given(s) && s->ia32e_given))
         return;
     vary_modes(&search);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lists of names and values: the dumps of write.c, lines written by hand, and what hypervisors print of a VMCS field by field.
+ * Lists of names and values: the dumps of write.c, lines written by hand, and what hypervisors print of a VMCS field by
+ * field.
  *
  *   guest_rip = 0x8000            # what follows this is a comment
  *   [hv] GUEST_CS_AR_BYTES: 0xa09b, 0x6802 = 0x1000
  *   Guest CS: selector 0x8 base 0x0    | vmcs::guest_cr0 | 0x80000031 |
  *
- * A line may hold several; names are anybody's (emu/vmcs/names.def) or encodings. A "vmcs ADDRESS" begins the next VMCS, and
- * so does the field with which this one began.
+ * A line may hold several; names are anybody's (emu/vmcs/names.def) or encodings. A "vmcs ADDRESS" begins the next VMCS,
+ * and so does the field with which this one began.
  */
 #define _GNU_SOURCE             /* memmem() */
 #include <ctype.h>
@@ -31,8 +32,8 @@ enum { NAME_MAX_BYTES = 120 };
 
 static bool wordy(char c) { return isalnum((unsigned char)c) || c == '_'; }
 
-/* A number at the beginning of a word: 0x..., digits with an "h", or digits that are decimal unless they look otherwise. Rust
- * puts "_" between digits, WinDbg "`". */
+/* A number at the beginning of a word: 0x..., digits with an "h", or digits that are decimal unless they look otherwise.
+ * Rust puts "_" between digits, WinDbg "`". */
 static const char *number(const char *c, const char *end, uint64_t *value)
 {
     const char *start = c;
@@ -51,7 +52,8 @@ static const char *number(const char *c, const char *end, uint64_t *value)
         letters |= digit > 9;
         digits++;
         *value = *value << 4 | digit;
-        overflow |= __builtin_mul_overflow(decimal, (uint64_t)10, &decimal) || __builtin_add_overflow(decimal, digit, &decimal);
+        overflow |=
+            __builtin_mul_overflow(decimal, (uint64_t)10, &decimal) || __builtin_add_overflow(decimal, digit, &decimal);
     }
     if (c < end && (*c | 32) == 'h' && !hex && digits) {
         hex = true;
@@ -74,7 +76,8 @@ static void give(struct list *list, enum vmcs_field field, bool high, uint64_t v
 
     if (high) {
         if (value >> 32) {
-            snapshot_note(s, list->reader->cursor.line, "0x%" PRIx64 " does not fit into the high half of %s", value, vmcs_field_name(field));
+            snapshot_note(s, list->reader->cursor.line, "0x%" PRIx64 " does not fit into the high half of %s", value,
+                          vmcs_field_name(field));
             return;
         }
         s->vmcs.field[field] = (s->vmcs.field[field] & 0xffffffff) | value << 32;
@@ -140,60 +143,89 @@ static bool capability_name(const char *name, const char *end, uint64_t value, s
     return capability_msr_give(s, text, value);
 }
 
+/* A piece of a line. */
+struct piece {
+    const char *start, *end;
+};
+
+/* "Guest CS Segment - Selector: 0x10  Limit: 0x0": the field of what the line is about, and of a word of it. */
+static enum vmcs_field by_subject(struct piece subject, struct piece name, bool *high)
+{
+    char text[2 * NAME_MAX_BYTES + 2];
+    size_t length = (size_t)(subject.end - subject.start), more = (size_t)(name.end - name.start);
+    enum vmcs_field field = VMCS_FIELD_COUNT;
+
+    if (!length)
+        return field;
+    if (length + 1 + more <= sizeof text) {
+        memcpy(text, subject.start, length);
+        text[length] = ' ';
+        memcpy(text + length + 1, name.start, more);
+        field = field_by_any_name(text, length + 1 + more, NULL, high);
+    }
+    return field != VMCS_FIELD_COUNT ? field : field_by_any_name(name.start, more, about(subject.start, length), high);
+}
+
+/* The field of a name: by itself (*whole), or with what the line or a heading is about. */
+static enum vmcs_field resolve(const struct list *list, struct piece subject, struct piece name, bool *high, bool *whole)
+{
+    size_t length = (size_t)(name.end - name.start);
+    enum vmcs_field field = length ? field_by_any_name(name.start, length, NULL, high) : VMCS_FIELD_COUNT;
+
+    *whole = field != VMCS_FIELD_COUNT;
+    if (!length || *whole)
+        return field;
+    if ((field = by_subject(subject, name, high)) == VMCS_FIELD_COUNT)
+        field = field_by_any_name(name.start, length, about(name.start, length), high);
+    if (field == VMCS_FIELD_COUNT && list->about)
+        field = field_by_any_name(name.start, length, list->about, high);
+    return field;
+}
+
+/* What a name that says all is about: without its last word. "Guest GDTR Limit" */
+static struct piece subject_of(struct piece name)
+{
+    while (name.end > name.start && wordy(name.end[-1]))
+        name.end--;
+    return name;
+}
+
+/* Does the next VMCS begin with this field?  The one that this VMCS began with, with another value. */
+static bool next_begins(const struct list *list, enum vmcs_field field, bool high, uint64_t value)
+{
+    return list->any && field == list->first && !high && list->s->given[field] && list->s->vmcs.field[field] != value;
+}
+
 /* The pairs of a line. Returns whether there were any. */
 static bool pairs(struct list *list, const char *line, const char *end)
 {
-    const char *start = line, *subject = NULL, *subject_end = NULL;
+    struct piece subject = { line, line };
+    const char *start = line;                           /* of the name */
     bool found = false;
 
     for (const char *c = line; c < end; c++) {
         uint64_t value;
-        bool high;
-        const char *rest = isalnum((unsigned char)*c) && value_due(start, c) && !wordy(c[-1]) ? number(c, end, &value) : NULL;
+        bool high = false, whole;
+        const char *rest = isalnum((unsigned char)*c) && value_due(start, c) ? number(c, end, &value) : NULL;
 
         if (!rest || value_follows(rest, end))
             continue;
         if (c - start > NAME_MAX_BYTES)
             start = c - NAME_MAX_BYTES;                 /* of what is no name the end is enough */
-        const char *name = name_end(start, c);
-        enum vmcs_field field = name > start ? field_by_any_name(start, (size_t)(name - start), NULL, &high) : VMCS_FIELD_COUNT;
-        bool whole = field != VMCS_FIELD_COUNT;         /* it needs nothing of what stands before it */
+        struct piece name = { start, name_end(start, c) };
+        enum vmcs_field field = resolve(list, subject, name, &high, &whole);
 
-        if (field == VMCS_FIELD_COUNT && name > start && subject) {
-            /* "Guest CS Segment - Selector: 0x10  Limit: 0x0": what the line is about, and a word of it. */
-            char text[200];
-            size_t length = (size_t)(subject_end - subject), more = (size_t)(name - start);
-
-            if (length + more + 2 < sizeof text) {
-                memcpy(text, subject, length);
-                text[length] = ' ';
-                memcpy(text + length + 1, start, more);
-                field = field_by_any_name(text, length + 1 + more, NULL, &high);
-                if (field == VMCS_FIELD_COUNT)
-                    field = field_by_any_name(start, more, about(subject, length), &high);
-            }
-        }
-        if (field == VMCS_FIELD_COUNT && name > start)
-            field = field_by_any_name(start, (size_t)(name - start), about(start, (size_t)(name - start)), &high);
-        if (field == VMCS_FIELD_COUNT && name > start && list->about)
-            field = field_by_any_name(start, (size_t)(name - start), list->about, &high);
-        if (field != VMCS_FIELD_COUNT && list->any && field == list->first && !high && list->s->given[field] &&
-            list->s->vmcs.field[field] != value && !found) {
+        if (field != VMCS_FIELD_COUNT && !found && next_begins(list, field, high, value)) {
             list->stop = STOP_NEXT;
             return true;
         }
         if (field != VMCS_FIELD_COUNT)
             give(list, field, high, value);
-        else if (name == start || !capability_name(start, name, value, list->s))
+        else if (name.end == name.start || !capability_name(name.start, name.end, value, list->s))
             continue;                                   /* the number may belong to a name */
         found = true;
-        if (!subject || whole) {                        /* "Guest GDTR Limit: 0x57  Base: 0x1000  Guest IDTR Limit: 0xfff ..." */
-            subject = start;
-            for (subject_end = name; subject_end > start && wordy(subject_end[-1]); subject_end--)
-                ;
-            if (subject_end == start)
-                subject = NULL;
-        }
+        if (whole || subject.end == subject.start)
+            subject = subject_of(name);
         start = c = rest;
         c--;
     }
@@ -241,7 +273,8 @@ static void doubt(struct list *list, const char *line, const char *end)
     if (name_stop == name || c == end)
         return;
     uint64_t value;
-    bool known = field_by_any_name(name, (size_t)(name_stop - name), NULL, &high) != VMCS_FIELD_COUNT, equals = *c == '=' || *c == ':';
+    bool known = field_by_any_name(name, (size_t)(name_stop - name), NULL, &high) != VMCS_FIELD_COUNT,
+         equals = *c == '=' || *c == ':';
     const char *after = equals ? c + 1 : c;
 
     while (after < end && (*after == ' ' || *after == '\t'))

@@ -336,8 +336,9 @@ static const char *msr_line(struct block *block, const char *c, const char *end)
         *count = value[0] + 1;
     s->given[counts[list]] = true;
     if (s->msrs < SNAPSHOT_MSRS)
-        s->msr[s->msrs++] = (struct msr_entry){ .list = (uint8_t)list, .number = (uint32_t)value[0] + 1, .index = (uint32_t)value[1],
-                                                .value = value[2] };
+        s->msr[s->msrs++] = (struct msr_entry){
+            .list = (uint8_t)list, .number = (uint32_t)value[0] + 1, .index = (uint32_t)value[1], .value = value[2],
+        };
     return rest;
 }
 
@@ -386,7 +387,8 @@ static const char *read_at(struct snapshot_reader *reader, const char *tag, cons
     struct block *block = latest(reader);
 
     /* No block is in that part: its title may be lost. */
-    if (!only_here((unsigned)lost) || rows[lost].section == SECTION_REGISTERS || (block && block->section >= (unsigned)rows[lost].section))
+    if (!only_here((unsigned)lost) || rows[lost].section == SECTION_REGISTERS ||
+        (block && block->section >= (unsigned)rows[lost].section))
         return NULL;
     if (!block && !(block = open_block(reader, rows[lost].section, tag)))
         return NULL;
@@ -398,7 +400,8 @@ static const char *read_at(struct snapshot_reader *reader, const char *tag, cons
 /* Reads what stands in a line: often one pattern, sometimes two after each other; one may go on in the next line. */
 static void read_line(struct snapshot_reader *reader, const char *tag, const char *line, size_t length)
 {
-    const char *c = line, *end = line + length, *limit = line + PREFIX_MAX, *text_end = reader->cursor.text + reader->cursor.length;
+    const char *c = line, *end = line + length, *limit = line + PREFIX_MAX,
+               *text_end = reader->cursor.text + reader->cursor.length;
     bool broken = false, read = false;
 
     while (c < end && c < limit) {

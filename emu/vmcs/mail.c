@@ -106,7 +106,8 @@ static void unquote_printable(struct out *out, const char *c, const char *end)
 static size_t tag(const char *c, const char *end)
 {
     static const char *const names[] = { "br", "p", "pre", "div", "span", "code", "font", "tt", "b", "i", "td", "tr", "a" };
-    const char *name = c + 1 + (end - c > 1 && c[1] == '/'), *close = memchr(c, '>', (size_t)(end - c < 200 ? end - c : 200));
+    const char *name = c + 1 + (end - c > 1 && c[1] == '/'),
+               *close = memchr(c, '>', (size_t)(end - c < 200 ? end - c : 200));
     size_t length = 0;
 
     if (!close || memchr(c, '\n', (size_t)(close - c)))

@@ -49,7 +49,8 @@ static const char *value_refused(const struct snapshot *s, const struct msr_entr
 {
     const struct vmcs *v = &s->vmcs;
     bool entry = e->list == MSR_LIST_ENTRY_LOAD;
-    uint64_t lme = entry ? VMCS(v, entry_controls) & ENTRY_ia32e_mode_guest : VMCS(v, exit_controls) & EXIT_host_address_space_size;
+    uint64_t lme =
+        entry ? VMCS(v, entry_controls) & ENTRY_ia32e_mode_guest : VMCS(v, exit_controls) & EXIT_host_address_space_size;
 
     for (size_t i = sizeof known / sizeof known[0]; i--;) {
         if (known[i].index != e->index)
@@ -65,8 +66,8 @@ static const char *value_refused(const struct snapshot *s, const struct msr_entr
         return "the address of a last-branch record is not canonical";
     if (e->index == MSR_ia32_efer && e->value & ~(uint64_t)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
         return "a reserved bit of IA32_EFER is 1";
-    if (e->index == MSR_ia32_efer && s->given[entry ? FIELD_entry_controls : FIELD_exit_controls] && !(e->value & EFER_LME) != !lme &&
-        (!entry || (s->given[FIELD_guest_cr0] && VMCS(v, guest_cr0) & CR0_PG)))
+    if (e->index == MSR_ia32_efer && s->given[entry ? FIELD_entry_controls : FIELD_exit_controls] &&
+        !(e->value & EFER_LME) != !lme && (!entry || (s->given[FIELD_guest_cr0] && VMCS(v, guest_cr0) & CR0_PG)))
         return "IA32_EFER.LME would change while paging is on";
     if (e->index == MSR_ia32_debugctl && e->value & ~0xffc7ull)         /* Vol. 4, 2.1: what any processor has */
         return "a reserved bit of IA32_DEBUGCTL is 1";

@@ -194,7 +194,9 @@ static enum vmcs_field find(const struct words *words, unsigned first, const cha
 /* "0x6802", "[6802]", "VMREAD(0x6802)": an encoding stands at the end, and nothing else that means something. */
 static enum vmcs_field by_encoding(const char *text, size_t length, bool *high)
 {
-    static const char *const may[] = { "vmcs", "field", "encoding", "vmread", "vmwrite", "read", "write", "index", "enc", "id" };
+    static const char *const may[] = {
+        "vmcs", "field", "encoding", "vmread", "vmwrite", "read", "write", "index", "enc", "id",
+    };
     const char *end = text + length, *c, *word;
     uint64_t encoding;
 
@@ -220,8 +222,10 @@ static enum vmcs_field by_encoding(const char *text, size_t length, bool *high)
         return VMCS_FIELD_COUNT;
     for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
         if (vmcs_encoding(i) == (encoding & ~1ull)) {
+            if (encoding & 1 && VMCS_ENCODING_WIDTH(vmcs_encoding(i)) != VMCS_WIDTH_64)
+                return VMCS_FIELD_COUNT;
             *high = encoding & 1;
-            return !*high || VMCS_ENCODING_WIDTH(vmcs_encoding(i)) == VMCS_WIDTH_64 ? (enum vmcs_field)i : VMCS_FIELD_COUNT;
+            return (enum vmcs_field)i;
         }
     return VMCS_FIELD_COUNT;
 }

@@ -49,7 +49,8 @@ static const char *skip(const char *c, const char *end, unsigned line_ends)
     return c;
 }
 
-const char *pattern_match(const char *pattern, const char *c, const char *end, uint64_t value[PATTERN_VALUES_MAX], bool *started)
+const char *pattern_match(const char *pattern, const char *c, const char *end, uint64_t value[PATTERN_VALUES_MAX],
+                          bool *started)
 {
     unsigned count = 0;
 

@@ -60,7 +60,8 @@ void snapshot_begin(const struct snapshot_reader *reader, struct snapshot *s)
     c->cr4_fixed1 = CR4_DEFINED;
     c->vmfunc = ~0ull;
     c->misc |= 0x1ffull << 16 | CAPABILITY_INJECT_LENGTH_0;
-    c->ept_vpid |= CAPABILITY_EPT_UNCACHEABLE | CAPABILITY_EPT_WRITE_BACK | CAPABILITY_EPT_ACCESSED_DIRTY | CAPABILITY_EPT_WALK_5;
+    c->ept_vpid |=
+        CAPABILITY_EPT_UNCACHEABLE | CAPABILITY_EPT_WRITE_BACK | CAPABILITY_EPT_ACCESSED_DIRTY | CAPABILITY_EPT_WALK_5;
     s->physical_address_width = 52;
     s->ia32e = true;
 }

@@ -146,9 +146,11 @@ bool capability_msr_give(struct snapshot *snapshot, const char *name, uint64_t v
 enum verdict_kind verdict_line(const char *line, const char *end, uint64_t *value, bool *before);
 /* A hexadecimal number of at most 64 bits, with or without 0x, that ends where the word does; what follows, or NULL. */
 const char *hexadecimal(const char *c, const char *end, uint64_t *value);
-/* How a pattern of a *_lines.def fits at `c`: the end of the text that it covers, or NULL. *started: up to a number it did. */
+/* How a pattern of a *_lines.def fits at `c`: the end of the text that it covers, or NULL. *started: up to a number it
+ * did. */
 enum { PATTERN_VALUES_MAX = 7 };
-const char *pattern_match(const char *pattern, const char *c, const char *end, uint64_t value[PATTERN_VALUES_MAX], bool *started);
+const char *pattern_match(const char *pattern, const char *c, const char *end, uint64_t value[PATTERN_VALUES_MAX],
+                          bool *started);
 
 bool log_recognised(const char *text, size_t length);
 bool log_read(struct snapshot_reader *reader, struct snapshot *snapshot);

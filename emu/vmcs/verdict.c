@@ -67,6 +67,8 @@ enum verdict_kind snapshot_verdict(const struct snapshot *s, uint64_t *value)
         return VERDICT_EXIT;
     /* It stays after later entries that succeed. Only those of failed entries count, where nothing else is said. */
     *value = VMCS(v, vm_instruction_error);
-    return s->given[FIELD_vm_instruction_error] && (*value == VM_ERROR_entry_invalid_control ||
-                                                    *value == VM_ERROR_entry_invalid_host_state) ? VERDICT_ERROR : VERDICT_NONE;
+    return s->given[FIELD_vm_instruction_error] &&
+                   (*value == VM_ERROR_entry_invalid_control || *value == VM_ERROR_entry_invalid_host_state)
+               ? VERDICT_ERROR
+               : VERDICT_NONE;
 }

@@ -16,8 +16,12 @@ const struct capability_part capability_parts[] = {
     CONTROL_WORD(proc2, "IA32_VMX_PROCBASED_CTLS2", "IA32_VMX_PROCBASED_CTLS2"),
     CONTROL_WORD(exit, "IA32_VMX_EXIT_CTLS", "IA32_VMX_TRUE_EXIT_CTLS"),
     CONTROL_WORD(entry, "IA32_VMX_ENTRY_CTLS", "IA32_VMX_TRUE_ENTRY_CTLS"),
-    WIDE(misc, "IA32_VMX_MISC"), WIDE(cr0_fixed0, "IA32_VMX_CR0_FIXED0"), WIDE(cr0_fixed1, "IA32_VMX_CR0_FIXED1"),
-    WIDE(cr4_fixed0, "IA32_VMX_CR4_FIXED0"), WIDE(cr4_fixed1, "IA32_VMX_CR4_FIXED1"), WIDE(ept_vpid, "IA32_VMX_EPT_VPID_CAP"),
+    WIDE(misc, "IA32_VMX_MISC"),
+    WIDE(cr0_fixed0, "IA32_VMX_CR0_FIXED0"),
+    WIDE(cr0_fixed1, "IA32_VMX_CR0_FIXED1"),
+    WIDE(cr4_fixed0, "IA32_VMX_CR4_FIXED0"),
+    WIDE(cr4_fixed1, "IA32_VMX_CR4_FIXED1"),
+    WIDE(ept_vpid, "IA32_VMX_EPT_VPID_CAP"),
     WIDE(vmfunc, "IA32_VMX_VMFUNC"),
 };
 const unsigned capability_part_count = sizeof capability_parts / sizeof capability_parts[0];
@@ -91,7 +95,8 @@ void snapshot_writer(const struct snapshot *snapshot, enum vmcs_field field, con
     uint32_t since = v->exits + 1 - v->written[field];
 
     if (v->written[field] == 0) {
-        snprintf(to, size, v->exits ? "never written by VMWRITE, %" PRIu32 " VM exits" : "never written since VMCLEAR", v->exits);
+        snprintf(to, size, v->exits ? "never written by VMWRITE, %" PRIu32 " VM exits" : "never written since VMCLEAR",
+                 v->exits);
         return;
     }
     /* Exits save guest state over it (28.3). */
@@ -99,12 +104,13 @@ void snapshot_writer(const struct snapshot *snapshot, enum vmcs_field field, con
         snprintf(exits, sizeof exits, ", then %" PRIu32 " VM exit%s", since, since == 1 ? "" : "s");
     /* A function that does nothing else is called by whom the reader wants to see. */
     if (v->caller[field])
-        snprintf(call, sizeof call, ", called at rip 0x%" PRIx64 "%s", v->caller[field], symbols_text(symbols, v->caller[field], caller));
+        snprintf(call, sizeof call, ", called at rip 0x%" PRIx64 "%s", v->caller[field],
+                 symbols_text(symbols, v->caller[field], caller));
     if (snapshot->native)
         snprintf(to, size, "VMWRITE by the native L0%s", exits);
     else
-        snprintf(to, size, "VMWRITE at rip 0x%" PRIx64 "%s%s%s", v->writer[field], symbols_text(symbols, v->writer[field], name), call,
-                 exits);
+        snprintf(to, size, "VMWRITE at rip 0x%" PRIx64 "%s%s%s", v->writer[field],
+                 symbols_text(symbols, v->writer[field], name), call, exits);
 }
 
 void snapshot_write(const struct snapshot *snapshot, const struct symbols *symbols, FILE *to)
