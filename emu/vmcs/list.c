@@ -149,7 +149,7 @@ struct piece {
 };
 
 /* "Guest CS Segment - Selector: 0x10  Limit: 0x0": the field of what the line is about, and of a word of it. */
-static enum vmcs_field by_subject(struct piece subject, struct piece name, bool *high)
+static enum vmcs_field by_subject(const struct list *list, struct piece subject, struct piece name, bool *high)
 {
     char text[2 * NAME_MAX_BYTES + 2];
     size_t length = (size_t)(subject.end - subject.start), more = (size_t)(name.end - name.start);
@@ -161,7 +161,8 @@ static enum vmcs_field by_subject(struct piece subject, struct piece name, bool 
         memcpy(text, subject.start, length);
         text[length] = ' ';
         memcpy(text + length + 1, name.start, more);
-        field = field_by_any_name(text, length + 1 + more, NULL, high);
+        if ((field = field_by_any_name(text, length + 1 + more, NULL, high)) == VMCS_FIELD_COUNT && list->about)
+            field = field_by_any_name(text, length + 1 + more, list->about, high);
     }
     return field != VMCS_FIELD_COUNT ? field : field_by_any_name(name.start, more, about(subject.start, length), high);
 }
@@ -175,7 +176,7 @@ static enum vmcs_field resolve(const struct list *list, struct piece subject, st
     *whole = field != VMCS_FIELD_COUNT;
     if (!length || *whole)
         return field;
-    if ((field = by_subject(subject, name, high)) == VMCS_FIELD_COUNT)
+    if ((field = by_subject(list, subject, name, high)) == VMCS_FIELD_COUNT)
         field = field_by_any_name(name.start, length, about(name.start, length), high);
     if (field == VMCS_FIELD_COUNT && list->about)
         field = field_by_any_name(name.start, length, list->about, high);

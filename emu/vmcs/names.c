@@ -54,8 +54,8 @@ static void split(struct words *words, const char *c, const char *end)
             words->word[words->count++][length] = '\0';
             length = 0;
         }
-        if (c < end && (*c == '(' || *c == '['))
-            depth++;
+        if (c < end && ((*c == '(' && memchr(c, ')', (size_t)(end - c))) || (*c == '[' && memchr(c, ']', (size_t)(end - c)))))
+            depth++;                                    /* "vmwrite(GUEST_CR0, " is no remark */
         else if (c < end && (*c == ')' || *c == ']') && depth)
             depth--;
         if (!inside)
@@ -202,6 +202,8 @@ static enum vmcs_field by_encoding(const char *text, size_t length, bool *high)
 
     while (end > text && !isalnum((unsigned char)end[-1]))
         end--;
+    if (end - text > 1 && (end[-1] | 32) == 'h' && isxdigit((unsigned char)end[-2]))
+        end--;                                          /* "4002h" */
     for (c = end; c > text && isxdigit((unsigned char)c[-1]); c--)
         ;
     bool marked = c - text >= 1 && (c[-1] | 32) == 'x' && c - text >= 2 && c[-2] == '0';

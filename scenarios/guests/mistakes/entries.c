@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* VM entries that fail: fields written by functions that do nothing else, and controls that the processor does not offer. */
+#include <stddef.h>
+
+#include "scenarios/guests/mistakes/mistakes.h"
+
+extern const uint8_t hlt_start[], hlt_end[];
+__asm__("hlt_start: hlt\nhlt_end:\n");
+
+/* One VMWRITE and nothing else, whatever the compiler thinks of it: with and without a frame, and as C++ libraries have it. */
+void put_field(uint64_t field, uint64_t value);
+void put_field_framed(uint64_t field, uint64_t value);
+__asm__(".globl put_field\n.type put_field, @function\nput_field: vmwrite %rsi, %rdi\n ret\n.size put_field, . - put_field\n"
+        ".globl put_field_framed\n.type put_field_framed, @function\n"
+        "put_field_framed: push %rbp\n mov %rsp, %rbp\n sub $32, %rsp\n mov %rdi, -8(%rbp)\n mov %rsi, -16(%rbp)\n"
+        " vmwrite -16(%rbp), %rdi\n setna %al\n mov %al, -17(%rbp)\n leave\n ret\n.size put_field_framed, . - put_field_framed\n");
+
+static __attribute__((noinline)) void forget_rflags(void)
+{
+    start_guest(hlt_start, hlt_end);
+    put_field(VMCS_guest_rflags, 0);
+    guest_enter(&guest_of_mistakes);
+}
+
+static __attribute__((noinline)) void forget_rflags_framed(void)
+{
+    start_guest(hlt_start, hlt_end);
+    put_field_framed(VMCS_guest_rflags, 0);
+    guest_enter(&guest_of_mistakes);
+}
+
+/* Two VMWRITEs in one function: its caller is nobody's concern. */
+static __attribute__((noinline)) void forget_inline(void)
+{
+    start_guest(hlt_start, hlt_end);
+    __asm__ volatile("vmwrite %1, %0\n vmwrite %1, %2"
+                     : : "r"((uint64_t)VMCS_guest_rflags), "r"(0ull), "r"((uint64_t)VMCS_guest_rsp) : "cc");
+    guest_enter(&guest_of_mistakes);
+}
+
+static void control_unoffered(void)
+{
+    start_guest(hlt_start, hlt_end);
+    put_field(VMCS_pin_based_controls, vmread(VMCS_pin_based_controls) | 1u << 20);
+    guest_enter(&guest_of_mistakes);
+}
+
+static void cr4_smxe(void)
+{
+    start_guest(hlt_start, hlt_end);
+    put_field(VMCS_guest_cr4, vmread(VMCS_guest_cr4) | CR4_SMXE);
+    guest_enter(&guest_of_mistakes);
+}
+
+const struct mistake mistakes_of_entries[] = {
+    { "rflags-forgotten", forget_rflags }, { "rflags-forgotten-framed", forget_rflags_framed }, { "rflags-inline", forget_inline },
+    { "control-unoffered", control_unoffered }, { "cr4-smxe", cr4_smxe },
+    { NULL, NULL },
+};
