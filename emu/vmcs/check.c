@@ -196,6 +196,7 @@ struct search {
     const struct snapshot *s;
     enum row_state *row;
     struct vmcs vmcs;
+    bool varied[VMCS_FIELD_COUNT];
 };
 
 /* Rows that hold with these values of the fields are not decided. */
@@ -209,6 +210,16 @@ static void rule_out(struct search *search)
             search->row[i] = ROW_UNDECIDED;
 }
 
+/* The fields that no check looks at need no other values. */
+static void find_varied(struct search *search)
+{
+    unsigned fields[CHECK_FIELDS_MAX];
+
+    for (unsigned i = 0; i < check_count; i++)
+        for (unsigned j = check_fields(&check_table[i], fields); j; j--)
+            search->varied[fields[j - 1]] = !search->s->given[fields[j - 1]];
+}
+
 /* Tries other values of each field that was not given: each bit, none, all. */
 static void vary(struct search *search)
 {
@@ -216,7 +227,7 @@ static void vary(struct search *search)
     for (unsigned field = 0; field < VMCS_FIELD_COUNT; field++) {
         uint64_t value = search->vmcs.field[field], mask = vmcs_field_mask(field);
 
-        if (search->s->given[field] || VMCS_ENCODING_TYPE(vmcs_encoding(field)) == VMCS_TYPE_EXIT_INFORMATION)
+        if (!search->varied[field])
             continue;
         for (unsigned bit = 0; bit < 64 && mask >> bit; bit++) {
             search->vmcs.field[field] = value ^ 1ull << bit;
@@ -245,6 +256,7 @@ static void vary_modes(struct search *search)
 {
     const struct vmcs start = search->vmcs;
 
+    find_varied(search);
     for (unsigned mode = 0; mode < 8; mode++) {
         bool unrestricted = mode & 1, real = mode & 2, ia32e = mode & 4;
 

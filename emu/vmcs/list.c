@@ -25,6 +25,7 @@ struct list {
     const char *about;                  /* "guest", "host": what the heading says, or NULL */
     enum vmcs_field first;              /* that it began with */
     bool any;
+    bool bare;                          /* numbers are hexadecimal without 0x */
     enum { STOP_NO, STOP_END, STOP_NEXT } stop;
 };
 
@@ -32,9 +33,9 @@ enum { NAME_MAX_BYTES = 120 };
 
 static bool wordy(char c) { return isalnum((unsigned char)c) || c == '_'; }
 
-/* A number at the beginning of a word: 0x..., digits with an "h", or digits that are decimal unless they look otherwise.
- * Rust puts "_" between digits, WinDbg "`". */
-static const char *number(const char *c, const char *end, uint64_t *value)
+/* A number at the beginning of a word: 0x..., digits with an "h", or digits that are decimal unless they look otherwise, or
+ * unless `bare` says that they are hexadecimal. Rust puts "_" between digits, WinDbg "`". */
+static const char *number(const char *c, const char *end, bool bare, uint64_t *value)
 {
     const char *start = c;
     bool hex = end - c > 2 && c[0] == '0' && (c[1] | 32) == 'x', letters = false;
@@ -63,7 +64,7 @@ static const char *number(const char *c, const char *end, uint64_t *value)
         c++;
     if (!digits || (c < end && (wordy(*c) || *c == '.')))
         return NULL;
-    if (!hex && !letters && !(digits > 3 && *start == '0')) {
+    if (!hex && !letters && !bare && !(digits > 3 && *start == '0')) {
         *value = decimal;
         return overflow ? NULL : c;
     }
@@ -104,7 +105,7 @@ static bool value_due(const char *start, const char *c)
 }
 
 /* Is the number an encoding that stands after a name, with the value still to come?  "GUEST_CR0 (0x6800): 0x..." */
-static bool value_follows(const char *c, const char *end)
+static bool value_follows(const struct list *list, const char *c, const char *end)
 {
     uint64_t value;
 
@@ -114,7 +115,7 @@ static bool value_follows(const char *c, const char *end)
         return false;
     while (c < end && strchr(" \t=:|>", *c) && *c)
         c++;
-    return c < end && number(c, end, &value);
+    return c < end && number(c, end, list->bare, &value);
 }
 
 /* "guest", "host" or NULL: what a heading is about, or what the subject of a line is about. */
@@ -207,9 +208,9 @@ static bool pairs(struct list *list, const char *line, const char *end)
     for (const char *c = line; c < end; c++) {
         uint64_t value;
         bool high = false, whole;
-        const char *rest = isalnum((unsigned char)*c) && value_due(start, c) ? number(c, end, &value) : NULL;
+        const char *rest = isalnum((unsigned char)*c) && value_due(start, c) ? number(c, end, list->bare, &value) : NULL;
 
-        if (!rest || value_follows(rest, end))
+        if (!rest || value_follows(list, rest, end))
             continue;
         if (c - start > NAME_MAX_BYTES)
             start = c - NAME_MAX_BYTES;                 /* of what is no name the end is enough */
@@ -280,7 +281,7 @@ static void doubt(struct list *list, const char *line, const char *end)
 
     while (after < end && (*after == ' ' || *after == '\t'))
         after++;
-    bool numeric = after < end && number(after, end, &value);
+    bool numeric = after < end && number(after, end, list->bare, &value);
     int shown = name_stop - name < 60 ? (int)(name_stop - name) : 60;
 
     if (known && !numeric)
@@ -296,7 +297,7 @@ static void read_line(struct list *list, const char *line, size_t length)
 
     length = without_comment(line, length);
     end = line + length;
-    if (begins(line, end, "vmcs", &rest) && rest < end && number(rest, end, &value) && number(rest, end, &value) == end) {
+    if (begins(line, end, "vmcs", &rest) && rest < end && number(rest, end, list->bare, &value) == end) {
         if (list->any) {
             list->stop = STOP_NEXT;
             return;
@@ -316,9 +317,36 @@ static void read_line(struct list *list, const char *line, size_t length)
     }
 }
 
+/* Is no number of the text written with 0x, but one after : or = with letters?  HAXM prints "4000 VMX_PIN_CONTROLS: 16". */
+bool list_bare_hexadecimal(const char *text, size_t length)
+{
+    const char *end = text + length;
+
+    if (memmem(text, length, "0x", 2) || memmem(text, length, "0X", 2))
+        return false;
+    for (const char *c = text; c < end; c++) {
+        const char *word = c + 1;
+        bool digits = false, letters = false;
+
+        if (*c != ':' && *c != '=')
+            continue;
+        while (word < end && *word == ' ')
+            word++;
+        for (; word < end && isxdigit((unsigned char)*word); word++) {
+            digits |= isdigit((unsigned char)*word) != 0;
+            letters |= isalpha((unsigned char)*word) != 0;
+        }
+        if (digits && letters && (word == end || !wordy(*word)))
+            return true;
+    }
+    return false;
+}
+
 bool list_read(struct snapshot_reader *reader, struct snapshot *snapshot)
 {
-    struct list list = { .reader = reader, .s = snapshot };
+    struct list list = {
+        .reader = reader, .s = snapshot, .bare = reader->bare,
+    };
     const char *line;
     size_t length;
 

@@ -98,6 +98,7 @@ struct snapshot_reader {
     struct block block[BLOCKS_MAX];
     struct snapshot common;             /* what stands before the first VMCS, or outside of any: counts for all */
     unsigned turn;
+    bool bare;                          /* of a list: numbers are hexadecimal without 0x */
     bool begun, log, found;             /* the format is chosen; it is a log; there was a VMCS */
     enum verdict_kind verdict;          /* said before the VMCS that it is about */
     uint64_t verdict_value;
@@ -155,6 +156,8 @@ const char *pattern_match(const char *pattern, const char *c, const char *end, u
 bool log_recognised(const char *text, size_t length);
 bool log_read(struct snapshot_reader *reader, struct snapshot *snapshot);
 bool list_read(struct snapshot_reader *reader, struct snapshot *snapshot);
+/* Are the text's numbers hexadecimal without 0x? */
+bool list_bare_hexadecimal(const char *text, size_t length);
 /* The field of a name that another hypervisor, Linux or the SDM gives it, or of its encoding; VMCS_FIELD_COUNT: none. The
  * name is what stands at the end of the text. `about`: "guest" or "host", where the lines before have said so, or NULL.
  * *high: the encoding is that of the high half. */

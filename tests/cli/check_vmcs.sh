@@ -281,6 +281,12 @@ printf 'Guest GDTR Limit: 0x57  Base: 0x1000  Guest IDTR Limit: 0x10000 Base: 0x
 found "$folder/subjects" <<<guest.idtr.limit
 checked 1 "$folder/subjects"
 lacks 'is there again' "$folder/out"
+printf 'haxm: 4000 VMX_PIN_CONTROLS: 16\nhaxm: 4002 VMX_PRIMARY_PROCESSOR_CONTROLS: 401e172\nhaxm: 6820 GUEST_RFLAGS: 12\nhaxm: 4814 GUEST_ES_AR: 93\nhaxm: 4804 GUEST_SS_LIMIT: 100000\nhaxm: 4818 GUEST_SS_AR: 93\nhaxm: 2800 GUEST_VMCS_LINK_PTR: ffffffffffffffff\n' >"$folder/bare-hexadecimal"
+found "$folder/bare-hexadecimal" <<<guest.ss.granularity_1
+checked 1 "$folder/bare-hexadecimal"
+has 'guest_ss_limit = 0x100000' "$folder/out"
+printf 'G.RFLAGS(0x6820): 0x0   G.CS(0x0802): 0x0008   \n' >"$folder/name-and-encoding"
+found "$folder/name-and-encoding" <<<guest.rflags.fixed
 printf '*** Guest State ***\nGUEST_RFLAGS: 0x46\nguest_es_base = 0\n*** Host State ***\nHOST_CR0: 0x80050033\n' >"$folder/titled-list"
 found "$folder/titled-list" </dev/null
 checked 0 "$folder/titled-list"

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "emu/explain/fixed_bits.h"
+#include "emu/explain/suspects.h"
 #include "emu/vmcs/snapshot.h"
 #include "model/vmx/check.h"
 #include "tests/fuzz/words.h"
@@ -44,6 +46,24 @@ static void look_at(unsigned lines)
         snapshot_msr_refused(&snapshot, &snapshot.msr[i]);
 }
 
+/* What fails is told; what is given in full is decided. */
+static void check(void)
+{
+    static enum row_state row[SNAPSHOT_ROWS_MAX];
+    FILE *nowhere = fopen("/dev/null", "w");
+    uint64_t value;
+    enum verdict_kind kind = snapshot_verdict(&snapshot, &value);
+
+    FUZZ_ASSERT(nowhere && snapshot_check(&snapshot, row));
+    suspects_print(&snapshot, row, kind, value, nowhere);
+    for (unsigned i = 0; i < check_count; i++) {
+        char text[FIXED_BITS_TEXT_MAX];
+        if (row[i] == ROW_FAILS)
+            fixed_bits_text(&check_table[i], &snapshot.capability, snapshot.part_given, &snapshot.vmcs, text);
+    }
+    fclose(nowhere);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t length;
@@ -59,6 +79,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         look_at(lines);
         snapshot_assume(&snapshot);
         read_again();
+        if (size % 128 == 0)                            /* it takes a thousand times as long */
+            check();
     }
     FUZZ_ASSERT(reader.cursor.line <= lines);
     free(text);
