@@ -95,7 +95,7 @@ void snapshot_writer(const struct snapshot *snapshot, enum vmcs_field field, con
     uint32_t since = v->exits + 1 - v->written[field];
 
     if (v->written[field] == 0) {
-        snprintf(to, size, v->exits ? "never written by VMWRITE, %" PRIu32 " VM exits" : "never written since VMCLEAR",
+        snprintf(to, size, v->exits ? "never written by VMWRITE, %" PRIu32 " VM exits" : "never written",
                  v->exits);
         return;
     }
