@@ -55,6 +55,7 @@ static char *read_text(const char *path, size_t *length)
         complain("%s: %s", path, strerror(errno));
         return NULL;
     }
+    errno = 0;
     while (got) {
         if (*length == capacity) {
             char *grown = capacity < FILE_MAX ? realloc(text, capacity = capacity ? 2 * capacity : 1 << 16) : NULL;
@@ -67,7 +68,7 @@ static char *read_text(const char *path, size_t *length)
     }
     bool failed = got || ferror(file);
     if (failed)
-        complain("%s: %s", path, got ? "larger than 64 MB" : "cannot be read");
+        complain("%s: %s", path, got ? "larger than 64 MB" : strerror(errno ? errno : EIO));
     if (file != stdin)
         fclose(file);
     if (failed) {

@@ -165,7 +165,7 @@ static void summarize(char to[MACHINE_MESSAGE_MAX], const char *who, const char 
 void triple_fault_explain(struct machine *machine, struct cpu *cpu, enum shutdown_whose whose)
 {
     const struct events *events = &machine->events[cpu->index];
-    char who[100], what[WORDS_MAX], place[PLACE_MAX], why[WORDS_MAX * 2] = "", source[WORDS_MAX];
+    char who[160], what[WORDS_MAX], place[PLACE_MAX], why[WORDS_MAX * 2] = "", source[WORDS_MAX];
     const struct happening *failed = NULL;
 
     whose_words(machine, cpu, whose, who, sizeof who);

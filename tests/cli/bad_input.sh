@@ -163,6 +163,10 @@ refused '--update-golden needs --golden' run --update-golden "$folder"/good
 refused 'No such file' run "$folder/missing.scn"
 refused 'No such file' run --golden x "$folder/missing.scn"
 refused 'No such file' check-vmcs "$folder/missing"
+refused 'Is a directory' check-vmcs "$folder"
+refused 'larger than 64 MB' check-vmcs /dev/zero
+refused 'Bad file descriptor' check-vmcs - <&-
+refused 'is a device, not a file' boot - <&-
 refused '32 to 52 bits' check-vmcs "$folder/good" --width 31
 refused '32 to 52 bits' check-vmcs "$folder/good" --width 53
 long=$(head -c 5000 /dev/zero | tr '\0' x)
