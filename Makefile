@@ -30,14 +30,17 @@ MODEL_FLAGS := $(FLAGS) -Wconversion -Wno-sign-conversion
 EMU_FLAGS := $(FLAGS)
 
 # One group: the CPU engine's functions call ours (--wrap) as ours call them.
-emu_group = @emu/unicorn/wrap.opts -Wl,--start-group $(EMU_LIB) $(HV_LIB) $(MODEL_LIB) $(1) -l:libunicorn.a -lcapstone \
+emu_group = @emu/unicorn/wrap.opts -Wl,--start-group $(EMU_LIB) $(HV_LIB) $(MODEL_LIB) $(1) -l:libunicorn.a -lcapstone $(LINES_LIBS) \
             -lpthread -lm -Wl,--end-group
 CHECK_LIBS := -lcheck -lsubunit -lrt -lpthread -lm
 
 sources = $(sort $(wildcard $(1)/*.c $(1)/*/*.c $(1)/*/*/*.c))
 MODEL_SRC := $(call sources,model)
 HV_SRC := $(filter-out hv/x86/%,$(call sources,hv))
-EMU_SRC := $(call sources,emu)
+# Source lines in messages: by libdw (elfutils) where it is installed.
+LINES := $(if $(shell pkg-config --exists libdw 2>/dev/null && echo yes),dw,none)
+LINES_LIBS := $(if $(filter dw,$(LINES)),-ldw)
+EMU_SRC := $(filter-out emu/load/lines_%,$(call sources,emu)) emu/load/lines_$(LINES).c
 CLI_SRC := $(call sources,cli)
 TEST_SRC := $(sort $(wildcard tests/*/*_test.c))
 objects = $(patsubst %.c,$(B)/%.o,$(1))

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emu/load/lines.h"
+
 enum { VIDEO_BASE = 0xa0000, VIDEO_END = 0x100000 };
 
 static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
@@ -124,6 +126,13 @@ static void enter(struct cpu *cpu, uint64_t entry)
     cpu->activity = ACTIVITY_ACTIVE;
 }
 
+static void read_symbols(const struct load_request *request, const struct file *file)
+{
+    symbols_read(request->symbols, file);
+    if (request->symbols->count)
+        request->symbols->lines = lines_of(request->image);
+}
+
 static bool load_file(struct model *model, const struct load_request *request, const struct file *file, char *error,
                       size_t error_size)
 {
@@ -138,7 +147,7 @@ static bool load_file(struct model *model, const struct load_request *request, c
     multiboot_information(model, request, module);
     enter(&model->cpu[0], image.entry);
     if (request->symbols)
-        symbols_read(request->symbols, file);
+        read_symbols(request, file);
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emu/load/lines.h"
 #include "emu/load/load.h"
 
 enum { CLASS_64 = 2, SECTION_SYMBOLS = 2, SYMBOL_LABEL = 0, SYMBOL_FUNCTION = 2, SECTION_UNDEFINED = 0,
@@ -125,6 +126,7 @@ void symbols_free(struct symbols *symbols)
 {
     free(symbols->symbol);
     free(symbols->names);
+    lines_close(symbols->lines);
     *symbols = (struct symbols){ 0 };
 }
 
@@ -143,10 +145,11 @@ static const struct symbol *below(const struct symbols *symbols, uint64_t addres
     return low ? &symbols->symbol[low - 1] : NULL;
 }
 
-const char *symbols_text(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX])
+static const char *text_of(const struct symbols *symbols, uint64_t address, bool with_line, char to[SYMBOL_TEXT_MAX])
 {
     const struct symbol *symbol = symbols && symbols->count ? below(symbols, address) : NULL;
     char name[NAME_MAX_SHOWN + 1];
+    char line[LINE_TEXT_MAX] = "";
     size_t length = 0;
 
     to[0] = '\0';
@@ -156,6 +159,18 @@ const char *symbols_text(const struct symbols *symbols, uint64_t address, char t
     for (const char *c = symbols->names + symbol->name; *c && length < NAME_MAX_SHOWN; c++)
         name[length++] = *c > ' ' && *c <= '~' ? *c : '?';
     name[length] = '\0';
-    snprintf(to, SYMBOL_TEXT_MAX, " <%s+0x%" PRIx64 ">", name, address - symbol->address);
+    if (with_line)
+        lines_text(symbols->lines, address, line);
+    snprintf(to, SYMBOL_TEXT_MAX, " <%s+0x%" PRIx64 "%s%s>", name, address - symbol->address, line[0] ? " " : "", line);
     return to;
+}
+
+const char *symbols_text(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX])
+{
+    return text_of(symbols, address, true, to);
+}
+
+const char *symbols_name(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX])
+{
+    return text_of(symbols, address, false, to);
 }

@@ -16,6 +16,7 @@ struct symbols {
     struct symbol *symbol;      /* by address */
     size_t count;
     char *names;                /* ends with a 0 byte */
+    struct lines *lines;        /* source lines; NULL: none */
 };
 
 /* Reads the functions and labels of an ELF32 or ELF64 file. A file without them, or with a table that does not make sense,
@@ -23,8 +24,11 @@ struct symbols {
 void symbols_read(struct symbols *symbols, const struct file *file);
 void symbols_free(struct symbols *symbols);
 
-enum { SYMBOL_TEXT_MAX = 80 };
-/* " <main+0x12>", or "" where no symbol covers the address. `symbols` may be NULL. Returns `to`. */
+enum { SYMBOL_TEXT_MAX = 160 };
+/* " <main+0x12 kernel/main.c:33>", without the line where the image tells none; "" where no symbol covers the address. `symbols`
+ * may be NULL. Returns `to`. */
 const char *symbols_text(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX]);
+/* The same without the line: for traces. */
+const char *symbols_name(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX]);
 
 #endif

@@ -225,7 +225,7 @@ static struct place place(const struct trace_record *record, uint64_t rip)
     char name[SYMBOL_TEXT_MAX];
     struct place place;
 
-    snprintf(place.text, sizeof place.text, "0x%" PRIx64 "%s", rip, symbols_text(record->symbols, rip, name));
+    snprintf(place.text, sizeof place.text, "0x%" PRIx64 "%s", rip, symbols_name(record->symbols, rip, name));
     return place;
 }
 
