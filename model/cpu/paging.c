@@ -378,6 +378,27 @@ uint8_t mapping_rights(const struct cpu *cpu, const struct mapping *mapping, str
 
 /* ---- PDPTE registers ---- */
 
+/*
+ * Where a guest's PDPTE is (29.3.1). Loads by MOV to CR are reads, whatever accessed and dirty flags for EPT make of the uses of other
+ * paging-structure entries (29.3.3.2, 29.3.5), and guest-physical accesses (30.4.6.1). False: *status says what came of it.
+ */
+static bool locate_pdpte(struct cpu *cpu, uint64_t gpa, uint64_t *pa, enum status *status)
+{
+    struct ept_translation at = ept_walk(cpu, cpu->vmx.eptp, gpa, (struct ept_access){ .kind = ACCESS_READ });
+    struct translation failure = { .result = at.result, .gpa = gpa, .qualification = at.qualification,
+                                   .convertible = at.convertible };
+
+    if (at.result == TRANSLATION_OK && apic_access_hits(cpu, at.pa)) {
+        failure.result = TRANSLATION_APIC_ACCESS;
+        failure.qualification = apic_access_guest_physical(cpu);
+    }
+    *pa = at.pa;
+    if (failure.result == TRANSLATION_OK)
+        return true;
+    *status = translation_fault(cpu, 0, &failure, false);
+    return false;
+}
+
 bool load_pdptes(struct cpu *cpu, uint64_t cr3, enum status *status, uint64_t *bad, uint64_t *value)
 {
     uint64_t pdpte[4], table = cr3 & 0xffffffe0, reserved = ~physical_mask(cpu) | PDPTE_RESERVED;
@@ -386,19 +407,8 @@ bool load_pdptes(struct cpu *cpu, uint64_t cr3, enum status *status, uint64_t *b
     for (unsigned i = 0; i < 4; i++) {
         uint64_t gpa = table + i * 8, pa = gpa;
 
-        if (cpu->vmx.ept) {
-            struct ept_translation at = ept_walk(cpu, cpu->vmx.eptp, gpa, (struct ept_access){
-                .kind = ACCESS_READ, .paging_structure = true });
-
-            if (at.result != TRANSLATION_OK) {
-                struct translation failure = { .result = at.result, .gpa = gpa, .qualification = at.qualification,
-                                               .convertible = at.convertible };
-
-                *status = translation_fault(cpu, 0, &failure, false);
-                return false;
-            }
-            pa = at.pa;
-        }
+        if (cpu->vmx.ept && !locate_pdpte(cpu, gpa, &pa, status))
+            return false;
         pdpte[i] = memory_read64(&cpu->model->memory, pa);
         if ((pdpte[i] & ENTRY_PRESENT) && (pdpte[i] & reserved)) {
             *bad = gpa;

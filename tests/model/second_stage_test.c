@@ -507,6 +507,27 @@ START_TEST(another_root_is_another_walk)
 }
 END_TEST
 
+/* 29.3.3.2, 29.3.5: MOV to CR reads the PDPTEs and does no more, while another use of a paging-structure entry would be a write. */
+START_TEST(pdpte_loads_are_reads)
+{
+    enum status status = STATUS_REFUSED;
+
+    VMCS(v, ept_pointer) = EPTP | EPTP_ACCESSED_DIRTY;
+    page_entry(EPT_READ);
+    enter(0);
+    fixture_store64(&f, PAGE + 0x40, 0x5001);
+    ck_assert(load_pdptes(f.cpu, PAGE + 0x40, &status));
+    ck_assert_int_eq(status, STATUS_OK);
+    ck_assert_uint_eq(f.cpu->pdpte[0], 0x5001);
+    ck_assert_uint_eq(entry(SLOT(PAGE)) & (EPT_ACCESSED | EPT_DIRTY), EPT_ACCESSED);
+    page_entry(EPT_EXECUTE);
+    ck_assert(!load_pdptes(f.cpu, PAGE + 0x40, &status));
+    ck_assert_int_eq(status, STATUS_VM_EXIT);
+    ck_assert_uint_eq(f.exit.a, EXIT_REASON_ept_violation);
+    ck_assert_uint_eq(f.exit.b, EPT_VIOLATION_READ | EPT_EXECUTE << EPT_VIOLATION_RIGHTS_SHIFT);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("second_stage");
@@ -539,6 +560,7 @@ int main(void)
     tcase_add_test(tcase, la57_does_not_change_in_long_mode);
     tcase_add_loop_test(tcase, a_change_anywhere_on_the_way_is_seen, 0, 4);
     tcase_add_test(tcase, another_root_is_another_walk);
+    tcase_add_test(tcase, pdpte_loads_are_reads);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }
