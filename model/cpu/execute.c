@@ -18,6 +18,8 @@
 #include "model/vmx/apic.h"
 #include "model/vmx/vmx.h"
 
+enum { DEBUG_REGISTER_LAST = 7 };
+
 /* ---- #UD, and #GP(0) by privilege ---- */
 
 static const struct refusal *undefined(struct attempt *a)
@@ -381,15 +383,6 @@ static bool is_io(enum insn_id id)
     return id == INSN_in || id == INSN_out || id == INSN_ins || id == INSN_outs;
 }
 
-/* INS and OUTS with REP and a count of 0 access nothing: neither ports nor memory. */
-static bool moves_nothing(const struct cpu *cpu, const struct insn *insn)
-{
-    uint64_t rcx = cpu->gpr[RCX];
-
-    return (insn->id == INSN_ins || insn->id == INSN_outs) && insn->rep &&
-           !(insn->address_size == 8 ? rcx : insn->address_size == 4 ? (uint32_t)rcx : (uint16_t)rcx);
-}
-
 static enum status intercepted(struct cpu *cpu, struct exit_information *information, const struct insn *insn)
 {
     information->instruction_length = insn->length;
@@ -410,14 +403,12 @@ enum status execute(struct cpu *cpu, const struct insn *insn)
         cpu->rflags &= ~(cpu->vmx.non_root ? RFLAGS_RF : 0);    /* 28.3.3; faults set it again */
         return vmx_execute(cpu, insn);
     }
-    /* 26.1.3: MOV DR exits before the faults that else come first. */
-    if (mov_dr && vmx_intercepts(cpu, insn, &information))
+    /* 26.1.3: MOV DR exits before two faults that else come first: by privilege, and #UD of DR4 and DR5. There is no DR8 to move. */
+    if (mov_dr && insn->reg <= DEBUG_REGISTER_LAST && vmx_intercepts(cpu, insn, &information))
         return intercepted(cpu, &information, insn);
     refusal = execute_refuses(&attempt);
     if (refusal)
         return refusal_raise(cpu, &attempt, refusal);
-    if (moves_nothing(cpu, insn))
-        return done(cpu, insn);
     if (is_io(insn->id))
         TRY(io_permitted(cpu, insn));
     if (vmx_intercepts(cpu, insn, &information))

@@ -139,6 +139,10 @@ enum status io_execute(struct cpu *cpu, const struct insn *insn)
 {
     struct insn accumulator = { .kind = OPERAND_REGISTER, .rm = RAX };
 
+    if (insn->rep && !count(cpu, insn)) {       /* permitted and not intercepted, as with any count; accesses nothing */
+        cpu_retire(cpu, insn->length);
+        return STATUS_OK;
+    }
     switch (insn->id) {
     case INSN_ins:
         return ins(cpu, insn);

@@ -511,17 +511,18 @@ END_TEST
 START_TEST(pdpte_loads_are_reads)
 {
     enum status status = STATUS_REFUSED;
+    uint64_t bad, value;
 
     VMCS(v, ept_pointer) = EPTP | EPTP_ACCESSED_DIRTY;
     page_entry(EPT_READ);
     enter(0);
     fixture_store64(&f, PAGE + 0x40, 0x5001);
-    ck_assert(load_pdptes(f.cpu, PAGE + 0x40, &status));
+    ck_assert(load_pdptes(f.cpu, PAGE + 0x40, &status, &bad, &value));
     ck_assert_int_eq(status, STATUS_OK);
     ck_assert_uint_eq(f.cpu->pdpte[0], 0x5001);
     ck_assert_uint_eq(entry(SLOT(PAGE)) & (EPT_ACCESSED | EPT_DIRTY), EPT_ACCESSED);
     page_entry(EPT_EXECUTE);
-    ck_assert(!load_pdptes(f.cpu, PAGE + 0x40, &status));
+    ck_assert(!load_pdptes(f.cpu, PAGE + 0x40, &status, &bad, &value));
     ck_assert_int_eq(status, STATUS_VM_EXIT);
     ck_assert_uint_eq(f.exit.a, EXIT_REASON_ept_violation);
     ck_assert_uint_eq(f.exit.b, EPT_VIOLATION_READ | EPT_EXECUTE << EPT_VIOLATION_RIGHTS_SHIFT);
