@@ -53,7 +53,7 @@ uint64_t cr0_visible(const struct cpu *cpu);
 uint64_t efer_allowed(const struct cpu *cpu);
 uint64_t xcr0_allowed(const struct cpu *cpu);
 uint64_t perf_global_ctrl_allowed(const struct cpu *cpu);
-/* May IA32_S_CET and IA32_U_CET hold this? */
-bool cet_valid(const struct cpu *cpu, uint64_t value);
+/* May bits 11:0 of IA32_S_CET and IA32_U_CET be these?  The address above them is another question. */
+bool cet_bits_valid(uint64_t value);
 
 #endif

@@ -78,10 +78,9 @@ uint64_t perf_global_ctrl_allowed(const struct cpu *cpu)
     return PERF_GLOBAL_CTRL_ALLOWED;
 }
 
-bool cet_valid(const struct cpu *cpu, uint64_t value)
+bool cet_bits_valid(uint64_t value)
 {
-    return !(value & CET_RESERVED) && (value & (CET_SUPPRESS | CET_TRACKER)) != (CET_SUPPRESS | CET_TRACKER) &&
-           linear_canonical(cpu, value & CET_LEGACY_BITMAP_BASE);
+    return !(value & CET_RESERVED) && (value & (CET_SUPPRESS | CET_TRACKER)) != (CET_SUPPRESS | CET_TRACKER);
 }
 
 static uint64_t special_read(const struct cpu *cpu, enum msr_slot slot)

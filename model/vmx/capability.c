@@ -42,9 +42,10 @@ enum {
 #define EXIT_CLEARABLE EXIT_save_debug_controls
 #define ENTRY_CLEARABLE ENTRY_load_debug_controls
 
-static struct control_word word(uint32_t default1, uint32_t clearable, uint32_t offered, uint32_t lacks)
+/* `exact`: there are TRUE MSRs to tell of a default1 control that may be 0 (A.2). */
+static struct control_word word(uint32_t default1, uint32_t clearable, uint32_t offered, uint32_t lacks, bool exact)
 {
-    clearable &= ~lacks;
+    clearable = exact ? clearable & ~lacks : 0;
     offered &= ~lacks;
     return (struct control_word){
         .default1 = default1, .required = default1 & ~clearable, .allowed = default1 | offered,
@@ -54,13 +55,15 @@ static struct control_word word(uint32_t default1, uint32_t clearable, uint32_t 
 /* SDM Vol. 3, A.1. */
 #define BASIC_REGION_SIZE (0x1000ull << 32)
 #define BASIC_WRITE_BACK ((uint64_t)MEMORY_WB << 50)
-#define BASIC_INS_OUTS_INFORMATION (1ull << 54)
-#define BASIC_TRUE_CONTROLS (1ull << 55)
+#define BASIC_INS_OUTS_INFORMATION (1ull << CAPABILITY_BASIC_ins_outs_information)
+#define BASIC_TRUE_CONTROLS (1ull << CAPABILITY_BASIC_true_controls)
 
 /* SDM Vol. 3, A.6. The MSR lists may hold 512 entries: bits 27:25 are 0. */
 #define MISC_TIMER_RATE 0ull                /* the preemption timer counts every tick: an entry and exit always shows */
-#define MISC_STORES_LMA (1ull << 5)
-#define MISC_ACTIVITY_STATES (7ull << 6)
+#define MISC_STORES_LMA (1ull << CAPABILITY_MISC_stores_lma)
+#define MISC_ACTIVITY_STATES                                                                                         \
+    (1ull << CAPABILITY_MISC_activity_hlt | 1ull << CAPABILITY_MISC_activity_shutdown |                              \
+     1ull << CAPABILITY_MISC_activity_wait_for_sipi)
 #define MISC_CR3_TARGETS (4ull << 16)
 
 /* SDM Vol. 3, A.10. */
@@ -69,7 +72,7 @@ static struct control_word word(uint32_t default1, uint32_t clearable, uint32_t 
 #define EPT_2M (1ull << 16)
 #define EPT_1G (1ull << 17)
 /* SDM Vol. 3, A.11. */
-#define VMFUNC_EPTP_SWITCHING (1ull << 0)
+#define VMFUNC_EPTP_SWITCHING (1ull << CAPABILITY_VMFUNC_eptp_switching)
 #define INVEPT_TYPES (1ull << EPT_VPID_invept_single_context | 1ull << EPT_VPID_invept_all_context)
 #define INVVPID_TYPES (0xfull << EPT_VPID_invvpid_address)
 #define INVEPT_OFFERED (1ull << EPT_VPID_invept | INVEPT_TYPES)
@@ -114,7 +117,7 @@ static uint64_t highest_field_index(const struct vmx_capability *capability)
  * A capability in a control word or in IA32_VMX_EPT_VPID_CAP, and one that it needs: checks of 27.2.1.1 and 27.2.1.2 would
  * refuse every use of the first without the second.
  */
-enum { EPT_VPID_WORD = WORD_COUNT };
+enum { EPT_VPID_WORD = WORD_COUNT, MISC_WORD };
 static const struct dependence {
     uint8_t word, needs_word;
     uint64_t mask, needs;
@@ -127,6 +130,7 @@ static const struct dependence {
       PROC2_unrestricted_guest | PROC2_enable_pml | PROC2_ept_violation_ve | PROC2_mode_based_execute_control |
           PROC2_enable_vm_functions, PROC2_enable_ept },
     { WORD_PROC2, EPT_VPID_WORD, PROC2_enable_pml, CAPABILITY_EPT_ACCESSED_DIRTY },
+    { WORD_PROC2, MISC_WORD, PROC2_unrestricted_guest, MISC_STORES_LMA },      /* A.6 */
     { WORD_PROC2, WORD_PROC,
       PROC2_virtualize_x2apic_mode | PROC2_apic_register_virtualization | PROC2_virtual_interrupt_delivery,
       PROC_use_tpr_shadow },
@@ -142,7 +146,7 @@ enum { DEPENDENCES = sizeof(dependences) / sizeof(dependences[0]) };
 
 static bool lacking(const struct vmx_lacks *lacks, unsigned word, uint64_t mask)
 {
-    return (word == EPT_VPID_WORD ? lacks->ept_vpid : lacks->word[word]) & mask;
+    return (word == MISC_WORD ? lacks->misc : word == EPT_VPID_WORD ? lacks->ept_vpid : lacks->word[word]) & mask;
 }
 
 /* As often as there are rows: then the longest chain of dependences has been followed. */
@@ -165,13 +169,14 @@ void capability_init(struct vmx_capability *capability, const struct vmx_lacks *
 {
     static const struct vmx_lacks nothing = { .ept_vpid = 0 };
     const struct vmx_lacks l = with_dependents(lacks ? *lacks : nothing);
+    const bool exact = !(l.basic & BASIC_TRUE_CONTROLS);
 
     *capability = (struct vmx_capability){
-        .pin = word(PIN_DEFAULT1, 0, PIN_OFFERED, l.word[WORD_PIN]),
-        .proc = word(PROC_DEFAULT1, PROC_CLEARABLE, PROC_OFFERED, l.word[WORD_PROC]),
-        .proc2 = word(0, 0, PROC2_OFFERED, l.word[WORD_PROC2]),
-        .exit = word(EXIT_DEFAULT1, EXIT_CLEARABLE, EXIT_OFFERED, l.word[WORD_EXIT]),
-        .entry = word(ENTRY_DEFAULT1, ENTRY_CLEARABLE, ENTRY_OFFERED, l.word[WORD_ENTRY]),
+        .pin = word(PIN_DEFAULT1, 0, PIN_OFFERED, l.word[WORD_PIN], exact),
+        .proc = word(PROC_DEFAULT1, PROC_CLEARABLE, PROC_OFFERED, l.word[WORD_PROC], exact),
+        .proc2 = word(0, 0, PROC2_OFFERED, l.word[WORD_PROC2], exact),
+        .exit = word(EXIT_DEFAULT1, EXIT_CLEARABLE, EXIT_OFFERED, l.word[WORD_EXIT], exact),
+        .entry = word(ENTRY_DEFAULT1, ENTRY_CLEARABLE, ENTRY_OFFERED, l.word[WORD_ENTRY], exact),
         .basic = VMCS_REVISION | BASIC_REGION_SIZE | BASIC_WRITE_BACK | BASIC_INS_OUTS_INFORMATION |
                  BASIC_TRUE_CONTROLS,
         .misc = MISC_TIMER_RATE | MISC_STORES_LMA | MISC_ACTIVITY_STATES | MISC_CR3_TARGETS |
@@ -188,9 +193,10 @@ void capability_init(struct vmx_capability *capability, const struct vmx_lacks *
                     INVEPT_OFFERED | INVVPID_OFFERED,
     };
     capability->ept_vpid &= ~l.ept_vpid;
+    capability->basic &= ~l.basic;
     capability->misc &= ~l.misc;
     if (capability->proc2.allowed & PROC2_enable_vm_functions)
-        capability->vmfunc = VMFUNC_EPTP_SWITCHING;
+        capability->vmfunc = VMFUNC_EPTP_SWITCHING & ~l.vmfunc;
     if (lacks && (lacks->ept_vpid & CAPABILITY_EPT_WALK_5))     /* 5-level paging of both kinds or none */
         capability->cr4_fixed1 &= ~CR4_LA57;
     if (capability_control_allowed(capability, CONTROL_ENTRY_load_cet_state))
@@ -257,16 +263,16 @@ bool capability_msr(const struct vmx_capability *c, uint32_t index, uint64_t *va
         return c->proc2.allowed & (PROC2_enable_ept | PROC2_enable_vpid);
     case MSR_ia32_vmx_true_pinbased_ctls:
         *value = control_msr(c->pin.required, c->pin.allowed);
-        return true;
+        return capability_basic(c, CAPABILITY_BASIC_true_controls);
     case MSR_ia32_vmx_true_procbased_ctls:
         *value = control_msr(c->proc.required, c->proc.allowed);
-        return true;
+        return capability_basic(c, CAPABILITY_BASIC_true_controls);
     case MSR_ia32_vmx_true_exit_ctls:
         *value = control_msr(c->exit.required, c->exit.allowed);
-        return true;
+        return capability_basic(c, CAPABILITY_BASIC_true_controls);
     case MSR_ia32_vmx_true_entry_ctls:
         *value = control_msr(c->entry.required, c->entry.allowed);
-        return true;
+        return capability_basic(c, CAPABILITY_BASIC_true_controls);
     case MSR_ia32_vmx_vmfunc:
         *value = c->vmfunc;
         return c->proc2.allowed & PROC2_enable_vm_functions;

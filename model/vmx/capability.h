@@ -6,7 +6,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Of IA32_VMX_BASIC, IA32_VMX_MISC and IA32_VMX_VMFUNC: CAPABILITY_BASIC_<name>, CAPABILITY_MISC_<name>, as numbers of bits. */
+enum vmx_bit {
+#define VMX_BIT(msr, name, bit, text) CAPABILITY_##msr##_##name = (bit),
+#include "arch/vmx_bits.def"
+};
 /* Of IA32_VMX_MISC (A.6). */
+#define CAPABILITY_MSR_LIST(misc) (512u * (((misc) >> 25 & 7u) + 1))    /* entries that an MSR area may have */
 #define CAPABILITY_TIMER_RATE(misc) ((misc) & 0x1fu)
 #define CAPABILITY_CR3_TARGETS(misc) ((misc) >> 16 & 0x1ffu)
 #define CAPABILITY_VMWRITE_ANY (1ull << 29)
@@ -55,6 +61,14 @@ static inline uint32_t capability_revision(const struct vmx_capability *capabili
     return (uint32_t)capability->basic & 0x7fffffff;
 }
 
+static inline bool capability_basic(const struct vmx_capability *capability, enum vmx_bit bit)
+{
+    return capability->basic >> bit & 1;
+}
+static inline bool capability_misc(const struct vmx_capability *capability, enum vmx_bit bit)
+{
+    return capability->misc >> bit & 1;
+}
 static inline bool capability_ept_vpid(const struct vmx_capability *capability, unsigned bit)
 {
     return capability->ept_vpid >> bit & 1;
@@ -74,10 +88,10 @@ static inline bool capability_invvpid_type(const struct vmx_capability *capabili
 bool capability_control_allowed(const struct vmx_capability *capability, enum control_id control);
 
 /* What a processor lacks of that which the model implements: bits of the control words, of IA32_VMX_EPT_VPID_CAP, of
- * IA32_VMX_MISC, or all of VMX. */
+ * IA32_VMX_BASIC, IA32_VMX_MISC and IA32_VMX_VMFUNC, or all of VMX. */
 struct vmx_lacks {
     uint32_t word[WORD_COUNT];
-    uint64_t ept_vpid, misc;
+    uint64_t ept_vpid, basic, misc, vmfunc;
     bool vmx;
 };
 /* `lacks`: NULL for nothing. What cannot be used without something that is lacking goes with it. */

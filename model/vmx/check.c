@@ -150,12 +150,17 @@ bool check_eptp(const struct cpu *cpu, uint64_t eptp)
            !(eptp >> cpu->model->physical_address_width);
 }
 
-/* 27.3.1.4: bits 63:N, for a processor with N linear-address bits. */
-static bool rip_bits_identical(const struct entry *e, uint64_t rip)
+/* 27.3.1.4: bits 63:N, for a processor with N linear-address bits. One more than canonical addresses may have. */
+static bool bits_above_width_identical(const struct entry *e, uint64_t address)
 {
     unsigned width = cr4_allowed(e->cpu) & CR4_LA57 ? 57 : 48;
 
-    return !(rip >> width) || rip >> width == ~0ull >> width;
+    return !(address >> width) || address >> width == ~0ull >> width;
+}
+
+static bool canonical_by(uint64_t linear, unsigned width)
+{
+    return !(linear >> (width - 1)) || linear >> (width - 1) == ~0ull >> (width - 1);
 }
 
 static bool eptp_switching(const struct entry *e)

@@ -97,6 +97,8 @@ static void save_msrs(const struct cpu *cpu, struct vmcs *v)
         VMCS(v, guest_ia32_interrupt_ssp_table) = CPU_MSR(cpu, ia32_interrupt_ssp_table_addr);
         VMCS(v, guest_ssp) = cpu->ssp;
     }
+    if (!capability_misc(&cpu->model->capability, CAPABILITY_MISC_stores_lma))
+        return;
     /* 28.2: EFER.LMA goes to the "IA-32e mode guest" control. */
     VMCS(v, entry_controls) &= ~(uint64_t)ENTRY_ia32e_mode_guest;
     if (cpu_long_mode(cpu))

@@ -307,7 +307,9 @@ bool vmx_intercepts(struct cpu *cpu, const struct insn *insn, struct exit_inform
     *information = (struct exit_information){ .instruction_length = insn->length };
     if (!decide(cpu, insn, information))
         return false;
-    information->instruction_information = instruction_information(insn);
+    if ((insn->id != INSN_ins && insn->id != INSN_outs) ||
+        capability_basic(&cpu->model->capability, CAPABILITY_BASIC_ins_outs_information))       /* A.1 */
+        information->instruction_information = instruction_information(insn);
     return true;
 }
 

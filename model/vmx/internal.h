@@ -86,7 +86,8 @@ uint32_t instruction_information(const struct insn *insn);
 /* intercept.c: why this VMX instruction raises #UD, or NULL. */
 const struct refusal *vmx_undefined(const struct attempt *attempt);
 
-/* msr_area.c. Number (from 1) of the entry that could not be processed, or 0. */
+/* msr_area.c. Number (from 1) of the entry that could not be processed, or 0. The recommended maximum of IA32_VMX_MISC[27:25] is
+ * enforced: beyond it behaviour is undefined (A.6). */
 unsigned msr_area_load(struct cpu *cpu, uint64_t address, uint64_t count);
 unsigned msr_area_store(struct cpu *cpu, uint64_t address, uint64_t count);
 
@@ -113,8 +114,5 @@ uint32_t timer_value(const struct cpu *cpu, const struct vmcs *vmcs);
 
 /* VMX-abort indicators (28.7). */
 enum { ABORT_SAVING_MSRS = 1, ABORT_HOST_PDPTE = 2, ABORT_LOADING_MSRS = 4, ABORT_IA32E_MODE = 6 };
-
-/* The MSR lists' recommended maximum, which is enforced here: beyond it, behaviour is undefined (A.6). */
-enum { MSR_AREA_MAX = 512 };
 
 #endif

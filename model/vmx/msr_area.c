@@ -23,7 +23,7 @@ unsigned msr_area_load(struct cpu *cpu, uint64_t address, uint64_t count)
     for (unsigned i = 0; i < count; i++) {
         uint64_t entry[2];
 
-        if (i == MSR_AREA_MAX || !memory_read(&cpu->model->memory, address + 16ull * i, entry, sizeof(entry)) ||
+        if (i == CAPABILITY_MSR_LIST(cpu->model->capability.misc) || !memory_read(&cpu->model->memory, address + 16ull * i, entry, sizeof(entry)) ||
             entry[0] >> 32 || !loadable((uint32_t)entry[0]) || !msr_write(cpu, (uint32_t)entry[0], entry[1]))
             return i + 1;
     }
@@ -35,7 +35,7 @@ unsigned msr_area_store(struct cpu *cpu, uint64_t address, uint64_t count)
     for (unsigned i = 0; i < count; i++) {
         uint64_t entry = address + 16ull * i, index, value;
 
-        if (i == MSR_AREA_MAX || !memory_read(&cpu->model->memory, entry, &index, 8) || index >> 32 ||
+        if (i == CAPABILITY_MSR_LIST(cpu->model->capability.misc) || !memory_read(&cpu->model->memory, entry, &index, 8) || index >> 32 ||
             x2apic((uint32_t)index) || !msr_read(cpu, (uint32_t)index, &value))
             return i + 1;
         memory_write64(&cpu->model->memory, entry + 8, value);

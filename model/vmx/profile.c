@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Profiles and switches: model/vmx/profiles.def, arch/vmx_controls.def, arch/ept_vpid.def, and two rows here. */
+/* Profiles and switches: model/vmx/profiles.def, arch/vmx_controls.def, arch/ept_vpid.def, arch/vmx_bits.def, and VMX itself. */
 #include "model/vmx/profile.h"
 
 #include <string.h>
 
 /* Rows that are no controls. */
-enum { EPT_VPID_WORD = WORD_COUNT, MISC_WORD, VMX_WORD };
-enum { VMWRITE_ANY_BIT = 29 };
+enum { EPT_VPID_WORD = WORD_COUNT, BASIC_WORD, MISC_WORD, VMFUNC_WORD, VMX_WORD };
 
 static const struct switchable {
     const char *name, *text;
@@ -16,7 +15,8 @@ static const struct switchable {
 #include "arch/vmx_controls.def"
 #define EPT_VPID(name, bit, needs, text) { #name, text, EPT_VPID_WORD, bit },
 #include "arch/ept_vpid.def"
-    { "vmwrite_any", "VMWRITE to VM-exit information", MISC_WORD, VMWRITE_ANY_BIT },
+#define VMX_BIT(msr, name, bit, text) { #name, text, msr##_WORD, bit },
+#include "arch/vmx_bits.def"
     { "vmx", "VMX itself", VMX_WORD, 0 },
 };
 enum { ROWS = sizeof(table) / sizeof(table[0]) };
@@ -43,25 +43,36 @@ static bool implemented(const struct switchable *row)
     struct vmx_capability all;
 
     capability_init(&all, NULL);
-    if (row->word == EPT_VPID_WORD)
+    switch (row->word) {
+    case EPT_VPID_WORD:
         return all.ept_vpid >> row->bit & 1;
-    if (row->word > EPT_VPID_WORD)
+    case BASIC_WORD:
+        return all.basic >> row->bit & 1;
+    case MISC_WORD:
+        return all.misc >> row->bit & 1;
+    case VMFUNC_WORD:
+        return all.vmfunc >> row->bit & 1;
+    case VMX_WORD:
         return true;
-    return (all.word[row->word].allowed & ~all.word[row->word].required) >> row->bit & 1;
+    default:
+        return (all.word[row->word].allowed & ~all.word[row->word].required) >> row->bit & 1;
+    }
 }
 
 static void set(struct vmx_lacks *lacks, const struct switchable *row, bool present)
 {
+    uint64_t *const wide[] = { &lacks->ept_vpid, &lacks->basic, &lacks->misc, &lacks->vmfunc };
     uint64_t mask = 1ull << row->bit;
 
-    if (row->word == EPT_VPID_WORD)
-        lacks->ept_vpid = present ? lacks->ept_vpid & ~mask : lacks->ept_vpid | mask;
-    else if (row->word == MISC_WORD)
-        lacks->misc = present ? lacks->misc & ~mask : lacks->misc | mask;
-    else if (row->word == VMX_WORD)
+    if (row->word == VMX_WORD) {
         lacks->vmx = !present;
-    else
+    } else if (row->word >= WORD_COUNT) {
+        uint64_t *bits = wide[row->word - WORD_COUNT];
+
+        *bits = present ? *bits & ~mask : *bits | mask;
+    } else {
         lacks->word[row->word] = (uint32_t)(present ? lacks->word[row->word] & ~mask : lacks->word[row->word] | mask);
+    }
 }
 
 /* Does `name`, with "-" for "_", spell the row's name from its character `from` on? */

@@ -159,7 +159,7 @@ START_TEST(lists)
         struct vmx_lacks lacks = { .ept_vpid = 0 };
 
         ck_assert_int_eq(turn(&lacks, name, false), SWITCH_DONE);
-        ck_assert_uint_ne(lacks.ept_vpid | lacks.misc | lacks.vmx | lacks.word[0] | lacks.word[1] | lacks.word[2] |
+        ck_assert_uint_ne(lacks.ept_vpid | lacks.basic | lacks.misc | lacks.vmfunc | lacks.vmx | lacks.word[0] | lacks.word[1] | lacks.word[2] |
                           lacks.word[3] | lacks.word[4], 0);
         ck_assert(*text);
         capabilities++;
