@@ -261,7 +261,7 @@ static uint64_t mmio_read(void *context, struct cpu *cpu, uint64_t pa, unsigned 
     return value & ones;
 }
 
-/* Registers are 4 bytes wide; what other accesses do is undefined (12.4.1), here nothing. */
+/* Registers are 4 bytes wide; what other accesses do is undefined (11.4.1), here nothing. */
 static void mmio_write(void *context, struct cpu *cpu, uint64_t pa, unsigned size, uint64_t value)
 {
     struct board *board = context;
@@ -310,7 +310,7 @@ static uint64_t apic_read_cr8(void *context, struct cpu *cpu)
     return board->lapic[cpu->index].tpr >> 4;
 }
 
-/* MOV to CR8 sets TPR bits 7:4 and clears 3:0 (12.8.6). */
+/* MOV to CR8 sets TPR bits 7:4 and clears 3:0 (11.8.6). */
 static void apic_write_cr8(void *context, struct cpu *cpu, uint64_t value)
 {
     struct board *board = context;

@@ -69,7 +69,7 @@ static void set_bit(uint32_t bits[8], unsigned vector, bool value)
         bits[vector / 32] &= ~(1u << vector % 32);
 }
 
-/* Processor priority: SDM Vol. 3, 12.8.3.1. */
+/* Processor priority: SDM Vol. 3, 11.8.3.1. */
 uint32_t lapic_processor_priority(const struct lapic *lapic)
 {
     int serving = highest(lapic->in_service);
@@ -92,7 +92,7 @@ uint8_t lapic_acknowledge(struct lapic *lapic)
     int vector = lapic_pending(lapic);
 
     if (vector < 0)
-        return lapic->spurious & 0xff;          /* 12.9: the spurious vector is not put into service */
+        return lapic->spurious & 0xff;          /* 11.9: the spurious vector is not put into service */
     set_bit(lapic->requested, (unsigned)vector, false);
     set_bit(lapic->in_service, (unsigned)vector, true);
     return (uint8_t)vector;
@@ -109,7 +109,7 @@ void lapic_end_of_interrupt(struct lapic *lapic)
         ioapic_end_of_interrupt(lapic->ioapic, (uint8_t)vector);
 }
 
-/* An error is collected; the error LVT entry tells (12.5.3). */
+/* An error is collected; the error LVT entry tells (11.5.3). */
 static void error(struct lapic *lapic, uint32_t bit)
 {
     uint32_t entry = lapic->lvt[LVT_ERROR];
@@ -152,10 +152,10 @@ uint32_t lapic_logical_id(const struct lapic *lapic)
 {
     uint32_t id = lapic_id(lapic);
 
-    return lapic_x2apic(lapic) ? (id >> 4) << 16 | 1u << (id & 15) : lapic->ldr;    /* 12.12.10.2 */
+    return lapic_x2apic(lapic) ? (id >> 4) << 16 | 1u << (id & 15) : lapic->ldr;    /* 11.12.10.2 */
 }
 
-/* SDM Vol. 3, 12.6.2 "Determining IPI Destination". */
+/* SDM Vol. 3, 11.6.2 "Determining IPI Destination". */
 static bool addressed(const struct lapic *lapic, bool logical, uint32_t destination, bool wide)
 {
     if (destination == (wide ? 0xffffffff : 0xff))
@@ -210,7 +210,7 @@ void lapic_message(struct lapic *any, enum delivery mode, bool logical, uint32_t
     }
 }
 
-/* Interrupt command: SDM Vol. 3, 12.6.1. */
+/* Interrupt command: SDM Vol. 3, 11.6.1. */
 void lapic_send(struct lapic *lapic)
 {
     uint32_t low = (uint32_t)lapic->icr;
@@ -230,7 +230,7 @@ void lapic_send(struct lapic *lapic)
         lapic_message(lapic, mode, low & ICR_LOGICAL, destination, wide, vector, false);
         break;
     case 1:
-        if (mode == DELIVER_FIXED)              /* to self: fixed delivery only (Table 12-3) */
+        if (mode == DELIVER_FIXED)              /* to self: fixed delivery only (Table 11-3) */
             deliver(lapic, mode, vector, false);
         break;
     case 2:

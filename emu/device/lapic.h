@@ -37,17 +37,17 @@ struct lapic {
     uint64_t deadline;              /* IA32_TSC_DEADLINE; 0: disarmed */
 };
 
-/* Power-up: xAPIC mode, software-disabled (12.4.7.1). */
+/* Power-up: xAPIC mode, software-disabled (11.4.7.1). */
 void lapic_reset(struct lapic *lapic);
-/* The same but for IA32_APIC_BASE: what INIT does, and disabling (12.4.7.3). */
+/* The same but for IA32_APIC_BASE: what INIT does, and disabling (11.4.7.3). */
 void lapic_clear(struct lapic *lapic);
 /* As firmware leaves the bootstrap processor: software-enabled, LINT0 takes the PIC's interrupts (virtual wire mode). */
 void lapic_virtual_wire(struct lapic *lapic);
 
-/* Registers by byte offset, xAPIC mode (12.4.1). */
+/* Registers by byte offset, xAPIC mode (11.4.1). */
 uint32_t lapic_read(struct lapic *lapic, unsigned offset);
 void lapic_write(struct lapic *lapic, unsigned offset, uint32_t value);
-/* IA32_APIC_BASE, IA32_TSC_DEADLINE and the x2APIC MSRs (12.12). False: #GP. */
+/* IA32_APIC_BASE, IA32_TSC_DEADLINE and the x2APIC MSRs (11.12). False: #GP. */
 bool lapic_read_msr(struct lapic *lapic, uint32_t index, uint64_t *value);
 bool lapic_write_msr(struct lapic *lapic, uint32_t index, uint64_t value);
 
@@ -55,7 +55,7 @@ bool lapic_enabled(const struct lapic *lapic);      /* by IA32_APIC_BASE */
 bool lapic_x2apic(const struct lapic *lapic);
 /* Does LINT0, or the INTR pin of a disabled APIC, let the PIC's interrupts through? */
 bool lapic_accepts_pic(const struct lapic *lapic);
-/* The vector to be delivered now, priority considered, or -1. Then: takes it into service (SDM Vol. 3, 12.8.3). */
+/* The vector to be delivered now, priority considered, or -1. Then: takes it into service (SDM Vol. 3, 11.8.3). */
 int lapic_pending(const struct lapic *lapic);
 uint8_t lapic_acknowledge(struct lapic *lapic);
 void lapic_end_of_interrupt(struct lapic *lapic);

@@ -17,7 +17,7 @@
 
 enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE };
 
-/* Byte offsets of the xAPIC registers (Table 12-1); an x2APIC MSR is 0x800 + offset / 16 (Table 12-6). */
+/* Byte offsets of the xAPIC registers (Table 11-1); an x2APIC MSR is 0x800 + offset / 16 (Table 11-6). */
 enum lapic_register {
     REGISTER_ID = 0x20, REGISTER_VERSION = 0x30, REGISTER_TPR = 0x80, REGISTER_APR = 0x90, REGISTER_PPR = 0xa0,
     REGISTER_EOI = 0xb0, REGISTER_LDR = 0xd0, REGISTER_DFR = 0xe0, REGISTER_SPURIOUS = 0xf0, REGISTER_ISR = 0x100,

@@ -5,10 +5,10 @@
 #include "arch/vmx.h"
 #include "model/model.h"
 
-enum { VERSION = 0x14 | (LVT_COUNT - 1) << 16 };        /* integrated APIC, 6 LVT entries: 12.4.8 */
+enum { VERSION = 0x14 | (LVT_COUNT - 1) << 16 };        /* integrated APIC, 6 LVT entries: 11.4.8 */
 enum { X2APIC_FIRST = 0x800, X2APIC_LAST = 0x8ff };
 
-/* Bits of each LVT entry that software may set (Figure 12-8). */
+/* Bits of each LVT entry that software may set (Figure 11-8). */
 static const uint32_t lvt_writable[LVT_COUNT] = {
     [LVT_TIMER] = 0x700ff, [LVT_THERMAL] = 0x107ff, [LVT_PERFORMANCE] = 0x107ff,
     [LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff, [LVT_ERROR] = 0x100ff,
@@ -20,7 +20,7 @@ static void write_lvt(struct lapic *lapic, enum lapic_lvt which, uint32_t value)
 {
     value &= lvt_writable[which];
     if (!(lapic->spurious & SPURIOUS_ENABLE))
-        value |= LVT_MASKED;                    /* 12.4.7.2: the mask bits cannot be cleared */
+        value |= LVT_MASKED;                    /* 11.4.7.2: the mask bits cannot be cleared */
     if (which == LVT_TIMER)
         lapic_timer_set_lvt(lapic, value);
     else
@@ -156,13 +156,13 @@ void lapic_write(struct lapic *lapic, unsigned offset, uint32_t value)
         lapic_send(lapic);
         return;
     case REGISTER_ID:
-        return;                                 /* read-only since the Pentium 4 (12.4.6) */
+        return;                                 /* read-only since the Pentium 4 (11.4.6) */
     }
     if (!write_register(lapic, offset, value) && !(offset & 0xf))
         lapic->errors |= ERROR_REGISTER;
 }
 
-/* Bits of x2APIC registers that WRMSR may set; others raise #GP (12.12.1.2, 12.12.1.3). */
+/* Bits of x2APIC registers that WRMSR may set; others raise #GP (11.12.1.2, 11.12.1.3). */
 static uint64_t x2apic_writable(unsigned offset)
 {
     if (offset >= REGISTER_LVT && offset <= REGISTER_LVT_LAST)
@@ -209,7 +209,7 @@ static bool x2apic_write(struct lapic *lapic, unsigned offset, uint64_t value)
     return write_register(lapic, offset, (uint32_t)value);
 }
 
-/* IA32_APIC_BASE: SDM Vol. 3, 12.4.4; the transitions between its modes: 12.12.5, Figure 12-27. */
+/* IA32_APIC_BASE: SDM Vol. 3, 11.4.4; the transitions between its modes: 11.12.5, Figure 11-27. */
 static bool write_base(struct lapic *lapic, uint64_t value)
 {
     uint64_t reserved = ~((1ull << lapic->cpu->model->physical_address_width) - 1) | 0xff | 1ull << 9;
@@ -228,7 +228,7 @@ static bool write_base(struct lapic *lapic, uint64_t value)
     if (restart)
         lapic_clear(lapic);
     if (enter_x2apic)
-        lapic->icr &= 0xffffffff;               /* 12.12.5.1: the high half of the ICR is cleared */
+        lapic->icr &= 0xffffffff;               /* 11.12.5.1: the high half of the ICR is cleared */
     return true;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The local APIC's timer: SDM Vol. 3, 12.5.4. */
+/* The local APIC's timer: SDM Vol. 3, 11.5.4. */
 #include "emu/device/lapic_parts.h"
 
 #include "model/cpu/cpu.h"
@@ -9,7 +9,7 @@ static enum timer_mode mode_of(const struct lapic *lapic)
     return LVT_TIMER_MODE(lapic->lvt[LVT_TIMER]);
 }
 
-/* Divide configuration, bits 3, 1, 0: 000 is 2, 001 is 4, ... 110 is 128, 111 is 1 (Figure 12-10). */
+/* Divide configuration, bits 3, 1, 0: 000 is 2, 001 is 4, ... 110 is 128, 111 is 1 (Figure 11-10). */
 static uint64_t divisor(const struct lapic *lapic)
 {
     unsigned code = (lapic->divide & 3) | (lapic->divide >> 1 & 4);
@@ -35,7 +35,7 @@ uint32_t lapic_timer_current(const struct lapic *lapic)
 void lapic_timer_start(struct lapic *lapic, uint32_t initial)
 {
     if (mode_of(lapic) == TIMER_DEADLINE)
-        return;                                 /* 12.5.4.1: the write is ignored */
+        return;                                 /* 11.5.4.1: the write is ignored */
     lapic->initial_count = initial;
     lapic->timer_start = lapic->timer_fired = lapic->cpu->clock;
     lapic->timer_expired = false;
@@ -57,7 +57,7 @@ void lapic_timer_set_lvt(struct lapic *lapic, uint32_t value)
     if (mode_of(lapic) == TIMER_ONE_SHOT && elapsed_counts(lapic) >= lapic->initial_count)
         lapic->timer_expired = true;
     lapic->lvt[LVT_TIMER] = value;
-    /* A switch to or from TSC-deadline mode disarms the timer (12.5.4.1). */
+    /* A switch to or from TSC-deadline mode disarms the timer (11.5.4.1). */
     if (deadline_before != (mode_of(lapic) == TIMER_DEADLINE)) {
         lapic->initial_count = 0;
         lapic->deadline = 0;

@@ -55,7 +55,7 @@ void machine_install(struct machine *machine);
  * are seen. */
 uint64_t machine_next_turn(struct machine *machine, unsigned *first);
 
-/* INIT and SIPI signals outside non-root operation: SDM Vol. 3, 10.4, 26.2. True if the processor's state changed. */
+/* INIT and SIPI signals outside non-root operation: SDM Vol. 3, 9.4, 26.2. True if the processor's state changed. */
 bool startup_signals(struct machine *machine, struct cpu *cpu);
 
 /* The clock at which a halted processor can wake by itself; ~0: never. */

@@ -124,7 +124,7 @@ static enum status deliver(struct run *run)
 {
     struct cpu *cpu = run->cpu;
     struct event event = cpu->event;
-    const unsigned size = cpu_long_mode(cpu) ? 16 : cpu_protected(cpu) ? 8 : 4;     /* SDM Vol. 3, 6.10, 6.14, 20.1.4 */
+    const unsigned size = cpu_long_mode(cpu) ? 16 : cpu_protected(cpu) ? 8 : 4;     /* SDM Vol. 3, 6.10, 6.14, 21.1.4 */
     uint8_t gate[GATE_SIZE];
     char code[24] = "";
 

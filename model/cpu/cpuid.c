@@ -96,7 +96,7 @@ static void topology(const struct cpu *cpu, uint32_t subleaf, uint32_t out[4])
     out[EDX] = cpu->index;
 }
 
-/* EDX.APIC follows the enable bit of IA32_APIC_BASE: SDM Vol. 3, 12.4.3. */
+/* EDX.APIC follows the enable bit of IA32_APIC_BASE: SDM Vol. 3, 11.4.3. */
 static bool apic_disabled(const struct cpu *cpu)
 {
     const struct bus *bus = &cpu->model->bus;

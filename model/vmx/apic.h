@@ -13,7 +13,7 @@
 #include "model/cpu/cpu.h"
 #include "model/cpu/translate.h"
 
-/* Page offsets of the registers (30.1.1), which are those of the local APIC (12.4.1). */
+/* Page offsets of the registers (30.1.1), which are those of the local APIC (11.4.1). */
 enum apic_register {
     APIC_ID = 0x020, APIC_VERSION = 0x030, APIC_TPR = 0x080, APIC_PPR = 0x0a0, APIC_EOI = 0x0b0, APIC_LDR = 0x0d0,
     APIC_DFR = 0x0e0, APIC_SPURIOUS = 0x0f0, APIC_ISR = 0x100, APIC_IRR = 0x200, APIC_ESR = 0x280, APIC_ICR_LOW = 0x300,
