@@ -12,35 +12,28 @@ static void load_control_registers(struct cpu *cpu, const struct vmcs *v)
     cpu->cr4 = VMCS(v, guest_cr4);
 }
 
+#define ALWAYS true
+#define NEVER false
+#define ON(control) (controls & (control))
+#define OFFERED(control) capability_control_allowed(&cpu->model->capability, (control))
+
 static void load_msrs(struct cpu *cpu, const struct vmcs *v)
 {
-    uint32_t entry = entry_controls(v);
-    bool ia32e = entry & ENTRY_ia32e_mode_guest;
+    const uint32_t controls = entry_controls(v);
+    bool ia32e = ON(ENTRY_ia32e_mode_guest);
     uint64_t *efer = &CPU_MSR(cpu, ia32_efer);
 
-    if (entry & ENTRY_load_debug_controls) {
-        /* DR7 bits 12 and 15:14 are always 0, bit 10 always 1. */
+    /* DR7 bits 12 and 15:14 are always 0, bit 10 always 1. */
+    if (ON(ENTRY_load_debug_controls))
         cpu->dr7 = (VMCS(v, guest_dr7) & ~0xd000ull) | 1u << 10;
-        CPU_MSR(cpu, ia32_debugctl) = VMCS(v, guest_ia32_debugctl);
-    }
-    CPU_MSR(cpu, ia32_sysenter_cs) = VMCS(v, guest_ia32_sysenter_cs);
-    CPU_MSR(cpu, ia32_sysenter_esp) = VMCS(v, guest_ia32_sysenter_esp);
-    CPU_MSR(cpu, ia32_sysenter_eip) = VMCS(v, guest_ia32_sysenter_eip);
-    if (entry & ENTRY_load_ia32_efer) {
+#define MOVED(state, guest, on_entry, on_save, loaded, on_exit) if (on_entry) state = VMCS(v, guest);
+#include "model/vmx/transitions.def"
+    if (ON(ENTRY_load_ia32_efer)) {
         *efer = VMCS(v, guest_ia32_efer);
     } else {
         *efer = (*efer & ~EFER_LMA) | (ia32e ? EFER_LMA : 0);
         if (cpu->cr0 & CR0_PG)
             *efer = (*efer & ~EFER_LME) | (ia32e ? EFER_LME : 0);
-    }
-    if (entry & ENTRY_load_ia32_pat)
-        CPU_MSR(cpu, ia32_pat) = VMCS(v, guest_ia32_pat);
-    if (entry & ENTRY_load_ia32_perf_global_ctrl)
-        CPU_MSR(cpu, ia32_perf_global_ctrl) = VMCS(v, guest_ia32_perf_global_ctrl);
-    if (entry & ENTRY_load_cet_state) {
-        CPU_MSR(cpu, ia32_s_cet) = VMCS(v, guest_ia32_s_cet);
-        CPU_MSR(cpu, ia32_interrupt_ssp_table_addr) = VMCS(v, guest_ia32_interrupt_ssp_table);
-        cpu->ssp = VMCS(v, guest_ssp);
     }
 }
 
@@ -79,24 +72,14 @@ void guest_load(struct cpu *cpu, const struct vmcs *v)
 
 static void save_msrs(const struct cpu *cpu, struct vmcs *v)
 {
-    uint32_t exit = exit_controls(v);
+    const uint32_t controls = exit_controls(v);
 
-    if (exit & EXIT_save_debug_controls) {
+    if (ON(EXIT_save_debug_controls))
         VMCS(v, guest_dr7) = cpu->dr7;
-        VMCS(v, guest_ia32_debugctl) = CPU_MSR(cpu, ia32_debugctl);
-    }
-    VMCS(v, guest_ia32_sysenter_cs) = CPU_MSR(cpu, ia32_sysenter_cs) & 0xffffffff;
-    VMCS(v, guest_ia32_sysenter_esp) = CPU_MSR(cpu, ia32_sysenter_esp);
-    VMCS(v, guest_ia32_sysenter_eip) = CPU_MSR(cpu, ia32_sysenter_eip);
-    if (exit & EXIT_save_ia32_efer)
+#define MOVED(state, guest, on_entry, on_save, loaded, on_exit) if (on_save) VMCS(v, guest) = state;
+#include "model/vmx/transitions.def"
+    if (ON(EXIT_save_ia32_efer))
         VMCS(v, guest_ia32_efer) = CPU_MSR(cpu, ia32_efer);
-    if (exit & EXIT_save_ia32_pat)
-        VMCS(v, guest_ia32_pat) = CPU_MSR(cpu, ia32_pat);
-    if (capability_control_allowed(&cpu->model->capability, CONTROL_ENTRY_load_cet_state)) {
-        VMCS(v, guest_ia32_s_cet) = CPU_MSR(cpu, ia32_s_cet);
-        VMCS(v, guest_ia32_interrupt_ssp_table) = CPU_MSR(cpu, ia32_interrupt_ssp_table_addr);
-        VMCS(v, guest_ssp) = cpu->ssp;
-    }
     if (!capability_misc(&cpu->model->capability, CAPABILITY_MISC_stores_lma))
         return;
     /* 28.2: EFER.LMA goes to the "IA-32e mode guest" control. */

@@ -13,28 +13,22 @@ static void load_control_registers(struct cpu *cpu, const struct vmcs *v, bool h
     cpu->dr7 = 1u << 10;
 }
 
+#define ALWAYS true
+#define ON(control) (controls & (control))
+#define HOST(field) VMCS(v, field)
+#define CLEARED 0
+
 static void load_msrs(struct cpu *cpu, const struct vmcs *v, bool host64)
 {
-    uint32_t exit = exit_controls(v);
+    const uint32_t controls = exit_controls(v);
     uint64_t *efer = &CPU_MSR(cpu, ia32_efer);
 
-    CPU_MSR(cpu, ia32_debugctl) = 0;
-    CPU_MSR(cpu, ia32_sysenter_cs) = VMCS(v, host_ia32_sysenter_cs);
-    CPU_MSR(cpu, ia32_sysenter_esp) = VMCS(v, host_ia32_sysenter_esp);
-    CPU_MSR(cpu, ia32_sysenter_eip) = VMCS(v, host_ia32_sysenter_eip);
-    if (exit & EXIT_load_ia32_efer)
+#define MOVED(state, guest, on_entry, on_save, loaded, on_exit) if (on_exit) state = loaded;
+#include "model/vmx/transitions.def"
+    if (ON(EXIT_load_ia32_efer))
         *efer = VMCS(v, host_ia32_efer);
     else
         *efer = (*efer & ~(EFER_LMA | EFER_LME)) | (host64 ? EFER_LMA | EFER_LME : 0);
-    if (exit & EXIT_load_ia32_pat)
-        CPU_MSR(cpu, ia32_pat) = VMCS(v, host_ia32_pat);
-    if (exit & EXIT_load_ia32_perf_global_ctrl)
-        CPU_MSR(cpu, ia32_perf_global_ctrl) = VMCS(v, host_ia32_perf_global_ctrl);
-    if (exit & EXIT_load_cet_state) {
-        CPU_MSR(cpu, ia32_s_cet) = VMCS(v, host_ia32_s_cet);
-        CPU_MSR(cpu, ia32_interrupt_ssp_table_addr) = VMCS(v, host_ia32_interrupt_ssp_table);
-        cpu->ssp = VMCS(v, host_ssp);
-    }
 }
 
 /* Flat 4-GByte segments; those with a null selector are unusable, except CS and TR, which cannot have one (28.5.2). */
