@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way of an event through the IDT once more, now looking for what is wrong: SDM Vol. 3, 6.10-6.14, 20.1.4. The processor that
+ * The way of an event through the IDT once more, now looking for what is wrong: SDM Vol. 3, 6.10-6.14, 21.1.4. The processor that
  * delivers is the CPU engine's; here is only asked which of its steps can have caused the fault that is known to have come.
  */
 #include "emu/explain/delivery.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Delivery of events through the IDT: SDM Vol. 3, 6.10-6.14; 20.1.4 in real-address mode, 21.3 in virtual-8086 mode; Vol. 2, INT n. */
+/* Delivery of events through the IDT: SDM Vol. 3, 6.10-6.14; 21.1.4 in real-address mode, 21.3 in virtual-8086 mode; Vol. 2, INT n. */
 #include "model/cpu/gate.h"
 
 #include "model/cpu/deliver.h"

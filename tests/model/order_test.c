@@ -16,7 +16,7 @@ static const char *const outcomes[] = { "#UD", "#GP", "VM exit", "nothing" };
 
 /*
  * What the instruction comes to at CPL 0 and at CPL 3 in 64-bit mode, at CPL 0 in real-address mode (unrestricted guest) and in
- * virtual-8086 mode. U: #UD, G: #GP, X: VM exit, -: no exit and no such fault.
+ * virtual-8086 mode. U: #UD, G: #GP, X: VM exit, -: no exit and no such fault; N: no exit, and the descriptors decide.
  */
 static const struct { const char *name; const char *in; } expected[INSN_COUNT] = {
     [INSN_cpuid] = { "CPUID", "XXXX" },         [INSN_hlt] = { "HLT", "XGXG" },
@@ -40,7 +40,10 @@ static const struct { const char *name; const char *in; } expected[INSN_COUNT] =
     [INSN_sldt] = { "SLDT", "XGUU" },           [INSN_str] = { "STR", "XGUU" },
     [INSN_lldt] = { "LLDT", "XGUU" },           [INSN_ltr] = { "LTR", "XGUU" },
     [INSN_getsec] = { "GETSEC", "UUUU" },       [INSN_rsm] = { "RSM", "UUUU" },
-    [INSN_iret] = { "IRET", "----" },
+    [INSN_iret] = { "IRET", "NNNN" },           [INSN_jmp_far] = { "far JMP", "NNNN" },
+    [INSN_call_far] = { "far CALL", "NNNN" },   [INSN_ret_far] = { "far RET", "NNNN" },
+    [INSN_mov_to_segment] = { "MOV to segment", "NNNN" }, [INSN_pop_segment] = { "POP to segment", "NNNN" },
+    [INSN_load_far_pointer] = { "LES", "NNNN" },
     [INSN_vmcall] = { "VMCALL", "XXXX" },       [INSN_vmclear] = { "VMCLEAR", "XXUU" },
     [INSN_vmlaunch] = { "VMLAUNCH", "XXUU" },   [INSN_vmptrld] = { "VMPTRLD", "XXUU" },
     [INSN_vmptrst] = { "VMPTRST", "XXUU" },     [INSN_vmread] = { "VMREAD", "XXUU" },
@@ -122,6 +125,7 @@ START_TEST(order)
 {
     static const char *const modes[] = { "64-bit mode", "CPL 3", "real-address mode", "virtual-8086 mode" };
 
+    ck_assert_msg(expected[_i].name != NULL, "row %d of arch/instructions.def has no expectation", _i);
     for (unsigned i = 0; i < 4; i++) {
         char letter = expected[_i].in[i];
         enum outcome wanted = letter == 'U' ? UD : letter == 'G' ? GP : letter == 'X' ? EXIT : DONE;
@@ -133,7 +137,7 @@ START_TEST(order)
         enter();
         mode(i);
         got = outcome(&insn);
-        ck_assert_msg(got == wanted, "%s in %s: %s, not %s", expected[_i].name, modes[i], outcomes[got], outcomes[wanted]);
+        ck_assert_msg(letter == 'N' ? got != EXIT : got == wanted, "%s in %s: %s, not %s", expected[_i].name, modes[i], outcomes[got], outcomes[wanted]);
     }
 }
 END_TEST
