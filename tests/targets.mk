@@ -2,7 +2,7 @@
 # Targets that test, measure and explain. Included by the Makefile.
 
 # What `make test` runs, besides the unit tests: programs that print TAP.
-TAP_TESTS := $(filter-out tests/conformance/% tests/metal/bochs.sh tests/metal/compare.sh tests/metal/%on_bochs.sh tests/mutants/run.sh tests/mutants/judge.sh tests/mutants/regressions.sh,$(sort $(wildcard tests/*/*.sh)))
+TAP_TESTS := $(filter-out tests/conformance/% tests/metal/bochs.sh tests/metal/compare.sh tests/metal/%on_bochs.sh tests/processor/processor.sh tests/mutants/run.sh tests/mutants/judge.sh tests/mutants/regressions.sh,$(sort $(wildcard tests/*/*.sh)))
 
 # Fuzz targets: tests/fuzz/NAME.c with LLVMFuzzerTestOneInput(); here with standalone.c, which needs no clang.
 FUZZ_MODEL := $(addprefix $(B)/tests/fuzz/,vmcs_random check_parts)

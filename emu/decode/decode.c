@@ -136,6 +136,8 @@ static uint8_t data_size(const struct insn *insn, uint8_t opcode, unsigned effec
     case INSN_ltr:
     case INSN_lmsw:
     case INSN_mov_to_segment:
+    case INSN_verr:
+    case INSN_verw:
         return 2;
     case INSN_pop_segment:
         return mode64 && effective == 4 ? 8 : (uint8_t)effective;
@@ -156,7 +158,8 @@ static bool reads_modrm(enum insn_id id)
 /* Instructions that are #UD where segments are not protected (SDM Vol. 2, SLDT and others). */
 static bool needs_protection(enum insn_id id)
 {
-    return id == INSN_sldt || id == INSN_str || id == INSN_lldt || id == INSN_ltr;
+    return id == INSN_sldt || id == INSN_str || id == INSN_lldt || id == INSN_ltr || id == INSN_lar || id == INSN_lsl ||
+           id == INSN_verr || id == INSN_verw;
 }
 
 /* The segment register that an instruction loads; CS, and what is none, are no legal operands of MOV (SDM Vol. 2, MOV). */

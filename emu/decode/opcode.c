@@ -34,6 +34,8 @@ static const struct row {
     { MAP_ONE_BYTE, 0xca, NO_MODRM, 0, FREE, INSN_ret_far },            { MAP_ONE_BYTE, 0xcb, NO_MODRM, 0, FREE, INSN_ret_far },
     { MAP_ONE_BYTE, 0xc4, GROUP_MEMORY, 0xff, FREE, INSN_load_far_pointer },
     { MAP_ONE_BYTE, 0xc5, GROUP_MEMORY, 0xff, FREE, INSN_load_far_pointer },
+    { MAP_0F, 0x02, ANY, 0, FREE, INSN_lar },                           { MAP_0F, 0x03, ANY, 0, FREE, INSN_lsl },
+    { MAP_0F, 0x00, GROUP, 4, FREE, INSN_verr },                        { MAP_0F, 0x00, GROUP, 5, FREE, INSN_verw },
     { MAP_0F, 0xa1, NO_MODRM, 0, FREE, INSN_pop_segment },              { MAP_0F, 0xa9, NO_MODRM, 0, FREE, INSN_pop_segment },
     { MAP_0F, 0xb2, GROUP_MEMORY, 0xff, FREE, INSN_load_far_pointer },
     { MAP_0F, 0xb4, GROUP_MEMORY, 0xff, FREE, INSN_load_far_pointer },

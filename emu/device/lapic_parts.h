@@ -8,6 +8,9 @@
 #define LVT_MASKED (1u << 16)
 #define LVT_TIMER_MODE(entry) ((entry) >> 17 & 3u)
 #define SPURIOUS_ENABLE (1u << 8)
+/* Vector, enable, and focus processor checking: a bit that the register has (11.9, Figure 11-23) and that means nothing since the
+ * Pentium 4. It is not reserved, so in x2APIC mode too it may be set. Bit 12 needs bit 24 of the version register. */
+#define SPURIOUS_WRITABLE 0x3ffu
 #define ICR_LOGICAL (1u << 11)
 #define ICR_ASSERT (1u << 14)
 #define ICR_LEVEL_TRIGGERED (1u << 15)

@@ -29,7 +29,7 @@ static void write_lvt(struct lapic *lapic, enum lapic_lvt which, uint32_t value)
 
 static void write_spurious(struct lapic *lapic, uint32_t value)
 {
-    lapic->spurious = value & 0x1ff;
+    lapic->spurious = value & SPURIOUS_WRITABLE;
     if (!(value & SPURIOUS_ENABLE))
         for (unsigned i = 0; i < LVT_COUNT; i++)
             lapic->lvt[i] |= LVT_MASKED;
@@ -172,7 +172,7 @@ static uint64_t x2apic_writable(unsigned offset)
     case REGISTER_SELF_IPI:
         return 0xff;
     case REGISTER_SPURIOUS:
-        return 0x1ff;
+        return SPURIOUS_WRITABLE;
     case REGISTER_DIVIDE:
         return 0xb;
     case REGISTER_INITIAL:

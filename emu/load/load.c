@@ -108,6 +108,9 @@ static bool place_modules(struct model *model, const struct load_request *reques
     return true;
 }
 
+/* As GRUB leaves it: below 512 KB, where RAM is and nothing else. */
+enum { LOADER_STACK = 0x7ff00 };
+
 /* Specification, 3.2 "Machine state"; selectors as if from a GDT of null, code, data. */
 static void enter(struct cpu *cpu, uint64_t entry)
 {
@@ -123,6 +126,7 @@ static void enter(struct cpu *cpu, uint64_t entry)
         cpu->gpr[i] = 0;
     cpu->gpr[RAX] = 0x2badb002;
     cpu->gpr[RBX] = INFO_BASE;
+    cpu->gpr[RSP] = LOADER_STACK;     /* undefined by the specification; usable from every loader that there is */
     cpu->activity = ACTIVITY_ACTIVE;
 }
 

@@ -11,7 +11,7 @@ static struct cpu *cpu(void) { return native_here->cpu; }
 struct hal_cpuid hal_cpuid(uint32_t leaf, uint32_t subleaf)
 {
     uint32_t out[4];
-    cpuid_read(cpu(), leaf, subleaf, out);
+    cpuid_execute(cpu(), leaf, subleaf, out);
     return (struct hal_cpuid){ out[0], out[1], out[2], out[3] };
 }
 

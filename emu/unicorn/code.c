@@ -43,10 +43,10 @@ static bool umip_row(enum insn_id id)
     return id == INSN_sgdt || id == INSN_sidt || id == INSN_sldt || id == INSN_str || id == INSN_smsw;
 }
 
-/* Loads of data segments are left to the library, which asks segment.c. */
+/* MOV and POP of data segments are left to the library, which asks segment.c. */
 static bool loads_segment(enum insn_id id)
 {
-    return id == INSN_mov_to_segment || id == INSN_pop_segment || id == INSN_load_far_pointer;
+    return id == INSN_mov_to_segment || id == INSN_pop_segment;
 }
 
 /* `reg`: the number of the control register. */
@@ -150,9 +150,11 @@ static struct view look(const struct engine *e, uint64_t pc)
             return view;
         case 0xc4:
         case 0xc5:
-            if (is_vex(e, pc + view.length, mode64))
+            if (is_vex(e, pc + view.length, mode64)) {
                 show(&view, ud2);
-            return view;
+                return view;
+            }
+            break;
         case 0xff:                              /* CALL and JMP far; in a register they are #UD */
             modrm = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length);
             if ((modrm & 0x38) == 0x18 || (modrm & 0x38) == 0x28) {

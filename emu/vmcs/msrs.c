@@ -4,7 +4,7 @@
 
 #include "emu/vmcs/snapshot.h"
 
-enum { READONLY, CANONICAL, PAT, OTHER };
+enum { READONLY, CANONICAL, PAT, MTRR, OTHER };
 #define KIND_STORED OTHER
 #define KIND_LOW32 OTHER
 #define KIND_SPECIAL OTHER
@@ -12,6 +12,7 @@ enum { READONLY, CANONICAL, PAT, OTHER };
 #define KIND_READONLY READONLY
 #define KIND_CANONICAL CANONICAL
 #define KIND_PAT PAT
+#define KIND_MTRR MTRR
 
 static const struct { uint32_t index; uint8_t kind; } known[] = {
 #define MSR(name, index, kind) { index, KIND_##kind },
@@ -45,6 +46,15 @@ static bool pat_valid(uint64_t pat)
     return true;
 }
 
+/* A fixed-range MTRR (Vol. 3, 12.11.2.2). */
+static bool mtrr_valid(uint64_t mtrr)
+{
+    for (; mtrr; mtrr >>= 8)
+        if ((mtrr & 0xff) > 6 || (mtrr & 0xff) == 2 || (mtrr & 0xff) == 3)
+            return false;
+    return true;
+}
+
 static const char *value_refused(const struct snapshot *s, const struct msr_entry *e, unsigned width)
 {
     const struct vmcs *v = &s->vmcs;
@@ -61,6 +71,8 @@ static const char *value_refused(const struct snapshot *s, const struct msr_entr
             return "the address is not canonical";
         if (known[i].kind == PAT && !pat_valid(e->value))
             return "a byte of IA32_PAT is no memory type";
+        if (known[i].kind == MTRR && !mtrr_valid(e->value))
+            return "a byte of a fixed-range MTRR is no memory type";
     }
     if (last_branch(e->index) && !canonical(e->value, width))
         return "the address of a last-branch record is not canonical";

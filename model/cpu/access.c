@@ -124,11 +124,23 @@ void span_write(struct cpu *cpu, const struct span *span, const void *from)
     }
 }
 
+/* SDM Vol. 3, 6.15, "Alignment Check Exception": of CPL 3 alone; by what is accessed at once. */
+enum status access_aligned(struct cpu *cpu, uint64_t linear, unsigned length, unsigned cpl)
+{
+    bool whole = length == 2 || length == 4 || length == 8;
+
+    if (cpl == 3 && whole && (linear & (length - 1)) && (cpu->cr0 & CR0_AM) && (cpu->rflags & RFLAGS_AC))
+        return cpu_fault(cpu, VECTOR_AC, 0);
+    return STATUS_OK;
+}
+
 enum status linear_read(struct cpu *cpu, uint64_t linear, void *to, unsigned length, bool system)
 {
     struct span span;
 
     TRY(span_locate(cpu, linear, length, ACCESS_READ, system, &span));
+    if (!system)
+        TRY(access_aligned(cpu, linear, length, cpu_cpl(cpu)));
     span_read(cpu, &span, to);
     if (!system)
         debug_note(cpu, DEBUG_READ, linear, length);
@@ -140,6 +152,8 @@ enum status linear_write(struct cpu *cpu, uint64_t linear, const void *from, uns
     struct span span;
 
     TRY(span_locate(cpu, linear, length, ACCESS_WRITE, system, &span));
+    if (!system)
+        TRY(access_aligned(cpu, linear, length, cpu_cpl(cpu)));
     span_write(cpu, &span, from);
     if (!system)
         debug_note(cpu, DEBUG_WRITE, linear, length);

@@ -21,6 +21,8 @@ enum status span_locate(struct cpu *cpu, uint64_t linear, unsigned length, enum 
                         struct span *span);
 /* The same with the access's kind and privilege given. */
 enum status span_locate_as(struct cpu *cpu, uint64_t linear, unsigned length, struct access access, struct span *span);
+/* #AC(0) if an explicit access at this privilege level has to be aligned and is not: after its translation. */
+enum status access_aligned(struct cpu *cpu, uint64_t linear, unsigned length, unsigned cpl);
 void span_read(struct cpu *cpu, const struct span *span, void *to);
 void span_write(struct cpu *cpu, const struct span *span, const void *from);
 

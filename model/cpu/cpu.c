@@ -8,8 +8,14 @@
 
 /* IA32_PAT at reset: SDM Vol. 3, 12.12.4. */
 #define PAT_RESET 0x0007040600070406ull
-/* What firmware leaves behind: MTRRs on, everything write-back, since there is no variable range (SDM Vol. 3, 12.11). */
+/*
+ * What firmware leaves behind: MTRRs on, everything write-back but for the area of the display and what is a PC's ROM (SDM Vol. 3,
+ * 12.11). There is no variable range. A microcode update has been loaded (10.11), later than any that software asks for.
+ */
+#define MTRR_CAPABILITIES 0x500ull      /* fixed ranges, write-combining */
 #define MTRR_DEFAULT_WRITE_BACK 0xc06ull
+#define MTRR_FIXED_WRITE_BACK 0x0606060606060606ull
+#define MTRR_FIXED_WRITE_PROTECTED 0x0505050505050505ull
 /* IA32_MISC_ENABLE: fast strings; no branch trace store, no PEBS. */
 #define MISC_ENABLE_RESET 0x1801ull
 
@@ -39,7 +45,12 @@ void cpu_power_on(struct cpu *cpu)
     cpu->seg[SEG_LDTR].access_rights = 0x82;
     cpu->seg[SEG_TR].access_rights = 0x8b;
     CPU_MSR(cpu, ia32_pat) = PAT_RESET;
+    CPU_MSR(cpu, ia32_mtrrcap) = MTRR_CAPABILITIES;
     CPU_MSR(cpu, ia32_mtrr_def_type) = MTRR_DEFAULT_WRITE_BACK;
+    CPU_MSR(cpu, ia32_mtrr_fix64k_00000) = CPU_MSR(cpu, ia32_mtrr_fix16k_80000) = MTRR_FIXED_WRITE_BACK;
+    for (unsigned i = MSR_SLOT_ia32_mtrr_fix4k_c0000; i <= MSR_SLOT_ia32_mtrr_fix4k_f8000; i++)
+        cpu->msr[i] = MTRR_FIXED_WRITE_PROTECTED;
+    CPU_MSR(cpu, ia32_bios_sign_id) = MICROCODE_REVISION << 32;
     CPU_MSR(cpu, ia32_misc_enable) = MISC_ENABLE_RESET;
     cpuid_read(cpu, 1, 0, signature);
     cpu->gpr[RDX] = signature[0];

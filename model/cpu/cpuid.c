@@ -143,3 +143,10 @@ void cpuid_read(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t
         break;
     }
 }
+
+void cpuid_execute(struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    cpuid_read(cpu, leaf, subleaf, out);
+    if (leaf == 1)
+        CPU_MSR(cpu, ia32_bios_sign_id) = (CPU_MSR(cpu, ia32_bios_sign_id) & 0xffffffff) | MICROCODE_REVISION << 32;
+}

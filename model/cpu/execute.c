@@ -11,6 +11,7 @@
 #include "model/cpu/cr.h"
 #include "model/cpu/raise.h"
 #include "model/cpu/segment.h"
+#include "model/cpu/time.h"
 #include "model/cpu/walk.h"
 #include "model/model.h"
 #include "model/random.h"
@@ -80,12 +81,6 @@ static enum status done(struct cpu *cpu, const struct insn *insn)
     return STATUS_OK;
 }
 
-/*
- * Clock ticks that some instructions take beyond the one of every instruction. The order of magnitude is that of current
- * processors, so that a loop that waits for a time makes no more turns than there.
- */
-enum { PAUSE_TIME = 100, CACHES_TIME = 20000 };
-
 static enum status done_slowly(struct cpu *cpu, const struct insn *insn, uint64_t time)
 {
     cpu->clock += time;
@@ -113,7 +108,7 @@ static enum status cpuid(struct cpu *cpu, const struct insn *insn)
 {
     uint32_t out[4];
 
-    cpuid_read(cpu, (uint32_t)cpu->gpr[RAX], (uint32_t)cpu->gpr[RCX], out);
+    cpuid_execute(cpu, (uint32_t)cpu->gpr[RAX], (uint32_t)cpu->gpr[RCX], out);
     cpu->gpr[RAX] = out[0];
     cpu->gpr[RBX] = out[1];
     cpu->gpr[RCX] = out[2];
@@ -348,9 +343,9 @@ static enum status perform(struct cpu *cpu, const struct insn *insn)
     case INSN_invpcid:
         return invpcid(cpu, insn);
     case INSN_invd: case INSN_wbinvd:                       /* there are no caches */
-        return done_slowly(cpu, insn, CACHES_TIME);
+        return done_slowly(cpu, insn, TIME_CACHES);
     case INSN_pause:
-        return done_slowly(cpu, insn, PAUSE_TIME);
+        return done_slowly(cpu, insn, TIME_PAUSE);
     case INSN_xsetbv:
         return xsetbv(cpu, insn);
     case INSN_rdrand: case INSN_rdseed:
@@ -365,6 +360,8 @@ static enum status perform(struct cpu *cpu, const struct insn *insn)
         return far_return(cpu, insn);
     case INSN_mov_to_segment: case INSN_pop_segment: case INSN_load_far_pointer:
         return move_to_segment(cpu, insn);
+    case INSN_lar: case INSN_lsl: case INSN_verr: case INSN_verw:
+        return query_descriptor(cpu, insn);
     case INSN_lldt:
         return load_ldtr(cpu, insn);
     case INSN_ltr:

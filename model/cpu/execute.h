@@ -40,6 +40,10 @@ enum msr_slot msr_find(uint32_t index);
 const char *msr_name(uint32_t index);
 
 /* CPUID as software sees it on this machine: SDM Vol. 2, CPUID. */
+/* The revision that IA32_BIOS_SIGN_ID[63:32] reports: no processor's own, above every minimum that software is known to ask for. */
+#define MICROCODE_REVISION 0x0f000000ull
+/* The instruction: leaf 1 also puts the revision into IA32_BIOS_SIGN_ID (SDM Vol. 3, 10.11.7.1). */
+void cpuid_execute(struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 void cpuid_read(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
 /* Control registers without intercepts: checks first (false: #GP), then loads, with TLB and mode effects. */

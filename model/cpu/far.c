@@ -14,9 +14,12 @@ struct transfer {
     unsigned size;              /* of what CALL pushes */
 };
 
-bool code_address_valid(const struct cpu *cpu, const struct segment *code, uint64_t offset)
+bool code_address(const struct cpu *cpu, const struct segment *code, uint64_t *offset)
 {
-    return is_code64(cpu, code->access_rights) ? linear_canonical(cpu, offset) : offset <= code->limit;
+    if (is_code64(cpu, code->access_rights))
+        return linear_canonical(cpu, *offset);
+    *offset = (uint32_t)*offset;
+    return *offset <= code->limit;
 }
 
 static enum status fault(struct cpu *cpu, enum vector vector, uint16_t selector)
@@ -41,7 +44,7 @@ static enum status read_pointer(struct cpu *cpu, struct transfer *t)
 }
 
 /* What CALL leaves on the stack that is used already, and the end of both. */
-static enum status finish(struct cpu *cpu, const struct transfer *t, const struct segment_load *code)
+static enum status finish(struct cpu *cpu, struct transfer *t, struct segment_load *code)
 {
     struct stack stack = stack_here(cpu);
     struct frame frame = { .size = t->size };
@@ -51,8 +54,9 @@ static enum status finish(struct cpu *cpu, const struct transfer *t, const struc
         frame_push(&frame, cpu_next_rip(cpu, t->insn->length));
         TRY(frame_locate(cpu, &stack, &frame));
     }
-    if (!code_address_valid(cpu, &code->segment, t->offset))
+    if (!code_address(cpu, &code->segment, &t->offset))
         return cpu_fault(cpu, VECTOR_GP, 0);
+    TRY(segment_load_prepare(cpu, code));
     if (t->call) {
         frame_write(cpu, &stack, &frame);
         cpu->gpr[RSP] = frame.pointer;
@@ -64,9 +68,9 @@ static enum status finish(struct cpu *cpu, const struct transfer *t, const struc
 
 /* ---- real-address and virtual-8086 mode ---- */
 
-static enum status unprotected(struct cpu *cpu, const struct transfer *t)
+static enum status unprotected(struct cpu *cpu, struct transfer *t)
 {
-    struct segment_load code = { .segment = cpu->seg[SEG_CS] };
+    struct segment_load code = { .segment = cpu->seg[SEG_CS] };         /* accessed, or of no descriptor */
 
     code.segment.selector = t->selector;
     code.segment.base = (uint32_t)t->selector << 4;
@@ -81,7 +85,7 @@ static enum status prepare_code(struct cpu *cpu, uint16_t selector, unsigned cpl
     if (!(descriptor_rights(&code->descriptor) & AR_PRESENT))
         return fault(cpu, VECTOR_NP, selector);
     code->segment = descriptor_segment(&code->descriptor, (uint16_t)((selector & 0xfffc) | cpl));
-    return segment_load_prepare(cpu, code);
+    return STATUS_OK;
 }
 
 static enum status to_code_segment(struct cpu *cpu, struct transfer *t, struct segment_load *code)
@@ -100,7 +104,7 @@ static enum status to_code_segment(struct cpu *cpu, struct transfer *t, struct s
 /* ---- call gates ---- */
 
 /* CALL to an inner level (SDM Vol. 3, 5.8.5): a new stack, with the parameters of the old one. */
-static enum status to_inner_level(struct cpu *cpu, const struct transfer *t, const struct segment_load *code,
+static enum status to_inner_level(struct cpu *cpu, struct transfer *t, struct segment_load *code,
                                   unsigned parameters)
 {
     struct stack old = stack_here(cpu);
@@ -118,8 +122,10 @@ static enum status to_inner_level(struct cpu *cpu, const struct transfer *t, con
     frame_push(&frame, cpu->seg[SEG_CS].selector);
     frame_push(&frame, cpu_next_rip(cpu, t->insn->length));
     TRY(frame_locate(cpu, &inner.stack, &frame));
-    if (!code_address_valid(cpu, &code->segment, t->offset))
+    if (!code_address(cpu, &code->segment, &t->offset))
         return cpu_fault(cpu, VECTOR_GP, 0);
+    TRY(segment_load_prepare(cpu, &inner.ss));
+    TRY(segment_load_prepare(cpu, code));
     frame_write(cpu, &inner.stack, &frame);
     segment_load_commit(cpu, SEG_SS, &inner.ss);
     cpu->gpr[RSP] = frame.pointer;

@@ -120,7 +120,7 @@ static enum status read_code(struct cpu *cpu, const struct delivery *d, struct s
     if (cpu_virtual_8086(cpu) && *level != 0)
         return fault(cpu, VECTOR_GP, selector);
     code->segment = descriptor_segment(&code->descriptor, (uint16_t)((selector & 0xfffc) | *level));
-    return segment_load_prepare(cpu, code);
+    return STATUS_OK;
 }
 
 /* The stack that the frame goes to; `changed`: SS is loaded, too. */
@@ -171,8 +171,11 @@ static enum status deliver_protected(struct cpu *cpu, struct delivery *d)
     TRY(read_stack(cpu, d, level, &inner, &changed));
     build_frame(cpu, d, changed, &frame);
     TRY(frame_locate(cpu, &inner.stack, &frame));
-    if (!code_address_valid(cpu, &code.segment, d->gate.offset))
+    if (!code_address(cpu, &code.segment, &d->gate.offset))
         return fault(cpu, VECTOR_GP, 0);
+    if (changed)
+        TRY(segment_load_prepare(cpu, &inner.ss));
+    TRY(segment_load_prepare(cpu, &code));
     frame_write(cpu, &inner.stack, &frame);
     for (unsigned s = SEG_ES; s <= SEG_GS && virtual_8086; s++)
         if (s != SEG_CS && s != SEG_SS)
@@ -216,6 +219,8 @@ enum status event_deliver(struct cpu *cpu)
         d.return_rip = cpu_next_rip(cpu, event.instruction_length);
     if (event.pushes_resume_flag)
         d.flags |= RFLAGS_RF;
+    else if (!event.injected && (software(&event) || event.type == EVENT_PRIVILEGED_SOFTWARE_EXCEPTION))
+        d.flags &= ~RFLAGS_RF;  /* 18.3.1.1: it was cleared when the instruction began */
     if (!cpu_protected(cpu)) {
         TRY(deliver_real(cpu, &d));
     } else {

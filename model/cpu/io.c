@@ -4,6 +4,7 @@
 #include "model/cpu/cr.h"
 #include "model/cpu/debug.h"
 #include "model/cpu/raise.h"
+#include "model/cpu/time.h"
 #include "model/model.h"
 #include "model/refusal.h"
 
@@ -49,6 +50,7 @@ static uint32_t port_in(struct cpu *cpu, uint16_t port, unsigned size)
 {
     const struct bus *bus = &cpu->model->bus;
 
+    cpu->clock += TIME_PORT;
     debug_note(cpu, DEBUG_PORT, port, size);
     return bus->port_in ? bus->port_in(bus->context, cpu, port, size) : ~0u;
 }
@@ -57,6 +59,7 @@ static void port_out(struct cpu *cpu, uint16_t port, unsigned size, uint32_t val
 {
     const struct bus *bus = &cpu->model->bus;
 
+    cpu->clock += TIME_PORT;
     debug_note(cpu, DEBUG_PORT, port, size);
     if (size < 4)
         value &= (1u << 8 * size) - 1;

@@ -46,6 +46,25 @@ enum msr_kind msr_kind(uint32_t index)
     return slot < MSR_COUNT ? table[slot].kind : KIND_UNKNOWN;
 }
 
+static bool mtrr_type(unsigned type)
+{
+    return type == MEMORY_UC || type == MEMORY_WC || (type >= MEMORY_WT && type <= MEMORY_WB);
+}
+
+bool msr_mtrr_valid(uint64_t value)
+{
+    for (unsigned i = 0; i < 8; i++, value >>= 8)
+        if (!mtrr_type(value & 0xff))
+            return false;
+    return true;
+}
+
+/* The type, and the two enable bits. */
+bool msr_mtrr_def_type_valid(uint64_t value)
+{
+    return mtrr_type(value & 0xff) && !(value & ~0xcffull);
+}
+
 bool msr_pat_valid(uint64_t value)
 {
     for (unsigned i = 0; i < 8; i++, value >>= 8) {

@@ -5,7 +5,7 @@
 
 #include "model/cpu/cpu.h"
 
-enum msr_kind { KIND_STORED, KIND_LOW32, KIND_CANONICAL, KIND_PAT, KIND_READONLY, KIND_SPECIAL, KIND_APIC, KIND_UNKNOWN };
+enum msr_kind { KIND_STORED, KIND_LOW32, KIND_CANONICAL, KIND_PAT, KIND_MTRR, KIND_READONLY, KIND_SPECIAL, KIND_APIC, KIND_UNKNOWN };
 
 #define X2APIC_FIRST 0x800u
 #define X2APIC_LAST 0x8ffu
@@ -17,6 +17,9 @@ enum msr_kind { KIND_STORED, KIND_LOW32, KIND_CANONICAL, KIND_PAT, KIND_READONLY
 /* KIND_UNKNOWN: there is no such MSR. The x2APIC range is the local APIC's as a whole. */
 enum msr_kind msr_kind(uint32_t index);
 /* Each byte a memory type: SDM Vol. 3, 12.12.2, Table 12-10. */
+/* Is each byte a memory type that a fixed-range MTRR may hold?  May IA32_MTRR_DEF_TYPE hold this value?  (12.11.2) */
+bool msr_mtrr_valid(uint64_t value);
+bool msr_mtrr_def_type_valid(uint64_t value);
 bool msr_pat_valid(uint64_t value);
 
 #endif

@@ -26,7 +26,7 @@ enum status return_code_segment(struct cpu *cpu, uint16_t selector, struct segme
     if (!(rights & AR_PRESENT))
         return fault(cpu, VECTOR_NP, selector);
     code->segment = descriptor_segment(&code->descriptor, selector);
-    return segment_load_prepare(cpu, code);
+    return STATUS_OK;
 }
 
 void drop_inner_segments(struct cpu *cpu)
@@ -54,7 +54,7 @@ static enum status prepare_stack(struct cpu *cpu, uint16_t selector, const struc
 
     if (!selector_null(selector))
         return outer_stack_segment(cpu, selector, cpl, VECTOR_GP, ss);
-    if (!is_code64(cpu, code->access_rights) || cpl == 3 || selector_rpl(selector) != cpl)
+    if (!is_code64(cpu, code->access_rights) || cpl == 3)
         return cpu_fault(cpu, VECTOR_GP, 0);
     ss->segment = segment_null(selector);
     ss->segment.access_rights |= cpl << 5;
@@ -85,7 +85,7 @@ static enum status return_unprotected(struct cpu *cpu, const struct stack *stack
     TRY(stack_read(cpu, stack, 1, size, &selector));
     code.selector = (uint16_t)selector;
     code.base = (uint32_t)code.selector << 4;
-    if (!code_address_valid(cpu, &code, rip))
+    if (!code_address(cpu, &code, &rip))
         return cpu_fault(cpu, VECTOR_GP, 0);
     cpu->seg[SEG_CS] = code;
     cpu->gpr[RSP] = stack_moved(stack, (int64_t)(2 * size + release));
@@ -107,8 +107,9 @@ enum status far_return(struct cpu *cpu, const struct insn *insn)
     TRY(stack_read(cpu, &stack, 1, size, &selector));
     TRY(return_code_segment(cpu, (uint16_t)selector, &code));
     if (selector_rpl((uint16_t)selector) == cpu_cpl(cpu)) {
-        if (!code_address_valid(cpu, &code.segment, rip))
+        if (!code_address(cpu, &code.segment, &rip))
             return cpu_fault(cpu, VECTOR_GP, 0);
+        TRY(segment_load_prepare(cpu, &code));
         segment_load_commit(cpu, SEG_CS, &code);
         cpu->gpr[RSP] = stack_moved(&stack, (int64_t)(2 * size + release));
         cpu_retire_branch(cpu, rip);
@@ -118,8 +119,10 @@ enum status far_return(struct cpu *cpu, const struct insn *insn)
     TRY(stack_read(cpu, &stack, 2, size, &rsp));
     TRY(stack_read(cpu, &stack, 3, size, &ss_selector));
     TRY(prepare_stack(cpu, (uint16_t)ss_selector, &code.segment, &ss));
-    if (!code_address_valid(cpu, &code.segment, rip))
+    if (!code_address(cpu, &code.segment, &rip))
         return cpu_fault(cpu, VECTOR_GP, 0);
+    TRY(segment_load_prepare(cpu, &code));
+    TRY(segment_load_prepare(cpu, &ss));
     segment_load_commit(cpu, SEG_CS, &code);
     segment_load_commit(cpu, SEG_SS, &ss);
     cpu->gpr[RSP] = loaded_pointer(cpu, &code, &ss, rsp, release);
@@ -165,7 +168,7 @@ static enum status iret_unprotected(struct cpu *cpu, const struct stack *stack, 
     TRY(stack_read(cpu, stack, 2, size, &flags));
     code.selector = (uint16_t)selector;
     code.base = (uint32_t)code.selector << 4;
-    if (!code_address_valid(cpu, &code, rip))
+    if (!code_address(cpu, &code, &rip))
         return cpu_fault(cpu, VECTOR_GP, 0);
     cpu->seg[SEG_CS] = code;
     cpu->gpr[RSP] = stack_moved(stack, 3 * (int64_t)size);
@@ -224,8 +227,11 @@ static enum status iret_protected(struct cpu *cpu, const struct stack *stack, un
         TRY(stack_read(cpu, stack, 4, size, &ss_selector));
         TRY(prepare_stack(cpu, (uint16_t)ss_selector, &code.segment, &ss));
     }
-    if (!code_address_valid(cpu, &code.segment, rip))
+    if (!code_address(cpu, &code.segment, &rip))
         return cpu_fault(cpu, VECTOR_GP, 0);
+    TRY(segment_load_prepare(cpu, &code));
+    if (outer || pops_stack)
+        TRY(segment_load_prepare(cpu, &ss));
     segment_load_commit(cpu, SEG_CS, &code);
     if (outer || pops_stack) {
         segment_load_commit(cpu, SEG_SS, &ss);

@@ -102,7 +102,9 @@ void descriptor_set_type(struct cpu *cpu, const struct descriptor *d, const stru
 enum status segment_load_prepare(struct cpu *cpu, struct segment_load *load)
 {
     load->span.count = 0;
-    if (load->segment.access_rights & TYPE_ACCESSED)
+    if (is_code(load->segment.access_rights) && is_code64(cpu, load->segment.access_rights))
+        load->segment.base = 0;                 /* 64-bit code has none (SDM Vol. 3, 3.2.4) */
+    if (load->segment.access_rights & (TYPE_ACCESSED | AR_UNUSABLE))
         return STATUS_OK;
     load->segment.access_rights |= TYPE_ACCESSED;
     return descriptor_locate(cpu, &load->descriptor, &load->span);
@@ -293,5 +295,67 @@ enum status load_task_register(struct cpu *cpu, const struct insn *insn)
     cpu->seg[SEG_TR] = descriptor_segment(&d, selector);
     cpu->seg[SEG_TR].access_rights = rights;
     cpu_retire(cpu, insn->length);
+    return STATUS_OK;
+}
+
+/* ---- LAR, LSL, VERR, VERW: ZF tells whether the descriptor may be used as they say ---- */
+
+/* Types of system descriptors that have access rights to tell, and a limit (SDM Vol. 2, Table 3-52, LSL). */
+static bool has_answer(const struct cpu *cpu, enum insn_id id, unsigned type)
+{
+    switch (type) {
+    case SYSTEM_LDT: case SYSTEM_TSS_32: case SYSTEM_TSS_32_BUSY:
+        return true;
+    case SYSTEM_TSS_16: case SYSTEM_TSS_16_BUSY:
+        return !cpu_long_mode(cpu);
+    case SYSTEM_CALL_GATE_32:
+        return id == INSN_lar;
+    case SYSTEM_CALL_GATE_16: case SYSTEM_TASK_GATE:
+        return id == INSN_lar && !cpu_long_mode(cpu);
+    default:
+        return false;
+    }
+}
+
+static bool permits(const struct cpu *cpu, enum insn_id id, uint16_t selector, uint32_t rights)
+{
+    bool readable = (rights & AR_S) && (!(rights & TYPE_CODE) || (rights & TYPE_WRITABLE));
+    bool privilege = is_conforming(rights) || (AR_DPL(rights) >= cpu_cpl(cpu) && AR_DPL(rights) >= selector_rpl(selector));
+
+    if (id == INSN_verr)
+        return readable && privilege;
+    if (id == INSN_verw)
+        return is_writable_data(rights) && privilege;
+    return privilege && ((rights & AR_S) || has_answer(cpu, id, AR_TYPE(rights)));
+}
+
+/* Outside its table a selector is no fault here. */
+static bool in_table(const struct cpu *cpu, uint16_t selector, unsigned length)
+{
+    const struct segment *ldt = &cpu->seg[SEG_LDTR];
+
+    if (selector_null(selector) || ((selector & 4) && (ldt->access_rights & AR_UNUSABLE)))
+        return false;
+    return (selector & 0xfff8u) + length - 1 <= (selector & 4 ? ldt->limit : cpu->gdtr.limit);
+}
+
+enum status query_descriptor(struct cpu *cpu, const struct insn *insn)
+{
+    struct insn reg = { .kind = OPERAND_REGISTER, .rm = insn->reg };
+    struct descriptor d;
+    uint64_t value;
+    bool yes = false;
+
+    TRY(operand_read(cpu, insn, 2, &value));
+    if (in_table(cpu, (uint16_t)value, 8)) {
+        TRY(descriptor_read(cpu, (uint16_t)value, VECTOR_GP, &d));
+        yes = permits(cpu, insn->id, (uint16_t)value, descriptor_rights(&d));
+    }
+    if (yes && insn->id == INSN_lar)
+        TRY(operand_write(cpu, &reg, insn->operand_size, d.low >> 32 & 0xf0ff00));
+    if (yes && insn->id == INSN_lsl)
+        TRY(operand_write(cpu, &reg, insn->operand_size, descriptor_segment(&d, 0).limit));
+    cpu_retire(cpu, insn->length);
+    cpu->rflags = yes ? cpu->rflags | RFLAGS_ZF : cpu->rflags & ~RFLAGS_ZF;
     return STATUS_OK;
 }

@@ -63,7 +63,10 @@ enum status descriptor_read_high(struct cpu *cpu, uint16_t selector, struct desc
 enum status descriptor_locate(struct cpu *cpu, const struct descriptor *descriptor, struct span *span);
 void descriptor_set_type(struct cpu *cpu, const struct descriptor *descriptor, const struct span *span, uint32_t rights);
 
-/* Loads of a descriptor that passed its checks: the accessed flag is to be set in memory, if it is not yet. */
+/*
+ * Loads of a descriptor that passed its checks: the accessed flag is to be set in memory, if it is not yet. segment_load_prepare()
+ * finds out where, as the last check of an instruction: it sets the page's dirty flag, which tells of writes that took place.
+ */
 struct segment_load {
     struct descriptor descriptor;
     struct segment segment;     /* as it will be in the register */
@@ -78,7 +81,7 @@ void segment_load_commit(struct cpu *cpu, enum segment_register number, const st
  */
 bool segment_permitted(enum segment_register number, uint16_t selector, const struct descriptor *descriptor, unsigned cpl,
                        enum vector *vector);
-/* May code at privilege `cpl` leave SS null?  (64-bit mode only) */
+/* A register that holds no segment. */
 struct segment segment_null(uint16_t selector);
 
 /* Reads and checks the code segment that RETF and IRET return to; its privilege level is the RPL (SDM Vol. 2, RET). */
@@ -88,8 +91,9 @@ enum status outer_stack_segment(struct cpu *cpu, uint16_t selector, unsigned cpl
                                 struct segment_load *load);
 /* After a change to an outer level: data segments that it must not use become null (SDM Vol. 2, RET, IRET). */
 void drop_inner_segments(struct cpu *cpu);
-/* Does code in this segment, at this offset, begin inside its limit, or at a canonical address? */
-bool code_address_valid(const struct cpu *cpu, const struct segment *code, uint64_t offset);
+/* The address in a code segment that a far transfer goes to: 32 bits of `offset` but in 64-bit code (SDM Vol. 2, JMP). False: it
+ * is beyond the limit, or not canonical. */
+bool code_address(const struct cpu *cpu, const struct segment *code, uint64_t *offset);
 /* Will a code segment be 64-bit code?  L means that in IA-32e mode only. */
 static inline bool is_code64(const struct cpu *cpu, uint32_t rights) { return cpu_long_mode(cpu) && (rights & AR_L); }
 
@@ -130,6 +134,7 @@ enum status inner_stack_read(struct cpu *cpu, unsigned cpl, unsigned ist, struct
 /* ---- the instructions ---- */
 
 enum status move_to_segment(struct cpu *cpu, const struct insn *insn);      /* MOV, POP, LDS, LES, LFS, LGS, LSS */
+enum status query_descriptor(struct cpu *cpu, const struct insn *insn);     /* LAR, LSL, VERR, VERW */
 enum status load_ldtr(struct cpu *cpu, const struct insn *insn);
 enum status load_task_register(struct cpu *cpu, const struct insn *insn);
 enum status far_jump(struct cpu *cpu, const struct insn *insn);             /* JMP and CALL */

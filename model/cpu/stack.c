@@ -28,7 +28,6 @@ static enum status locate(struct cpu *cpu, const struct stack *stack, uint64_t o
 {
     struct access access = { .kind = kind, .user = stack->cpl == 3, .smap_override = cpu->rflags & RFLAGS_AC };
     uint64_t linear = offset + (stack->flat ? 0 : stack->segment.base);
-    bool aligned = !(linear & (size - 1));
 
     if (stack->flat) {
         if (!linear_canonical(cpu, linear) || !linear_canonical(cpu, linear + size - 1))
@@ -38,10 +37,9 @@ static enum status locate(struct cpu *cpu, const struct stack *stack, uint64_t o
         if ((stack->segment.access_rights & AR_UNUSABLE) || !operand_within_limit(&stack->segment, offset, size))
             return cpu_fault(cpu, VECTOR_SS, stack->error_code);
     }
-    if (!aligned && access.user && (cpu->cr0 & CR0_AM) && (cpu->rflags & RFLAGS_AC))
-        return cpu_fault(cpu, VECTOR_AC, 0);
     *at = linear;
-    return span_locate_as(cpu, linear, size, access, span);
+    TRY(span_locate_as(cpu, linear, size, access, span));
+    return access_aligned(cpu, linear, size, stack->cpl);
 }
 
 enum status stack_read(struct cpu *cpu, const struct stack *stack, unsigned words, unsigned size, uint64_t *value)
@@ -146,5 +144,5 @@ enum status outer_stack_segment(struct cpu *cpu, uint16_t selector, unsigned cpl
     if (!(rights & AR_PRESENT))
         return cpu_fault(cpu, VECTOR_SS, selector_error(cpu, selector));
     load->segment = descriptor_segment(&load->descriptor, selector);
-    return segment_load_prepare(cpu, load);
+    return STATUS_OK;
 }

@@ -140,6 +140,7 @@ static enum status load_stack(struct cpu *cpu, uint16_t selector, unsigned cpl)
     struct segment_load ss;
 
     TRY(outer_stack_segment(cpu, selector, cpl, VECTOR_TS, &ss));
+    TRY(segment_load_prepare(cpu, &ss));
     segment_load_commit(cpu, SEG_SS, &ss);
     return STATUS_OK;
 }

@@ -324,6 +324,20 @@ START_TEST(x2apic_msrs)
 }
 END_TEST
 
+/* Bit 9 of the spurious-interrupt vector register exists (11.9, Figure 11-23): no #GP in x2APIC mode, where bit 10 raises one. */
+START_TEST(focus_processor_checking)
+{
+    uint64_t value;
+
+    ck_assert(lapic_write_msr(&board->lapic[0], MSR_ia32_apic_base, 0xfee00000 | APIC_BASE_BSP | APIC_BASE_ENABLE | APIC_BASE_X2APIC));
+    ck_assert(lapic_write_msr(&board->lapic[0], 0x80f, 0x3ff));
+    ck_assert(lapic_read_msr(&board->lapic[0], 0x80f, &value));
+    ck_assert_uint_eq(value, 0x3ff);
+    ck_assert(!lapic_write_msr(&board->lapic[0], 0x80f, 0x4ff));
+    ck_assert(!lapic_write_msr(&board->lapic[0], 0x80f, 0x11ff));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("device_lapic");
@@ -342,6 +356,7 @@ int main(void)
     tcase_add_test(tcase, mode_transitions);
     tcase_add_test(tcase, disabling_resets);
     tcase_add_test(tcase, x2apic_msrs);
+    tcase_add_test(tcase, focus_processor_checking);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }

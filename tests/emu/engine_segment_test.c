@@ -248,6 +248,90 @@ START_TEST(a_null_stack_segment_keeps_the_privilege_level)
 }
 END_TEST
 
+/* ---- what Bochs showed (tests/processor) ---- */
+
+BLOB(wide_pointer, ".byte 0x48,0x0f,0xb4,0x03\n hlt");
+START_TEST(far_pointers_of_ten_bytes)
+{
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, wide_pointer);
+    f->cpu->gpr[RBX] = 0x30000;
+    fixture_put64(f, 0x30000, 0x1122334455667788);
+    fixture_put64(f, 0x30008, SELECTOR_DATA);
+    fixture_run(f);
+    fixture_expect_instruction(f, INSN_hlt, FIXTURE_CODE + 4);
+    ck_assert_uint_eq(f->cpu->gpr[RAX], 0x1122334455667788);
+    ck_assert_uint_eq(f->cpu->seg[SEG_FS].selector, SELECTOR_DATA);
+}
+END_TEST
+
+BLOB(breakpoint, "int3");
+START_TEST(software_interrupts_push_rf_as_0)
+{
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, breakpoint);
+    PUT(f, FIXTURE_CODE + 0x100, road_end);
+    fixture_gate(f, 3, FIXTURE_CODE + 0x100, 0);
+    f->cpu->rflags |= RFLAGS_RF;
+    fixture_run(f);
+    fixture_deliver(f);
+    ck_assert_uint_eq(fixture_get64(f, f->cpu->gpr[RSP] + 16), RFLAGS_FIXED);
+}
+END_TEST
+
+/* The offset has 64 bits, compatibility mode uses 32; 64-bit code has no base. */
+BLOB(wide_jump, ".byte 0x48,0xff,0x2b");
+START_TEST(offsets_and_bases_by_the_target_s_mode)
+{
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, wide_jump);
+    PUT(f, FIXTURE_CODE + 0x100, road_end);
+    f->cpu->gpr[RBX] = 0x30000;
+    fixture_put64(f, 0x30000, 0x1234567800000000 | (FIXTURE_CODE + 0x100));
+    fixture_put64(f, 0x30008, SELECTOR_CODE32);
+    fixture_run(f);
+    fixture_expect_instruction(f, INSN_hlt, FIXTURE_CODE + 0x100);
+    fixture_long_mode(f);
+    fixture_put64(f, FIXTURE_GDT + FRESH_CODE, 0x40af9b000000ffff);     /* base 40000000H */
+    f->cpu->gpr[RBX] = 0x30000;
+    fixture_put64(f, 0x30000, FIXTURE_CODE + 0x100);
+    fixture_put64(f, 0x30008, FRESH_CODE);
+    fixture_run(f);
+    fixture_expect_instruction(f, INSN_hlt, FIXTURE_CODE + 0x100);
+}
+END_TEST
+
+/* A table becomes dirty when it is written, not when an instruction that would have written it faults. */
+START_TEST(a_fault_leaves_the_table_clean)
+{
+    fixture_protected(f);
+    fixture_paging32(f);
+    fresh(0x00409a0000000010);              /* limit 10H */
+    fixture_put(f, FIXTURE_CODE, "\xea\x11\0\0\0\x48\0", 7);
+    fixture_run(f);
+    fixture_expect_event(f, VECTOR_GP, 0, FIXTURE_CODE);
+    ck_assert(!(memory_read32(&f->model->memory, FIXTURE_PT + 4 * (FIXTURE_GDT >> 12)) & 0x40));
+}
+END_TEST
+
+BLOB(query, ".byte 0x0f,0x02,0xc8,0x0f,0x03,0xd0\n hlt");
+START_TEST(types_of_ia_32e_mode)
+{
+    for (unsigned type = 0; type < 16; type++) {
+        bool has_rights = type == 2 || type == 9 || type == 11 || type == 12, has_limit = has_rights && type != 12;
+        fixture_long_mode(f);
+        PUT(f, FIXTURE_CODE, query);
+        fixture_put64(f, FIXTURE_GDT + GATE, 0x0000800000000067 | (uint64_t)type << 40);
+        f->cpu->gpr[RAX] = GATE;
+        fixture_run(f);
+        fixture_expect_instruction(f, INSN_hlt, FIXTURE_CODE + 6);
+        ck_assert_uint_eq(f->cpu->gpr[RCX], has_rights ? 0x8000 | type << 8 : 0);
+        ck_assert_uint_eq(f->cpu->gpr[RDX], has_limit ? 0x67 : 0);
+        ck_assert_uint_eq(!!(f->cpu->rflags & RFLAGS_ZF), has_limit);
+    }
+}
+END_TEST
+
 /* ---- tasks ---- */
 
 BLOB32(task_jump, "nop\n .byte 0xea,0,0,0,0,0x60,0");
@@ -365,6 +449,11 @@ int main(void)
     tcase_add_test(tc, frames_of_interrupts_on_user_pages);
     tcase_add_test(tc, sysret_forces_the_rpl_of_ss);
     tcase_add_test(tc, a_null_stack_segment_keeps_the_privilege_level);
+    tcase_add_test(tc, far_pointers_of_ten_bytes);
+    tcase_add_test(tc, software_interrupts_push_rf_as_0);
+    tcase_add_test(tc, offsets_and_bases_by_the_target_s_mode);
+    tcase_add_test(tc, a_fault_leaves_the_table_clean);
+    tcase_add_test(tc, types_of_ia_32e_mode);
     tcase_add_test(tc, a_jump_to_a_task);
     tcase_add_test(tc, a_call_through_a_task_gate_and_back);
     tcase_add_test(tc, an_exception_through_a_task_gate);

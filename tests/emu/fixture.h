@@ -235,7 +235,7 @@ FIXTURE_FN enum stop_reason fixture_raised(struct fixture *f)
 /* Far transfers and loads of segments, which the model executes. */
 FIXTURE_FN bool fixture_segmentation(enum insn_id id)
 {
-    return (id >= INSN_iret && id <= INSN_load_far_pointer) || id == INSN_lldt || id == INSN_ltr;
+    return (id >= INSN_iret && id <= INSN_verw) || id == INSN_lldt || id == INSN_ltr;
 }
 
 /*

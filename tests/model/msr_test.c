@@ -106,8 +106,46 @@ START_TEST(kinds)
     refuse(MSR_ia32_mtrrcap, 0);
     refuse(MSR_ia32_vmx_basic, get(MSR_ia32_vmx_basic));
     ck_assert_uint_eq(get(MSR_ia32_vmx_basic) & 0x7fffffff, VMCS_REVISION);
-    ck_assert_uint_eq(get(MSR_ia32_mtrrcap), 0);
+}
+END_TEST
+
+/* Fixed ranges as firmware leaves them; each byte is a memory type of its own. */
+START_TEST(mtrrs)
+{
+    static const uint32_t fixed[] = { 0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f };
+
+    ck_assert_uint_eq(get(MSR_ia32_mtrrcap), 0x500);        /* FIX, WC; no variable range */
     ck_assert_uint_eq(get(MSR_ia32_mtrr_def_type), 0xc06);
+    ck_assert_uint_eq(get(0x250), 0x0606060606060606);
+    ck_assert_uint_eq(get(0x259), 0);
+    ck_assert_uint_eq(get(0x26f), 0x0505050505050505);
+    for (unsigned i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+        put(fixed[i], 0x0001040506000104);
+        ck_assert_uint_eq(get(fixed[i]), 0x0001040506000104);
+        for (unsigned byte = 0; byte < 8; byte++) {
+            refuse(fixed[i], 2ull << 8 * byte);
+            refuse(fixed[i], 7ull << 8 * byte);
+        }
+    }
+    put(MSR_ia32_mtrr_def_type, 0);
+    refuse(MSR_ia32_mtrr_def_type, 0xc02);
+    refuse(MSR_ia32_mtrr_def_type, 0x1c06);
+    refuse(MSR_ia32_mtrr_def_type, 0xd06);
+}
+END_TEST
+
+/* SDM Vol. 3, 10.11.7.1: write 0, execute CPUID with EAX = 1, read. */
+START_TEST(microcode_revision)
+{
+    uint32_t out[4];
+
+    ck_assert_uint_ne(get(MSR_ia32_bios_sign_id) >> 32, 0);
+    put(MSR_ia32_bios_sign_id, 0);
+    ck_assert_uint_eq(get(MSR_ia32_bios_sign_id), 0);
+    cpuid_execute(f.cpu, 0, 0, out);
+    ck_assert_uint_eq(get(MSR_ia32_bios_sign_id), 0);
+    cpuid_execute(f.cpu, 1, 0, out);
+    ck_assert_uint_eq(get(MSR_ia32_bios_sign_id), MICROCODE_REVISION << 32);
 }
 END_TEST
 
@@ -309,6 +347,8 @@ int main(void)
     tcase_add_test(tcase, control_flow_enforcement);
     tcase_add_test(tcase, performance_counters);
     tcase_add_test(tcase, kinds);
+    tcase_add_test(tcase, mtrrs);
+    tcase_add_test(tcase, microcode_revision);
     tcase_add_test(tcase, pat);
     tcase_add_test(tcase, efer);
     tcase_add_test(tcase, feature_control_locks);

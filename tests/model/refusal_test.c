@@ -206,6 +206,8 @@ CASE(wrmsr_cet, capability()->cr4_fixed1 &= ~CR4_CET; msr(INSN_wrmsr, MSR_ia32_p
 CASE(wrmsr_read_only, msr(INSN_wrmsr, MSR_ia32_vmx_misc, 0))
 CASE(wrmsr_canonical, msr(INSN_wrmsr, MSR_ia32_gs_base, 1ull << 62))
 CASE(wrmsr_pat, msr(INSN_wrmsr, MSR_ia32_pat, 2))
+CASE(wrmsr_mtrr, msr(INSN_wrmsr, MSR_ia32_mtrr_fix64k_00000, 7ull << 56))
+CASE(wrmsr_mtrr_def_type, msr(INSN_wrmsr, MSR_ia32_mtrr_def_type, 0xd06))
 CASE(wrmsr_feature_control_locked, msr(INSN_wrmsr, MSR_ia32_feature_control, 5))
 CASE(wrmsr_feature_control_reserved, CPU_MSR(cpu(), ia32_feature_control) = 0; msr(INSN_wrmsr, MSR_ia32_feature_control, 7))
 CASE(wrmsr_debugctl, msr(INSN_wrmsr, MSR_ia32_debugctl, 4))

@@ -2,7 +2,7 @@
 /* An MSR that is not there, without an IDT. */
 #include "scenarios/guests/bad/program.h"
     lidt empty
-    movl $0x250, %ecx
+    movl $0x123, %ecx
     rdmsr
     hlt
 empty:

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+# The random programs of the processor, as an image; tests/processor/processor.sh runs it here and on Bochs.
+PROCESSOR := $(BARE)/processor
+PROCESSOR_IMAGE := $(PROCESSOR)/programs.elf
+PROCESSOR_OBJECTS := $(addprefix $(PROCESSOR)/,entry.o main.o environment.o generate.o)
+-include $(PROCESSOR_OBJECTS:.o=.d)
+
+$(PROCESSOR)/%.o: tests/processor/%.c
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(GUEST_FLAGS) -c -o $@ $<
+$(PROCESSOR)/%.o: tests/processor/%.S
+	@mkdir -p $(@D)
+	@echo "  AS    $<"
+	@$(CC) $(GUEST_FLAGS) -c -o $@ $<
+$(PROCESSOR)/programs.elf64: $(PROCESSOR_OBJECTS) $(GUESTS)/lib/boot.o $(GUESTS)/lib/console.o scenarios/guests/lib/guest.ld
+	@echo "  LINK  $@"
+	@$(GUEST_LINK) -T scenarios/guests/lib/guest.ld -o $@ $(filter %.o,$^)
+$(PROCESSOR_IMAGE): $(PROCESSOR)/programs.elf64
+	@echo "  IMAGE $@"
+	@objcopy --strip-debug -O elf32-i386 $< $@
+
+tests: $(PROCESSOR_IMAGE)
+.PHONY: processor
+processor: $(B)/sesqui $(PROCESSOR_IMAGE) $(BOCHS_PARTS)
+	@SESQUI=$(B)/sesqui tests/processor/processor.sh --count 20000
