@@ -207,6 +207,9 @@ static void write_information(void)
     };
 }
 
+/* Where boot loaders leave their stack: the specification leaves ESP open, and programs push before they set it. */
+#define LOADER_STACK 0x7ff00
+
 /* Multiboot 0.6.96, 3.2 "Machine state"; selectors as if from a GDT of null, code, data. */
 static void machine_state(struct hal_capture *capture, uint64_t entry)
 {
@@ -214,7 +217,7 @@ static void machine_state(struct hal_capture *capture, uint64_t entry)
     const struct hal_guest_segment data = { 0x10, 0x3 | AR_S | AR_PRESENT | AR_DB | AR_G, 0xffffffff, 0 };
 
     *capture = (struct hal_capture){
-        .rip = entry, .rflags = RFLAGS_FIXED, .cr0 = CR0_PE | CR0_ET, .dr7 = 0x400, .activity = ACTIVITY_ACTIVE,
+        .rip = entry, .rsp = LOADER_STACK, .rflags = RFLAGS_FIXED, .cr0 = CR0_PE | CR0_ET, .dr7 = 0x400, .activity = ACTIVITY_ACTIVE,
         .gdtr.limit = 0xffff, .idtr.limit = 0xffff,
         .registers.gpr = { [RAX] = 0x2badb002, [RBX] = info_base },
     };

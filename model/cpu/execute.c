@@ -40,6 +40,7 @@ static const struct refusal *undefined(struct attempt *a)
     case INSN_mov_to_dr: case INSN_mov_from_dr:
         return cpu_refuses(REFUSALS_dr_undefined, a);
     case INSN_sldt: case INSN_str: case INSN_lldt: case INSN_ltr:
+    case INSN_lar: case INSN_lsl: case INSN_verr: case INSN_verw:
         return cpu_refuses(REFUSALS_ldtr_undefined, a);
     case INSN_invlpg: case INSN_lgdt: case INSN_lidt: case INSN_sgdt: case INSN_sidt:
         return cpu_refuses(REFUSALS_memory_only, a);

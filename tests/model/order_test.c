@@ -44,6 +44,8 @@ static const struct { const char *name; const char *in; } expected[INSN_COUNT] =
     [INSN_call_far] = { "far CALL", "NNNN" },   [INSN_ret_far] = { "far RET", "NNNN" },
     [INSN_mov_to_segment] = { "MOV to segment", "NNNN" }, [INSN_pop_segment] = { "POP to segment", "NNNN" },
     [INSN_load_far_pointer] = { "LES", "NNNN" },
+    [INSN_lar] = { "LAR", "NNUU" },             [INSN_lsl] = { "LSL", "NNUU" },
+    [INSN_verr] = { "VERR", "NNUU" },           [INSN_verw] = { "VERW", "NNUU" },
     [INSN_vmcall] = { "VMCALL", "XXXX" },       [INSN_vmclear] = { "VMCLEAR", "XXUU" },
     [INSN_vmlaunch] = { "VMLAUNCH", "XXUU" },   [INSN_vmptrld] = { "VMPTRLD", "XXUU" },
     [INSN_vmptrst] = { "VMPTRST", "XXUU" },     [INSN_vmread] = { "VMREAD", "XXUU" },
