@@ -145,7 +145,7 @@ void hal_port_out(uint16_t port, unsigned size, uint32_t value);
 
 /* ---- what the core tells: no formatting here ---- */
 enum hal_event {
-    HAL_EVENT_LEVEL,            /* from now on enter() runs level a (1, 2) on VMCS b */
+    HAL_EVENT_LEVEL,            /* from now on enter() runs level a (1, 2) on VMCS b; c: the EPT pointer that L1 gave L2, or 0 */
     HAL_EVENT_HANDLED,          /* an exit with reason a was handled by L0 itself */
     HAL_EVENT_REFLECT,          /* an exit with reason a, qualification b, guest-physical address c of L2 goes to L1; d = EPTP12 */
     HAL_EVENT_NESTED_ENTRY,     /* L1's VMLAUNCH (a = 1) or VMRESUME of vmcs12 at b */

@@ -78,7 +78,8 @@ static bool enter(struct hv_cpu *cpu)
 
     if (cpu->told_level != cpu->level) {
         cpu->told_level = cpu->level;
-        hal_log(HAL_EVENT_LEVEL, cpu->level, vmcs->region.value, 0, 0);
+        hal_log(HAL_EVENT_LEVEL, cpu->level, vmcs->region.value,
+                cpu->level == 2 && vmcs12_ept(cpu) ? VMCS12(cpu, ept_pointer) : 0, 0);
     }
     pages_before_entry(cpu);
     cpu->entries.count = 0;                     /* what the guest writes from now on counts */

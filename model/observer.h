@@ -6,6 +6,7 @@
 #ifndef SESQUI_MODEL_OBSERVER_H
 #define SESQUI_MODEL_OBSERVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct cpu;
@@ -36,6 +37,7 @@ enum notice_kind {
                                    code that writes */
     NOTICE_RAISED,              /* an exception or software interrupt, before it is intercepted, delivered or combined with
                                    cpu->event, whose delivery it interrupts if that is valid: event */
+    NOTICE_MISTAKE,             /* as NOTICE_VIOLATION, but of an L1 that runs over a native L0: it is no fault of L0's */
 };
 
 /* The oracle rules R1-R10: reference list in docs/rules.md. */
@@ -52,6 +54,16 @@ enum rule {
     RULE_RETURNED,              /* R10 resources return to zero after VMXOFF */
 };
 
+/* A translation that an INVEPT should have removed: the first entry on its way that has changed since it was remembered. */
+struct stale_entry {
+    uint64_t eptp, gpa, linear;
+    uint64_t pa, remembered, present;   /* of the entry: its address, and its values */
+    unsigned level;
+    bool reaches;                       /* a walk now leads to a page that the access may reach: */
+    uint64_t pa_now;
+    uint8_t rights_now;                 /* EPT's */
+};
+
 struct notice {
     enum notice_kind kind;
     const struct cpu *cpu;
@@ -60,6 +72,7 @@ struct notice {
     const struct refusal *refusal;
     const struct attempt *attempt;
     const struct event *event;  /* while the observer is called */
+    const struct stale_entry *stale;    /* NOTICE_VIOLATION and NOTICE_MISTAKE of RULE_ISOLATION; or NULL */
     const char *text;           /* static storage */
 };
 

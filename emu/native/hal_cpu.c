@@ -179,6 +179,7 @@ enum hal_result hal_enter(struct hal_registers *registers, bool launch)
     here->exited = true;
     here->accounted = false;
     rules_after_exit(here);
+    shadowed_after_exit(here);
     memcpy(registers->gpr, cpu()->gpr, sizeof host_gpr);
     passage_begin(here);
     return HAL_OK;

@@ -93,15 +93,36 @@ static void rule_ordinary_entry(struct native_cpu *here, const struct vmcs *v)
 static bool of_guest(const struct tlb_entry *entry) { return entry->kind != MAPPING_LINEAR || entry->vpid; }
 
 /* Did the walk that made this entry use a page of the pool that has been released since the latest exit? */
+static bool is_released(const struct native *native, uint64_t pa)
+{
+    uint64_t index = (pa - native->pool_base) / PAGE_SIZE;
+    return pa >= native->pool_base && index < native->pool_pages && native->pool_released[index];
+}
+
 static bool through_released(const struct native *native, const struct trail *trail, uint64_t *page)
 {
     for (unsigned i = 0; i < trail->count; i++) {
-        uint64_t index = (trail->step[i].pa - native->pool_base) / PAGE_SIZE;
         *page = trail->step[i].pa & PAGE_MASK;
-        if (trail->step[i].pa >= native->pool_base && index < native->pool_pages && native->pool_released[index])
+        if (is_released(native, *page))
             return true;
     }
     return false;
+}
+
+static bool steps_through_released(const struct native *native, const struct ept_steps *steps, uint64_t *page)
+{
+    for (unsigned i = 0; i < steps->count; i++) {
+        *page = steps->step[i].pa & PAGE_MASK;
+        if (is_released(native, *page))
+            return true;
+    }
+    return false;
+}
+
+static void report_released(struct native_cpu *here, uint64_t page, uint64_t address)
+{
+    rule_broken(here, RULE_ISOLATION, page, address, "a paging structure of an EPT was released while translations "
+                "through it are remembered: INVEPT missing [29.4.3.4]");
 }
 
 /*
@@ -112,28 +133,44 @@ static void rule_released_tables(struct native_cpu *here)
 {
     struct native *native = here->native;
     struct tlb *tlb = &native->model->tlb;
+    const struct guest_physical *g;
     uint64_t page;
 
     if (!native->released)
         return;
-    for (const struct tlb_entry *e = tlb_next(tlb, NULL); e; e = tlb_next(tlb, e))
+    for (g = guest_physical_next(tlb, NULL); g; g = guest_physical_next(tlb, g))
+        if (steps_through_released(native, &g->steps, &page)) {
+            report_released(here, page, g->gpa);
+            break;
+        }
+    for (const struct tlb_entry *e = tlb_next(tlb, NULL); e && !g; e = tlb_next(tlb, e))
         if (of_guest(e) && through_released(native, tlb_trail(tlb, e), &page)) {
-            rule_broken(here, RULE_ISOLATION, page, e->page, "a paging structure of an EPT was released while translations "
-                        "through it are remembered: INVEPT missing [29.4.3.3]");
+            report_released(here, page, e->page);
             break;
         }
     memset(native->pool_released, 0, native->pool_pages);
     native->released = false;
 }
 
+static void report_taken_away(struct native_cpu *here, uint64_t pa, unsigned cpu)
+{
+    rule_broken(here, RULE_ISOLATION, pa, cpu, "a page was taken from its owner while a processor remembers translations to it: "
+                "INVEPT missing there [29.4.3.4]");
+}
+
 void rules_page_taken_away(struct native_cpu *here, uint64_t first, uint64_t pages)
 {
     struct tlb *tlb = &here->native->model->tlb;
+    uint64_t end = first + pages * PAGE_SIZE;
 
+    for (const struct guest_physical *g = guest_physical_next(tlb, NULL); g; g = guest_physical_next(tlb, g))
+        if (g->leaf && !g->shadowed && g->address < end && first < g->address + guest_physical_span(g->level)) {
+            report_taken_away(here, g->address > first ? g->address : first, g->cpu);
+            return;
+        }
     for (const struct tlb_entry *e = tlb_next(tlb, NULL); e; e = tlb_next(tlb, e))
         if (of_guest(e) && e->mapping.pa_page - first < pages * PAGE_SIZE) {
-            rule_broken(here, RULE_ISOLATION, e->mapping.pa_page, e->cpu, "a page was taken from its owner while a processor "
-                        "remembers translations to it: INVEPT missing there [29.4.3.3]");
+            report_taken_away(here, e->mapping.pa_page, e->cpu);
             return;
         }
 }
@@ -150,7 +187,18 @@ static void note_tags(struct native_cpu *here, const struct vmcs *v)
         here->vpid02[vpid / 8] |= (uint8_t)(1u << vpid % 8);
 }
 
-/* L1 left VMX operation: its L2s are no more, nor is anything that was for them. */
+static void report_not_returned(struct native_cpu *here, uint64_t root, uint64_t address)
+{
+    rule_broken(here, RULE_RETURNED, root, address, "after L1's VMXOFF translations of L2's EPT are remembered [29.4.3.4]");
+}
+
+static bool in_pool(const struct native *native, uint64_t pa)
+{
+    return pa - native->pool_base < native->pool_pages * PAGE_SIZE;
+}
+
+/* L1 left VMX operation: its L2s are no more, nor is anything that was for them. Before L0 was loaded L1 may have had EPTs of its
+ * own: L0's are in the pool. */
 static void rule_returned(struct native_cpu *here)
 {
     struct native *native = here->native;
@@ -159,14 +207,21 @@ static void rule_returned(struct native_cpu *here)
     for (const struct tlb_entry *e = tlb_next(tlb, NULL); e; e = tlb_next(tlb, e)) {
         if (e->cpu != here->cpu->index)
             continue;
-        if (e->kind != MAPPING_GUEST_PHYSICAL && here->vpid02[e->vpid / 8] >> e->vpid % 8 & 1)
+        if (here->vpid02[e->vpid / 8] >> e->vpid % 8 & 1)
             rule_broken(here, RULE_RETURNED, e->vpid, e->page, "after L1's VMXOFF translations of L2's VPID are remembered "
                         "[31.3, INVVPID]");
-        else if (e->kind != MAPPING_LINEAR && e->eptrta != here->root01 / PAGE_SIZE)
-            rule_broken(here, RULE_RETURNED, e->eptrta * PAGE_SIZE, e->page, "after L1's VMXOFF translations of L2's EPT are "
-                        "remembered [29.4.3.3]");
+        else if (e->kind == MAPPING_COMBINED && e->eptrta != here->root01 / PAGE_SIZE)
+            report_not_returned(here, e->eptrta * PAGE_SIZE, e->page);
         else
             continue;
+        break;
+    }
+    for (const struct guest_physical *g = guest_physical_next(tlb, NULL); g; g = guest_physical_next(tlb, g)) {
+        uint64_t root = g->eptp & PAGE_MASK & ~(0xfffull << 52);
+
+        if (g->cpu != here->cpu->index || g->shadowed || root == here->root01 || !in_pool(native, root))
+            continue;
+        report_not_returned(here, root, g->gpa);
         break;
     }
     memset(here->vpid02, 0, sizeof here->vpid02);

@@ -25,6 +25,7 @@ struct native_cpu {
     bool accounted;                 /* the core said what it did with the latest exit (rule R9) */
     bool exited;                    /* an exit has been returned to the core since the latest entry */
     unsigned exit_level;            /* the level that it came from */
+    uint64_t exit_gpa;              /* of an EPT violation of L2 */
     struct native_counts at_exit;   /* the native's counts at that moment */
     uint64_t dirty_vmcs;            /* the VMCS whose control words were written last, since it was entered; 0: none */
     bool entered;                   /* a guest has run: what L0 takes from now on is for nesting, or hal_keep() says so */
@@ -102,6 +103,10 @@ void reads_exchange(struct native_cpu *here, bool as_read);
 
 /* Reports a broken rule; `text` outlives the machine. */
 void rule_broken(struct native_cpu *here, enum rule rule, uint64_t a, uint64_t b, const char *text);
+
+/* shadowed.c: what the processor that L1 believes in would remember of L1's own EPTs. */
+void shadowed_told(struct native_cpu *here, enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+void shadowed_after_exit(struct native_cpu *here);
 
 /* passage.c: an exit has been returned to the core; the core writes a field; it is about to enter. */
 void passage_begin(struct native_cpu *here);

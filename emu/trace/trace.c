@@ -360,6 +360,7 @@ static const struct {
     [NOTICE_INVALIDATE] = { "invalidate", invalidate },
     [NOTICE_EPT_VIOLATION] = { "ept", ept_violation },
     [NOTICE_VIOLATION] = { "violation", violation },
+    [NOTICE_MISTAKE] = { "mistake", violation },
     [NOTICE_BARRIER] = { "barrier", barrier },
     [NOTICE_SHUTDOWN] = { "shutdown", shutdown },
 };
@@ -381,6 +382,7 @@ void trace_notice(struct trace *trace, unsigned level, const struct notice *noti
 
     record->details = notice_row[notice->kind].details;
     record->notice = *notice;
+    record->notice.stale = NULL;            /* it is gone when the line is written */
     note_interruption(record);
     to_file(trace, record);
 }

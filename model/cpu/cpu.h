@@ -46,6 +46,7 @@ struct vmx {
     bool ept;                   /* non-root with "enable EPT": guest-physical addresses are translated */
     uint16_t vpid;              /* 0 in root operation and without "enable VPID" */
     uint64_t eptp;              /* valid while `ept` */
+    uint64_t shadowed_eptp;     /* the EPT that the present one is a shadow of, as the embedder says; 0: none */
     struct event delivering;    /* non-root: the event whose delivery is under way, for IDT-vectoring information */
     bool nmi_blocking_by_iret;  /* this IRET removed blocking by NMI: for "NMI unblocking due to IRET" */
     uint64_t iret_instructions; /* cpu->instructions before that IRET: no other instruction has it */

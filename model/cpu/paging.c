@@ -132,6 +132,14 @@ static struct translation page_fault(const struct cpu *cpu, struct access access
     };
 }
 
+static void trail_append(struct trail *trail, const struct ept_steps *steps)
+{
+    for (unsigned i = 0; i < steps->count && trail->count < TRAIL_STEPS; i++) {
+        trail->step[trail->count].pa = steps->step[i].pa;
+        trail->step[trail->count++].value = steps->step[i].value;
+    }
+}
+
 /* ---- the second stage ---- */
 
 /* Who asks for a guest-physical address. */
@@ -147,14 +155,19 @@ struct purpose {
 static bool second_stage(struct cpu *cpu, uint64_t gpa, struct purpose purpose, struct ept_translation *out,
                          struct translation *failure)
 {
+    struct ept_steps steps;
+    struct ept_access access = {
+        .kind = purpose.kind, .paging_structure = purpose.paging_structure, .linear_valid = true,
+        .probe = purpose.probe, .linear = purpose.linear, .page = purpose.page, .steps = purpose.trail ? &steps : NULL,
+    };
+
     if (!cpu->vmx.ept) {
         *out = (struct ept_translation){ .pa = gpa, .rights = EPT_RIGHTS, .dirty = true };
         return true;
     }
-    *out = ept_walk(cpu, cpu->vmx.eptp, gpa, (struct ept_access){
-        .kind = purpose.kind, .paging_structure = purpose.paging_structure, .linear_valid = true,
-        .probe = purpose.probe, .linear = purpose.linear, .page = purpose.page, .trail = purpose.trail,
-    });
+    *out = ept_translate(cpu, cpu->vmx.eptp, gpa, access);
+    if (out->result == TRANSLATION_OK && purpose.trail)
+        trail_append(purpose.trail, &steps);
     if (out->result == TRANSLATION_OK && purpose.paging_structure && apic_access_hits(cpu, out->pa)) {
         *failure = (struct translation){ .result = TRANSLATION_APIC_ACCESS, .gpa = gpa,
                                          .qualification = apic_access_guest_physical(cpu) };   /* 30.4.6.1 */
@@ -384,7 +397,7 @@ uint8_t mapping_rights(const struct cpu *cpu, const struct mapping *mapping, str
  */
 static bool locate_pdpte(struct cpu *cpu, uint64_t gpa, uint64_t *pa, enum status *status)
 {
-    struct ept_translation at = ept_walk(cpu, cpu->vmx.eptp, gpa, (struct ept_access){ .kind = ACCESS_READ });
+    struct ept_translation at = ept_translate(cpu, cpu->vmx.eptp, gpa, (struct ept_access){ .kind = ACCESS_READ });
     struct translation failure = { .result = at.result, .gpa = gpa, .qualification = at.qualification,
                                    .convertible = at.convertible };
 

@@ -11,11 +11,13 @@
 #include "model/vmx/apic.h"
 #include "model/vmx/vmx.h"
 
+#define EPT_ROOT 0x000ffffffffff000ull          /* of an EPT pointer: bits 51:12 */
+
 /* A broken rule R4: b = guest-physical, c = physical, d = linear address. */
-static void report(struct cpu *cpu, uint64_t linear, uint64_t gpa, uint64_t pa, const char *text)
+static void report(struct cpu *cpu, uint64_t linear, uint64_t gpa, uint64_t pa, const struct stale_entry *stale, const char *text)
 {
     cpu_notify(cpu, &(struct notice){ .kind = NOTICE_VIOLATION, .a = RULE_ISOLATION, .b = gpa, .c = pa, .d = linear,
-                                      .text = text });
+                                      .stale = stale, .text = text });
 }
 
 void translation_reaches(struct cpu *cpu, uint64_t linear, uint64_t gpa, uint64_t pa)
@@ -24,7 +26,7 @@ void translation_reaches(struct cpu *cpu, uint64_t linear, uint64_t gpa, uint64_
     size_t page = cpu->vmx.non_root ? memory_page_index(memory, pa) : SIZE_MAX;
 
     if (page != SIZE_MAX && (memory->watch[page] & WATCH_PRIVATE))
-        report(cpu, linear, gpa, pa, "a translation in non-root operation reaches a page that is no guest's");
+        report(cpu, linear, gpa, pa, NULL, "a translation in non-root operation reaches a page that is no guest's");
 }
 
 static bool says_the_same(const struct mapping *a, const struct mapping *b)
@@ -33,17 +35,39 @@ static bool says_the_same(const struct mapping *a, const struct mapping *b)
            a->writable == b->writable && a->execute_disable == b->execute_disable;
 }
 
+/* The first EPT entry on the way to the page that has changed since the walk was made: the last part of the trail, from the root
+ * of the EPT on. */
+static struct stale_entry changed_entry(const struct cpu *cpu, uint64_t linear, const struct mapping *mapping,
+                                        const struct trail *trail)
+{
+    struct stale_entry stale = { .eptp = trail->eptp, .gpa = mapping->gpa_page | (linear & ~PAGE_MASK), .linear = linear };
+    unsigned i = trail->count;
+
+    while (i > 0 && (trail->step[i - 1].pa ^ trail->eptp) & EPT_ROOT)
+        i--;
+    stale.level = ept_levels(trail->eptp) + 1;
+    for (i -= i > 0; i < trail->count && stale.present == stale.remembered; i++) {
+        stale.pa = trail->step[i].pa;
+        stale.remembered = trail->step[i].value;
+        stale.present = memory_read64(&cpu->model->memory, stale.pa);
+        stale.level--;
+    }
+    return stale;
+}
+
 /*
- * A remembered translation is being used: would a walk still find it?  The trail tells, nearly always. Stale guest paging is the guest's own business
- * until it invalidates; a stale second stage means that whoever changed EPT did not execute INVEPT.
+ * A remembered translation serves an access: would a walk still find it?  The trail tells, nearly always. Stale guest paging is
+ * the guest's own business until it invalidates; a stale second stage means that whoever changed EPT did not execute INVEPT.
+ * `used`: the policy has it used; otherwise another processor might use it.
  */
 static void look_for_staleness(struct cpu *cpu, uint64_t linear, struct access access, const struct mapping *mapping,
-                               struct trail *trail)
+                               struct trail *trail, bool used)
 {
     struct mapping fresh;
     struct trail fresh_trail;
     struct access probe = access;
     struct ept_translation at;
+    struct stale_entry stale;
 
     if (trail_holds(cpu, linear, trail))
         return;
@@ -55,15 +79,22 @@ static void look_for_staleness(struct cpu *cpu, uint64_t linear, struct access a
             trail_copy(trail, &fresh_trail);
         return;
     }
-    cpu->model->tlb.stale_uses++;
+    cpu->model->tlb.stale_uses += used;
     if (!cpu->vmx.ept)
         return;
     at = ept_walk(cpu, cpu->vmx.eptp, mapping->gpa_page, (struct ept_access){
         .kind = access.kind, .linear_valid = true, .probe = true, .linear = linear,
         .page = mapping_page_bits(mapping) });
-    if (at.result != TRANSLATION_OK || (at.pa & PAGE_MASK) != mapping->pa_page || (mapping->ept_rights & ~at.rights))
-        report(cpu, linear, mapping->gpa_page, mapping->pa_page, "a remembered translation was used after its EPT entry had changed: "
-                                     "INVEPT is missing [29.4.3.3]");
+    if (at.result == TRANSLATION_OK && (at.pa & PAGE_MASK) == mapping->pa_page && !(mapping->ept_rights & ~at.rights))
+        return;
+    stale = changed_entry(cpu, linear, mapping, trail);
+    stale.reaches = at.result == TRANSLATION_OK;
+    stale.pa_now = at.pa;
+    stale.rights_now = at.rights;
+    report(cpu, linear, mapping->gpa_page, mapping->pa_page, &stale, "a remembered translation was used after its EPT entry had "
+                                 "changed: INVEPT is missing [29.4.3.4]");
+    if (!used)                          /* nor is what EPT alone says of the page any longer remembered */
+        tlb_drop_gpa(cpu, cpu->vmx.eptp, mapping->gpa_page);
 }
 
 /* What `mapping` means for an access that it permits. */
@@ -86,13 +117,11 @@ static struct translation translated(struct cpu *cpu, uint64_t linear, struct ac
 /* A walk, remembered. `dropped`: a remembered mapping did not serve and is gone. */
 static struct translation walk(struct cpu *cpu, uint64_t linear, struct access access, const struct mapping *dropped)
 {
-    bool remember = !access.probe && ((cpu->cr0 & CR0_PG) || cpu->vmx.ept);
+    bool remember = !access.probe && (cpu->cr0 & CR0_PG);      /* with paging off, EPT's part is all there is */
     struct mapping mapping;
     struct trail trail;
     struct translation translation = paging_walk(cpu, linear, access, &mapping, remember ? &trail : NULL);
 
-    if (translation.result == TRANSLATION_EPT_VIOLATION && !access.probe)
-        tlb_drop_gpa(cpu, cpu->vmx.eptp, translation.gpa);
     if (translation.result != TRANSLATION_OK) {
         if (dropped)
             cpu->model->tlb.generation++;
@@ -109,20 +138,27 @@ struct translation translate(struct cpu *cpu, uint64_t linear, struct access acc
 {
     struct tlb_entry *entry;
     struct mapping mapping;
+    bool serves, used;
 
     if (!cpu_long_mode(cpu))
         linear &= 0xffffffff;
     else if (!linear_canonical(cpu, linear))
         return (struct translation){ .result = TRANSLATION_NOT_CANONICAL };
-    entry = access.probe ? NULL : tlb_find(cpu, linear);
+    entry = access.probe || !(cpu->cr0 & CR0_PG) ? NULL : tlb_find(cpu, linear);
     if (!entry)
         return walk(cpu, linear, access, NULL);
     mapping = entry->mapping;
-    if (!(mapping_rights(cpu, &mapping, access) & access_right(access.kind)) || !tlb_use(&cpu->model->tlb)) {
+    serves = mapping_rights(cpu, &mapping, access) & access_right(access.kind);
+    used = serves && tlb_use(&cpu->model->tlb);
+    if (serves)
+        look_for_staleness(cpu, linear, access, &mapping, tlb_trail(&cpu->model->tlb, entry), used);
+    if (!used) {
         tlb_drop(cpu, entry);
         return walk(cpu, linear, access, &mapping);
     }
-    look_for_staleness(cpu, linear, access, &mapping, tlb_trail(&cpu->model->tlb, entry));
+    if (cpu->vmx.shadowed_eptp && cpu->vmx.ept)
+        ept_watch_shadowed(cpu, mapping.gpa_page, (struct ept_access){
+            .kind = access.kind, .linear_valid = true, .linear = linear, .page = mapping_page_bits(&mapping) });
     return translated(cpu, linear, access, &mapping);
 }
 

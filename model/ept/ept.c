@@ -18,7 +18,7 @@
 #define CAPABILITY_2M (1ull << 16)
 #define CAPABILITY_1G (1ull << 17)
 
-enum { LEVELS_MAX = 5, PML_ENTRIES = 512 };
+enum { PML_ENTRIES = 512 };
 
 _Static_assert(EPT_READ == RIGHT_READ && EPT_WRITE == RIGHT_WRITE && EPT_EXECUTE == RIGHT_EXECUTE, "one numbering");
 
@@ -33,33 +33,37 @@ struct walk {
     struct cpu *cpu;
     struct ept_access access;
     bool flags;                 /* accessed and dirty flags are in use */
-    bool mode_based;            /* bit 10 is the right to execute at user-mode linear addresses */
     bool write;                 /* what the access counts as: see below */
     uint64_t present, rights;   /* the bits that give rights; those that all entries so far have in common */
-    unsigned levels, count;
-    struct {
-        uint64_t pa, value;
-    } step[LEVELS_MAX];         /* the entries used, from the root on */
+    struct ept_steps used;
 };
 
 /*
  * With accessed and dirty flags for EPT, any access to a guest paging-structure entry counts as a write, and so does an
  * update of one without them (29.3.3.2, 29.3.5; Table 28-7, note 1).
  */
-static bool counts_as_write(uint64_t eptp, struct ept_access access)
+bool ept_counts_as_write(uint64_t eptp, struct ept_access access)
 {
     return access.kind == ACCESS_WRITE || (access.paging_structure && (eptp & EPTP_ACCESSED_DIRTY));
 }
 
+unsigned ept_levels(uint64_t eptp)
+{
+    return EPTP_WALK_LENGTH(eptp) == EPT_LEVELS_MAX ? EPT_LEVELS_MAX : EPT_LEVELS_MAX - 1;
+}
+
+uint64_t ept_right_bits(const struct cpu *cpu)
+{
+    return EPT_RIGHTS | (cpu_proc2_controls(cpu) & PROC2_mode_based_execute_control ? EPT_USER_EXECUTE : 0);
+}
+
 static struct walk begin(struct cpu *cpu, uint64_t eptp, struct ept_access access)
 {
-    bool mode_based = cpu_proc2_controls(cpu) & PROC2_mode_based_execute_control;
-    uint64_t present = EPT_RIGHTS | (mode_based ? EPT_USER_EXECUTE : 0);
+    uint64_t present = ept_right_bits(cpu);
 
     return (struct walk){
-        .cpu = cpu, .access = access, .flags = eptp & EPTP_ACCESSED_DIRTY, .mode_based = mode_based,
-        .write = counts_as_write(eptp, access), .present = present, .rights = present,
-        .levels = EPTP_WALK_LENGTH(eptp) == LEVELS_MAX ? LEVELS_MAX : LEVELS_MAX - 1,
+        .cpu = cpu, .access = access, .flags = eptp & EPTP_ACCESSED_DIRTY,
+        .write = ept_counts_as_write(eptp, access), .present = present, .rights = access.from ? access.from->rights : present,
     };
 }
 
@@ -109,14 +113,14 @@ static struct ept_translation violation(const struct walk *walk, uint64_t rights
     };
 }
 
-/* RIGHT_* of the page for an access from the mode of the linear address: user-mode addresses have a right of their own. */
-static uint64_t effective_rights(const struct walk *walk)
+/* User-mode linear addresses may have a right of their own, bit 10. */
+uint8_t ept_access_rights(const struct cpu *cpu, uint64_t bits, struct ept_access access)
 {
-    uint64_t rights = walk->rights & EPT_RIGHTS;
+    uint64_t rights = bits & EPT_RIGHTS;
 
-    if (!walk->mode_based || !(walk->access.page & EPT_VIOLATION_USER_PAGE))
-        return rights;
-    return (rights & ~EPT_EXECUTE) | (walk->rights & EPT_USER_EXECUTE ? EPT_EXECUTE : 0);
+    if ((access.page & EPT_VIOLATION_USER_PAGE) && (ept_right_bits(cpu) & EPT_USER_EXECUTE))
+        rights = (rights & ~EPT_EXECUTE) | (bits & EPT_USER_EXECUTE ? EPT_EXECUTE : 0);
+    return (uint8_t)rights;
 }
 
 /* 29.3.6 "Page-Modification Logging". */
@@ -136,21 +140,22 @@ static void log_write(struct cpu *cpu, uint64_t gpa)
 static bool set_flags(struct walk *walk, uint64_t gpa)
 {
     struct cpu *cpu = walk->cpu;
+    struct ept_steps *used = &walk->used;
     bool logging = cpu_proc2_controls(cpu) & PROC2_enable_pml;
-    uint64_t missing[LEVELS_MAX], any = 0;
+    uint64_t missing[EPT_LEVELS_MAX], any = 0;
 
-    for (unsigned i = 0; i < walk->count; i++) {
-        uint64_t flags = EPT_ACCESSED | (walk->write && i == walk->count - 1 ? EPT_DIRTY : 0);
+    for (unsigned i = 0; i < used->count; i++) {
+        uint64_t flags = EPT_ACCESSED | (walk->write && i == used->count - 1 ? EPT_DIRTY : 0);
 
-        missing[i] = flags & ~walk->step[i].value;
+        missing[i] = flags & ~used->step[i].value;
         any |= missing[i];
     }
     if (any && logging && VMCS(cpu->vmx.current, pml_index) >= PML_ENTRIES)
         return false;
-    for (unsigned i = 0; any && i < walk->count; i++) {
-        walk->step[i].value |= missing[i];
+    for (unsigned i = 0; any && i < used->count; i++) {
+        used->step[i].value |= missing[i];
         if (missing[i])
-            physical_write(cpu, walk->step[i].pa, &walk->step[i].value, sizeof(walk->step[i].value));
+            physical_write(cpu, used->step[i].pa, &used->step[i].value, sizeof(used->step[i].value));
     }
     if ((any & EPT_DIRTY) && logging)
         log_write(cpu, gpa);
@@ -160,12 +165,14 @@ static bool set_flags(struct walk *walk, uint64_t gpa)
 struct ept_translation ept_walk(struct cpu *cpu, uint64_t eptp, uint64_t gpa, struct ept_access access)
 {
     struct walk walk = begin(cpu, eptp, access);
-    uint64_t table = eptp & ADDRESS_BITS, need, entry = 0, span = 0;
+    uint64_t table = access.from ? access.from->pa : eptp & ADDRESS_BITS, need, entry = 0, span = 0;
+    unsigned levels = ept_levels(eptp);
     bool leaf = false;
+    uint8_t rights;
 
-    if (gpa >> (12 + 9 * walk.levels))
+    if (gpa >> (12 + 9 * levels))
         return violation(&walk, 0, EPT_SUPPRESS_VE);
-    for (unsigned level = walk.levels; !leaf; level--) {
+    for (unsigned level = access.from ? access.from->level : levels; !leaf; level--) {
         uint64_t pa = table + (gpa / level_span(level) & 0x1ff) * 8;
 
         entry = memory_read64(&cpu->model->memory, pa);
@@ -175,25 +182,27 @@ struct ept_translation ept_walk(struct cpu *cpu, uint64_t eptp, uint64_t gpa, st
         if (ept_entry_flaw(cpu->model, entry, level, leaf))
             return (struct ept_translation){ .result = TRANSLATION_EPT_MISCONFIGURATION };
         walk.rights &= entry;
-        walk.step[walk.count].pa = pa;
-        walk.step[walk.count++].value = entry;
+        walk.used.step[walk.used.count].pa = pa;
+        walk.used.step[walk.used.count++].value = entry;
         table = entry & ADDRESS_BITS;
         span = level_span(level);
     }
     need = access.kind == ACCESS_FETCH ? EPT_EXECUTE : access.kind == ACCESS_READ ? EPT_READ : EPT_WRITE;
     need |= walk.write ? EPT_WRITE : 0;
-    if (need & ~effective_rights(&walk))
+    rights = ept_access_rights(cpu, walk.rights, access);
+    if (need & ~rights)
         return violation(&walk, walk.rights, entry);
     if (walk.flags && !access.probe && !set_flags(&walk, gpa))
         return (struct ept_translation){ .result = TRANSLATION_PML_FULL };
-    for (unsigned i = 0; access.trail && i < walk.count; i++)
-        trail_note(access.trail, &cpu->model->memory, walk.step[i].pa);
+    if (access.steps)
+        *access.steps = walk.used;
     return (struct ept_translation){
         .result = TRANSLATION_OK,
         .pa = (entry & ADDRESS_BITS & ~(span - 1)) | (gpa & (span - 1)),
-        .rights = (uint8_t)effective_rights(&walk),
+        .rights = rights,
         .memory_type = (uint8_t)EPT_MEMORY_TYPE(entry),
-        .dirty = !walk.flags || (walk.step[walk.count - 1].value & EPT_DIRTY),
+        .dirty = !walk.flags || (walk.used.step[walk.used.count - 1].value & EPT_DIRTY),
         .page_size = span,
+        .right_bits = walk.rights,
     };
 }

@@ -15,6 +15,7 @@ void tlb_init(struct tlb *tlb, enum tlb_policy policy, uint64_t seed)
     /* A trail means nothing without its entry, and there are megabytes of them. */
     memset(tlb->entry, 0, sizeof(tlb->entry));
     memset(tlb->next_way, 0, sizeof(*tlb) - offsetof(struct tlb, next_way));
+    guest_physical_init(&tlb->guest_physical);
     tlb->policy = policy;
     tlb->seed = seed;
 }
@@ -36,20 +37,15 @@ static uint16_t current_pcid(const struct cpu *cpu)
 /* The context that tags what `cpu` translates at present. */
 static struct tlb_entry present_tag(const struct cpu *cpu, uint64_t linear)
 {
-    bool paging = cpu->cr0 & CR0_PG;
-    struct tlb_entry tag = {
+    return (struct tlb_entry){
         .valid = true,
         .cpu = (uint8_t)cpu->index,
-        .kind = !cpu->vmx.ept ? MAPPING_LINEAR : paging ? MAPPING_COMBINED : MAPPING_GUEST_PHYSICAL,
+        .kind = cpu->vmx.ept ? MAPPING_COMBINED : MAPPING_LINEAR,
         .eptrta = cpu->vmx.ept ? EPTRTA(cpu->vmx.eptp) : 0,
         .page = linear & PAGE_MASK,
+        .vpid = cpu->vmx.vpid,
+        .pcid = current_pcid(cpu),
     };
-
-    if (tag.kind != MAPPING_GUEST_PHYSICAL) {
-        tag.vpid = cpu->vmx.vpid;
-        tag.pcid = current_pcid(cpu);
-    }
-    return tag;
 }
 
 static bool matches(const struct tlb_entry *e, const struct tlb_entry *tag)
@@ -106,8 +102,6 @@ void tlb_insert(struct cpu *cpu, uint64_t linear, const struct mapping *mapping,
     struct tlb_entry entry = present_tag(cpu, linear);
     unsigned set = set_of(cpu, entry.vpid, entry.page), way;
 
-    if (tlb->policy == TLB_DROP)
-        return;
     for (way = 0; way < TLB_WAYS && tlb->entry[set][way].valid; way++)
         ;
     if (way == TLB_WAYS) {
@@ -151,14 +145,9 @@ static bool holds(const struct tlb_entry *entry, uint64_t linear)
     return !((entry->page ^ linear) & ~(entry->mapping.page_size - 1));
 }
 
-static bool tagged_by_vpid(const struct tlb_entry *entry)
-{
-    return entry->kind != MAPPING_GUEST_PHYSICAL;
-}
-
 static bool in_vpid(const struct scope *s, const struct tlb_entry *e)
 {
-    return tagged_by_vpid(e) && e->vpid == s->vpid && !(s->keep_global && e->mapping.global);
+    return e->vpid == s->vpid && !(s->keep_global && e->mapping.global);
 }
 
 static bool in_pcid(const struct scope *s, const struct tlb_entry *e)
@@ -179,7 +168,7 @@ static bool at_linear_in_pcid(const struct scope *s, const struct tlb_entry *e)
 static bool in_any_vpid(const struct scope *s, const struct tlb_entry *e)
 {
     (void)s;
-    return tagged_by_vpid(e) && e->vpid != 0;
+    return e->vpid != 0;
 }
 
 static bool in_eptrta(const struct scope *s, const struct tlb_entry *e)
@@ -191,11 +180,6 @@ static bool in_any_eptrta(const struct scope *s, const struct tlb_entry *e)
 {
     (void)s;
     return e->kind != MAPPING_LINEAR;
-}
-
-static bool at_gpa(const struct scope *s, const struct tlb_entry *e)
-{
-    return e->kind == MAPPING_GUEST_PHYSICAL && e->eptrta == s->eptrta && e->page == (s->linear & PAGE_MASK);
 }
 
 static bool everything(const struct scope *s, const struct tlb_entry *e)
@@ -264,11 +248,13 @@ void tlb_flush_linear_pcid(struct cpu *cpu, uint64_t linear, uint16_t pcid)
 
 void tlb_invept(struct cpu *cpu, uint64_t eptp)
 {
+    guest_physical_invept(cpu, eptp);
     invalidate((struct scope){ .cpu = cpu, .eptrta = EPTRTA(eptp) }, in_eptrta);
 }
 
 void tlb_invept_all(struct cpu *cpu)
 {
+    guest_physical_invept_all(cpu);
     invalidate((struct scope){ .cpu = cpu }, in_any_eptrta);
 }
 
@@ -295,14 +281,13 @@ void tlb_vmx_transition(struct cpu *cpu)
 
 void tlb_drop_gpa(struct cpu *cpu, uint64_t eptp, uint64_t gpa)
 {
-    struct scope scope = { .cpu = cpu, .eptrta = EPTRTA(eptp), .linear = gpa };
-
-    invalidate_set(&cpu->model->tlb, set_of(cpu, 0, gpa & PAGE_MASK), &scope, at_gpa);
+    guest_physical_drop(cpu, eptp, gpa);
     cpu->model->tlb.generation++;
 }
 
 void tlb_reset(struct cpu *cpu)
 {
+    guest_physical_invept_all(cpu);
     invalidate((struct scope){ .cpu = cpu }, everything);
 }
 

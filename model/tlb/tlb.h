@@ -4,10 +4,13 @@
  * until an invalidation that the architecture prescribes, so that a missing one is seen. Never a negative entry: an entry
  * that would deny an access is dropped and walked anew.
  *
- *   kind                    made from              found by                          INVLPG, MOV CR   INVVPID   INVEPT
- *   MAPPING_LINEAR          guest paging           VPID, PCID or global              drops            drops     -
- *   MAPPING_COMBINED        guest paging and EPT   VPID, PCID or global, EPTRTA      drops            drops     drops
- *   MAPPING_GUEST_PHYSICAL  EPT (paging is off)    EPTRTA                            -                -         drops
+ *   kind              made from              found by                       INVLPG, MOV CR   VM entry, exit   INVVPID   INVEPT
+ *   MAPPING_LINEAR    guest paging           VPID, PCID or global           drops            of VPID 0        drops     -
+ *   MAPPING_COMBINED  guest paging and EPT   VPID, PCID or global, EPTRTA   drops            of VPID 0        drops     drops
+ *   guest-physical    EPT                    EPTRTA                         -                -                -         drops
+ *
+ * Guest-physical mappings stand in an array of their own (guest_physical.h). All are remembered whatever the policy, since
+ * another processor might: what the policy decides is whether they are used.
  */
 #ifndef SESQUI_MODEL_TLB_H
 #define SESQUI_MODEL_TLB_H
@@ -16,18 +19,19 @@
 #include <stdint.h>
 
 #include "model/cpu/walk.h"
+#include "model/tlb/guest_physical.h"
 
 struct cpu;
 
 enum tlb_policy {
     TLB_KEEP,                   /* a remembered translation is used whenever the architecture allows it */
-    TLB_DROP,                   /* nothing is remembered: every access walks */
+    TLB_DROP,                   /* none is ever used: every access walks */
     TLB_SEEDED,                 /* remembered translations are used or dropped at random, by seed */
 };
 
 enum { TLB_SETS = 1024, TLB_WAYS = 4, TLB_REGIONS = 256 };
 
-enum mapping_kind { MAPPING_LINEAR, MAPPING_COMBINED, MAPPING_GUEST_PHYSICAL };
+enum mapping_kind { MAPPING_LINEAR, MAPPING_COMBINED };
 
 struct tlb_entry {
     bool valid;
@@ -35,7 +39,7 @@ struct tlb_entry {
     uint8_t kind;               /* enum mapping_kind */
     uint16_t vpid, pcid;
     uint64_t eptrta;            /* EPTP bits 51:12; 0 for MAPPING_LINEAR */
-    uint64_t page;              /* linear address (guest-physical for its kind) without bits 11:0 */
+    uint64_t page;              /* linear address without bits 11:0 */
     struct mapping mapping;     /* always of one 4 KB page, whatever the page size: SDM Vol. 3, 4.10.2.3 */
 };
 
@@ -44,6 +48,7 @@ struct tlb {
     uint64_t seed;
     struct tlb_entry entry[TLB_SETS][TLB_WAYS];
     struct trail trail[TLB_SETS][TLB_WAYS];     /* of each entry; apart, since a look-up does not read it */
+    struct guest_physical_cache guest_physical;
     uint8_t next_way[TLB_SETS];
     uint64_t occupied[TLB_SETS / 64];       /* sets with a valid entry: a flush looks at no others */
     uint32_t large[TLB_REGIONS];            /* valid entries of guest pages above 4 KB, by linear address bits 37:30 */

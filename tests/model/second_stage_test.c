@@ -151,6 +151,7 @@ START_TEST(advanced_information)
     fixture_store64(&f, GUEST_LARGE_PAGE, (entry(GUEST_LARGE_PAGE) & ~rows[_i].clear) | rows[_i].set);
     enter(0);
     expect_violation(ACCESS_READ, 0x181 | rows[_i].bits);
+    tlb_reset(f.cpu);
     fixture_store64(&f, SLOT(FIXTURE_CR3), 0);                          /* a violation by the page walk has none */
     expect_violation(ACCESS_READ, 0x81);
 }

@@ -73,8 +73,29 @@ static void populate(void)
         const struct member *m = &members[i];
         struct mapping mapping = { .global = m->global, .page_size = m->large ? 2 << 20 : 4096, .pa_page = i << 12 };
 
-        tlb_insert(into_context(m), m->linear, &mapping, &(struct trail){ .count = 0 });
+        struct cpu *cpu = into_context(m);
+
+        if (m->paging)
+            tlb_insert(cpu, m->linear, &mapping, &(struct trail){ .count = 0 });
+        else
+            guest_physical_insert(cpu, &(struct guest_physical){ .valid = true, .leaf = true, .level = 1, .cpu = m->cpu,
+                                                                 .eptp = cpu->vmx.eptp, .gpa = m->linear, .address = i << 12 });
     }
+}
+
+static bool survives(unsigned member)
+{
+    const struct member *m = &members[member];
+    struct cpu *cpu = into_context(m);
+
+    if (m->paging) {
+        const struct tlb_entry *entry = tlb_find(cpu, m->linear);
+
+        return entry && entry->mapping.pa_page == member << 12;
+    }
+    const struct guest_physical *mapping = guest_physical_page(cpu, cpu->vmx.eptp, m->linear);
+
+    return mapping && mapping->address == member << 12;
 }
 
 /* The names of the members that are still there. */
@@ -84,9 +105,7 @@ static const char *survivors(void)
     unsigned count = 0;
 
     for (unsigned i = 0; i < MEMBERS; i++) {
-        struct tlb_entry *entry = tlb_find(into_context(&members[i]), members[i].linear);
-
-        if (entry && entry->mapping.pa_page == i << 12)
+        if (survives(i))
             names[count++] = members[i].name[0];
     }
     names[count] = '\0';
@@ -117,6 +136,12 @@ START_TEST(all_are_listed)
         unsigned member = (unsigned)(e->mapping.pa_page >> 12);
         ck_assert_uint_lt(member, MEMBERS);
         ck_assert_uint_eq(e->cpu, members[member].cpu);
+        ck_assert(!(seen >> member & 1));
+        seen |= 1u << member;
+    }
+    for (const struct guest_physical *g = guest_physical_next(&f.model->tlb, NULL); g;
+         g = guest_physical_next(&f.model->tlb, g)) {
+        unsigned member = (unsigned)(g->address >> 12);
         ck_assert(!(seen >> member & 1));
         seen |= 1u << member;
     }
@@ -518,6 +543,8 @@ START_TEST(stale_guest_paging_beneath_ept)
 }
 END_TEST
 
+/* ---- guest-physical mappings ---- */
+
 START_TEST(guest_physical_mappings_survive_guest_flushes)
 {
     two_stages();
@@ -526,12 +553,187 @@ START_TEST(guest_physical_mappings_survive_guest_flushes)
     access_to(0x60000, ACCESS_READ);
     tlb_flush_all(f.cpu, false);
     tlb_invvpid_all(f.cpu);
-    ck_assert_ptr_nonnull(tlb_find(f.cpu, 0x60000));
+    tlb_vmx_transition(f.cpu);
+    ck_assert_ptr_nonnull(guest_physical_page(f.cpu, FIXTURE_EPTP, 0x60000));
     fixture_store64(&f, EPT_PT + 8 * 0x60, EPT_LEAF(0x70000));
     ck_assert_uint_eq(access_to(0x60000, ACCESS_READ).pa, 0x60000);
     ck_assert_uint_eq(f.violations, 1);
     tlb_invept_all(f.cpu);
     ck_assert_uint_eq(access_to(0x60000, ACCESS_READ).pa, 0x70000);
+}
+END_TEST
+
+/* A VM exit and a VM entry without VPID, between which L0 changed EPT. */
+static void transition(void)
+{
+    tlb_vmx_transition(f.cpu);
+    tlb_vmx_transition(f.cpu);
+}
+
+START_TEST(ept_page_moved_across_transitions)
+{
+    two_stages();
+    fixture_store64(&f, EPT_PT + 8 * 0x60, EPT_LEAF(0x70000) & ~EPT_WRITE);
+    transition();
+    ck_assert_uint_eq(access_to(LINEAR, ACCESS_READ).pa, 0x60000);
+    ck_assert_uint_eq(f.violations, 1);
+    ck_assert_uint_eq(f.violation_rule, RULE_ISOLATION);
+    ck_assert_uint_eq(f.model->tlb.stale_uses, 1);
+    tlb_invvpid_all(f.cpu);                                     /* INVVPID does not help */
+    ck_assert_uint_eq(access_to(LINEAR, ACCESS_READ).pa, 0x60000);
+    tlb_invept(f.cpu, FIXTURE_EPTP);
+    f.violations = 0;
+    ck_assert_uint_eq(access_to(LINEAR, ACCESS_READ).pa, 0x70000);
+    ck_assert_uint_eq(f.violations, 0);
+}
+END_TEST
+
+/* What one linear address has brought into the cache serves another. */
+START_TEST(ept_page_moved_is_seen_at_another_address)
+{
+    two_stages();
+    fixture_store64(&f, PT_SLOT + 8, 0x60000 | 7);
+    fixture_store64(&f, EPT_PT + 8 * 0x60, EPT_LEAF(0x70000));
+    ck_assert_uint_eq(access_to(LINEAR + 0x1000, ACCESS_READ).pa, 0x60000);
+    ck_assert_uint_eq(f.violations, 1);
+}
+END_TEST
+
+START_TEST(detection_does_not_depend_on_the_policy)
+{
+    static const enum tlb_policy policies[] = { TLB_KEEP, TLB_DROP, TLB_SEEDED };
+
+    for (unsigned i = 0; i < 3; i++) {
+        for (unsigned vpid = 0; vpid < 2; vpid++) {
+            tlb_init(&f.model->tlb, policies[i], 1);
+            two_stages();
+            f.cpu->vmx.vpid = (uint16_t)vpid;
+            access_to(LINEAR, ACCESS_WRITE);
+            fixture_store64(&f, EPT_PT + 8 * 0x60, EPT_LEAF(0x70000));
+            transition();
+            access_to(LINEAR, ACCESS_READ);
+            ck_assert_uint_eq(f.violations, 1);
+            if (policies[i] == TLB_DROP)
+                ck_assert_uint_eq(f.model->tlb.stale_uses, 0);
+            f.violations = 0;
+        }
+    }
+}
+END_TEST
+
+/* A violation drops what would have been used for its address (29.4.3.1), so that L0 may then map what it likes there. */
+START_TEST(a_violation_makes_invept_needless)
+{
+    two_stages();
+    fixture_store64(&f, EPT_PT + 8 * 0x60, EPT_LEAF(0x60000) & ~EPT_WRITE);
+    tlb_invept(f.cpu, FIXTURE_EPTP);
+    access_to(LINEAR, ACCESS_READ);
+    ck_assert_int_eq(access_to(LINEAR, ACCESS_WRITE).result, TRANSLATION_EPT_VIOLATION);
+    fixture_store64(&f, EPT_PT + 8 * 0x60, EPT_LEAF(0x70000));  /* copy on write */
+    transition();
+    ck_assert_uint_eq(access_to(LINEAR, ACCESS_WRITE).pa, 0x70000);
+    ck_assert_uint_eq(f.violations, 0);
+}
+END_TEST
+
+START_TEST(what_was_absent_may_appear)
+{
+    two_stages();
+    fixture_store64(&f, EPT_PT + 8 * 0x60, 0);
+    tlb_invept(f.cpu, FIXTURE_EPTP);
+    ck_assert_int_eq(access_to(LINEAR, ACCESS_READ).result, TRANSLATION_EPT_VIOLATION);
+    fixture_store64(&f, EPT_PT + 8 * 0x60, EPT_LEAF(0x70000));
+    ck_assert_uint_eq(access_to(LINEAR, ACCESS_READ).pa, 0x70000);
+    ck_assert_uint_eq(f.violations, 0);
+}
+END_TEST
+
+/* Flags that software clears need no INVEPT for correctness; here they are set again. */
+START_TEST(cleared_ept_flags_are_set_again)
+{
+    two_stages();
+    tlb_invept(f.cpu, FIXTURE_EPTP);
+    f.cpu->vmx.eptp = FIXTURE_EPTP | EPTP_ACCESSED_DIRTY;
+    access_to(LINEAR, ACCESS_WRITE);
+    ck_assert_uint_eq(memory_read64(&f.model->memory, EPT_PT + 8 * 0x60) & (EPT_ACCESSED | EPT_DIRTY), EPT_ACCESSED | EPT_DIRTY);
+    fixture_store64(&f, EPT_PT + 8 * 0x60, EPT_LEAF(0x60000));
+    transition();
+    access_to(LINEAR, ACCESS_WRITE);
+    ck_assert_uint_eq(memory_read64(&f.model->memory, EPT_PT + 8 * 0x60) & (EPT_ACCESSED | EPT_DIRTY), EPT_ACCESSED | EPT_DIRTY);
+    ck_assert_uint_eq(f.violations, 0);
+}
+END_TEST
+
+/* A large page is remembered as one: another part of it was never touched, and is stale all the same. Splitting it into what it
+ * was is no change. */
+START_TEST(a_large_ept_page_is_remembered_whole)
+{
+    two_stages();
+    tlb_invept(f.cpu, FIXTURE_EPTP);
+    fixture_store64(&f, EPT_PD, EPT_LARGE | EPT_LEAF(0));
+    access_to(LINEAR, ACCESS_READ);
+    fixture_store64(&f, EPT_PD, EPT_PT | EPT_RIGHTS);           /* page by page the same */
+    fixture_store64(&f, PT_SLOT + 8, 0x62000 | 7);
+    access_to(LINEAR + 0x1000, ACCESS_READ);
+    ck_assert_uint_eq(f.violations, 0);
+    tlb_invept(f.cpu, FIXTURE_EPTP);
+    fixture_store64(&f, EPT_PD, EPT_LARGE | EPT_LEAF(0));
+    access_to(LINEAR, ACCESS_READ);
+    fixture_store64(&f, EPT_PT + 8 * 0x64, EPT_LEAF(0x70000));
+    fixture_store64(&f, EPT_PD, EPT_PT | EPT_RIGHTS);
+    fixture_store64(&f, PT_SLOT + 16, 0x64000 | 7);
+    ck_assert_uint_eq(access_to(LINEAR + 0x2000, ACCESS_READ).pa, 0x64000);
+    ck_assert_uint_eq(f.violations, 1);
+}
+END_TEST
+
+/* A table of the EPT is replaced: a page that was never touched may still be reached through the old one. */
+START_TEST(a_replaced_ept_table_is_seen)
+{
+    enum { OTHER_PT = 0x56000 };
+
+    two_stages();
+    for (uint64_t page = 0; page < 512; page++)
+        fixture_store64(&f, OTHER_PT + 8 * page, page < 0x64 || page > 0x65 ? EPT_LEAF(page << 12) : EPT_LEAF(0x70000));
+    fixture_store64(&f, EPT_PD, OTHER_PT | EPT_RIGHTS);
+    fixture_store64(&f, PT_SLOT + 8, 0x66000 | 7);
+    access_to(LINEAR + 0x1000, ACCESS_READ);                    /* both say the same of this one */
+    ck_assert_uint_eq(f.violations, 0);
+    two_stages();
+    tlb_invept(f.cpu, FIXTURE_EPTP);
+    access_to(LINEAR, ACCESS_READ);
+    fixture_store64(&f, EPT_PD, OTHER_PT | EPT_RIGHTS);
+    fixture_store64(&f, PT_SLOT + 8, 0x64000 | 7);
+    access_to(LINEAR + 0x1000, ACCESS_READ);
+    ck_assert_uint_eq(f.violations, 1);
+    ck_assert_ptr_nonnull(strstr(f.violation, "refers to a table"));
+}
+END_TEST
+
+/* The same of an EPT that L1 made: nothing is translated by it, and no rule of L0's is broken. */
+START_TEST(a_shadowed_ept_is_watched)
+{
+    enum { SHADOWED_EPT = 0x90000 };
+
+    two_stages();
+    tlb_invept(f.cpu, FIXTURE_EPTP);
+    fixture_store64(&f, SHADOWED_EPT, (FIXTURE_EPT + 0x1000) | EPT_RIGHTS);
+    fixture_store64(&f, SHADOWED_EPT + 0x1000, EPT_PD | EPT_RIGHTS);
+    fixture_store64(&f, FIXTURE_EPT, (SHADOWED_EPT + 0x1000) | EPT_RIGHTS);     /* alike, of other tables */
+    f.cpu->vmx.shadowed_eptp = SHADOWED_EPT | (FIXTURE_EPTP & ~PAGE_MASK);
+    access_to(LINEAR, ACCESS_READ);
+    fixture_store64(&f, SHADOWED_EPT, 0);
+    ck_assert_uint_eq(access_to(LINEAR, ACCESS_READ).pa, 0x60000);
+    ck_assert_uint_eq(f.violations, 0);
+    ck_assert_uint_eq(f.mistakes, 1);
+    access_to(LINEAR, ACCESS_READ);
+    ck_assert_uint_eq(f.mistakes, 1);
+    fixture_store64(&f, SHADOWED_EPT, (FIXTURE_EPT + 0x1000) | EPT_RIGHTS);
+    access_to(LINEAR, ACCESS_READ);
+    guest_physical_invept(f.cpu, f.cpu->vmx.shadowed_eptp);
+    fixture_store64(&f, SHADOWED_EPT, 0);
+    access_to(LINEAR, ACCESS_READ);
+    ck_assert_uint_eq(f.mistakes, 1);
 }
 END_TEST
 
@@ -570,6 +772,15 @@ int main(void)
     tcase_add_test(tcase, ept_rights_shrank);
     tcase_add_test(tcase, ept_rights_grew);
     tcase_add_test(tcase, stale_guest_paging_beneath_ept);
+    tcase_add_test(tcase, ept_page_moved_across_transitions);
+    tcase_add_test(tcase, ept_page_moved_is_seen_at_another_address);
+    tcase_add_test(tcase, detection_does_not_depend_on_the_policy);
+    tcase_add_test(tcase, a_violation_makes_invept_needless);
+    tcase_add_test(tcase, what_was_absent_may_appear);
+    tcase_add_test(tcase, cleared_ept_flags_are_set_again);
+    tcase_add_test(tcase, a_large_ept_page_is_remembered_whole);
+    tcase_add_test(tcase, a_replaced_ept_table_is_seen);
+    tcase_add_test(tcase, a_shadowed_ept_is_watched);
     tcase_add_test(tcase, guest_physical_mappings_survive_guest_flushes);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

@@ -271,7 +271,7 @@ static bool remembered(uint16_t vpid)
         for (unsigned way = 0; way < TLB_WAYS; way++) {
             const struct tlb_entry *entry = &f.model->tlb.entry[set][way];
 
-            if (entry->valid && entry->kind != MAPPING_GUEST_PHYSICAL && entry->page == 0x5000 && entry->vpid == vpid)
+            if (entry->valid && entry->page == 0x5000 && entry->vpid == vpid)
                 return true;
         }
     return false;

@@ -41,7 +41,7 @@ struct vmx_fixture {
     uint8_t *ram, *watch;
     const struct check *failed[FIXTURE_FAILURES_MAX];   /* rows that failed since fixture_forget() */
     unsigned failed_count;
-    unsigned violations;        /* broken rules */
+    unsigned violations, mistakes;      /* broken rules; notices of what L1 did wrong */
     const char *violation;      /* text of the last one */
     uint64_t violation_rule;
     struct notice exit, entry_failed, shutdown, instruction, invalidate;    /* the last ones */
@@ -61,6 +61,9 @@ static inline void fixture_notify(void *context, const struct notice *notice)
         f->violations++;
         f->violation = notice->text;
         f->violation_rule = notice->a;
+        break;
+    case NOTICE_MISTAKE:
+        f->mistakes++;
         break;
     case NOTICE_ENTRY:
         f->entries++;

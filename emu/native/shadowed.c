@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * L1's own EPTs. L0 runs L2 on shadows of them, so that hardware's INVEPTs are L0's. But L1 is held to what the SDM asks of it: the
+ * model watches the EPT that L1 gave (ept_watch_shadowed()), and here is told what removes remembered mappings from the processor
+ * that L1 believes to run on (SDM Vol. 3, 29.4.3.1).
+ */
+#include "emu/native/state.h"
+#include "model/vmx/vmx.h"
+
+enum { INVEPT_OF_ONE = 1 };         /* INVEPT types: 31.3 */
+
+void shadowed_after_exit(struct native_cpu *here)
+{
+    const struct vmcs *v = here->cpu->vmx.current;
+
+    if (here->level == 2 && v && VMCS(v, exit_reason) == EXIT_REASON_ept_violation)
+        here->exit_gpa = VMCS(v, guest_physical_address);
+}
+
+void shadowed_told(struct native_cpu *here, enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+    struct cpu *cpu = here->cpu;
+
+    switch (event) {
+    case HAL_EVENT_LEVEL:
+        cpu->vmx.shadowed_eptp = a == 2 ? c : 0;
+        break;
+    case HAL_EVENT_VMX_INSTRUCTION:
+        if (a != EXIT_REASON_invept || d)
+            break;
+        if (b == INVEPT_OF_ONE)
+            guest_physical_invept(cpu, c);
+        else
+            guest_physical_forget_shadowed(cpu);
+        break;
+    case HAL_EVENT_REFLECT:
+        if (a == EXIT_REASON_ept_violation)
+            guest_physical_drop(cpu, cpu->vmx.shadowed_eptp, here->exit_gpa);
+        break;
+    default:
+        break;
+    }
+}
