@@ -57,6 +57,27 @@ uint64_t memory_page_address(const struct memory *memory, size_t index)
     return offset < low ? offset : MEMORY_HIGH + (offset - low);
 }
 
+void memory_watch(struct memory *memory, uint64_t pa, uint8_t bits, bool on)
+{
+    size_t index = memory_page_index(memory, pa);
+
+    if (index == SIZE_MAX)
+        return;
+    if (on && (bits & WATCH_ACCESSES) && !(memory->watch[index] & (WATCH_ACCESSES | WATCH_PRIVATE)))
+        memory->watches++;
+    if (on)
+        memory->watch[index] |= bits;
+    else
+        memory->watch[index] &= (uint8_t)~bits;
+}
+
+uint8_t memory_watched(const struct memory *memory, uint64_t pa)
+{
+    size_t index = memory_page_index(memory, pa);
+
+    return index == SIZE_MAX ? 0 : memory->watch[index];
+}
+
 /* A code page was written behind the CPU engine's back. */
 static void note_written(struct memory *memory, uint64_t page)
 {

@@ -21,6 +21,9 @@ enum {
     WATCH_CODE = 1,         /* the CPU engine holds translations of code in it */
     WATCH_VMCS = 2,         /* an active VMCS's region: raw writes are reported */
     WATCH_PRIVATE = 4,      /* no guest's: a translation in non-root operation that reaches it breaks rule R4 */
+    WATCH_REGION = 8,       /* the region of a VMCS that is active to an L1 over a native L0 */
+    WATCH_CLEARED = 16,     /* no watch, but a note: VMCLEAR has prepared this page */
+    WATCH_ACCESSES = WATCH_VMCS | WATCH_REGION,     /* the CPU engine tells of each access of guest code: vmcs_touched() */
 };
 
 struct memory {
@@ -31,7 +34,13 @@ struct memory {
     uint64_t written[MEMORY_WRITTEN_MAX];
     unsigned written_count;
     bool written_overflow;
+    uint64_t watches;       /* moves when WATCH_ACCESSES are wanted of another page: the CPU engine has it mapped, perhaps */
 };
+
+/* Sets or clears bits of the page that holds `pa`, if it is RAM. */
+void memory_watch(struct memory *memory, uint64_t pa, uint8_t bits, bool on);
+/* Those of its bits that are set; 0 where it is no RAM. */
+uint8_t memory_watched(const struct memory *memory, uint64_t pa);
 
 /* `ram` and `watch` (size / PAGE_SIZE bytes) are zeroed and outlive the struct. `size` is a multiple of PAGE_SIZE. */
 void memory_init(struct memory *memory, uint8_t *ram, uint64_t size, uint8_t *watch);

@@ -37,7 +37,7 @@ enum notice_kind {
                                    code that writes */
     NOTICE_RAISED,              /* an exception or software interrupt, before it is intercepted, delivered or combined with
                                    cpu->event, whose delivery it interrupts if that is valid: event */
-    NOTICE_MISTAKE,             /* as NOTICE_VIOLATION, but of an L1 that runs over a native L0: it is no fault of L0's */
+    NOTICE_MISTAKE,             /* as NOTICE_VIOLATION, but it stops nothing: no rule forbids it, or an L1 over a native L0 did it */
 };
 
 /* The oracle rules R1-R10: reference list in docs/rules.md. */

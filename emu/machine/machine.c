@@ -279,6 +279,10 @@ void machine_run(struct machine *machine, struct machine_result *result)
         else
             run_round(machine, &now);
     }
+    if (machine->result.end == MACHINE_EXITED && machine->native)
+        native_at_end(machine->native);
+    else if (machine->result.end == MACHINE_EXITED)
+        vmcs_at_end(model);
     if (machine->options.console)
         fflush(machine->options.console);
     ept_end(machine);

@@ -7,6 +7,7 @@
 #include "emu/explain/ept_walk.h"
 #include "emu/explain/refusal.h"
 #include "emu/explain/shutdown.h"
+#include "emu/explain/region.h"
 #include "emu/explain/stale.h"
 #include "emu/machine/parts.h"
 #include "model/vmx/check.h"
@@ -201,6 +202,8 @@ static void notify(void *context, const struct notice *notice)
         rule_broken(machine, notice);
     if (notice->stale)
         explain_stale(machine, notice);
+    else if ((notice->kind == NOTICE_VIOLATION || notice->kind == NOTICE_MISTAKE) && notice->a == RULE_ACTIVE_VMCS)
+        explain_region(machine, notice);
     if (notice->kind == NOTICE_CHECK_FAILED)
         entry_failure_row(&machine->failure, notice->check);
     if (notice->kind == NOTICE_ENTRY_FAILED)

@@ -50,6 +50,7 @@ struct native *native_open(struct model *model, struct trace *trace, enum hyperv
         native->cpu[i].native = native;
         native->cpu[i].cpu = &model->cpu[i];
         native->cpu[i].active = true;
+        native->cpu[i].current12 = ~0ull;
     }
     return native;
 }

@@ -59,6 +59,8 @@ bool passage_control_word(enum vmcs_encoding field);
 struct native *native_open(struct model *model, struct trace *trace, enum hypervisor hypervisor, char *error,
                            size_t error_size);
 void native_close(struct native *native);
+/* The run has ended: tells of what L1 left active. */
+void native_at_end(struct native *native);
 /* From now on, what L0 has read of its guest's memory changes until the guest goes on (emu/native/reads.c). */
 void native_set_races(struct native *native, bool on, uint64_t seed);
 

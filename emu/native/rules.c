@@ -233,6 +233,7 @@ static void rule_returned(struct native_cpu *here)
 void rules_vmx_operation(struct native_cpu *here, bool on)
 {
     here->native->in_vmx += on ? 1 : -1;
+    here->l1_in_vmx = on;
     if (!on)
         rule_returned(here);
 }

@@ -13,6 +13,8 @@ void shadowed_after_exit(struct native_cpu *here)
 {
     const struct vmcs *v = here->cpu->vmx.current;
 
+    if (here->level < 2 && v)
+        here->l1_rip = VMCS(v, guest_rip);
     if (here->level == 2 && v && VMCS(v, exit_reason) == EXIT_REASON_ept_violation)
         here->exit_gpa = VMCS(v, guest_physical_address);
 }

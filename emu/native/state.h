@@ -26,6 +26,9 @@ struct native_cpu {
     bool exited;                    /* an exit has been returned to the core since the latest entry */
     unsigned exit_level;            /* the level that it came from */
     uint64_t exit_gpa;              /* of an EPT violation of L2 */
+    uint64_t l1_rip;                /* at the latest exit from L1 */
+    bool l1_in_vmx;                 /* L1 is in VMX operation here */
+    uint64_t current12;             /* L1's current VMCS; ~0: none */
     struct native_counts at_exit;   /* the native's counts at that moment */
     uint64_t dirty_vmcs;            /* the VMCS whose control words were written last, since it was entered; 0: none */
     bool entered;                   /* a guest has run: what L0 takes from now on is for nesting, or hal_keep() says so */
@@ -59,6 +62,14 @@ struct native_l1 {
     struct vmx_capability capability;
 };
 
+/* A VMCS as L1 sees it. */
+enum { NATIVE_REGIONS = 64 };
+struct native_region {
+    uint64_t pa, use;               /* use 0: a free entry */
+    uint8_t cpu, former_cpu;        /* where it is active; where it was launched before it moved */
+    bool active, launched, moved;
+};
+
 struct native {
     struct model *model;
     struct trace *trace;
@@ -72,6 +83,8 @@ struct native {
     int in_vmx;                     /* processors on which L1 is in VMX operation */
     int64_t pages_taken;            /* of the pool, for nesting: not before a processor's first entry, nor kept for good */
     uint8_t *owner;                 /* enum hal_owner, one byte per RAM page */
+    struct native_region region[NATIVE_REGIONS];
+    uint64_t region_clock;
     struct native_counts counts;
     struct native_reads reads;
     struct native_l1 l1;
@@ -107,6 +120,9 @@ void rule_broken(struct native_cpu *here, enum rule rule, uint64_t a, uint64_t b
 /* shadowed.c: what the processor that L1 believes in would remember of L1's own EPTs. */
 void shadowed_told(struct native_cpu *here, enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 void shadowed_after_exit(struct native_cpu *here);
+
+/* regions.c: what L1 does with the regions of its VMCSs. */
+void regions_told(struct native_cpu *here, enum hal_event event, uint64_t a, uint64_t b, uint64_t d);
 
 /* passage.c: an exit has been returned to the core; the core writes a field; it is about to enter. */
 void passage_begin(struct native_cpu *here);

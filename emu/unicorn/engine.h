@@ -61,7 +61,7 @@ enum {
 
 /* What decides how the library's TLB was filled; any change flushes it. */
 struct mapping_key {
-    uint64_t cr0, cr3, cr4, efer, pdpte[4], eptp, generation, dr[4], dr7, apic_access;
+    uint64_t cr0, cr3, cr4, efer, pdpte[4], eptp, generation, watches, dr[4], dr7, apic_access;
     unsigned cpu;
     uint16_t vpid;
     bool non_root, ept;

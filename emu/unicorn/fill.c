@@ -19,6 +19,7 @@ static struct mapping_key mapping_key(const struct engine *e)
     memcpy(key.pdpte, cpu->pdpte, sizeof key.pdpte);
     key.eptp = cpu->vmx.ept ? cpu->vmx.eptp : 0;
     key.generation = cpu->model->tlb.generation;
+    key.watches = cpu->model->memory.watches;
     if (e->debug_armed) {
         memcpy(key.dr, cpu->dr, sizeof key.dr);
         key.dr7 = cpu->dr7;
@@ -99,6 +100,9 @@ static void map_page(struct engine *e, uint64_t linear, uint64_t pa, int rights,
     if (e->debug_armed && debug_watches_page(e->cpu, linear_page)) {
         rights &= access == LIBRARY_FETCH ? RIGHT_EXECUTE : RIGHT_READ | RIGHT_WRITE;
         size = access == LIBRARY_FETCH ? PAGE_SIZE : 1;     /* every data access comes here */
+    } else if (page != SIZE_MAX && (memory->watch[page] & WATCH_ACCESSES)) {
+        rights &= access == LIBRARY_FETCH ? RIGHT_EXECUTE : RIGHT_READ | RIGHT_WRITE;
+        size = access == LIBRARY_FETCH ? PAGE_SIZE : 1;
     } else if (e->alignment_checked && mmu == MMU_USER && access != LIBRARY_FETCH) {
         rights &= ~RIGHT_EXECUTE;
         size = 1;
@@ -114,6 +118,14 @@ static void map_page(struct engine *e, uint64_t linear, uint64_t pa, int rights,
     /* A new entry is "not dirty": every store would take the slow path for ever. Pages with code need that. */
     if ((rights & RIGHT_WRITE) && !(memory->watch[page] & WATCH_CODE))
         tlb_set_dirty_x86_64(e->library, linear_page);
+}
+
+/* RIP of the instruction that makes the access. The library does the same for accesses to the task priority. */
+static uint64_t place_of(struct engine *e, uintptr_t ra)
+{
+    if (ra)
+        cpu_restore_state_x86_64(e->library, ra, false);
+    return ENV64(e->env, EIP);
 }
 
 bool __wrap_x86_cpu_tlb_fill_x86_64(library_cpu *cpu, uint64_t va, int size, int access, int mmu, bool probe, uintptr_t ra)
@@ -138,6 +150,8 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(library_cpu *cpu, uint64_t va, int size, int
             leave_event(e, VECTOR_AC, true, 0, WITHIN_BLOCK, ra);
         if (e->debug_armed && access != LIBRARY_FETCH)
             debug_access(e, va, (unsigned)size, how.kind);
+        if (access != LIBRARY_FETCH && (memory_watched(&e->model->memory, t.pa) & WATCH_ACCESSES))
+            vmcs_touched(e->cpu, t.pa, (unsigned)size, access == LIBRARY_WRITE, place_of(e, ra));
         map_page(e, va, t.pa, t.rights, mmu, access);
         return true;
     }

@@ -101,6 +101,8 @@ void span_read(struct cpu *cpu, const struct span *span, void *to)
     for (unsigned i = 0; i < span->count; i++) {
         uint64_t pa = span->part[i].pa;
 
+        if (memory_watched(memory, pa) & WATCH_ACCESSES)
+            vmcs_touched(cpu, pa, span->part[i].length, false, cpu->rip);
         if (memory_is_ram(memory, pa, span->part[i].length))
             memory_read(memory, pa, bytes, span->part[i].length);
         else

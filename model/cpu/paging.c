@@ -181,10 +181,9 @@ static bool second_stage(struct cpu *cpu, uint64_t gpa, struct purpose purpose, 
 void physical_write(struct cpu *cpu, uint64_t pa, const void *from, unsigned length)
 {
     struct memory *memory = &cpu->model->memory;
-    size_t page = memory_page_index(memory, pa);
 
-    if (page != SIZE_MAX && (memory->watch[page] & WATCH_VMCS))
-        vmcs_watch_write(cpu, pa, length);
+    if (memory_watched(memory, pa) & WATCH_ACCESSES)
+        vmcs_touched(cpu, pa, length, true, cpu->rip);
     memory_write(memory, pa, from, length);
 }
 

@@ -71,7 +71,7 @@ uint64_t ept_right_bits(const struct cpu *cpu);
  */
 struct ept_translation ept_translate(struct cpu *cpu, uint64_t eptp, uint64_t gpa, struct ept_access access);
 /*
- * The processor runs on a shadow of cpu->vmx.shadowed_eptp, and `gpa` has been translated: would a processor that ran on that
+ * The processor runs on a shadow of cpu->vmx.shadowed_eptp, and `gpa` has been translated, or was not in the shadow: would a processor that ran on that
  * EPT itself have used what an INVEPT should have removed?  Then NOTICE_MISTAKE says so.
  */
 void ept_watch_shadowed(struct cpu *cpu, uint64_t gpa, struct ept_access access);

@@ -224,7 +224,7 @@ struct ept_translation ept_translate(struct cpu *cpu, uint64_t eptp, uint64_t gp
         if (wanted && at.result == TRANSLATION_OK)
             *wanted = steps;
     }
-    if (cpu->vmx.shadowed_eptp && at.result == TRANSLATION_OK)
+    if (cpu->vmx.shadowed_eptp && (at.result == TRANSLATION_OK || at.result == TRANSLATION_EPT_VIOLATION))
         ept_watch_shadowed(cpu, gpa, access);
     return at;
 }

@@ -18,10 +18,11 @@ _Static_assert(REGION_FIELDS + 8 * VMCS_FIELD_COUNT <= REGION_SIZE, "the fields 
 
 /* ---- R2 ---- */
 
-static void report(struct cpu *cpu, struct vmcs *vmcs, const char *text)
+/* `rip`: of the instruction at fault; 0 if it is not known. */
+static void report_at(struct cpu *cpu, struct vmcs *vmcs, uint64_t rip, const char *text)
 {
     struct notice notice = {
-        .kind = NOTICE_VIOLATION, .cpu = cpu, .a = RULE_ACTIVE_VMCS, .b = vmcs->pa, .c = vmcs->cpu, .text = text,
+        .kind = NOTICE_VIOLATION, .cpu = cpu, .a = RULE_ACTIVE_VMCS, .b = vmcs->pa, .c = vmcs->cpu, .d = rip, .text = text,
     };
 
     if (vmcs->reported)
@@ -29,6 +30,11 @@ static void report(struct cpu *cpu, struct vmcs *vmcs, const char *text)
     vmcs->reported = true;
     if (cpu->model->observer.notify)
         cpu->model->observer.notify(cpu->model->observer.context, &notice);
+}
+
+static void report(struct cpu *cpu, struct vmcs *vmcs, const char *text)
+{
+    report_at(cpu, vmcs, 0, text);
 }
 
 static const char *identifier_text(const struct vmcs *vmcs)
@@ -59,7 +65,7 @@ static void check_region(struct cpu *cpu, struct vmcs *vmcs)
         report(cpu, vmcs, "the region of an active VMCS was written: use VMWRITE, or VMCLEAR it first [25.11.1]");
 }
 
-void vmcs_watch_write(struct cpu *cpu, uint64_t pa, uint64_t length)
+static void watch_write(struct cpu *cpu, uint64_t pa, uint64_t length, uint64_t rip)
 {
     struct model *model = cpu->model;
 
@@ -77,25 +83,47 @@ void vmcs_watch_write(struct cpu *cpu, uint64_t pa, uint64_t length)
         if (!vmcs)
             continue;
         if (from < REGION_ABORT)
-            report(cpu, vmcs, identifier_text(vmcs));
+            report_at(cpu, vmcs, rip, identifier_text(vmcs));
         else if (from + here > REGION_LAUNCH_STATE)
-            report(cpu, vmcs, "the region of an active VMCS was written: use VMWRITE, or VMCLEAR it first [25.11.1]");
+            report_at(cpu, vmcs, rip, "the region of an active VMCS was written: use VMWRITE, or VMCLEAR it first [25.11.1]");
+    }
+}
+
+void vmcs_watch_write(struct cpu *cpu, uint64_t pa, uint64_t length)
+{
+    watch_write(cpu, pa, length, 0);
+}
+
+void vmcs_touched(struct cpu *cpu, uint64_t pa, unsigned size, bool write, uint64_t rip)
+{
+    uint64_t from = pa & ~PAGE_MASK, end = from + (size ? size : 1);
+    uint8_t watched = memory_watched(&cpu->model->memory, pa);
+    const struct vmcs *vmcs = vmcs_active(cpu->model, pa & PAGE_MASK);
+    unsigned owner = vmcs ? vmcs->cpu : cpu->index;
+
+    if (write && (watched & WATCH_VMCS))
+        watch_write(cpu, pa, size ? size : 1, rip);
+    else if (write && (watched & WATCH_REGION) && (from < REGION_ABORT || end > REGION_LAUNCH_STATE))
+        region_mistake(cpu, from < REGION_ABORT ? REGION_IDENTIFIER_WRITTEN : REGION_WRITTEN, pa & PAGE_MASK, owner, rip);
+    else if (!write && end > REGION_LAUNCH_STATE)
+        region_mistake(cpu, REGION_READ, pa & PAGE_MASK, owner, rip);
+}
+
+void vmcs_at_end(struct model *model)
+{
+    for (unsigned i = 0; i < model->vmcs_cache.used; i++) {
+        struct vmcs *vmcs = &model->vmcs_cache.vmcs[i];
+        struct cpu *cpu = &model->cpu[vmcs->cpu];
+
+        if (!vmcs->active)
+            continue;
+        check_region(cpu, vmcs);
+        if (cpu->vmx.operation)                 /* otherwise its VMXOFF has been told of */
+            region_mistake(cpu, REGION_LEFT_AT_END, vmcs->pa, vmcs->cpu, 0);
     }
 }
 
 /* ---- between memory and processor ---- */
-
-static void watch(struct memory *memory, uint64_t pa, bool on)
-{
-    size_t index = memory_page_index(memory, pa);
-
-    if (index == SIZE_MAX)
-        return;
-    if (on)
-        memory->watch[index] |= WATCH_VMCS;
-    else
-        memory->watch[index] &= (uint8_t)~WATCH_VMCS;
-}
 
 /* A region that VMCLEAR never prepared holds anything: every value is cut to what its field can hold. */
 static void load(struct model *model, struct vmcs *vmcs)
@@ -113,7 +141,7 @@ static void load(struct model *model, struct vmcs *vmcs)
         image[i] = VMCS_POISON;
     memory_write(&model->memory, vmcs->pa + REGION_LAUNCH_STATE, &image[REGION_LAUNCH_STATE / 8],
                  REGION_SIZE - REGION_LAUNCH_STATE);
-    watch(&model->memory, vmcs->pa, true);
+    memory_watch(&model->memory, vmcs->pa, WATCH_VMCS, true);
 }
 
 /* Bytes 0-7 are left as they are: they were meaningful in memory all the time. */
@@ -123,7 +151,7 @@ static void store(struct model *model, struct vmcs *vmcs)
 
     image[REGION_LAUNCH_STATE / 8] = vmcs->launch_state;
     memcpy(&image[REGION_FIELDS / 8], vmcs->field, sizeof(vmcs->field));
-    watch(&model->memory, vmcs->pa, false);
+    memory_watch(&model->memory, vmcs->pa, WATCH_VMCS, false);
     memory_write(&model->memory, vmcs->pa + REGION_LAUNCH_STATE, &image[REGION_LAUNCH_STATE / 8],
                  REGION_SIZE - REGION_LAUNCH_STATE);
     vmcs->active = false;
@@ -138,16 +166,22 @@ static bool current_anywhere(const struct model *model, const struct vmcs *vmcs)
 }
 
 /* A free slot; if there is none, the one used longest ago that is current nowhere: there are more slots than CPUs. */
-static struct vmcs *slot(struct cpu *cpu)
+static struct vmcs *slot(struct cpu *cpu, uint64_t pa)
 {
     struct vmcs_cache *cache = &cpu->model->vmcs_cache;
-    struct vmcs *oldest = NULL;
+    struct vmcs *oldest = NULL, *free = NULL;
 
-    for (unsigned i = 0; i < cache->used; i++)
-        if (!cache->vmcs[i].active)
+    for (unsigned i = 0; i < cache->used; i++) {
+        if (cache->vmcs[i].active)
+            continue;
+        if (cache->vmcs[i].pa == pa)            /* its own, from an earlier life */
             return &cache->vmcs[i];
+        free = &cache->vmcs[i];
+    }
     if (cache->used < VMCS_CACHE_SIZE)
         return &cache->vmcs[cache->used++];
+    if (free)
+        return free;
     for (unsigned i = 0; i < VMCS_CACHE_SIZE; i++) {
         struct vmcs *vmcs = &cache->vmcs[i];
 
@@ -170,14 +204,39 @@ struct vmcs *vmcs_active(struct model *model, uint64_t pa)
     return NULL;
 }
 
+/*
+ * From now on the VMCS is active. Where it was launched, and who wrote the fields that memory still has, is known if its slot has not
+ * been used for another since: a shadow VMCS that becomes an ordinary one, say, has been written all the same.
+ */
+static void begin_life(struct cpu *cpu, struct vmcs *vmcs, uint64_t pa)
+{
+    bool known = vmcs->pa == pa;
+    struct vmcs life = { .active = true, .cpu = (uint8_t)cpu->index, .pa = pa };
+
+    load(cpu->model, &life);
+    if (known) {
+        life.exits = vmcs->exits;
+        life.moved = vmcs->moved;
+        life.former_cpu = vmcs->former_cpu;
+    }
+    for (unsigned i = 0; known && i < VMCS_FIELD_COUNT; i++) {
+        if (life.field[i] == vmcs->field[i]) {
+            life.writer[i] = vmcs->writer[i];
+            life.written[i] = vmcs->written[i];
+        }
+    }
+    *vmcs = life;
+}
+
 struct vmcs *vmcs_activate(struct cpu *cpu, uint64_t pa)
 {
     struct vmcs *vmcs = vmcs_active(cpu->model, pa);
 
     if (!vmcs) {
-        vmcs = slot(cpu);
-        *vmcs = (struct vmcs){ .active = true, .cpu = (uint8_t)cpu->index, .pa = pa };
-        load(cpu->model, vmcs);
+        vmcs = slot(cpu, pa);
+        begin_life(cpu, vmcs, pa);
+        if (!(memory_watched(&cpu->model->memory, pa) & WATCH_CLEARED))
+            region_mistake(cpu, REGION_NEVER_CLEARED, pa, cpu->index, cpu->rip);
     } else if (vmcs->cpu != cpu->index) {
         report(cpu, vmcs, "a VMCS is active on two processors: VMCLEAR it on the first [25.11.1]");
         vmcs->cpu = (uint8_t)cpu->index;
@@ -193,6 +252,7 @@ void vmcs_clear(struct cpu *cpu, uint64_t pa)
     struct model *model = cpu->model;
     struct vmcs *vmcs = vmcs_active(model, pa);
 
+    memory_watch(&model->memory, pa, WATCH_CLEARED, true);
     if (!vmcs) {
         memory_write64(&model->memory, pa + REGION_LAUNCH_STATE, LAUNCH_CLEAR);
         return;
@@ -200,6 +260,10 @@ void vmcs_clear(struct cpu *cpu, uint64_t pa)
     if (vmcs->cpu != cpu->index)
         report(cpu, vmcs, "VMCLEAR of a VMCS that is active on another processor: execute it there [25.11.1]");
     check_region(cpu, vmcs);
+    if (vmcs->launch_state == LAUNCH_LAUNCHED) {
+        vmcs->moved = true;                     /* as soon as it is active again */
+        vmcs->former_cpu = vmcs->cpu;
+    }
     vmcs->launch_state = LAUNCH_CLEAR;
     store(model, vmcs);
     for (unsigned i = 0; i < model->cpu_count; i++)

@@ -70,6 +70,10 @@ enum status vmx_enter(struct cpu *cpu, bool launch, vmx_result *result)
     unsigned bad_msr;
 
     *result = basic_checks(cpu, launch);
+    if (v && v->cpu != cpu->index)
+        region_mistake(cpu, REGION_ACTIVE_ELSEWHERE, v->pa, v->cpu, cpu->rip);
+    if (*result == VM_ERROR_vmresume_not_launched && v->moved && v->former_cpu != cpu->index)
+        region_mistake(cpu, REGION_MOVED, v->pa, v->former_cpu, cpu->rip);
     if (*result != VMX_SUCCEED)
         return fail_early(cpu, *result, result);
     outcome = check_entry(cpu, v);

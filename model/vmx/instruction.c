@@ -55,6 +55,7 @@ vmx_result vmx_vmxoff(struct cpu *cpu)
 
     if (!vmx->operation)
         return done(cpu, INSN_vmxoff, 0, 0, VMX_FAIL_INVALID);
+    vmcs_at_vmxoff(cpu);
     *vmx = (struct vmx){ .preemption_deadline = ~0ull };
     vmx_update_intercepts(cpu);
     return done(cpu, INSN_vmxoff, 0, 0, VMX_SUCCEED);

@@ -33,6 +33,8 @@ struct vmcs {
     bool shadow;                /* the indicator when it became active */
     bool linked;                /* a VM entry with VMCS shadowing named it in the link pointer since it became active */
     bool reported;              /* R2 was reported since it became active: once is enough */
+    bool moved;                 /* it was launched on `former_cpu`, then cleared */
+    uint8_t former_cpu;
     uint32_t identifier;        /* bytes 0-3 of the region when it became active */
     uint64_t pa;                /* address of its region */
     uint64_t last_use;          /* for eviction */
@@ -99,6 +101,21 @@ void vmcs_clear(struct cpu *cpu, uint64_t pa);
 /* To be called before anyone but the model writes [pa, pa + length): reports R2 if it hits an active VMCS's region.
  * Bytes 4-7, the VMX-abort indicator, may be written at any time (25.2). */
 void vmcs_watch_write(struct cpu *cpu, uint64_t pa, uint64_t length);
+
+/*
+ * region.c: what software does wrong with the regions of VMCSs, beyond what breaks rule R2. NOTICE_MISTAKE with a = RULE_ACTIVE_VMCS,
+ * b = address of the region, c = index of the processor on which it is or was active, d = RIP or 0.
+ */
+enum region_mistake {
+    REGION_WRITTEN, REGION_IDENTIFIER_WRITTEN, REGION_READ, REGION_NEVER_CLEARED, REGION_LEFT_AT_VMXOFF, REGION_LEFT_AT_END,
+    REGION_MOVED, REGION_ACTIVE_ELSEWHERE, REGION_ACTIVE_TWICE, REGION_CLEARED_ELSEWHERE,
+};
+void region_mistake(const struct cpu *cpu, enum region_mistake mistake, uint64_t pa, unsigned other_cpu, uint64_t rip);
+/* Guest code at `rip` reads or writes RAM in a page with WATCH_ACCESSES. */
+void vmcs_touched(struct cpu *cpu, uint64_t pa, unsigned size, bool write, uint64_t rip);
+/* The VMCSs that are active on `cpu` at its VMXOFF; and those that are when a run ends, also raw writes that nobody has seen yet. */
+void vmcs_at_vmxoff(const struct cpu *cpu);
+void vmcs_at_end(struct model *model);
 
 /* Writes the VMX-abort indicator into the region (28.7). */
 void vmcs_abort(struct cpu *cpu, const struct vmcs *vmcs, uint32_t indicator);

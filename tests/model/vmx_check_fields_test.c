@@ -133,8 +133,10 @@ START_TEST(vmcs_remembers_who_wrote)
     ck_assert_int_eq(vmx_vmwrite(f.cpu, VMCS_guest_rip, 0), VMX_SUCCEED);
     ck_assert_uint_eq(v->written[FIELD_guest_rip], 2);
     ck_assert_int_eq(vmx_vmclear(f.cpu, FIXTURE_VMCS), VMX_SUCCEED);
+    memory_write64(&f.model->memory, FIXTURE_VMCS + 16 + 8 * FIELD_tsc_offset, 1);
     ck_assert_int_eq(vmx_vmptrld(f.cpu, FIXTURE_VMCS), VMX_SUCCEED);
-    ck_assert_uint_eq(f.cpu->vmx.current->written[FIELD_guest_rip], 0);
+    ck_assert_uint_eq(f.cpu->vmx.current->written[FIELD_guest_rip], 2);     /* VMCLEAR keeps what was written */
+    ck_assert_uint_eq(f.cpu->vmx.current->written[FIELD_tsc_offset], 0);    /* but this came from elsewhere */
     fixture_close(&f);
 }
 END_TEST

@@ -1,7 +1,171 @@
 /* SPDX-License-Identifier: MIT */
-/* VMCS regions written like memory, EPTs changed without INVEPT, entries that the host state forgets. */
+/* VMCS regions written like memory, EPTs changed without INVEPT, VMCSs that are left behind or moved. */
 #include <stddef.h>
 
+#include "scenarios/guests/lib/second.h"
 #include "scenarios/guests/mistakes/mistakes.h"
 
-const struct mistake mistakes_of_memory[] = { { NULL, NULL } };
+/* The guest reads and writes its page 0xa000 and halts, again and again. */
+enum { READS = 0xa000 };
+extern const uint8_t reader[], reader_end[];
+__asm__(".pushsection .rodata\n"
+        "reader: movl $0xa000, %ebx\n"
+        "1: movq (%rbx), %rax\n"
+        "   hlt\n"
+        "   jmp 1b\n"
+        "reader_end:\n"
+        ".popsection");
+
+static uint8_t other_page[PAGE] __attribute__((aligned(PAGE)));
+static uint8_t other_region[PAGE] __attribute__((aligned(PAGE)));
+static struct guest *const guest = &guest_of_mistakes;
+
+/* Runs the guest to its next HLT. */
+static void run(void)
+{
+    vmx_result result = guest_enter(guest);
+
+    must(!result && vmread(VMCS_exit_reason) == EXIT_REASON_hlt, "the guest does not halt");
+    vmwrite(VMCS_guest_rip, vmread(VMCS_guest_rip) + 1);
+}
+
+static void run_once(void)
+{
+    start_guest(reader, reader_end);
+    run();
+}
+
+static void exchange_page(void)
+{
+    run_once();
+    *guest_ept_entry(guest, READS) = ept_entry(other_page, EPT_READ);
+}
+
+static void ept_without_invept(void)
+{
+    exchange_page();
+    run();
+}
+
+static void ept_with_invept(void)
+{
+    exchange_page();
+    must(!guest_invept(guest), "INVEPT");
+    run();
+    vmclear((uintptr_t)guest->vmcs);
+    vmxoff();
+}
+
+/* A page below the table was never touched; the table is another one now. */
+static void ept_table_without_invept(void)
+{
+    static uint64_t table[PAGE / 8] __attribute__((aligned(PAGE)));
+
+    run_once();
+    for (unsigned page = 0; page < PAGE / 8; page++)
+        table[page] = guest->ept[3][page];
+    table[READS / PAGE + 1] = 0;
+    guest->ept[2][0] = (uintptr_t)table | EPT_RIGHTS;
+    ((volatile uint8_t *)guest->memory)[GUEST_CODE + 2] = 0xb0;     /* MOV EBX, 0xb0xx: the next page */
+    vmwrite(VMCS_guest_rip, GUEST_CODE);
+    run();
+}
+
+static void ept_invvpid_instead(void)
+{
+    exchange_page();
+    must(!invvpid(INVVPID_ALL_CONTEXT, 0, 0), "INVVPID");
+    run();
+}
+
+static void region_written(void)
+{
+    run_once();
+    *(volatile uint32_t *)(guest->vmcs + 256) = 1;
+    run();
+}
+
+static void region_zeroed(void)
+{
+    run_once();
+    for (unsigned i = 0; i < PAGE; i++)
+        ((volatile uint8_t *)guest->vmcs)[i] = 0;
+    run();
+}
+
+static void region_read(void)
+{
+    run_once();
+    must(*(volatile uint32_t *)(guest->vmcs + 512) != 0x12345678, "it can never hold that");
+    run();
+}
+
+static void region_never_cleared(void)
+{
+    start_vmx();
+    *(uint32_t *)guest->vmcs = vmcs_revision();
+    must(!vmptrld((uintptr_t)guest->vmcs), "VMPTRLD");
+}
+
+static void vmxoff_with_active(void)
+{
+    run_once();
+    vmxoff();
+}
+
+static void left_active(void)
+{
+    run_once();
+}
+
+/* ---- two processors ---- */
+
+static volatile vmx_result second_result;
+
+static void second_resumes(void)
+{
+    const char *missing = vmx_start_on(other_region);
+
+    must(!missing, "VMX on the second processor");
+    must(!vmptrld((uintptr_t)guest->vmcs), "VMPTRLD on the second processor");
+    second_result = guest_enter(guest);
+}
+
+static void let_second(void (*what)(void))
+{
+    second_wake();
+    second_does = what;
+    while (second_does)
+        __asm__ volatile("pause");
+}
+
+static void vmresume_after_move(void)
+{
+    run_once();
+    must(!vmclear((uintptr_t)guest->vmcs), "VMCLEAR");
+    let_second(second_resumes);
+    must(second_result == VM_ERROR_vmresume_not_launched, "VMRESUME has to fail");
+}
+
+static void active_on_two(void)
+{
+    run_once();
+    let_second(second_resumes);
+    run();
+}
+
+const struct mistake mistakes_of_memory[] = {
+    { "ept-without-invept", ept_without_invept },
+    { "ept-with-invept", ept_with_invept },
+    { "ept-table-without-invept", ept_table_without_invept },
+    { "ept-invvpid-instead", ept_invvpid_instead },
+    { "region-written", region_written },
+    { "region-zeroed", region_zeroed },
+    { "region-read", region_read },
+    { "region-never-cleared", region_never_cleared },
+    { "vmxoff-with-active", vmxoff_with_active },
+    { "left-active", left_active },
+    { "vmresume-after-move", vmresume_after_move },
+    { "active-on-two", active_on_two },
+    { NULL, NULL },
+};
