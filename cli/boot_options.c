@@ -25,6 +25,7 @@ static const char usage[] =
     "  --feature-control N   IA32_FEATURE_CONTROL as firmware leaves it: 0 unlocked (unless told), 1 VMX off, 5 VMX on\n"
     "  --full-trace      with --hv: also the VMREADs and VMWRITEs of the core\n"
     "  --strict          a broken rule stops the machine (status 122) instead of a warning\n"
+    "  --check registers a hypervisor's exit path must give its guest all registers back: which it does not, and where\n"
     "  --explain=WHICH   why something failed, on stderr: once for each place and reason (unless told), all, or none\n"
     "  --trace FILE      one line an event; - is stdout\n"
     "  --trace-limit SIZE  the most that FILE gets: 1G unless told; 0: no limit. The trace's last line says so\n"
@@ -124,6 +125,16 @@ static bool set_explain(void *to, const char *text)
     return parse_explain(text, &((struct boot *)to)->machine.explain);
 }
 
+static bool set_check(void *to, const char *text)
+{
+    bool known = !strcmp(text, "registers");
+
+    if (!known)
+        complain("--check: \"%s\" is no check: there is \"registers\"", text);
+    ((struct boot *)to)->machine.check_registers = known;
+    return known;
+}
+
 static bool add(struct boot *boot, const char *line, const char *text)
 {
     char error[MACHINE_MESSAGE_MAX];
@@ -171,6 +182,7 @@ static const struct option options[] = {
     { .name = "--full-trace", OPTION_FLAG, AT(machine.full_trace) },
     { .name = "--strict", OPTION_FLAG, AT(machine.strict) },
     { .name = "--explain", OPTION_CALL, .set = set_explain },
+    { .name = "--check", OPTION_CALL, .set = set_check },
     { .name = "--trace", OPTION_TEXT, AT(trace) },
     { .name = "--trace-limit", OPTION_SIZE, AT(trace_limit) },
     { .name = "--symbols", OPTION_FLAG, AT(symbols) },

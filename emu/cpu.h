@@ -55,6 +55,9 @@ void engine_close(struct engine *engine);
  */
 void engine_run(struct engine *engine, struct cpu *cpu, const struct engine_request *request, struct stop *stop);
 
+/* The XMM registers of a processor, between two runs. */
+void engine_xmm(struct engine *engine, const struct cpu *cpu, uint8_t xmm[16][16]);
+
 /* To be called from bus functions: engine_run shall return at the next instruction boundary it can (STOP_INTERRUPTIBLE). */
 void engine_interrupt(struct engine *engine);
 

@@ -12,6 +12,7 @@
 struct cpu;
 struct attempt;
 struct check;
+struct vmcs;
 struct refusal;
 struct event;
 
@@ -37,6 +38,9 @@ enum notice_kind {
                                    code that writes */
     NOTICE_RAISED,              /* an exception or software interrupt, before it is intercepted, delivered or combined with
                                    cpu->event, whose delivery it interrupts if that is valid: event */
+    NOTICE_SHADOW_WRITE,        /* VMWRITE in non-root operation to a shadow VMCS: a = encoding, b = value. Not traced */
+    NOTICE_L1_ENTRY_FAILED,     /* as NOTICE_ENTRY_FAILED, by an L1 over a native L0: vmcs is what L1 wrote, cpu what L1 runs on. Not
+                                   traced: the core's own events are */
     NOTICE_MISTAKE,             /* as NOTICE_VIOLATION, but it stops nothing: no rule forbids it, or an L1 over a native L0 did it */
 };
 
@@ -72,6 +76,7 @@ struct notice {
     const struct refusal *refusal;
     const struct attempt *attempt;
     const struct event *event;  /* while the observer is called */
+    const struct vmcs *vmcs;            /* NOTICE_L1_ENTRY_FAILED */
     const struct stale_entry *stale;    /* NOTICE_VIOLATION and NOTICE_MISTAKE of RULE_ISOLATION; or NULL */
     const char *text;           /* static storage */
 };

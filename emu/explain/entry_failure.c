@@ -19,6 +19,26 @@ void entry_failure_row(struct entry_failure *failure, const struct check *row)
         failure->row[failure->rows++] = row;
 }
 
+void entry_failure_of_l1(struct entry_failure *failure, const struct notice *notice)
+{
+    /* L1's processor is a copy of the machine's: the checks only look. */
+    struct cpu cpu = *notice->cpu;
+    bool holds[SNAPSHOT_ROWS_MAX];
+
+    failure->complete = failure->has_vmcs = failure->of_l1 = true;
+    failure->native = false;
+    failure->late = notice->b & EXIT_REASON_ENTRY_FAILURE && !(notice->b >> 32);
+    failure->result = (int64_t)notice->b;
+    failure->qualification = notice->c;
+    failure->rip = notice->cpu->rip;
+    failure->rows = 0;
+    snapshot_take(&failure->snapshot, notice->cpu, notice->vmcs, false);
+    check_rows(&cpu, notice->vmcs, holds);
+    for (unsigned i = 0; i < check_count && failure->rows < SNAPSHOT_ROWS_MAX; i++)
+        if (!holds[i])
+            failure->row[failure->rows++] = &check_table[i];
+}
+
 void entry_failure_complete(struct entry_failure *failure, const struct notice *notice, bool native)
 {
     const struct vmcs *vmcs = notice->cpu->vmx.current;
@@ -28,6 +48,7 @@ void entry_failure_complete(struct entry_failure *failure, const struct notice *
     failure->complete = true;
     failure->has_vmcs = vmcs && vmcs->pa == notice->a;
     failure->native = native;
+    failure->of_l1 = false;
     failure->late = notice->b & EXIT_REASON_ENTRY_FAILURE && !(notice->b >> 32);
     failure->result = (int64_t)notice->b;
     failure->qualification = notice->c;
@@ -96,6 +117,8 @@ void entry_failure_print(const struct entry_failure *failure, const struct symbo
     fputs(": ", to);
     print_result(failure, to);
     fputc('\n', to);
+    if (failure->of_l1 && !failure->rows && failure->result == VM_ERROR_entry_invalid_control)
+        fprintf(to, "%sthe core offers L1 less than this processor has: compare the controls with what L1 reads in IA32_VMX_*\n", prefix);
     if (!failure->has_vmcs || !failure->rows)
         return;
     for (unsigned i = 0; i < failure->rows; i++)

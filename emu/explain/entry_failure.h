@@ -16,6 +16,7 @@ struct entry_failure {
     unsigned rows;
     bool complete;                                  /* what follows is of the last entry that failed */
     bool has_vmcs, native, late;                    /* late: with a VM exit */
+    bool of_l1;                                     /* by an L1 over a native L0 */
     int64_t result;                                 /* exit reason, VM-instruction error, or -1 (VMfailInvalid) */
     uint64_t qualification, rip;
     struct snapshot snapshot;
@@ -23,6 +24,8 @@ struct entry_failure {
 
 /* The model's notices: one call for each NOTICE_CHECK_FAILED, then one for NOTICE_ENTRY_FAILED. */
 void entry_failure_row(struct entry_failure *failure, const struct check *row);
+/* NOTICE_L1_ENTRY_FAILED, all in one: what L1 would be told on the bare machine. */
+void entry_failure_of_l1(struct entry_failure *failure, const struct notice *notice);
 void entry_failure_complete(struct entry_failure *failure, const struct notice *notice, bool native);
 
 /* The key for explain_first(): the same for entries that fail at the same place with the same result and rows. */

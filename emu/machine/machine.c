@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "emu/explain/place.h"
+#include "emu/explain/registers.h"
 #include "emu/machine/parts.h"
 
 /* Tables and programs begin at the bottom of memory. */
@@ -44,6 +45,10 @@ static bool open_parts(struct machine *machine, char *message, size_t message_si
     for (unsigned i = 1; i < options->cpus; i++)
         machine->model->cpu[i].activity = ACTIVITY_WAIT_FOR_SIPI;
     machine->trace.file = options->trace;
+    if (options->check_registers && !(machine->registers = register_check_open())) {
+        snprintf(message, message_size, "the host has no memory left");
+        return false;
+    }
     board_init(&machine->board, machine->model, options->console);
     machine->board.uart[1].console = options->serial2;
     machine_install(machine);
@@ -92,6 +97,7 @@ void machine_close(struct machine *machine)
     if (machine->engine)
         engine_close(machine->engine);
     host_memory_release(machine->ram, machine->options.memory_size);
+    register_check_close(machine->registers);
     free(machine->watch);
     free(machine->model);
     free(machine);
@@ -279,10 +285,12 @@ void machine_run(struct machine *machine, struct machine_result *result)
         else
             run_round(machine, &now);
     }
-    if (machine->result.end == MACHINE_EXITED && machine->native)
+    /* A hypervisor that ends the machine while it runs is no news, unless somebody wants all. */
+    bool left = machine->options.explain == EXPLAIN_ALL;
+    if (machine->result.end == MACHINE_EXITED && machine->native && left)
         native_at_end(machine->native);
-    else if (machine->result.end == MACHINE_EXITED)
-        vmcs_at_end(model);
+    else if (machine->result.end == MACHINE_EXITED && !machine->native)
+        vmcs_at_end(model, left);
     if (machine->options.console)
         fflush(machine->options.console);
     ept_end(machine);

@@ -35,6 +35,7 @@ struct machine_options {
     uint64_t feature_control;       /* IA32_FEATURE_CONTROL as firmware leaves it: 0 unlocked, 1 VMX locked off, 5 on */
     bool late;                      /* the guest asks for the native L0 (arch/late_load.h) */
     bool full_trace;                /* also the VMREADs and VMWRITEs that a native L0 succeeds with */
+    bool check_registers;           /* those of guests at exits and entries: emu/explain/registers.h */
     bool strict;                    /* a broken rule stops the machine (always in scenarios) */
     uint64_t limit;                 /* instructions; 0: none */
     uint64_t seed;

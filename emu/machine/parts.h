@@ -42,6 +42,7 @@ struct machine {
     struct explained explained;
     struct explanation explanation; /* the one under way */
     const struct symbols *symbols;  /* of the image; NULL: none */
+    struct register_check *registers;   /* --check registers; or NULL */
     struct entry_failure failure;   /* the VM entry that failed last */
     struct callers callers;
 };

@@ -8,6 +8,7 @@
 #include "emu/explain/refusal.h"
 #include "emu/explain/shutdown.h"
 #include "emu/explain/region.h"
+#include "emu/explain/registers.h"
 #include "emu/explain/stale.h"
 #include "emu/machine/parts.h"
 #include "model/vmx/check.h"
@@ -76,11 +77,9 @@ static void rule_broken(struct machine *machine, const struct notice *notice)
         machine_warn(machine, text);
 }
 
-static void entry_failed(struct machine *machine, const struct notice *notice)
+static void tell_failure(struct machine *machine)
 {
-    struct entry_failure *failure = &machine->failure;
-
-    entry_failure_complete(failure, notice, machine_over_native(machine, notice->cpu));
+    const struct entry_failure *failure = &machine->failure;
     uint64_t key = entry_failure_hash(failure);
     bool told = explain_first(machine, key);
     if (!told && !(machine->options.explain == EXPLAIN_NONE && machine->options.dump && explain_new(machine, key)))
@@ -91,6 +90,21 @@ static void entry_failed(struct machine *machine, const struct notice *notice)
     }
     if (machine->options.dump)
         entry_failure_dump(failure, machine->symbols, machine->options.dump);
+}
+
+/* What L0 entered vmcs02 with was L1's, and L1 will be told in its own terms (NOTICE_L1_ENTRY_FAILED). */
+static bool is_of_l1(const struct machine *machine, const struct notice *notice)
+{
+    uint64_t vmcs12;
+
+    return machine_over_native(machine, notice->cpu) && native_current(machine->native, notice->cpu, &vmcs12) == 2;
+}
+
+static void entry_failed(struct machine *machine, const struct notice *notice)
+{
+    entry_failure_complete(&machine->failure, notice, machine_over_native(machine, notice->cpu));
+    if (!is_of_l1(machine, notice))
+        tell_failure(machine);
 }
 
 /* Exits are told by the level that ran, the rest by the one that runs. */
@@ -186,6 +200,16 @@ static void notify(void *context, const struct notice *notice)
 
     if (is_routine(machine, notice))
         return;
+    if (notice->kind == NOTICE_SHADOW_WRITE) {
+        if (machine_over_native(machine, notice->cpu))
+            native_shadow_write(machine->native, notice->cpu, notice->a, notice->b);
+        return;
+    }
+    if (notice->kind == NOTICE_L1_ENTRY_FAILED) {
+        entry_failure_of_l1(&machine->failure, notice);
+        tell_failure(machine);
+        return;
+    }
     if (notice->kind == NOTICE_REFUSED) {
         refusal_explain(machine, notice);
         return;
@@ -208,6 +232,8 @@ static void notify(void *context, const struct notice *notice)
         entry_failure_row(&machine->failure, notice->check);
     if (notice->kind == NOTICE_ENTRY_FAILED)
         entry_failed(machine, notice);
+    if (machine->registers)
+        register_check_notice(machine->registers, machine, notice);
     if (machine->observe)
         machine->observe(machine->observe_context, notice);
 }

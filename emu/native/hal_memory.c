@@ -194,7 +194,7 @@ void hal_log(enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t 
     else
         here->accounted = true;
     shadowed_told(here, event, a, b, c, d);
-    regions_told(here, event, a, b, d);
+    regions_told(here, event, a, b, c, d);
     if (event == HAL_EVENT_VMX_INSTRUCTION && !d && (a == EXIT_REASON_vmxon || a == EXIT_REASON_vmxoff))
         rules_vmx_operation(here, a == EXIT_REASON_vmxon);
     refusals_log(here, event, a, d);

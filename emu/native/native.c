@@ -275,6 +275,13 @@ unsigned native_level(const struct native *native, const struct cpu *cpu)
     return here->in_guest ? here->level : 0;
 }
 
+unsigned native_current(const struct native *native, const struct cpu *cpu, uint64_t *vmcs12)
+{
+    const struct native_cpu *here = &native->cpu[cpu->index];
+    *vmcs12 = here->current12;
+    return here->level;
+}
+
 bool native_pool(const struct native *native, uint64_t *base, uint64_t *size)
 {
     *base = native->pool_base;

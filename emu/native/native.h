@@ -59,6 +59,8 @@ bool passage_control_word(enum vmcs_encoding field);
 struct native *native_open(struct model *model, struct trace *trace, enum hypervisor hypervisor, char *error,
                            size_t error_size);
 void native_close(struct native *native);
+/* Hardware did a VMWRITE of this processor's guest to a shadow VMCS. */
+void native_shadow_write(struct native *native, const struct cpu *cpu, uint64_t encoding, uint64_t value);
 /* The run has ended: tells of what L1 left active. */
 void native_at_end(struct native *native);
 /* From now on, what L0 has read of its guest's memory changes until the guest goes on (emu/native/reads.c). */
@@ -85,6 +87,8 @@ bool native_active(const struct native *native, const struct cpu *cpu);
 
 /* 0 while L0 runs, else the level that L0 said it entered. */
 unsigned native_level(const struct native *native, const struct cpu *cpu);
+/* The level that the core said it enters, or has entered; for level 2 also L1's VMCS. */
+unsigned native_current(const struct native *native, const struct cpu *cpu, uint64_t *vmcs12);
 /* The pool's place, to be left out of the guest's memory map. */
 bool native_pool(const struct native *native, uint64_t *base, uint64_t *size);
 /* Pool pages in use now. */

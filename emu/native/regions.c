@@ -7,7 +7,7 @@
 #include "model/vmx/vmx.h"
 
 /* The region's entry, or a free one, or the one that has been quiet for longest. */
-static struct native_region *region_at(struct native *native, uint64_t pa)
+struct native_region *region_at(struct native *native, uint64_t pa)
 {
     struct native_region *found = NULL;
 
@@ -93,17 +93,34 @@ static void entering(struct native_cpu *here, uint64_t error)
         mistake(here, REGION_MOVED, r, r->former_cpu);
 }
 
-void regions_told(struct native_cpu *here, enum hal_event event, uint64_t a, uint64_t b, uint64_t d)
+/* L2 has exited to L1. */
+static void reflected(struct native_cpu *here)
+{
+    struct native_region *r = here->current12 == ~0ull ? NULL : region_at(here->native, here->current12);
+
+    if (!r)
+        return;
+    r->launched = true;
+    r->vmcs02 = here->vmcs02;
+    r->vmcs.exits++;
+}
+
+void regions_told(struct native_cpu *here, enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
     if (event == HAL_EVENT_NESTED_ENTRY)
         entering(here, 0);
     if (event == HAL_EVENT_NESTED_FAIL && !(a & EXIT_REASON_ENTRY_FAILURE))
         entering(here, a);
-    if (event == HAL_EVENT_REFLECT && !(a & EXIT_REASON_ENTRY_FAILURE) && here->current12 != ~0ull)
-        region_at(here->native, here->current12)->launched = true;
+    if (event == HAL_EVENT_NESTED_FAIL)
+        vmcs12_entry_failed(here, a, b);
+    if (event == HAL_EVENT_REFLECT && !(a & EXIT_REASON_ENTRY_FAILURE))
+        reflected(here);
     if (event != HAL_EVENT_VMX_INSTRUCTION || d)
         return;
     switch (a) {
+    case EXIT_REASON_vmwrite:
+        vmcs12_written(here, b, c, here->l1_rip);
+        break;
     case EXIT_REASON_vmclear:
         cleared(here, b);
         break;

@@ -13,8 +13,10 @@ void shadowed_after_exit(struct native_cpu *here)
 {
     const struct vmcs *v = here->cpu->vmx.current;
 
-    if (here->level < 2 && v)
+    if (here->level < 2 && v) {
         here->l1_rip = VMCS(v, guest_rip);
+        here->l1_efer = VMCS(v, guest_ia32_efer);
+    }
     if (here->level == 2 && v && VMCS(v, exit_reason) == EXIT_REASON_ept_violation)
         here->exit_gpa = VMCS(v, guest_physical_address);
 }
@@ -26,6 +28,8 @@ void shadowed_told(struct native_cpu *here, enum hal_event event, uint64_t a, ui
     switch (event) {
     case HAL_EVENT_LEVEL:
         cpu->vmx.shadowed_eptp = a == 2 ? c : 0;
+        if (a == 2)
+            here->vmcs02 = b;
         break;
     case HAL_EVENT_VMX_INSTRUCTION:
         if (a != EXIT_REASON_invept || d)

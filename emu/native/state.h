@@ -26,7 +26,8 @@ struct native_cpu {
     bool exited;                    /* an exit has been returned to the core since the latest entry */
     unsigned exit_level;            /* the level that it came from */
     uint64_t exit_gpa;              /* of an EPT violation of L2 */
-    uint64_t l1_rip;                /* at the latest exit from L1 */
+    uint64_t l1_rip, l1_efer;       /* at the latest exit from L1 */
+    uint64_t vmcs02;                /* as HAL_EVENT_LEVEL told last of level 2 */
     bool l1_in_vmx;                 /* L1 is in VMX operation here */
     uint64_t current12;             /* L1's current VMCS; ~0: none */
     struct native_counts at_exit;   /* the native's counts at that moment */
@@ -68,6 +69,8 @@ struct native_region {
     uint64_t pa, use;               /* use 0: a free entry */
     uint8_t cpu, former_cpu;        /* where it is active; where it was launched before it moved */
     bool active, launched, moved;
+    uint64_t vmcs02;                /* the VMCS on which its guest ran last */
+    struct vmcs vmcs;               /* vmcs12.c: what L1 wrote */
 };
 
 struct native {
@@ -121,8 +124,13 @@ void rule_broken(struct native_cpu *here, enum rule rule, uint64_t a, uint64_t b
 void shadowed_told(struct native_cpu *here, enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 void shadowed_after_exit(struct native_cpu *here);
 
+/* vmcs12.c: L1 has written a field; an entry of L1's failed with a VM-instruction error or an exit reason. */
+void vmcs12_written(struct native_cpu *here, uint64_t encoding, uint64_t value, uint64_t rip);
+void vmcs12_entry_failed(struct native_cpu *here, uint64_t result, uint64_t qualification);
+
 /* regions.c: what L1 does with the regions of its VMCSs. */
-void regions_told(struct native_cpu *here, enum hal_event event, uint64_t a, uint64_t b, uint64_t d);
+struct native_region *region_at(struct native *native, uint64_t pa);
+void regions_told(struct native_cpu *here, enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 
 /* passage.c: an exit has been returned to the core; the core writes a field; it is about to enter. */
 void passage_begin(struct native_cpu *here);

@@ -138,6 +138,7 @@ struct engine {
     uint8_t segments[LIBRARY_SEGMENTS * SEGMENT_SIZE];  /* as loaded */
     unsigned fpu_owner;
     uint8_t *fpu;                       /* one image per processor */
+    size_t xmm_first, xmm_stride;       /* of XMM0 in it, and from one to the next; stride 0: not looked for yet */
 
     uint64_t ticks;                     /* the library's time of day: SETTLED_TICKS + instructions of all runs */
 };

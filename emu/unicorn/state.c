@@ -81,6 +81,33 @@ static void load_fpu(struct engine *e)
     e->fpu_owner = e->cpu->index;
 }
 
+/* Where the library keeps an XMM register in its image: shown by writing one. */
+static size_t xmm_offset(struct engine *e, int id)
+{
+    static const uint64_t pattern[2] = { 0x7365737175692d78ull, 0x6d6d2d706c616365ull };
+    uint8_t *image = (uint8_t *)e->env + FPU_FIRST;
+    uint64_t old[2];
+    size_t offset = 0;
+    uc_reg_read(e->uc, id, old);
+    uc_reg_write(e->uc, id, pattern);
+    while (offset + sizeof pattern < FPU_END - FPU_FIRST && memcmp(image + offset, pattern, sizeof pattern))
+        offset += 8;
+    uc_reg_write(e->uc, id, old);
+    return offset;
+}
+
+void engine_xmm(struct engine *e, const struct cpu *cpu, uint8_t xmm[16][16])
+{
+    const size_t size = FPU_END - FPU_FIRST;
+    const uint8_t *image = e->fpu_owner == cpu->index ? (uint8_t *)e->env + FPU_FIRST : e->fpu + cpu->index * size;
+    if (!e->xmm_stride) {
+        e->xmm_first = xmm_offset(e, UC_X86_REG_XMM0);
+        e->xmm_stride = xmm_offset(e, UC_X86_REG_XMM1) - e->xmm_first;
+    }
+    for (unsigned i = 0; i < 16; i++)
+        memcpy(xmm[i], image + e->xmm_first + i * e->xmm_stride, 16);
+}
+
 void state_load(struct engine *e)
 {
     const struct cpu *cpu = e->cpu;

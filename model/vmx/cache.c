@@ -109,7 +109,7 @@ void vmcs_touched(struct cpu *cpu, uint64_t pa, unsigned size, bool write, uint6
         region_mistake(cpu, REGION_READ, pa & PAGE_MASK, owner, rip);
 }
 
-void vmcs_at_end(struct model *model)
+void vmcs_at_end(struct model *model, bool left)
 {
     for (unsigned i = 0; i < model->vmcs_cache.used; i++) {
         struct vmcs *vmcs = &model->vmcs_cache.vmcs[i];
@@ -118,7 +118,7 @@ void vmcs_at_end(struct model *model)
         if (!vmcs->active)
             continue;
         check_region(cpu, vmcs);
-        if (cpu->vmx.operation)                 /* otherwise its VMXOFF has been told of */
+        if (left && cpu->vmx.operation)         /* otherwise its VMXOFF has been told of */
             region_mistake(cpu, REGION_LEFT_AT_END, vmcs->pa, vmcs->cpu, 0);
     }
 }
@@ -134,8 +134,14 @@ static void load(struct model *model, struct vmcs *vmcs)
     vmcs->identifier = (uint32_t)image[0];
     vmcs->shadow = vmcs->identifier & VMCS_SHADOW_INDICATOR;
     vmcs->launch_state = image[REGION_LAUNCH_STATE / 8] == LAUNCH_LAUNCHED ? LAUNCH_LAUNCHED : LAUNCH_CLEAR;
-    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
-        vmcs->field[i] = image[REGION_FIELDS / 8 + i] & vmcs_field_mask(i);
+    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
+        uint64_t value = image[REGION_FIELDS / 8 + i] & vmcs_field_mask(i);
+
+        if (value == vmcs->field[i])
+            continue;
+        vmcs->field[i] = value;                 /* nobody known has written that */
+        vmcs->written[i] = 0;
+    }
 
     for (unsigned i = REGION_LAUNCH_STATE / 8; i < REGION_SIZE / 8; i++)
         image[i] = VMCS_POISON;
@@ -210,22 +216,13 @@ struct vmcs *vmcs_active(struct model *model, uint64_t pa)
  */
 static void begin_life(struct cpu *cpu, struct vmcs *vmcs, uint64_t pa)
 {
-    bool known = vmcs->pa == pa;
-    struct vmcs life = { .active = true, .cpu = (uint8_t)cpu->index, .pa = pa };
-
-    load(cpu->model, &life);
-    if (known) {
-        life.exits = vmcs->exits;
-        life.moved = vmcs->moved;
-        life.former_cpu = vmcs->former_cpu;
-    }
-    for (unsigned i = 0; known && i < VMCS_FIELD_COUNT; i++) {
-        if (life.field[i] == vmcs->field[i]) {
-            life.writer[i] = vmcs->writer[i];
-            life.written[i] = vmcs->written[i];
-        }
-    }
-    *vmcs = life;
+    if (vmcs->pa != pa)
+        *vmcs = (struct vmcs){ .pa = pa };
+    vmcs->active = true;
+    vmcs->cpu = (uint8_t)cpu->index;
+    vmcs->linked = vmcs->reported = false;
+    vmcs->judged = 0;
+    load(cpu->model, vmcs);
 }
 
 struct vmcs *vmcs_activate(struct cpu *cpu, uint64_t pa)

@@ -48,5 +48,6 @@ vmx_result shadow_vmwrite(struct cpu *cpu, uint64_t encoding, uint64_t value)
     linked = shadow_linked(cpu);
     vmcs_set_field(linked, attempt.field, VMCS_ENCODING_HIGH(encoding), value);
     vmcs_note_writer(linked, attempt.field, cpu->rip);
+    vmx_notify(cpu, NOTICE_SHADOW_WRITE, encoding, value, 0, 0);
     return VMX_SUCCEED;
 }

@@ -40,7 +40,7 @@ struct vmcs {
     uint64_t last_use;          /* for eviction */
     uint32_t judged;            /* its fields have passed the checks of an entry, see struct judged; 0: not yet */
     uint64_t field[VMCS_FIELD_COUNT];
-    /* Who wrote what since it became active: for the report of a failed VM entry. Nothing in the model asks. */
+    /* Who wrote what, across VMCLEARs that kept it: for the report of a failed VM entry. Nothing in the model asks. */
     uint64_t writer[VMCS_FIELD_COUNT];  /* RIP of the last VMWRITE */
     uint64_t caller[VMCS_FIELD_COUNT];  /* RIP of the call to the function in which it stands, where an observer has found one */
     uint32_t written[VMCS_FIELD_COUNT]; /* 0: never; else 1 + `exits` at that time */
@@ -113,9 +113,10 @@ enum region_mistake {
 void region_mistake(const struct cpu *cpu, enum region_mistake mistake, uint64_t pa, unsigned other_cpu, uint64_t rip);
 /* Guest code at `rip` reads or writes RAM in a page with WATCH_ACCESSES. */
 void vmcs_touched(struct cpu *cpu, uint64_t pa, unsigned size, bool write, uint64_t rip);
-/* The VMCSs that are active on `cpu` at its VMXOFF; and those that are when a run ends, also raw writes that nobody has seen yet. */
+/* Tells of VMCSs that are active on `cpu` at its VMXOFF; at the end of a run of raw writes that nobody has seen yet and, if wanted, of
+ * VMCSs `left` active in VMX operation. */
 void vmcs_at_vmxoff(const struct cpu *cpu);
-void vmcs_at_end(struct model *model);
+void vmcs_at_end(struct model *model, bool left);
 
 /* Writes the VMX-abort indicator into the region (28.7). */
 void vmcs_abort(struct cpu *cpu, const struct vmcs *vmcs, uint32_t indicator);

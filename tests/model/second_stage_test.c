@@ -523,6 +523,7 @@ START_TEST(pdpte_loads_are_reads)
     ck_assert_uint_eq(f.cpu->pdpte[0], 0x5001);
     ck_assert_uint_eq(entry(SLOT(PAGE)) & (EPT_ACCESSED | EPT_DIRTY), EPT_ACCESSED);
     page_entry(EPT_EXECUTE);
+    tlb_invept(f.cpu, EPTP);
     ck_assert(!load_pdptes(f.cpu, PAGE + 0x40, &status, &bad, &value));
     ck_assert_int_eq(status, STATUS_VM_EXIT);
     ck_assert_uint_eq(f.exit.a, EXIT_REASON_ept_violation);

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/* The check of --check registers. */
+#include "emu/explain/registers.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "emu/decode/decode.h"
+#include "emu/explain/explain.h"
+#include "emu/machine/parts.h"
+#include "model/vmx/vmx.h"
+
+enum { GUESTS_MAX = 64, DRS = 4, XMMS = 16, XMM_BYTES = 16 };
+
+/* Registers by number: the general ones in arch/x86.h's order, and what follows. */
+enum { NUMBER_CR2 = GPR_COUNT, NUMBER_DR0, NUMBER_DR6 = NUMBER_DR0 + DRS, NUMBER_XMM0, NUMBERS = NUMBER_XMM0 + XMMS };
+#define REGISTER(number) (1ull << (number))
+#define REGISTERS_GENERAL ((1ull << GPR_COUNT) - 1)
+#define REGISTERS_DR (((1ull << (DRS + 1)) - 1) << NUMBER_DR0)
+#define REGISTERS_XMM (((1ull << XMMS) - 1) << NUMBER_XMM0)
+#define REGISTERS_ALL ((1ull << NUMBERS) - 1)
+/* What depends on the exit's own information. */
+#define CHANGES_IO (1ull << 60)
+#define CHANGES_OPERAND_OF_CR (1ull << 61)
+#define CHANGES_OPERAND_OF_DR (1ull << 62)
+#define CHANGES_OPERAND (1ull << 63)
+#define STRING (REGISTER(RCX) | REGISTER(RSI) | REGISTER(RDI))
+
+static const struct {
+    uint32_t reason;
+    uint64_t changes;
+} rows[] = {
+#define EXIT_CHANGES(reason, changes) { EXIT_REASON_##reason, changes },
+#include "emu/explain/exit_changes.def"
+};
+
+struct registers {
+    uint64_t value[NUMBER_XMM0];
+    uint8_t xmm[XMMS][XMM_BYTES];
+};
+
+/* A VMCS with the registers of its guest at its latest exit. */
+struct guest {
+    uint64_t vmcs, use;             /* use 0: a free entry */
+    bool exited;
+    uint32_t reason;
+    uint64_t qualification, rip, behind;    /* behind: RIP after the instruction */
+    uint64_t may_change;            /* once RIP is there */
+    bool repeated, wide;            /* the instruction has a repeat prefix; the guest was in 64-bit mode */
+    struct registers at_exit;
+};
+
+struct register_check {
+    struct guest guest[GUESTS_MAX];
+    uint64_t clock;
+};
+
+struct register_check *register_check_open(void)
+{
+    return calloc(1, sizeof(struct register_check));
+}
+
+void register_check_close(struct register_check *check)
+{
+    free(check);
+}
+
+static struct guest *guest_of(struct register_check *check, uint64_t vmcs)
+{
+    struct guest *found = &check->guest[0];
+
+    for (unsigned i = 0; i < GUESTS_MAX; i++) {
+        struct guest *g = &check->guest[i];
+
+        if (g->use && g->vmcs == vmcs) {
+            found = g;
+            break;
+        }
+        if (g->use < found->use)
+            found = g;
+    }
+    if (!found->use || found->vmcs != vmcs)
+        *found = (struct guest){ .vmcs = vmcs };
+    found->use = ++check->clock;
+    return found;
+}
+
+static void take(const struct machine *machine, const struct cpu *cpu, struct registers *r)
+{
+    memcpy(r->value, cpu->gpr, sizeof cpu->gpr);
+    r->value[NUMBER_CR2] = cpu->cr2;
+    memcpy(&r->value[NUMBER_DR0], cpu->dr, sizeof cpu->dr);
+    r->value[NUMBER_DR6] = cpu->dr6;
+    memset(r->xmm, 0, sizeof r->xmm);
+    if (machine->engine)
+        engine_xmm(machine->engine, cpu, r->xmm);
+}
+
+/* ---- what an exit may change ---- */
+
+/* Bit 4: INS, OUTS; bit 3: IN (Table 28-5). */
+static uint64_t io_changes(uint64_t qualification)
+{
+    if (qualification >> 4 & 1)
+        return STRING;
+    return qualification >> 3 & 1 ? REGISTER(RAX) : 0;
+}
+
+/* Bits 5:4 of the qualification are the kind of access, 1: MOV from CR; bits 11:8 the general register (Table 28-3). */
+static uint64_t cr_changes(uint64_t qualification)
+{
+    return (qualification >> 4 & 3) == 1 ? REGISTER(qualification >> 8 & 15) : 0;
+}
+
+/* Bit 4: MOV from DR (Table 28-4). */
+static uint64_t dr_changes(uint64_t qualification)
+{
+    return qualification >> 4 & 1 ? REGISTER(qualification >> 8 & 15) : 0;
+}
+
+static uint64_t may_change(const struct vmcs *v, uint32_t reason, uint64_t qualification)
+{
+    uint64_t changes = 0, information = VMCS(v, exit_instruction_information);
+
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].reason == reason)
+            changes = rows[i].changes;
+    if (changes & CHANGES_IO)
+        changes |= io_changes(qualification);
+    if (changes & CHANGES_OPERAND_OF_CR)
+        changes |= cr_changes(qualification);
+    if (changes & CHANGES_OPERAND_OF_DR)
+        changes |= dr_changes(qualification);
+    if (changes & CHANGES_OPERAND)              /* bits 6:3 (Tables 28-11, 28-12, 28-14) */
+        changes |= REGISTER(information >> 3 & 15);
+    return changes & REGISTERS_ALL;
+}
+
+static bool is_repeated(struct cpu *cpu)
+{
+    uint8_t code[15];
+    size_t length = fetch_code(cpu, code);
+
+    for (size_t i = 0; i < length; i++) {
+        switch (code[i]) {
+        case 0xf2: case 0xf3:
+            return true;
+        case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x66: case 0x67:
+            break;
+        default:
+            return false;
+        }
+    }
+    return false;
+}
+
+static void at_exit(struct machine *machine, struct guest *g, struct cpu *cpu, const struct notice *notice)
+{
+    const struct vmcs *v = cpu->vmx.current;
+
+    g->reason = (uint32_t)notice->a & 0xffff;
+    g->exited = !(notice->a & EXIT_REASON_ENTRY_FAILURE) && v && v->pa == notice->d;
+    if (!g->exited)
+        return;
+    g->qualification = notice->b;
+    g->rip = cpu->rip;
+    g->behind = cpu_next_rip(cpu, (unsigned)VMCS(v, exit_instruction_length));
+    g->wide = cpu_64bit(cpu);
+    g->may_change = may_change(v, g->reason, notice->b);
+    g->repeated = is_repeated(cpu);
+    take(machine, cpu, &g->at_exit);
+}
+
+/* ---- the comparison ---- */
+
+/* The registers that this entry may have changed. Where RIP is neither at nor behind the instruction, the hypervisor has done
+ * something of its own (a task switch, INIT, a new life) and knows what. */
+static uint64_t excused(const struct guest *g, const struct cpu *cpu)
+{
+    uint64_t injected = VMCS(cpu->vmx.current, entry_interruption_information);
+    uint64_t excused = REGISTER(RSP);           /* VM entry loads it */
+
+    if (cpu->rip == g->behind && g->behind != g->rip)
+        excused |= g->may_change;
+    else if (cpu->rip != g->rip)
+        return REGISTERS_ALL;
+    else if (g->repeated && (g->may_change & STRING))
+        excused |= STRING | REGISTER(RAX);
+    if ((injected & INTERRUPTION_VALID) && INTERRUPTION_TYPE(injected) == EVENT_HARDWARE_EXCEPTION) {
+        /* What the exception is about is for whoever injects it to write. */
+        excused |= INTERRUPTION_VECTOR(injected) == VECTOR_PF ? REGISTER(NUMBER_CR2) : 0;
+        excused |= INTERRUPTION_VECTOR(injected) == VECTOR_DB ? REGISTER(NUMBER_DR6) : 0;
+    }
+    return excused;
+}
+
+static uint64_t changed(const struct guest *g, const struct registers *now)
+{
+    uint64_t mask = g->wide ? ~0ull : 0xffffffff, changed = 0;
+
+    for (unsigned i = 0; i < NUMBER_XMM0; i++)
+        if ((g->at_exit.value[i] ^ now->value[i]) & (i < GPR_COUNT ? mask : ~0ull))
+            changed |= REGISTER(i);
+    for (unsigned i = 0; i < XMMS; i++)
+        if (memcmp(g->at_exit.xmm[i], now->xmm[i], XMM_BYTES))
+            changed |= REGISTER(NUMBER_XMM0 + i);
+    return changed;
+}
+
+static const char *name_of(unsigned number, char to[8])
+{
+    static const char *const general[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi" };
+
+    if (number < sizeof general / sizeof general[0])
+        return general[number];
+    if (number < GPR_COUNT)
+        snprintf(to, 8, "r%u", number);
+    else if (number == NUMBER_CR2)
+        return "cr2";
+    else if (number < NUMBER_DR6)
+        snprintf(to, 8, "dr%u", number - NUMBER_DR0);
+    else if (number == NUMBER_DR6)
+        return "dr6";
+    else
+        snprintf(to, 8, "xmm%u", number - NUMBER_XMM0);
+    return to;
+}
+
+/* "rax rdx" */
+static const char *names_of(uint64_t registers, char *to, size_t size)
+{
+    size_t used = 0;
+    char name[8];
+
+    to[0] = '\0';
+    for (unsigned i = 0; i < NUMBERS && used < size; i++)
+        if (registers >> i & 1)
+            used += (size_t)snprintf(to + used, size - used, "%s%s", used ? " " : "", name_of(i, name));
+    return to;
+}
+
+static const char *value_of(const struct registers *r, unsigned number, char to[40])
+{
+    if (number < NUMBER_XMM0) {
+        snprintf(to, 40, "0x%" PRIx64, r->value[number]);
+    } else {
+        uint64_t half[2];
+
+        memcpy(half, r->xmm[number - NUMBER_XMM0], sizeof half);
+        snprintf(to, 40, "0x%016" PRIx64 "%016" PRIx64, half[1], half[0]);
+    }
+    return to;
+}
+
+static void tell(struct machine *machine, const struct guest *g, const struct cpu *cpu, const struct registers *now, uint64_t lost)
+{
+    const char *reason = exit_reason_name(g->reason);
+    char names[240], may[240], old[40], new[40], name[8], place[SYMBOL_TEXT_MAX];
+    struct explanation *e = explain_begin(machine, cpu, explain_key(lost, reason ? reason : "?"));
+
+    if (!e)
+        return;
+    explain_line(e, "the exit path of the hypervisor has not restored %s of the guest of VMCS 0x%" PRIx64 " [25.4, 28.3]",
+                 names_of(lost, names, sizeof names), g->vmcs);
+    names_of(g->may_change, may, sizeof may);
+    explain_line(e, "exit %s at guest rip 0x%" PRIx64 "%s, entered again at rip 0x%" PRIx64 "; %s%s", reason ? reason : "?", g->rip,
+                 symbols_text(machine->symbols, g->rip, place), cpu->rip,
+                 cpu->rip == g->rip ? "the instruction is still to be executed, so that nothing may have changed"
+                 : may[0] ? "its instruction may change " : "its instruction changes none of these registers",
+                 cpu->rip == g->rip ? "" : may);
+    for (unsigned i = 0; i < NUMBERS; i++)
+        if (lost >> i & 1)
+            explain_line(e, "%s was %s at the exit, and is %s at the entry", name_of(i, name), value_of(&g->at_exit, i, old),
+                         value_of(now, i, new));
+    explain_line(e, "a VM exit saves RIP, RSP and RFLAGS only, a VM entry loads no more: everything else the exit path saves first and "
+                 "restores last");
+    explain_end(e);
+}
+
+static void at_entry(struct machine *machine, struct guest *g, const struct cpu *cpu)
+{
+    struct registers now;
+    uint64_t lost;
+
+    if (!g->exited)
+        return;
+    g->exited = false;
+    take(machine, cpu, &now);
+    lost = changed(g, &now) & ~excused(g, cpu);
+    if (lost)
+        tell(machine, g, cpu, &now, lost);
+}
+
+void register_check_notice(struct register_check *check, struct machine *machine, const struct notice *notice)
+{
+    struct cpu *cpu = &machine->model->cpu[notice->cpu->index];
+    uint64_t vmcs = notice->kind == NOTICE_EXIT ? notice->d : notice->a;
+
+    if (notice->kind != NOTICE_EXIT && notice->kind != NOTICE_ENTRY)
+        return;
+    if (machine_over_native(machine, cpu)) {    /* L2 is L1's guest; L1 itself is nobody's that needs this check */
+        if (native_current(machine->native, cpu, &vmcs) != 2)
+            return;
+    }
+    if (notice->kind == NOTICE_EXIT)
+        at_exit(machine, guest_of(check, vmcs), cpu, notice);
+    else
+        at_entry(machine, guest_of(check, vmcs), cpu);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * --check registers: does a hypervisor's exit path give the guest its registers back?  The VMCS holds RIP, RSP, RFLAGS and little
+ * more (SDM Vol. 3, 25.4): general registers, CR2, DR0-DR3, DR6 and XMM are for the hypervisor to keep. Those at each VM exit are
+ * compared with those at the next entry of the same VMCS; what changed without the exit's instruction being the cause is named.
+ */
+#ifndef SESQUI_EMU_REGISTERS_H
+#define SESQUI_EMU_REGISTERS_H
+
+#include "model/observer.h"
+
+struct machine;
+struct register_check;
+
+/* NULL: no memory. */
+struct register_check *register_check_open(void);
+void register_check_close(struct register_check *check);
+/* Every notice of the model: exits are remembered, entries compared. */
+void register_check_notice(struct register_check *check, struct machine *machine, const struct notice *notice);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * L1's VMCSs as L1 has written them, for the report of a VM entry of L1's that fails. Whatever the strategy, each write comes by: as
+ * an exit that the core tells of, or as a VMWRITE that hardware does to a shadow VMCS. What L2's exits save is read where they saved
+ * it, when it is wanted.
+ */
+#include "emu/native/state.h"
+#include "model/vmx/check.h"
+#include "model/vmx/vmx.h"
+
+void vmcs12_written(struct native_cpu *here, uint64_t encoding, uint64_t value, uint64_t rip)
+{
+    enum vmcs_field field = vmcs_find(here->native->model, (uint32_t)encoding);
+    struct native_region *r = here->current12 == ~0ull ? NULL : region_at(here->native, here->current12);
+
+    if (!r || field == VMCS_FIELD_COUNT)
+        return;
+    vmcs_set_field(&r->vmcs, field, VMCS_ENCODING_HIGH(encoding), value);
+    vmcs_note_writer(&r->vmcs, field, rip);
+}
+
+void native_shadow_write(struct native *native, const struct cpu *cpu, uint64_t encoding, uint64_t value)
+{
+    struct native_cpu *here = &native->cpu[cpu->index];
+
+    if (here->level == 1)
+        vmcs12_written(here, encoding, value, cpu->rip);
+}
+
+/* Guest state that an exit saves (28.3): of the guest-state area all but what only software writes. */
+static bool is_saved(enum vmcs_field field)
+{
+    return VMCS_ENCODING_TYPE(vmcs_encoding(field)) == VMCS_TYPE_GUEST && field != FIELD_vmcs_link_pointer &&
+           field != FIELD_guest_interrupt_status;
+}
+
+static void take_saved_state(struct native_cpu *here, struct native_region *r)
+{
+    const struct vmcs *v = r->vmcs02 ? vmcs_active(here->native->model, r->vmcs02) : NULL;
+
+    for (unsigned i = 0; v && r->vmcs.exits && i < VMCS_FIELD_COUNT; i++)
+        if (is_saved(i) && r->vmcs.written[i] != 1 + r->vmcs.exits)
+            r->vmcs.field[i] = v->field[i];
+}
+
+/* The processor that L1 believes in, as far as the checks ask for it. */
+static struct cpu view_of(const struct native_cpu *here)
+{
+    struct cpu view = *here->cpu;
+
+    CPU_MSR(&view, ia32_efer) = here->l1_efer;
+    view.rip = here->l1_rip;
+    return view;
+}
+
+void vmcs12_entry_failed(struct native_cpu *here, uint64_t result, uint64_t qualification)
+{
+    const struct observer *observer = &here->native->model->observer;
+    struct native_region *r = here->current12 == ~0ull ? NULL : region_at(here->native, here->current12);
+    struct cpu view = view_of(here);
+
+    if (!r || !observer->notify)
+        return;
+    take_saved_state(here, r);
+    if ((result & 0xffff) == EXIT_REASON_entry_failure_msr_loading && result & EXIT_REASON_ENTRY_FAILURE)
+        view.rip = VMCS(&r->vmcs, guest_rip);   /* the guest's state is loaded by then (27.4) */
+    r->vmcs.pa = r->pa;
+    observer->notify(observer->context, &(struct notice){ .kind = NOTICE_L1_ENTRY_FAILED, .cpu = &view, .a = r->pa, .b = result,
+                                                          .c = qualification, .vmcs = &r->vmcs });
+}
