@@ -109,7 +109,7 @@ START_TEST(a_read_only_table_faults)
 }
 END_TEST
 
-BLOB(road_64, "push 0x48\n push 0x100100\n rex.w retf");
+BLOB(road_64, "push 0x48\n push 0x100100\n .byte 0x48\n retf");
 START_TEST(descriptors_of_64_bit_code_too)
 {
     fixture_long_mode(f);
@@ -147,7 +147,7 @@ END_TEST
 /* ---- privilege of implicit accesses ---- */
 
 BLOB(user_iret, "push 0x23\n mov rcx,rsp\n push rcx\n pushfq\n push 0x2b\n push 0x100100\n iretq");
-BLOB(user_ret, "push 0x2b\n push 0x100100\n rex.w retf");
+BLOB(user_ret, "push 0x2b\n push 0x100100\n .byte 0x48\n retf");
 static void user_under_smap(void)
 {
     fixture_long_mode(f);
