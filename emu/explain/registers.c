@@ -11,7 +11,7 @@
 #include "emu/machine/parts.h"
 #include "model/vmx/vmx.h"
 
-enum { GUESTS_MAX = 64, DRS = 4, XMMS = 16, XMM_BYTES = 16 };
+enum { GUESTS_MAX = 64, DRS = 4, XMMS = 16, XMM_BYTES = 16, NAME_BYTES = 16 };
 
 /* Registers by number: the general ones in arch/x86.h's order, and what follows. */
 enum { NUMBER_CR2 = GPR_COUNT, NUMBER_DR0, NUMBER_DR6 = NUMBER_DR0 + DRS, NUMBER_XMM0, NUMBERS = NUMBER_XMM0 + XMMS };
@@ -208,22 +208,22 @@ static uint64_t changed(const struct guest *g, const struct registers *now)
     return changed;
 }
 
-static const char *name_of(unsigned number, char to[8])
+static const char *name_of(unsigned number, char to[NAME_BYTES])
 {
     static const char *const general[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi" };
 
     if (number < sizeof general / sizeof general[0])
         return general[number];
     if (number < GPR_COUNT)
-        snprintf(to, 8, "r%u", number);
+        snprintf(to, NAME_BYTES, "r%u", number);
     else if (number == NUMBER_CR2)
         return "cr2";
     else if (number < NUMBER_DR6)
-        snprintf(to, 8, "dr%u", number - NUMBER_DR0);
+        snprintf(to, NAME_BYTES, "dr%u", number - NUMBER_DR0);
     else if (number == NUMBER_DR6)
         return "dr6";
     else
-        snprintf(to, 8, "xmm%u", number - NUMBER_XMM0);
+        snprintf(to, NAME_BYTES, "xmm%u", number - NUMBER_XMM0);
     return to;
 }
 
@@ -231,7 +231,7 @@ static const char *name_of(unsigned number, char to[8])
 static const char *names_of(uint64_t registers, char *to, size_t size)
 {
     size_t used = 0;
-    char name[8];
+    char name[NAME_BYTES];
 
     to[0] = '\0';
     for (unsigned i = 0; i < NUMBERS && used < size; i++)
@@ -256,7 +256,7 @@ static const char *value_of(const struct registers *r, unsigned number, char to[
 static void tell(struct machine *machine, const struct guest *g, const struct cpu *cpu, const struct registers *now, uint64_t lost)
 {
     const char *reason = exit_reason_name(g->reason);
-    char names[240], may[240], old[40], new[40], name[8], place[SYMBOL_TEXT_MAX];
+    char names[240], may[240], old[40], new[40], name[NAME_BYTES], place[SYMBOL_TEXT_MAX];
     struct explanation *e = explain_begin(machine, cpu, explain_key(lost, reason ? reason : "?"));
 
     if (!e)
