@@ -110,7 +110,8 @@ static void invalidate(struct cpu *cpu, enum scope scope, uint64_t eptp)
         next = guest_physical_next(&cpu->model->tlb, e);
         if (e->cpu != cpu->index || (scope == OF_EPT ? EPTRTA(e->eptp ^ eptp) != 0 : scope == OF_SHADOWED && !e->shadowed))
             continue;
-        guest_physical_remove(&cpu->model->tlb, &cache->entry[0][e - cache->entry[0]]);
+        size_t slot = (size_t)(e - &cache->entry[0][0]);
+        guest_physical_remove(&cpu->model->tlb, &cache->entry[slot / GUEST_PHYSICAL_WAYS][slot % GUEST_PHYSICAL_WAYS]);
     }
 }
 
