@@ -35,7 +35,7 @@ enum notice_kind {
                                    d = L1's EPT pointer */
     NOTICE_ABORTED,             /* a native L0 gives its L1 a VMX abort: a = indicator, b = address of L1's VMCS */
     NOTICE_DISPLAY,             /* the first write to where a PC has its display: a = physical address, b = linear address of the block of
-                                   code that writes */
+                                   code that writes, c = RSP */
     NOTICE_RAISED,              /* an exception or software interrupt, before it is intercepted, delivered or combined with
                                    cpu->event, whose delivery it interrupts if that is valid: event */
     NOTICE_SHADOW_WRITE,        /* VMWRITE in non-root operation to a shadow VMCS: a = encoding, b = value. Not traced */

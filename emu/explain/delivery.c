@@ -12,6 +12,7 @@
 #include "emu/explain/words.h"
 #include "model/cpu/walk.h"
 #include "model/model.h"
+#include "model/vmx/vmx.h"
 
 enum delivery_id {
 #define DELIVERY(id, section, sentence) DELIVERY_##id,
@@ -33,6 +34,7 @@ struct way {
     struct cpu *cpu;
     const struct event *event;
     bool wide;                      /* IA-32e mode */
+    enum tables_from from;
     uint64_t gate, gate_high;
     uint16_t selector;
     uint64_t descriptor, descriptor_at;
@@ -48,6 +50,32 @@ static const struct delivery_failure nothing;
 static uint64_t bits(uint64_t value, unsigned from, unsigned count)
 {
     return value >> from & ((1ull << count) - 1);
+}
+
+/* A VM exit gives GDTR and IDTR the limit 0xffff (28.5.2), which is the one of reset, too. */
+static bool of_reset(const struct table_register *table)
+{
+    return !table->base && table->limit == 0xffff;
+}
+
+/* Is the register still as VM entry loaded it? */
+static bool as_entered(const struct way *way, const struct table_register *table, uint64_t base, uint64_t limit)
+{
+    return way->from == TABLES_ENTRY && table->base == base && table->limit == limit;
+}
+
+static bool idt_as_entered(const struct way *way)
+{
+    const struct vmcs *v = way->cpu->vmx.current;
+
+    return v && as_entered(way, &way->cpu->idtr, VMCS(v, guest_idtr_base), VMCS(v, guest_idtr_limit));
+}
+
+static bool gdt_as_entered(const struct way *way)
+{
+    const struct vmcs *v = way->cpu->vmx.current;
+
+    return v && as_entered(way, &way->cpu->gdtr, VMCS(v, guest_gdtr_base), VMCS(v, guest_gdtr_limit));
 }
 
 static struct delivery_failure in_real_mode(const struct way *way)
@@ -66,7 +94,8 @@ static struct delivery_failure read_gate(struct way *way)
     uint64_t offset = (uint64_t)way->event->vector * size, at = idtr->base + offset;
 
     if (idtr->limit < size - 1)
-        return because(DELIVERY_idt_empty, way, idtr->base, idtr->limit, 0, 0);
+        return because(idt_as_entered(way) ? DELIVERY_idt_empty_entry : way->from == TABLES_GUEST ? DELIVERY_idt_empty_guest : DELIVERY_idt_empty, way,
+                       idtr->base, idtr->limit, 0, 0);
     if (offset + size - 1 > idtr->limit)
         return because(DELIVERY_idt_limit, way, idtr->base, idtr->limit, offset + size - 1, 0);
     switch (place_peek(way->cpu, at, &way->gate, 8)) {
@@ -87,6 +116,10 @@ static struct delivery_failure judge_gate(const struct way *way)
     uint64_t type = bits(way->gate, 40, 5), dpl = bits(way->gate, 45, 2);
     bool software = way->event->type == EVENT_SOFTWARE_INTERRUPT || way->event->type == EVENT_SOFTWARE_EXCEPTION;
 
+    if (of_reset(&way->cpu->idtr) && way->from == TABLES_EXIT && ((type & 0x10) || !type))
+        return because(DELIVERY_idt_of_exit, way, 0, way->cpu->idtr.limit, way->gate, 0);
+    if (of_reset(&way->cpu->idtr) && (type & 0x10) && idt_as_entered(way))
+        return because(DELIVERY_idt_of_entry, way, 0, way->cpu->idtr.limit, way->gate, 0);
     if (!way->cpu->idtr.base && way->cpu->idtr.limit >= 0x3ff && (type & 0x10))
         return because(DELIVERY_idt_of_real_mode, way, 0, way->cpu->idtr.limit, way->gate, 0);
     if (!way->gate && !way->gate_high)
@@ -135,7 +168,8 @@ static struct delivery_failure judge_code_segment(struct way *way)
         return because(DELIVERY_handler_unmapped, way, way->selector, table.base, way->descriptor_at, 0);
     type = bits(way->descriptor, 40, 5);
     if (!table.base && table.limit == 0xffff && (type & 0x18) != 0x18)
-        return because(DELIVERY_gdt_none, way, way->selector, 0, table.limit, 0);
+        return because(way->from == TABLES_EXIT ? DELIVERY_gdt_of_exit : gdt_as_entered(way) ? DELIVERY_gdt_of_entry : DELIVERY_gdt_none, way,
+                       way->selector, 0, table.limit, 0);
     if ((type & 0x18) != 0x18)
         return because(DELIVERY_handler_no_code, way, way->selector, way->descriptor, way->descriptor_at, 0);
     if (bits(way->descriptor, 45, 2) > cpu_cpl(way->cpu))
@@ -194,6 +228,8 @@ static struct delivery_failure judge_stack_of_tss(const struct way *way, unsigne
         return because(DELIVERY_tss_limit, way, tr->base, tr->limit, offset, 0);
     if (place_peek(way->cpu, at, &top, size < 8 ? 4 : 8) != PEEK_DONE)
         return because(DELIVERY_tss_unmapped, way, tr->base, tr->limit, at, 0);
+    if (way->from == TABLES_EXIT && !tr->base)
+        return because(DELIVERY_tss_of_exit, way, at, top, 0, 0);
     if (way->wide && !linear_canonical(way->cpu, top))
         return because(DELIVERY_tss_stack_not_canonical, way, top, at, 0, 0);
     if (!way->wide) {
@@ -242,9 +278,9 @@ static struct delivery_failure before_the_stack(struct way *way)
     return failure;
 }
 
-struct delivery_failure delivery_diagnose(struct cpu *cpu, const struct event *event, const struct event *fault)
+struct delivery_failure delivery_diagnose(struct cpu *cpu, const struct event *event, const struct event *fault, enum tables_from from)
 {
-    struct way way = { .cpu = cpu, .event = event, .wide = cpu_long_mode(cpu) };
+    struct way way = { .cpu = cpu, .event = event, .wide = cpu_long_mode(cpu), .from = from };
     struct delivery_failure failure = before_the_stack(&way);
 
     (void)fault;

@@ -17,8 +17,12 @@ struct delivery_failure {
     uint64_t value[DELIVERY_VALUES];
 };
 
+/* TABLES_GUEST: a guest over the core, of which it is not known. Else: what loaded GDTR, IDTR and TR last, unless the program has loaded them again since: the program after reset, a VM exit from the host-state
+ * area (SDM Vol. 3, 28.5.2), VM entry from the guest-state area (27.3.2.2). */
+enum tables_from { TABLES_PROGRAM, TABLES_EXIT, TABLES_ENTRY, TABLES_GUEST };
+
 /* Why did `fault` come while `event` was delivered?  Asked while the processor is as it was before the delivery. */
-struct delivery_failure delivery_diagnose(struct cpu *cpu, const struct event *event, const struct event *fault);
+struct delivery_failure delivery_diagnose(struct cpu *cpu, const struct event *event, const struct event *fault, enum tables_from from);
 void delivery_words(char *to, size_t size, const struct delivery_failure *failure);
 /* Would the gate of `vector` be found wrong before anything is pushed?  For interrupts that have not come yet. */
 struct delivery_failure delivery_foresee(struct cpu *cpu, uint8_t vector);

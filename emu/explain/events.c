@@ -54,7 +54,17 @@ static void end_story(struct events *events)
     events->story_instructions = ~0ull;
 }
 
-static void note_raised(struct events *events, const struct notice *notice, unsigned level)
+/* Over the core VM entries are not noted, and the VMCSs are the core's: what loaded a guest's tables there is not known. */
+static enum tables_from tables_from(const struct events *events, const struct cpu *cpu, unsigned level, bool core)
+{
+    bool guest = core ? level > 1 : cpu->vmx.non_root;
+
+    if (core && guest)
+        return TABLES_GUEST;
+    return guest == (events->tables == TABLES_ENTRY) ? events->tables : TABLES_PROGRAM;
+}
+
+static void note_raised(struct events *events, const struct notice *notice, unsigned level, bool core)
 {
     struct cpu *cpu = &notice->cpu->model->cpu[notice->cpu->index];
     struct happening *h = next(events, notice, level);
@@ -62,7 +72,7 @@ static void note_raised(struct events *events, const struct notice *notice, unsi
     h->event = *notice->event;
     if (cpu->event.valid) {
         h->during = cpu->event;
-        h->failure = delivery_diagnose(cpu, &cpu->event, notice->event);
+        h->failure = delivery_diagnose(cpu, &cpu->event, notice->event, tables_from(events, cpu, level, core));
     }
     tell_on(events, h, cpu);
 }
@@ -86,7 +96,7 @@ void events_note(struct events *events, const struct notice *notice, unsigned le
 
     switch (notice->kind) {
     case NOTICE_RAISED:
-        note_raised(events, notice, level);
+        note_raised(events, notice, level, core);
         break;
     case NOTICE_INJECT:
         note_delivered(events, notice, level);
@@ -103,6 +113,10 @@ void events_note(struct events *events, const struct notice *notice, unsigned le
         events->crossing.reason = h->reason;
         events->crossing.vmcs = h->vmcs;
         events->crossing.kind = h->kind;
+        if (notice->kind == NOTICE_ENTRY)
+            events->tables = TABLES_ENTRY;
+        else if (notice->kind == NOTICE_EXIT || h->reason & EXIT_REASON_ENTRY_FAILURE)
+            events->tables = TABLES_EXIT;
         end_story(events);
         break;
     default:

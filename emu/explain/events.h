@@ -39,7 +39,7 @@ struct events {
     struct code_bytes first_code, second_code;
     uint64_t crossed;               /* number of the latest exit or entry, plus 1; 0: none yet */
     struct happening crossing;      /* that */
-    bool from_exit;
+    enum tables_from tables;        /* what that has loaded */
 };
 
 /* From the machine's observer. `level`: the one that ran; `core`: over the core, whose VMCSs are not the program's. */

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "emu/decode/decode.h"
+#include "emu/device/lapic_parts.h"
 #include "emu/explain/events.h"
 #include "emu/explain/interrupts.h"
 #include "emu/explain/loop.h"
@@ -64,9 +66,89 @@ static bool comes_from_outside(uint64_t reason)
     }
 }
 
+/* An exception that is to be met by the guest leaves RIP where it is, and so does an event from outside. */
+static const char *exit_words(unsigned reason)
+{
+    return comes_from_outside(reason) || reason == EXIT_REASON_exception_or_nmi ? "" : ": RIP is not advanced";
+}
+
+/* The interrupt that waits for `cpu`. */
+static bool pending_interrupt(const struct machine *machine, const struct cpu *cpu, uint8_t *vector)
+{
+    const struct lapic *lapic = &machine->board.lapic[cpu->index];
+    int requested = lapic_pending(lapic);
+    struct pic pic = machine->board.pic;
+
+    if (requested < 0 && (cpu->index || !lapic_accepts_pic(lapic) || !pic_requests(&pic)))
+        return false;
+    *vector = requested >= 0 ? (uint8_t)requested : pic_acknowledge(&pic);     /* of the copy */
+    return true;
+}
+
+static void tell_interrupt(struct explanation *e, const struct cpu *cpu, const struct vmcs *v)
+{
+    char source[WORDS_MAX];
+    uint8_t vector;
+
+    if (VMCS(v, exit_controls) & EXIT_acknowledge_interrupt_on_exit) {
+        explain_line(e, "each was acknowledged by the VM exit (VM-exit interruption information 0x%" PRIx64
+                     "): interrupts come faster than the handler of the exit is done", VMCS(v, exit_interruption_information));
+        return;
+    }
+    if (!pending_interrupt(e->machine, cpu, &vector)) {
+        explain_line(e, "interrupts come faster than the handler of the exit is done");
+        return;
+    }
+    interrupt_source(e->machine, cpu, vector, source, sizeof source);
+    explain_line(e, "vector %02XH%s%s, stays pending: \"acknowledge interrupt on exit\" is 0, and the handler of the exit does not take the interrupt either "
+                 "[28.2.2]", vector, *source ? ", " : "", source);
+    explain_line(e, "take it there (STI, with a handler in the IDT that writes EOI), or set that control, and give the vector of the VM-exit "
+                 "interruption information to its handler");
+}
+
+/* Why an exit comes again that comes by itself. */
+static void tell_outside(struct explanation *e, const struct cpu *cpu, const struct vmcs *v, unsigned reason)
+{
+    switch (reason) {
+    case EXIT_REASON_external_interrupt:
+        tell_interrupt(e, cpu, v);
+        break;
+    case EXIT_REASON_interrupt_window:
+    case EXIT_REASON_nmi_window:
+        explain_line(e, "the control \"%s-window exiting\" is still 1, and the window is open: inject the event that waits, and clear the control, before "
+                     "VMRESUME [26.2]", reason == EXIT_REASON_nmi_window ? "NMI" : "interrupt");
+        break;
+    case EXIT_REASON_preemption_timer_expired:
+        explain_line(e, "the VMX-preemption timer value is %" PRIu64 ", which VM entry loads each time, and the timer expires before the guest has executed "
+                     "anything%s: write a larger value, or clear \"activate VMX-preemption timer\" [26.5.1]", VMCS(v, preemption_timer_value),
+                     VMCS(v, exit_controls) & EXIT_save_preemption_timer ? " (the VM exit saves what is left of it: 0)" : "");
+        break;
+    default:
+        break;
+    }
+}
+
+/* The exception of a delivery that VM entry began: what stands in its way. */
+static bool tell_injection(struct explanation *e, const struct events *events)
+{
+    for (uint64_t i = events->count; i-- > 0 && i + 3 >= events->count;) {
+        const struct happening *h = events_at(events, i);
+        char during[24], why[WORDS_MAX * 2];
+
+        if (!h || h->kind != NOTICE_RAISED || !h->during.valid)
+            continue;
+        event_word(during, sizeof during, &h->during);
+        delivery_words(why, sizeof why, &h->failure);
+        explain_line(e, "the injected %s could not be delivered: %s", during, why);
+        return true;
+    }
+    return false;
+}
+
 static void tell_exits(struct machine *machine, struct cpu *cpu, const struct notice *notice, uint64_t count)
 {
     struct explanation *e = explain_begin(machine, cpu, explain_key(notice->c, "progress.exit"));
+    unsigned reason = notice->a & 0xffff;
     const struct vmcs *vmcs = cpu->vmx.current;
     const char *name = exit_reason_name((uint32_t)notice->a & 0xffff), *cure = NULL;
     char place[PLACE_MAX], symbol[SYMBOL_TEXT_MAX];
@@ -76,10 +158,16 @@ static void tell_exits(struct machine *machine, struct cpu *cpu, const struct no
     for (unsigned i = 0; i < sizeof cures / sizeof cures[0]; i++)
         if (cures[i].reason == (notice->a & 0xffff))
             cure = cures[i].cure;
+    bool injected = vmcs && VMCS(vmcs, idt_vectoring_information) >> 31 & 1;
     place_describe(machine, cpu, place, sizeof place);
-    explain_line(e, "no progress: the same VM exit %s of the guest at %s, %" PRIu64 " times in a row: RIP is not advanced", name ? name : "unknown",
-                 place, count);
-    if (cure)
+    explain_line(e, "no progress: the same VM exit %s of the guest at %s, %" PRIu64 " times in a row%s", name ? name : "unknown", place, count,
+                 comes_from_outside(reason) ? ", without an instruction of the guest between them" : injected
+                 ? ": the event that VM entry injects is not delivered" : exit_words(reason));
+    if (vmcs && comes_from_outside(reason))
+        tell_outside(e, cpu, vmcs, reason);
+    else if (injected && tell_injection(e, &machine->events[cpu->index]))
+        ;
+    else if (cure)
         explain_line(e, "%s", cure);
     else
         explain_line(e, "a VM exit leaves GUEST_RIP at the instruction: whoever emulates it adds the VM-exit instruction length (%" PRIu64
@@ -91,16 +179,53 @@ static void tell_exits(struct machine *machine, struct cpu *cpu, const struct no
     explain_end(e);
 }
 
+/* Did it come before anything could happen in the guest?  What the core takes for itself is not the program's. */
+static bool at_once(const struct machine *machine, const struct cpu *cpu, unsigned reason)
+{
+    return !machine_over_native(machine, cpu) && cpu->clock <= machine->progress[cpu->index].entry_clock + 1 &&
+           (reason == EXIT_REASON_external_interrupt || reason == EXIT_REASON_interrupt_window || reason == EXIT_REASON_nmi_window ||
+            reason == EXIT_REASON_preemption_timer_expired);
+}
+
 void progress_exited(struct machine *machine, struct cpu *cpu, const struct notice *notice)
 {
-    struct repeated *r = &machine->progress[cpu->index].exit[notice->d / PAGE_SIZE % PROGRESS_VMCSS];
+    struct progress *p = &machine->progress[cpu->index];
+    struct repeated *r = &p->exit[notice->d / PAGE_SIZE % PROGRESS_VMCSS];
+    unsigned reason = notice->a & 0xffff;
 
-    if (cpu->instructions != cpu->vmx.entry_instructions || comes_from_outside(notice->a & 0xffff)) {
+    p->exit_rip = notice->c;
+    p->exit_reason = notice->a;
+    p->exit_vmcs = notice->d;
+    p->exit_registers = registers_of(cpu);
+    if (cpu->instructions != cpu->vmx.entry_instructions || (comes_from_outside(reason) && !at_once(machine, cpu, reason))) {
         r->count = 0;
         return;
     }
-    if (repeats(r, notice->c, notice->a ^ notice->b << 16 ^ notice->d << 32, registers_of(cpu)) == PROGRESS_EXITS)
+    if (repeats(r, notice->c, notice->a ^ notice->b << 16 ^ notice->d << 32, p->exit_registers) == PROGRESS_EXITS)
         tell_exits(machine, cpu, notice, PROGRESS_EXITS);
+}
+
+/* No hypervisor moves GUEST_RIP back by a few bytes, for the same exit with the same registers, time and again. */
+void progress_entered(struct machine *machine, struct cpu *cpu, const struct notice *notice)
+{
+    struct progress *p = &machine->progress[cpu->index];
+    struct explanation *e;
+    char place[PLACE_MAX];
+    const char *name = exit_reason_name((uint32_t)p->exit_reason & 0xffff);
+
+    p->entry_clock = cpu->clock;
+    if (notice->a != p->exit_vmcs || notice->b >= p->exit_rip || p->exit_rip - notice->b > INSTRUCTION_MAX)
+        return;
+    if (repeats(&p->moved_back, p->exit_rip, notice->b ^ p->exit_reason << 48, p->exit_registers) != PROGRESS_EXITS)
+        return;
+    e = explain_begin(machine, cpu, explain_key(p->exit_rip, "progress.moved_back"));
+    if (!e)
+        return;
+    place_describe(machine, cpu, place, sizeof place);
+    explain_line(e, "no progress: GUEST_RIP is moved back from 0x%" PRIx64 " to 0x%" PRIx64 " after the VM exit %s, %d times with the same registers",
+                 p->exit_rip, notice->b, name ? name : "unknown", PROGRESS_EXITS);
+    explain_line(e, "the VM-exit instruction length is added to the GUEST_RIP of the exit, not subtracted [28.2.5]; the guest goes on at %s", place);
+    explain_end(e);
 }
 
 void progress_entry_failed(struct machine *machine, struct cpu *cpu)
@@ -260,9 +385,9 @@ static void tell_place(struct explanation *e, struct cpu *cpu)
                  cpu->rflags & RFLAGS_IF ? "on" : "off", cpu->instructions, cpu->clock);
     for (unsigned i = 0; i < PROGRESS_VMCSS; i++)
         if (p->exit[i].count > 2)
-            explain_line(e, "   the same VM exit %s at guest rip 0x%" PRIx64 ", %" PRIu64 " times in a row: RIP is not advanced",
+            explain_line(e, "   the same VM exit %s at guest rip 0x%" PRIx64 ", %" PRIu64 " times in a row%s",
                          exit_reason_name((uint32_t)(p->exit[i].what & 0xffff)) ? exit_reason_name((uint32_t)(p->exit[i].what & 0xffff)) : "unknown",
-                         p->exit[i].rip, p->exit[i].count);
+                         p->exit[i].rip, p->exit[i].count, exit_words((unsigned)p->exit[i].what & 0xffff));
     if (p->exception.count > 2)
         explain_line(e, "   the same %s at rip 0x%" PRIx64 ", %" PRIu64 " times in a row with the same registers",
                      exception_mnemonic(p->exception.what & 0xff) ? exception_mnemonic(p->exception.what & 0xff) : "event", p->exception.rip,

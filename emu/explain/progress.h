@@ -4,6 +4,8 @@
  * program is found at the same place in each run.
  *
  *   the same VM exit, or the same exception, at the same instruction with the same registers, thousands of times in a row
+ *   the same VM exit that comes by itself, as often, before the guest has executed anything
+ *   GUEST_RIP moved back behind an instruction, as often
  *   a short loop that changes neither registers nor memory, and that no interrupt can end
  *   a run through memory that was never executed before
  *   HLT that nothing ends
@@ -25,7 +27,9 @@ struct repeated {
 };
 
 struct progress {
-    struct repeated exit[PROGRESS_VMCSS], exception, refused_entry;
+    struct repeated exit[PROGRESS_VMCSS], exception, refused_entry, moved_back;
+    uint64_t exit_rip, exit_reason, exit_vmcs, exit_registers;  /* of the latest VM exit */
+    uint64_t entry_clock;                   /* of the latest VM entry */
     uint64_t look_at, look_interval;        /* instructions: when to look for a loop */
     uint64_t steps, steps_interval;         /* the same, for programs that stop often */
     unsigned loop_length;                   /* instructions of the loop that the latest look found; 0: none */
@@ -36,6 +40,7 @@ struct progress {
 
 /* From the observer. */
 void progress_exited(struct machine *machine, struct cpu *cpu, const struct notice *notice);
+void progress_entered(struct machine *machine, struct cpu *cpu, const struct notice *notice);
 void progress_raised(struct machine *machine, struct cpu *cpu, const struct notice *notice);
 void progress_entry_failed(struct machine *machine, struct cpu *cpu);
 /* After each step of a machine that runs by itself; and how many ticks the next one may take. */

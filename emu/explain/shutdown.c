@@ -33,6 +33,16 @@ static void tell_msr(struct explanation *e, const struct cpu *cpu, const char *p
         explain_line(e, "RDMSR of MSR 0x%" PRIx32 " (ECX; %s)", (uint32_t)cpu->gpr[RCX], name ? name : "this machine has no such MSR");
 }
 
+/* #UD of SSE and AVX instructions while the bit of CR4 that allows them is 0: SDM Vol. 3, 2.5. */
+static void tell_simd(struct explanation *e, const struct cpu *cpu, const char *place)
+{
+    const char *bit = strstr(place, ": v") ? "OSXSAVE (bit 18)" : "OSFXSR (bit 9)";
+    uint64_t mask = strstr(place, ": v") ? CR4_OSXSAVE : CR4_OSFXSR;
+
+    if ((strstr(place, "xmm") || strstr(place, "ymm")) && !(cpu->cr4 & mask))
+        explain_line(e, "CR4.%s is 0: the instruction is not allowed before it is set [2.5]", bit);
+}
+
 /* IRET takes what it finds: an error code that was left there becomes RIP. */
 static void tell_iret(struct explanation *e, struct cpu *cpu, const char *place, bool here)
 {
@@ -187,8 +197,12 @@ void triple_fault_explain(struct machine *machine, struct cpu *cpu, enum shutdow
     struct explanation *e = explain_begin(machine, cpu, explain_key(events->first.rip, "shutdown.triple_fault"));
     if (!e)
         return;
-    explain_line(e, "%s: triple fault. It began with %s at %s", who, what, place);
+    bool injected = events->first.kind == NOTICE_INJECT && events->first.event.type != EVENT_EXTERNAL_INTERRUPT &&
+                    events->crossing.kind == NOTICE_ENTRY && events->crossing.instructions == events->first.instructions;
+    explain_line(e, "%s: triple fault. It began with %s%s at %s", who, what, injected ? ", injected by VM entry," : "", place);
     tell_msr(e, cpu, place);
+    if (events->first.event.type == EVENT_HARDWARE_EXCEPTION && events->first.event.vector == VECTOR_UD)
+        tell_simd(e, cpu, place);
     if (events->first.event.type == EVENT_HARDWARE_EXCEPTION && events->first.event.vector == VECTOR_PF)
         page_walk_tell(e, cpu, events->first.event.address, events->first.event.error_code);
     tell_iret(e, cpu, place, events->count == events->story + 1 || events->second.during.valid);

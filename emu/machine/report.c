@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "emu/explain/ept_walk.h"
+#include "emu/explain/place.h"
 #include "emu/explain/refusal.h"
 #include "emu/explain/shutdown.h"
 #include "emu/explain/region.h"
@@ -13,6 +14,8 @@
 #include "emu/machine/parts.h"
 #include "model/vmx/check.h"
 #include "model/vmx/vmx.h"
+
+enum { VIDEO_FIRST = 0xa0000, VIDEO_END = 0xc0000, STACK_NEAR = 4096 };
 
 /* The rules by number, with the place of the SDM (Vol. 3) that they rest on. */
 static const struct {
@@ -123,13 +126,29 @@ static bool is_routine(const struct machine *machine, const struct notice *notic
            !notice->cpu->vmx.non_root;
 }
 
-static void display_explain(struct machine *machine, const struct cpu *cpu, const struct notice *notice)
+/* No sound stack is in video memory, or so little below its end. */
+static bool stack_in_video(struct cpu *cpu, uint64_t written, uint64_t rsp)
+{
+    uint64_t linear = cpu_64bit(cpu) ? rsp : cpu->seg[SEG_SS].base + (uint32_t)rsp;
+    struct translation t = translate(cpu, linear - 1, (struct access){ .kind = ACCESS_READ, .probe = true });
+
+    return t.result == TRANSLATION_OK && t.pa >= VIDEO_FIRST && t.pa < VIDEO_END + STACK_NEAR &&
+           written < t.pa + STACK_NEAR && t.pa < written + STACK_NEAR;
+}
+
+static void display_explain(struct machine *machine, struct cpu *cpu, const struct notice *notice)
 {
     struct explanation *e = explain_begin(machine, cpu, explain_key(0, "display"));
     char name[SYMBOL_TEXT_MAX];
 
     if (!e)
         return;
+    if (stack_in_video(cpu, notice->a, notice->c)) {
+        explain_line(e, "the stack (RSP 0x%" PRIx64 ") has run down into video memory, which keeps nothing: stack overflow; 0x%" PRIx64
+                     " was written by the code at 0x%" PRIx64 "%s", notice->c, notice->a, notice->b, symbols_text(machine->symbols, notice->b, name));
+        explain_end(e);
+        return;
+    }
     explain_line(e, "the machine has no display: what is written to 0x%" PRIx64 " (VGA memory) by the code at 0x%" PRIx64 "%s is lost", notice->a,
                  notice->b, symbols_text(machine->symbols, notice->b, name));
     explain_line(e, "text for people goes to COM1, port 0x3f8, or byte by byte to port 0xe9");
@@ -167,6 +186,8 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
         ept_entered(machine, cpu);
         if (!native)
             events_note(&machine->events[cpu->index], notice, level, native);
+        if (notice->kind == NOTICE_ENTRY && !native)
+            progress_entered(machine, cpu, notice);
         if (notice->kind == NOTICE_ENTRY_FAILED && !native)
             progress_entry_failed(machine, cpu);
         break;

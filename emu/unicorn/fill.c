@@ -86,7 +86,8 @@ static int display_rights(struct engine *e, uint64_t pa, int rights, int access)
     if (access != LIBRARY_WRITE)
         return rights & ~RIGHT_WRITE;
     e->display_written = true;
-    cpu_notify(e->cpu, &(struct notice){ .kind = NOTICE_DISPLAY, .a = pa, .b = e->current ? e->current->pc : 0 });
+    cpu_notify(e->cpu, &(struct notice){ .kind = NOTICE_DISPLAY, .a = pa, .b = e->current ? e->current->pc : 0,
+                                        .c = (&ENV64(e->env, REGS))[RSP] });
     return rights;
 }
 

@@ -121,6 +121,62 @@ static void exception_not_injected(void)
     enter_for_ever();
 }
 
+/* Injected again each time; the guest has no IDT. */
+static void exception_injected_for_ever(void)
+{
+    start_guest(guest_ud2, guest_ud2_end);
+    vmwrite(VMCS_exception_bitmap, ~0u);
+    vmwrite(VMCS_guest_idtr_limit, 0);
+    for (;;) {
+        guest_enter(&guest_of_mistakes);
+        vmwrite(VMCS_entry_interruption_information, vmread(VMCS_exit_interruption_information) & ~0x1000u);
+        vmwrite(VMCS_entry_exception_error_code, vmread(VMCS_exit_interruption_error_code));
+    }
+}
+
+static void start_with_interrupts(const uint8_t *code, const uint8_t *end)
+{
+    start_guest(code, end);
+    vmwrite(VMCS_guest_rflags, 0x202);
+}
+
+static void interrupt_not_acknowledged(void)
+{
+    timer_start(0, 1000);
+    start_with_interrupts(guest_cpuid, guest_cpuid_end);
+    vmwrite(VMCS_pin_based_controls, vmread(VMCS_pin_based_controls) | PIN_external_interrupt_exiting);
+    while (apic_read(APIC_CURRENT))
+        ;
+    enter_for_ever();
+}
+
+static void interrupt_window_left_open(void)
+{
+    start_with_interrupts(guest_cpuid, guest_cpuid_end);
+    vmwrite(VMCS_processor_based_controls, vmread(VMCS_processor_based_controls) | PROC_interrupt_window_exiting);
+    enter_for_ever();
+}
+
+static void preemption_timer_zero(void)
+{
+    start_guest(guest_cpuid, guest_cpuid_end);
+    vmwrite(VMCS_pin_based_controls, vmread(VMCS_pin_based_controls) | PIN_activate_preemption_timer);
+    vmwrite(VMCS_preemption_timer_value, 0);
+    enter_for_ever();
+}
+
+extern const uint8_t guest_later[], guest_later_end[];
+__asm__("guest_later: nop\n nop\n cpuid\nguest_later_end:\n");
+
+static void rip_moved_back(void)
+{
+    start_guest(guest_later, guest_later_end);
+    for (;;) {
+        guest_enter(&guest_of_mistakes);
+        vmwrite(VMCS_guest_rip, vmread(VMCS_guest_rip) - vmread(VMCS_exit_instruction_length));
+    }
+}
+
 static void entry_tried_again(void)
 {
     start_guest(guest_cpuid, guest_cpuid_end);
@@ -175,6 +231,20 @@ static void cpuid_many_times(void)
     }
 }
 
+/* A guest that is ended by each tick, and each is taken: it gets on between them. A halted guest is woken by each. */
+static void timer_exits(void)
+{
+    timer_start(TIMER_PERIODIC, 400);
+    start_with_interrupts(guest_spin, guest_spin_end);
+    vmwrite(VMCS_pin_based_controls, vmread(VMCS_pin_based_controls) | PIN_external_interrupt_exiting);
+    for (unsigned i = 0; i < 24000; i++) {
+        vmwrite(VMCS_guest_activity_state, i < 12000 ? 0 : 1);
+        guest_enter(&guest_of_mistakes);
+        __asm__ volatile("sti\n\tnop\n\tcli");
+        apic_write(APIC_EOI, 0);
+    }
+}
+
 static void faults_many_times(void)
 {
     int vector;
@@ -201,5 +271,8 @@ const struct mistake mistakes_of_hangs[] = {
     { "exception-not-injected", exception_not_injected }, { "entry-tried-again", entry_tried_again }, { "guest-spins", guest_spins },
     { "timer-ends-loop", timer_ends_loop }, { "timer-is-polled", timer_is_polled }, { "idle", idle }, { "counting", counting },
     { "cpuid-many-times", cpuid_many_times }, { "faults-many-times", faults_many_times }, { "display", display },
+    { "exception-injected-for-ever", exception_injected_for_ever }, { "interrupt-not-acknowledged", interrupt_not_acknowledged },
+    { "interrupt-window-left-open", interrupt_window_left_open }, { "preemption-timer-zero", preemption_timer_zero },
+    { "rip-moved-back", rip_moved_back }, { "timer-exits", timer_exits },
     { NULL, NULL },
 };

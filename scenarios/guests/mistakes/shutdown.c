@@ -96,6 +96,11 @@ static void stack_unmapped(void)
     __asm__ volatile("movabsq $0x500001000, %%rsp\n\tpushq $0" : : : "memory");
 }
 
+static void stack_into_video(void)
+{
+    __asm__ volatile("movq $0xc0000, %%rsp\n1: pushq $0\n\tjmp 1b" : : : "memory");
+}
+
 static void stack_not_canonical(void)
 {
     __asm__ volatile("movabsq $0x8000000000000000, %%rsp\n\tud2" : : : "memory");
@@ -152,6 +157,22 @@ static void host_cr3_wild(void)
 static void host_idtr_zero(void) { load_idt(NULL, 0); enter_with(VMCS_host_rip, (uint64_t)undefined); }
 static void host_gdtr_wild(void) { enter_with(VMCS_host_gdtr_base, 0x8000000); load_gates(gate64((uint64_t)handler, CODE, 0, INTERRUPT_GATE)); undefined(); }
 
+/* The program's tables are all right until a VM exit loads others; well after it, an exception needs them. */
+static void after_exit(unsigned field, uint64_t value, unsigned ist)
+{
+    load_gates(gate64((uint64_t)handler, CODE, ist, INTERRUPT_GATE));
+    if (!ist)
+        __asm__ volatile("int $3");
+    enter_with(field, value);
+    for (volatile unsigned i = 0; i < 100; i++)
+        ;
+    undefined();
+}
+
+static void host_idtr_forgotten(void) { after_exit(VMCS_host_idtr_base, 0, 0); }
+static void host_gdtr_forgotten(void) { after_exit(VMCS_host_gdtr_base, 0, 0); }
+static void host_tr_forgotten(void) { after_exit(VMCS_host_tr_base, 0, 1); }
+
 static void host_rsp_wild(void)
 {
     start_guest(cpuid_start, cpuid_end);
@@ -168,6 +189,25 @@ static void guest_no_idt(void)
     vmwrite(VMCS_guest_idtr_limit, 0);
     guest_enter(&guest_of_mistakes);
     print("exit reason %lx\n", vmread(VMCS_exit_reason));
+}
+
+extern const uint8_t sse_start[], sse_end[];
+__asm__("sse_start: movaps %xmm0, %xmm1\nsse_end:\n");
+
+static void guest_no_osfxsr(void)
+{
+    start_guest(sse_start, sse_end);
+    vmwrite(VMCS_guest_cr4, vmread(VMCS_guest_cr4) & ~(1ull << 9));
+    vmwrite(VMCS_guest_idtr_limit, 0);
+    guest_enter(&guest_of_mistakes);
+}
+
+static void guest_injected(void)
+{
+    start_guest(ud2_start, ud2_end);
+    vmwrite(VMCS_guest_idtr_limit, 0);
+    vmwrite(VMCS_entry_interruption_information, 0x80000306);
+    guest_enter(&guest_of_mistakes);
 }
 
 static void guest_cr3_wild(void)
@@ -205,6 +245,8 @@ const struct mistake mistakes_of_shutdown[] = {
     { "host-rip-unmapped", host_rip_unmapped }, { "host-rip-zeros", host_rip_zeros }, { "host-cr3-wild", host_cr3_wild },
     { "host-rsp-wild", host_rsp_wild }, { "host-idtr-zero", host_idtr_zero }, { "host-gdtr-wild", host_gdtr_wild },
     { "guest-no-idt", guest_no_idt }, { "guest-cr3-wild", guest_cr3_wild }, { "guest-rip-wild", guest_rip_wild },
-    { "abort-msr-load", abort_msr_load },
+    { "abort-msr-load", abort_msr_load }, { "host-idtr-forgotten", host_idtr_forgotten }, { "host-gdtr-forgotten", host_gdtr_forgotten },
+    { "host-tr-forgotten", host_tr_forgotten }, { "stack-into-video", stack_into_video },
+    { "guest-no-osfxsr", guest_no_osfxsr }, { "guest-injected", guest_injected },
     { NULL, NULL },
 };
