@@ -194,6 +194,8 @@ static void print_assumed(const struct snapshot *s)
 
 static void print_notes(const struct snapshot *s)
 {
+    if (s->numbers)
+        printf("  %s\n", s->numbers);
     for (unsigned i = 0; i < s->notes && i < SNAPSHOT_NOTES; i++)
         printf("  %s\n", s->note[i]);
     if (s->notes > SNAPSHOT_NOTES)

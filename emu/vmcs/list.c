@@ -26,6 +26,7 @@ struct list {
     enum vmcs_field first;              /* that it began with */
     bool any;
     bool bare;                          /* numbers are hexadecimal without 0x */
+    struct list_numbers numbers;        /* how the values are written */
     enum { STOP_NO, STOP_END, STOP_NEXT } stop;
 };
 
@@ -33,9 +34,13 @@ enum { NAME_MAX_BYTES = 120 };
 
 static bool wordy(char c) { return isalnum((unsigned char)c) || c == '_'; }
 
+/* How a number is written: with 0x or an h; without, but with letters or a 0 in front, which is hexadecimal; with digits that
+ * say nothing of the base, of which it depends what they are; with a digit that is the same in all of them. */
+enum form { FORM_MARKED, FORM_HEXADECIMAL, FORM_DIGITS, FORM_ONE_DIGIT };
+
 /* A number at the beginning of a word: 0x..., digits with an "h", or digits that are decimal unless they look otherwise, or
  * unless `bare` says that they are hexadecimal. Rust puts "_" between digits, WinDbg "`". */
-static const char *number(const char *c, const char *end, bool bare, uint64_t *value)
+static const char *number(const char *c, const char *end, bool bare, uint64_t *value, enum form *form)
 {
     const char *start = c;
     bool hex = end - c > 2 && c[0] == '0' && (c[1] | 32) == 'x', letters = false;
@@ -64,7 +69,10 @@ static const char *number(const char *c, const char *end, bool bare, uint64_t *v
         c++;
     if (!digits || (c < end && (wordy(*c) || *c == '.')))
         return NULL;
-    if (!hex && !letters && !bare && !(digits > 3 && *start == '0')) {
+    *form = hex ? FORM_MARKED
+            : letters || (digits > 3 && *start == '0') ? FORM_HEXADECIMAL
+            : decimal > 9 ? FORM_DIGITS : FORM_ONE_DIGIT;
+    if (!bare && (*form == FORM_DIGITS || *form == FORM_ONE_DIGIT)) {
         *value = decimal;
         return overflow ? NULL : c;
     }
@@ -98,16 +106,17 @@ static const char *name_end(const char *start, const char *end)
     return end;
 }
 
-/* Is a value due here?  After =, :, |, ->, or a blank. */
+/* Is a value due here?  After =, :, |, ->, what separates columns, or a blank. */
 static bool value_due(const char *start, const char *c)
 {
-    return c > start && strchr(" \t=:|>\"'(,", c[-1]) && c[-1];
+    return c > start && strchr(" \t=:|>\"'(,;", c[-1]) && c[-1];
 }
 
 /* Is the number an encoding that stands after a name, with the value still to come?  "GUEST_CR0 (0x6800): 0x..." */
 static bool value_follows(const struct list *list, const char *c, const char *end)
 {
     uint64_t value;
+    enum form form;
 
     while (c < end && (*c == ' ' || *c == '\t' || *c == ')' || *c == ']'))
         c++;
@@ -115,7 +124,32 @@ static bool value_follows(const struct list *list, const char *c, const char *en
         return false;
     while (c < end && strchr(" \t=:|>", *c) && *c)
         c++;
-    return c < end && number(c, end, list->bare, &value);
+    return c < end && number(c, end, list->bare, &value, &form);
+}
+
+/* Is the number in [c, rest) the encoding of a field?  Encodings are hexadecimal with or without 0x. */
+static bool is_encoding(enum vmcs_field field, bool high, const char *c, const char *rest, uint64_t value)
+{
+    uint64_t encoding = vmcs_encoding(field) | high, hex;
+
+    return value == encoding || (hexadecimal(c, rest, &hex) && hex == encoding);
+}
+
+/* Does another number follow, with what separates columns in between, or the word "value"? */
+static bool number_follows(const struct list *list, const char *c, const char *end)
+{
+    uint64_t value;
+    enum form form;
+
+    for (; c < end; c++) {
+        if (isalnum((unsigned char)*c) && number(c, end, list->bare, &value, &form))
+            return true;
+        if (end - c > 5 && strncasecmp(c, "value", 5) == 0)
+            c += 4;
+        else if (wordy(*c))
+            return false;
+    }
+    return false;
 }
 
 /* "guest", "host" or NULL: what a heading is about, or what the subject of a line is about. */
@@ -168,6 +202,32 @@ static enum vmcs_field by_subject(const struct list *list, struct piece subject,
     return field != VMCS_FIELD_COUNT ? field : field_by_any_name(name.start, more, about(subject.start, length), high);
 }
 
+/* The field of a name that says not all: with what the line or a heading is about. */
+static enum vmcs_field by_heading(const struct list *list, struct piece subject, struct piece name, bool *high)
+{
+    size_t length = (size_t)(name.end - name.start);
+    enum vmcs_field field = by_subject(list, subject, name, high);
+
+    if (field == VMCS_FIELD_COUNT)
+        field = field_by_any_name(name.start, length, about(name.start, length), high);
+    if (field == VMCS_FIELD_COUNT && list->about)
+        field = field_by_any_name(name.start, length, list->about, high);
+    return field;
+}
+
+/* A field that only the guest has needs no heading, once there was a field: "ss ar", "rflags". */
+static enum vmcs_field guest_alone(const struct list *list, struct piece subject, struct piece name, bool *high)
+{
+    struct list guest = *list, host = *list;
+
+    if (list->about || !list->any)
+        return VMCS_FIELD_COUNT;
+    guest.about = "guest";
+    host.about = "host";
+    return by_heading(&host, subject, name, high) == VMCS_FIELD_COUNT ? by_heading(&guest, subject, name, high)
+                                                                      : VMCS_FIELD_COUNT;
+}
+
 /* The field of a name: by itself (*whole), or with what the line or a heading is about. */
 static enum vmcs_field resolve(const struct list *list, struct piece subject, struct piece name, bool *high, bool *whole)
 {
@@ -177,11 +237,8 @@ static enum vmcs_field resolve(const struct list *list, struct piece subject, st
     *whole = field != VMCS_FIELD_COUNT;
     if (!length || *whole)
         return field;
-    if ((field = by_subject(list, subject, name, high)) == VMCS_FIELD_COUNT)
-        field = field_by_any_name(name.start, length, about(name.start, length), high);
-    if (field == VMCS_FIELD_COUNT && list->about)
-        field = field_by_any_name(name.start, length, list->about, high);
-    return field;
+    field = by_heading(list, subject, name, high);
+    return field != VMCS_FIELD_COUNT ? field : guest_alone(list, subject, name, high);
 }
 
 /* What a name that says all is about: without its last word. "Guest GDTR Limit" */
@@ -198,33 +255,106 @@ static bool next_begins(const struct list *list, enum vmcs_field field, bool hig
     return list->any && field == list->first && !high && list->s->given[field] && list->s->vmcs.field[field] != value;
 }
 
+/* A value is given to a field: how it is written. */
+static void count_form(struct list *list, enum form form, bool encoding)
+{
+    list->numbers.encodings += encoding;
+    list->numbers.fields++;
+    list->numbers.marked += form == FORM_MARKED;
+    list->numbers.hexadecimal += form == FORM_HEXADECIMAL;
+    list->numbers.digits += form == FORM_DIGITS;
+}
+
+/*
+ * A line of two numbers and a name, of which one number is the encoding of the field with that name: the other is the value, in
+ * whatever order. "0x0, GUEST_RFLAGS, 0x6820"
+ */
+static bool name_and_encoding(struct list *list, const char *line, const char *end)
+{
+    struct piece number_at[2], part[3];
+    uint64_t value[2], other;
+    enum form form[2], other_form;
+    unsigned count = 0;
+
+    for (const char *c = line; c < end; c++) {
+        bool due = isalnum((unsigned char)*c) && (c == line || value_due(line, c));
+        const char *rest = due ? number(c, end, list->bare, &other, &other_form) : NULL;
+
+        if (!rest)
+            continue;
+        if (count == 2)
+            return false;
+        value[count] = other;
+        form[count] = other_form;
+        number_at[count++] = (struct piece){ c, rest };
+        c = rest - 1;
+    }
+    if (count != 2)
+        return false;
+    part[0] = (struct piece){ line, number_at[0].start };
+    part[1] = (struct piece){ number_at[0].end, number_at[1].start };
+    part[2] = (struct piece){ number_at[1].end, end };
+    for (unsigned i = 0; i < 3; i++) {
+        struct piece name = { part[i].start, name_end(part[i].start, part[i].end) };
+        bool high, whole;
+
+        if (name.end - name.start > NAME_MAX_BYTES)
+            name.start = name.end - NAME_MAX_BYTES;
+        enum vmcs_field field = resolve(list, (struct piece){ line, line }, name, &high, &whole);
+        if (field == VMCS_FIELD_COUNT)
+            continue;
+        bool first = is_encoding(field, high, number_at[0].start, number_at[0].end, value[0]);
+        if (!first && !is_encoding(field, high, number_at[1].start, number_at[1].end, value[1]))
+            continue;
+        if (next_begins(list, field, high, value[first])) {
+            list->stop = STOP_NEXT;
+            return true;
+        }
+        give(list, field, high, value[first]);
+        count_form(list, form[first], false);
+        return true;
+    }
+    return false;
+}
+
 /* The pairs of a line. Returns whether there were any. */
 static bool pairs(struct list *list, const char *line, const char *end)
 {
-    struct piece subject = { line, line };
+    struct piece subject = { line, line }, encoded = { line, line };    /* encoded: the name whose encoding stands after it */
     const char *start = line;                           /* of the name */
     bool found = false;
 
     for (const char *c = line; c < end; c++) {
         uint64_t value;
-        bool high = false, whole;
-        const char *rest = isalnum((unsigned char)*c) && value_due(start, c) ? number(c, end, list->bare, &value) : NULL;
+        enum form form;
+        bool high = false, whole, due = isalnum((unsigned char)*c) && value_due(start, c);
+        const char *rest = due ? number(c, end, list->bare, &value, &form) : NULL;
 
         if (!rest || value_follows(list, rest, end))
             continue;
         if (c - start > NAME_MAX_BYTES)
             start = c - NAME_MAX_BYTES;                 /* of what is no name the end is enough */
-        struct piece name = { start, name_end(start, c) };
+        bool after_encoding = encoded.end > encoded.start;
+        struct piece name = after_encoding ? encoded : (struct piece){ start, name_end(start, c) };
         enum vmcs_field field = resolve(list, subject, name, &high, &whole);
 
+        if (field != VMCS_FIELD_COUNT && !after_encoding && is_encoding(field, high, c, rest, value) &&
+            number_follows(list, rest, end)) {
+            encoded = name;
+            c = rest - 1;
+            continue;
+        }
+        encoded.end = encoded.start;
         if (field != VMCS_FIELD_COUNT && !found && next_begins(list, field, high, value)) {
             list->stop = STOP_NEXT;
             return true;
         }
-        if (field != VMCS_FIELD_COUNT)
+        if (field != VMCS_FIELD_COUNT) {
             give(list, field, high, value);
-        else if (name.end == name.start || !capability_name(name.start, name.end, value, list->s))
+            count_form(list, form, is_encoding(field, high, c, rest, value));
+        } else if (name.end == name.start || !capability_name(name.start, name.end, value, list->s)) {
             continue;                                   /* the number may belong to a name */
+        }
         found = true;
         if (whole || subject.end == subject.start)
             subject = subject_of(name);
@@ -275,13 +405,14 @@ static void doubt(struct list *list, const char *line, const char *end)
     if (name_stop == name || c == end)
         return;
     uint64_t value;
+    enum form form;
     bool known = field_by_any_name(name, (size_t)(name_stop - name), NULL, &high) != VMCS_FIELD_COUNT,
          equals = *c == '=' || *c == ':';
     const char *after = equals ? c + 1 : c;
 
     while (after < end && (*after == ' ' || *after == '\t'))
         after++;
-    bool numeric = after < end && number(after, end, list->bare, &value);
+    bool numeric = after < end && number(after, end, list->bare, &value, &form);
     int shown = name_stop - name < 60 ? (int)(name_stop - name) : 60;
 
     if (known && !numeric)
@@ -294,10 +425,11 @@ static void read_line(struct list *list, const char *line, size_t length)
 {
     const char *end, *rest;
     uint64_t value;
+    enum form form;
 
     length = without_comment(line, length);
     end = line + length;
-    if (begins(line, end, "vmcs", &rest) && rest < end && number(rest, end, list->bare, &value) == end) {
+    if (begins(line, end, "vmcs", &rest) && rest < end && number(rest, end, list->bare, &value, &form) == end) {
         if (list->any) {
             list->stop = STOP_NEXT;
             return;
@@ -306,7 +438,8 @@ static void read_line(struct list *list, const char *line, size_t length)
         list->s->line = list->reader->cursor.line;
     } else if (begins(line, end, "end", &rest) && rest == end && list->any) {
         list->stop = STOP_END;
-    } else if (!processor_line(list->s, list->reader->cursor.line, line, length) && !pairs(list, line, end)) {
+    } else if (!processor_line(list->s, list->reader->cursor.line, line, length) &&
+               !name_and_encoding(list, line, end) && !pairs(list, line, end)) {
         const char *heading = length < 80 ? about(line, length) : NULL;
 
         if (heading)
@@ -317,40 +450,98 @@ static void read_line(struct list *list, const char *line, size_t length)
     }
 }
 
-/* Is no number of the text written with 0x, but one after : or = with letters?  HAXM prints "4000 VMX_PIN_CONTROLS: 16". */
-bool list_bare_hexadecimal(const char *text, size_t length)
+/* Is it a sentence, or a line of something else?  It has words that no field accounts for. */
+static bool sentence(const char *line, size_t length, unsigned fields)
 {
-    const char *end = text + length;
+    enum { WORDS = 3, WORDS_A_FIELD = 6 };              /* "Guest IA32_EFER full (VM-entry control 15) = 0x500" */
+    unsigned words = 0;
 
-    if (memmem(text, length, "0x", 2) || memmem(text, length, "0X", 2))
-        return false;
-    for (const char *c = text; c < end; c++) {
-        const char *word = c + 1;
-        bool digits = false, letters = false;
-
-        if (*c != ':' && *c != '=')
-            continue;
-        while (word < end && *word == ' ')
-            word++;
-        for (; word < end && isxdigit((unsigned char)*word); word++) {
-            digits |= isdigit((unsigned char)*word) != 0;
-            letters |= isalpha((unsigned char)*word) != 0;
-        }
-        if (digits && letters && (word == end || !wordy(*word)))
-            return true;
-    }
-    return false;
+    for (size_t i = 0; i < length; i++)
+        words += isalpha((unsigned char)line[i]) && (i == 0 || line[i - 1] == ' ');
+    return words >= WORDS + WORDS_A_FIELD * fields;
 }
 
-bool list_read(struct snapshot_reader *reader, struct snapshot *snapshot)
+/*
+ * What the whole text is, before any of it is read: in which base the numbers without 0x are, and whether it is a list at all.
+ * One number without 0x that has letters, among values of which none has 0x, says that all are hexadecimal. HAXM prints
+ * "4000 VMX_PIN_CONTROLS: 16". A few fields in many sentences are somebody's examples, and a text that gives fields nothing but
+ * their encodings defines these.
+ */
+static void survey(struct snapshot_reader *reader, struct snapshot *snapshot)
 {
-    struct list list = {
-        .reader = reader, .s = snapshot, .bare = reader->bare,
-    };
+    enum { FEW_FIELDS = 20, SENTENCES_A_FIELD = 4, FEW_SENTENCES = 16 };
+    const struct cursor start = reader->cursor;
+    struct list list = { .reader = reader, .s = snapshot };
+    unsigned sentences = 0, in_sentences = 0;           /* in_sentences: fields */
     const char *line;
     size_t length;
 
     snapshot_begin(reader, snapshot);
+    while (cursor_line(&reader->cursor, &line, &length)) {
+        unsigned before = list.numbers.fields;
+
+        read_line(&list, line, length);
+        if (list.stop) {
+            bool again = list.stop == STOP_NEXT;
+
+            list.stop = STOP_NO;
+            list.any = false;
+            snapshot_begin(reader, snapshot);
+            if (again)
+                read_line(&list, line, length);
+        }
+        if (sentence(line, without_comment(line, length), list.numbers.fields - before)) {
+            sentences++;
+            in_sentences += list.numbers.fields - before;
+        }
+    }
+    reader->cursor = start;
+    reader->numbers = list.numbers;
+    reader->bare = list.numbers.hexadecimal && !list.numbers.marked;
+    unsigned fields = list.numbers.fields - in_sentences;
+    reader->prose = list.numbers.fields && fields < FEW_FIELDS && sentences > FEW_SENTENCES + SENTENCES_A_FIELD * fields;
+    reader->definitions = list.numbers.fields > 1 && list.numbers.encodings == list.numbers.fields;
+    reader->surveyed = true;
+}
+
+/* How the numbers of a VMCS were read, where that was not written. */
+static const char *base_text(const struct list *list)
+{
+    const struct list_numbers *all = &list->reader->numbers;
+
+    if (list->bare)
+        return list->numbers.fields > list->numbers.marked
+                   ? "numbers without 0x are read as hexadecimal: some of the file's have letters or a 0 in front, and none has 0x"
+                   : NULL;
+    if (!list->numbers.digits)
+        return NULL;
+    if (all->hexadecimal)
+        return "numbers without 0x are read as decimal, except those with letters or a 0 in front: the file has some with 0x, too";
+    return all->marked ? "numbers without 0x are read as decimal: the file has others with 0x"
+                       : "numbers are read as decimal: nothing in the file tells their base (0x in front makes one hexadecimal)";
+}
+
+bool list_read(struct snapshot_reader *reader, struct snapshot *snapshot)
+{
+    const char *line;
+    size_t length;
+
+    if (!reader->surveyed)
+        survey(reader, snapshot);
+    struct list list = {
+        .reader = reader, .s = snapshot, .bare = reader->bare,
+    };
+    snapshot_begin(reader, snapshot);
+    if (reader->prose || reader->definitions) {
+        reader->common = *snapshot;
+        reader->common.notes = 0;
+        if (reader->definitions)
+            snapshot_note(&reader->common, 1, "all %u values are the encodings of their fields", reader->numbers.fields);
+        else
+            snapshot_note(&reader->common, 1, "a text with %u values of fields in it, no list: to check them, leave only their lines",
+                          reader->numbers.fields);
+        return false;
+    }
     while (!list.stop) {
         const struct cursor start = reader->cursor;
         bool empty = !list.any;
@@ -370,6 +561,7 @@ bool list_read(struct snapshot_reader *reader, struct snapshot *snapshot)
             snapshot->verdict_value = value;
         }
     }
+    snapshot->numbers = base_text(&list);
     if (!list.any)
         reader->common = *snapshot;                     /* its notes say why */
     return list.any;

@@ -73,6 +73,35 @@ static enum section title_of(const char *line, size_t length)
            : title(line, length, "Control State") ? SECTION_CONTROL : SECTION_NONE;
 }
 
+/*
+ * The next line of a log. A title that shares its line with values is of a dump whose lines were joined: the line ends before
+ * the title, and after it.
+ */
+static bool log_line(struct cursor *cursor, const char **line, size_t *length)
+{
+    enum { JOINED_MAX = 16384 };    /* several times a VMCS; a longer line would be searched too often */
+    enum { PREFIX = 80 };           /* what printk and journals put before a title belongs to it */
+    static const char *const titles[] = { "*** Guest State ***", "*** Host State ***", "*** Control State ***" };
+    const char *cut = NULL;
+
+    if (!cursor_line(cursor, line, length))
+        return false;
+    for (unsigned i = 0; i < 3 && *length <= JOINED_MAX && memchr(*line, '=', *length); i++) {
+        const char *found = memmem(*line, *length, titles[i], strlen(titles[i]));
+
+        if (found && found - *line < PREFIX)
+            found += strlen(titles[i]);
+        if (found && (!cut || found < cut))
+            cut = found;
+    }
+    if (cut && cut < *line + *length) {
+        *length = (size_t)(cut - *line);
+        cursor->at = (size_t)(cut - cursor->text);
+        cursor->line--;
+    }
+    return true;
+}
+
 static bool registers_begin(const char *line, size_t length)
 {
     return contains(line, length, "EAX=") || contains(line, length, "RAX=");
@@ -218,7 +247,7 @@ static bool mixed(const struct snapshot_reader *reader, const struct block *bloc
 
     if (block->section == SECTION_CONTROL || block->section == SECTION_REGISTERS)
         return false;
-    while (seen < 2 && cursor_line(&ahead, &line, &length)) {
+    while (seen < 2 && log_line(&ahead, &line, &length)) {
         enum section next = title_of(line, length);
         if (next == SECTION_GUEST)
             break;
@@ -245,7 +274,7 @@ static bool continues(const struct snapshot_reader *reader, const struct block *
 
     if (block->section != SECTION_CONTROL)
         return false;
-    while (cursor_line(&ahead, &line, &length) && title_of(line, length) == SECTION_NONE)
+    while (log_line(&ahead, &line, &length) && title_of(line, length) == SECTION_NONE)
         for (unsigned i = (unsigned)(block->last + 1); i < ROWS; i++) {
             uint64_t value[PATTERN_VALUES_MAX];
             bool started;
@@ -479,7 +508,7 @@ bool log_read(struct snapshot_reader *reader, struct snapshot *snapshot)
         const struct cursor before = reader->cursor;
         char tag[16];
 
-        if (!cursor_line(&reader->cursor, &line, &length))
+        if (!log_line(&reader->cursor, &line, &length))
             break;
         enum section next = title_of(line, length);
         bool registers = next == SECTION_NONE && registers_begin(line, length);

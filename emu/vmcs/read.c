@@ -267,7 +267,6 @@ bool snapshot_read(struct snapshot_reader *reader, struct snapshot *snapshot)
 
         snapshot_begin(&here, &reader->common);
         reader->log = log_recognised(reader->cursor.text, reader->cursor.length);
-        reader->bare = list_bare_hexadecimal(reader->cursor.text, reader->cursor.length);
         reader->begun = true;
     }
     if (read_one(reader, snapshot)) {

@@ -55,6 +55,7 @@ struct snapshot {
     enum verdict_kind verdict;
     uint64_t verdict_value;
     unsigned line;                      /* where it begins in its file */
+    const char *numbers;                /* of a list: in which base they were read, if they do not say so; or NULL */
     /* Lines that were not understood although they ought to be: "line 12: ..." */
     char note[SNAPSHOT_NOTES][SNAPSHOT_NOTE_MAX];
     unsigned notes;                     /* how many there were; the array holds the first ones */
@@ -92,13 +93,22 @@ struct cursor {
     unsigned line;                      /* of the text, the one read last */
 };
 
+/* How the values in a list are written: with 0x, without but with letters, without and with digits alone; encodings: how many
+ * are their fields' own. */
+struct list_numbers {
+    unsigned fields, marked, hexadecimal, digits, encodings;
+};
+
 /* Reads the VMCSs of a text one after the other. */
 struct snapshot_reader {
     struct cursor cursor;
     struct block block[BLOCKS_MAX];
     struct snapshot common;             /* what stands before the first VMCS, or outside of any: counts for all */
     unsigned turn;
-    bool bare;                          /* of a list: numbers are hexadecimal without 0x */
+    bool surveyed;                      /* of a list: these are known */
+    bool bare;                          /* numbers are hexadecimal without 0x */
+    bool prose, definitions;            /* no list: a few fields among many sentences; names and encodings without values */
+    struct list_numbers numbers;        /* of the whole text */
     bool begun, log, found;             /* the format is chosen; it is a log; there was a VMCS */
     enum verdict_kind verdict;          /* said before the VMCS that it is about */
     uint64_t verdict_value;
@@ -156,8 +166,6 @@ const char *pattern_match(const char *pattern, const char *c, const char *end, u
 bool log_recognised(const char *text, size_t length);
 bool log_read(struct snapshot_reader *reader, struct snapshot *snapshot);
 bool list_read(struct snapshot_reader *reader, struct snapshot *snapshot);
-/* Are the text's numbers hexadecimal without 0x? */
-bool list_bare_hexadecimal(const char *text, size_t length);
 /* The field of a name that another hypervisor, Linux or the SDM gives it, or of its encoding; VMCS_FIELD_COUNT: none. The
  * name is what stands at the end of the text. `about`: "guest" or "host", where the lines before have said so, or NULL.
  * *high: the encoding is that of the high half. */

@@ -315,6 +315,69 @@ refused 'there is no VMCS in it' < <(head -c 5000 /dev/zero)
 refused 'there is no VMCS in it' < <(printf '')
 refused 'there is no VMCS in it' < <(head -c 9000 build/guests/turnstile.elf)
 
+# ---- name and encoding both, in any order and with any separator: the encoding is not the value ----
+# read_as TEXT FAILS...: these checks fail, whose ids are given, in order
+read_as()
+{
+    printf "$1" >"$folder/columns"
+    found "$folder/columns" < <(shift; for id; do echo "$id"; done)
+}
+for columns in 'GUEST_RFLAGS,0x6820,0x1' 'GUEST_RFLAGS 6820 1' 'GUEST_RFLAGS\t6820h\t1h' '0x6820;GUEST_RFLAGS;0x1' \
+    '0x6820;0x1;GUEST_RFLAGS' '0x1 | 0x6820 | GUEST_RFLAGS' '0x1|GUEST_RFLAGS|0x6820' 'GUEST_RFLAGS,0x1,0x6820' \
+    '7,GUEST_RFLAGS,0x6820,0x1' '| GUEST_RFLAGS | 0x00006820 | 0x1 |' '[GUEST_RFLAGS, 26656, 0x1]' \
+    '{"name": "GUEST_RFLAGS", "encoding": "0x6820", "value": "0x1"}' 'GUEST_RFLAGS (0x6820): 0x1'; do
+    read_as "name;encoding;value\n$columns\n" guest.rflags.fixed
+    timeout 20 "$sesqui" check-vmcs "$folder/columns" >"$folder/out" 2>&1
+    has 'guest_rflags = 0x1' "$folder/out"
+done
+read_as 'name,encoding,value\nGUEST_RFLAGS,0x6820,0x0\nHOST_TR_SELECTOR,0x0c0c,0x0\nGUEST_DR7,0x681a,0x400\n' host.tr.nonzero guest.rflags.fixed
+read_as 'VMCS_LINK_POINTER,0x2800,0xffffffff\nVMCS_LINK_POINTER_HIGH,0x2801,0xffffffff\nGUEST_RFLAGS,0x6820,0x6820\n' guest.rflags.reserved guest.rflags.fixed
+refused 'all 3 values are the encodings of their fields' < <(printf 'GUEST_CR0 = 0x6800,\nGUEST_CR3 = 0x6802,\nGUEST_DR7 = 0x681a,\n')
+
+# ---- the base of numbers without 0x: one decision for all of a list, and it is told ----
+bare='guest rip: fffff80276543210\nss ar: 4093\ntr ar: 8b\nrflags: 202\ncs ar: a09b limit ffffffff\n'
+read_as "$bare"
+checked 0 "$folder/columns"
+[ "$(grep -c 'numbers without 0x are read as hexadecimal: ' "$folder/out")" = 1 ]
+report $? "that the numbers were read as hexadecimal is told in one line"
+for name in guest_ss_access_rights guest_tr_access_rights guest_rflags guest_cs_limit; do
+    lacks " $name " <(sed '1,/^  assumed/d; s/$/ /' "$folder/out")
+done
+read_as "${bare/tr ar: 8b/tr ar: 89}" guest.tr.type
+timeout 20 "$sesqui" check-vmcs "$folder/columns" >"$folder/out" 2>&1
+has 'guest_tr_access_rights = 0x89' "$folder/out"
+read_as 'vmcs 0x4000\nguest_cs_limit 000fffff\nguest_rflags 202\n'
+read_as '0x6820: 202\n0x681e: ffffffff80001000\n'
+# Decimal, which the file may not have meant: told, too.
+read_as 'guest_rflags = 202\n' guest.rflags.reserved
+checked 1 "$folder/columns"
+has 'numbers are read as decimal: nothing in the file tells their base' "$folder/out"
+read_as 'guest_rflags = 514\nguest_dr7 = 0x400\nhost_rip = ffffffff80000000\n'
+checked 0 "$folder/columns"
+has 'numbers without 0x are read as decimal, except those with letters or a 0 in front' "$folder/out"
+read_as 'guest_rflags = 514\nguest_dr7 = 0x400\n'
+checked 0 "$folder/columns"
+has 'numbers without 0x are read as decimal: the file has others with 0x' "$folder/out"
+read_as 'guest_rflags = 2\nguest_dr7 = 0x400\n'
+checked 0 "$folder/columns"
+lacks 'numbers' "$folder/out"
+
+# ---- prose is no list; a list in a letter is ----
+for page in README.md docs/check-vmcs.md docs/checks.md; do refused 'there is no VMCS in it' <"$page"; done
+letter='I have tried this on two machines now and it fails on both of them.\n'
+{ for i in 1 2 3 4 5 6; do printf "$letter"; done; printf 'guest_rflags = 0x0\n'; printf "$letter"; } >"$folder/letter"
+found "$folder/letter" <<<guest.rflags.fixed
+{ for i in {1..40}; do printf "$letter"; done; printf 'On the first one GUEST_RFLAGS = 0x0 was to blame.\n'; } >"$folder/story"
+refused 'a text with 1 values of fields in it, no list' <"$folder/story"
+
+# ---- a log whose lines were joined reads as before ----
+for dump in "$log" "$current" tests/cli/dumps/xen.txt; do
+    "$sesqui" check-vmcs "$dump" | sed '1s/^[^ ]*//; s/line [0-9]*//' >"$folder/as-lines"
+    tr '\n' ' ' <"$dump" >"$folder/joined"
+    "$sesqui" check-vmcs "$folder/joined" | sed '1s/^[^ ]*//; s/line [0-9]*//' | cmp -s - "$folder/as-lines"
+    report $? "joined to one line: ${dump##*/}"
+done
+
 # ---- a row fails only on what was given ----
 # undecided ID LINES: that row is not decided, and nothing fails
 undecided()

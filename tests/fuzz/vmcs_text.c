@@ -98,6 +98,7 @@ static const char *const own[] = {
 #include "emu/vmcs/names.def"
     "vmcs 0x1000\n", "end\n", "processor ia32e = ", "processor physical_address_width = ", "capability pin.allowed = ",
     "capability misc = ", "memory 0x1000 = ", "# comment\n", "IA32_VMX_CR4_FIXED1 = ", "Guest CS: selector ", "Access-Rights: ",
+    "GUEST_RFLAGS,0x6820,", "0x6820;0x2;GUEST_RFLAGS;", "6820 GUEST_RFLAGS ", "rflags: fee1 ss ar ",
     "---- host state ----\n", "VM-instruction error: ", "kGuestCr0=", "GUEST_EFER_HIGH ",
 };
 static const char *const log_lines[] = {
