@@ -2,6 +2,7 @@
 /* The rows of both tables of refusals, and telling of one. */
 #include "model/refusal.h"
 
+#include "model/cpu/cr.h"
 #include "model/cpu/raise.h"
 #include "model/model.h"
 
@@ -56,8 +57,10 @@ const struct refusal *refusal_find(struct attempt *attempt)
     if (insn_is_vmx(attempt->id))
         return vmx_refusal_find(attempt);
     refusal = execute_refuses(&first);
-    if (!refusal)
-        return register_refusal(attempt);
+    if (!refusal) {
+        refusal = register_refusal(attempt);
+        return refusal || attempt->id != INSN_mov_to_cr ? refusal : cr_pdptes_refuse(attempt);
+    }
     *attempt = first;
     return refusal;
 }

@@ -54,9 +54,9 @@ struct attempt {
     const struct vmx_capability *capability;    /* what the processor offers to whoever executes the instruction */
     enum insn_id id;
     const struct insn *insn;    /* NULL where a native L0 executes it */
-    uint64_t operand;           /* region address, field encoding, type of an invalidation, MSR or XCR index, port, linear address */
+    uint64_t operand;           /* number of a control or debug register, region address, field encoding, type of an invalidation, MSR or XCR index, port, linear address */
     uint64_t value;             /* to be loaded or written; an invalidation descriptor's first quadword */
-    uint64_t second;            /* that descriptor's second quadword */
+    uint64_t second;            /* that descriptor's second quadword; a load of PDPTEs: the address of `value` */
     unsigned field;             /* VMREAD, VMWRITE: enum vmcs_field of `operand`; VMCS_FIELD_COUNT: there is none here */
 };
 

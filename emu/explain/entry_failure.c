@@ -19,6 +19,13 @@ void entry_failure_row(struct entry_failure *failure, const struct check *row)
         failure->row[failure->rows++] = row;
 }
 
+static void note_msr(struct entry_failure *failure, const struct cpu *cpu, const struct vmcs *vmcs)
+{
+    failure->msr[0] = '\0';
+    if (failure->late && (failure->result & 0xffff) == EXIT_REASON_entry_failure_msr_loading)
+        msr_area_text(cpu, vmcs, MSR_LIST_ENTRY_LOAD, failure->qualification, failure->msr);
+}
+
 void entry_failure_of_l1(struct entry_failure *failure, const struct notice *notice)
 {
     /* L1's processor is a copy of the machine's: the checks only look. */
@@ -33,6 +40,7 @@ void entry_failure_of_l1(struct entry_failure *failure, const struct notice *not
     failure->rip = notice->cpu->rip;
     failure->rows = 0;
     snapshot_take(&failure->snapshot, notice->cpu, notice->vmcs, false);
+    note_msr(failure, notice->cpu, notice->vmcs);
     check_rows(&cpu, notice->vmcs, holds);
     for (unsigned i = 0; i < check_count && failure->rows < SNAPSHOT_ROWS_MAX; i++)
         if (!holds[i])
@@ -53,8 +61,11 @@ void entry_failure_complete(struct entry_failure *failure, const struct notice *
     failure->result = (int64_t)notice->b;
     failure->qualification = notice->c;
     failure->rip = notice->cpu->rip;
-    if (failure->has_vmcs)
+    failure->msr[0] = '\0';
+    if (failure->has_vmcs) {
         snapshot_take(&failure->snapshot, notice->cpu, vmcs, native);
+        note_msr(failure, notice->cpu, vmcs);
+    }
 }
 
 uint64_t entry_failure_hash(const struct entry_failure *failure)
@@ -83,25 +94,69 @@ static void print_result(const struct entry_failure *failure, FILE *to)
     }
 }
 
+/* A row of a PDPTE: the number of it, or 4. */
+static unsigned pdpte_of(const struct check *row)
+{
+    return strncmp(row->id, "guest.pdpte", 11) == 0 ? (unsigned)(row->id[11] - '0') : 4;
+}
+
+/* Without EPT the entry comes from memory and not from the VMCS (27.3.1.6); and whoever sees this has often forgotten a control. */
+static void print_pdpte(const struct snapshot *s, unsigned number, FILE *to, const char *prefix)
+{
+    uint64_t address = (VMCS(&s->vmcs, guest_cr3) & 0xffffffe0) + 8 * number;
+
+    fprintf(to, "%s    PDPTE%u is read from memory at 0x%" PRIx64 ", by guest CR3, as there is no EPT", prefix, number, address);
+    for (unsigned i = 0; i < s->words; i++)
+        if (s->word[i].address == address) {
+            fprintf(to, ": it is 0x%" PRIx64, s->word[i].value);
+            break;
+        }
+    fputc('\n', to);
+}
+
+static bool uses_ept(const struct vmcs *v)
+{
+    return VMCS(v, processor_based_controls) & PROC_activate_secondary_controls &&
+           VMCS(v, secondary_processor_based_controls) & PROC2_enable_ept;
+}
+
 static void print_row(const struct entry_failure *failure, const struct check *row, const struct symbols *symbols, FILE *to,
                       const char *prefix)
 {
-    unsigned fields[CHECK_FIELDS_MAX], count = check_fields(row, fields);
+    unsigned fields[CHECK_FIELDS_MAX], count = check_fields(row, fields), pdpte = pdpte_of(row);
     char bits[FIXED_BITS_TEXT_MAX];
 
     fprintf(to, "%sentry failed: %s [%s] %s\n", prefix, row->id, row->section, row->text);
     for (unsigned i = 0; i < count; i++) {
         char writer[SNAPSHOT_WRITER_MAX];
 
+        if (pdpte < 4 && i == 0 && !uses_ept(&failure->snapshot.vmcs)) {
+            print_pdpte(&failure->snapshot, pdpte, to, prefix);
+            continue;
+        }
         snapshot_writer(&failure->snapshot, fields[i], symbols, writer, sizeof writer);
         fprintf(to, "%s    %s = 0x%" PRIx64 " (%s)\n", prefix, vmcs_field_name(fields[i]),
                 failure->snapshot.vmcs.field[fields[i]], writer);
     }
+    if (pdpte < 4)
+        fprintf(to, "%s    entry control \"IA-32e mode guest\" is 0 (bit 9), so CR4.PAE means PAE paging: a 64-bit guest needs the control\n", prefix);
     if (fixed_bits_text(row, &failure->snapshot.capability, NULL, &failure->snapshot.vmcs, bits))
         fprintf(to, "%s    %s\n", prefix, bits);
 }
 
-void entry_failure_print(const struct entry_failure *failure, const struct symbols *symbols, FILE *to, const char *prefix)
+/* What memory shows of an active VMCS (model/vmx/vmcs.h), and nothing that a program would write. */
+static bool is_copy_of_active(const struct vmcs *v)
+{
+    return VMCS(v, pin_based_controls) == (uint32_t)VMCS_POISON && VMCS(v, guest_rip) == VMCS_POISON;
+}
+
+/* Whoever makes a VMCS writes these. */
+static bool is_written(const struct vmcs *v)
+{
+    return v->written[FIELD_pin_based_controls] || v->written[FIELD_exit_controls] || v->written[FIELD_entry_controls];
+}
+
+static void print(const struct entry_failure *failure, const struct symbols *symbols, FILE *to, const char *prefix, unsigned most)
 {
     char name[SYMBOL_TEXT_MAX];
 
@@ -119,10 +174,27 @@ void entry_failure_print(const struct entry_failure *failure, const struct symbo
     fputc('\n', to);
     if (failure->of_l1 && !failure->rows && failure->result == VM_ERROR_entry_invalid_control)
         fprintf(to, "%sthe core offers L1 less than this processor has: compare the controls with what L1 reads in IA32_VMX_*\n", prefix);
+    if (failure->msr[0])
+        fprintf(to, "%sMSR not loaded: %s\n", prefix, failure->msr);
     if (!failure->has_vmcs || !failure->rows)
         return;
-    for (unsigned i = 0; i < failure->rows; i++)
+    if (is_copy_of_active(&failure->snapshot.vmcs)) {
+        fprintf(to, "%sthis region is a copy of an active VMCS's memory, which holds nothing: VMCLEAR that VMCS before copying [25.11.1]\n", prefix);
+        if (most == ENTRY_FAILURE_ROWS)         /* a dump has the rows all the same */
+            return;
+    }
+    if (failure->of_l1 && !is_written(&failure->snapshot.vmcs))
+        fprintf(to, "%sL1 has written none of the controls of this VMCS by VMWRITE: if its region was copied from another's, the core may have found "
+                "other values than are shown here\n", prefix);
+    for (unsigned i = 0; i < failure->rows && i < most; i++)
         print_row(failure, failure->row[i], symbols, to, prefix);
+    if (failure->rows > most)
+        fprintf(to, "%sand %u more (--dump-vmcs FILE shows all)\n", prefix, failure->rows - most);
+}
+
+void entry_failure_print(const struct entry_failure *failure, const struct symbols *symbols, FILE *to, const char *prefix)
+{
+    print(failure, symbols, to, prefix, ENTRY_FAILURE_ROWS);
 }
 
 void entry_failure_dump(const struct entry_failure *failure, const struct symbols *symbols, FILE *to)
@@ -130,7 +202,7 @@ void entry_failure_dump(const struct entry_failure *failure, const struct symbol
     if (!failure->has_vmcs)
         return;
     fputs("# ", to);
-    entry_failure_print(failure, symbols, to, "# ");
+    print(failure, symbols, to, "# ", SNAPSHOT_ROWS_MAX);
     snapshot_write(&failure->snapshot, symbols, to);
     fputc('\n', to);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "emu/explain/msr_area.h"
 #include "emu/load/symbols.h"
 #include "emu/vmcs/snapshot.h"
 #include "model/observer.h"
@@ -20,6 +21,7 @@ struct entry_failure {
     int64_t result;                                 /* exit reason, VM-instruction error, or -1 (VMfailInvalid) */
     uint64_t qualification, rip;
     struct snapshot snapshot;
+    char msr[MSR_AREA_TEXT_MAX];                    /* which MSR could not be loaded, or empty */
 };
 
 /* The model's notices: one call for each NOTICE_CHECK_FAILED, then one for NOTICE_ENTRY_FAILED. */
@@ -30,9 +32,10 @@ void entry_failure_complete(struct entry_failure *failure, const struct notice *
 
 /* The key for explain_first(): the same for entries that fail at the same place with the same result and rows. */
 uint64_t entry_failure_hash(const struct entry_failure *failure);
-/* The first line goes without, the others with `prefix`. `symbols` may be NULL. */
+/* The first line goes without, the others with `prefix`. `symbols` may be NULL. Of rows the first ENTRY_FAILURE_ROWS. */
+enum { ENTRY_FAILURE_ROWS = 12 };
 void entry_failure_print(const struct entry_failure *failure, const struct symbols *symbols, FILE *to, const char *prefix);
-/* The VMCS in the format that `sesqui check-vmcs` reads; the failed rows as comments. */
+/* The VMCS in the format that `sesqui check-vmcs` reads; the failed rows as comments, all of them. */
 void entry_failure_dump(const struct entry_failure *failure, const struct symbols *symbols, FILE *to);
 
 #endif

@@ -8,6 +8,7 @@
 #include "emu/decode/decode.h"
 #include "emu/explain/events.h"
 #include "emu/explain/interrupts.h"
+#include "emu/explain/msr_area.h"
 #include "emu/explain/page_walk.h"
 #include "emu/explain/place.h"
 #include "emu/explain/words.h"
@@ -221,7 +222,9 @@ void triple_fault_explain(struct machine *machine, struct cpu *cpu, enum shutdow
 void abort_explain(struct machine *machine, struct cpu *cpu, uint64_t indicator, uint64_t vmcs_pa)
 {
     const struct events *events = &machine->events[cpu->index];
-    const struct vmcs *vmcs = cpu->vmx.current && cpu->vmx.current->pa == vmcs_pa ? cpu->vmx.current : NULL;
+    const struct vmcs *vmcs = cpu->vmx.current && cpu->vmx.current->pa == vmcs_pa ? cpu->vmx.current :
+                              machine->native ? native_vmcs12(machine->native, vmcs_pa) : NULL;
+    char msr[MSR_AREA_TEXT_MAX] = "";
     const struct happening *exit = &events->crossing;
     const char *reason = exit_reason_name((uint32_t)exit->reason & 0xffff);
 
@@ -240,6 +243,10 @@ void abort_explain(struct machine *machine, struct cpu *cpu, uint64_t indicator,
         explain_line(e, "VM-exit MSR-store area 0x%" PRIx64 " (%" PRIu64 " entries), MSR-load area 0x%" PRIx64 " (%" PRIu64 " entries)",
                      VMCS(vmcs, exit_msr_store_address), VMCS(vmcs, exit_msr_store_count), VMCS(vmcs, exit_msr_load_address),
                      VMCS(vmcs, exit_msr_load_count));
+        if (indicator == ABORT_SAVING_MSRS || indicator == ABORT_LOADING_MSRS)
+            msr_area_text(cpu, vmcs, indicator == ABORT_SAVING_MSRS ? MSR_LIST_EXIT_STORE : MSR_LIST_EXIT_LOAD, 0, msr);
+        if (msr[0])
+            explain_line(e, "%s", msr);
         explain_line(e, "HOST_CR0 0x%" PRIx64 ", HOST_CR3 0x%" PRIx64 ", HOST_CR4 0x%" PRIx64 ", HOST_RIP 0x%" PRIx64, VMCS(vmcs, host_cr0),
                      VMCS(vmcs, host_cr3), VMCS(vmcs, host_cr4), VMCS(vmcs, host_rip));
     }

@@ -61,6 +61,8 @@ struct native *native_open(struct model *model, struct trace *trace, enum hyperv
 void native_close(struct native *native);
 /* Hardware did a VMWRITE of this processor's guest to a shadow VMCS. */
 void native_shadow_write(struct native *native, const struct cpu *cpu, uint64_t encoding, uint64_t value);
+/* L1's VMCS at the address, as L1 has written it; NULL: there is none. */
+const struct vmcs *native_vmcs12(struct native *native, uint64_t address);
 /* The run has ended: tells of what L1 left active. */
 void native_at_end(struct native *native);
 /* From now on, what L0 has read of its guest's memory changes until the guest goes on (emu/native/reads.c). */

@@ -27,6 +27,14 @@ void native_shadow_write(struct native *native, const struct cpu *cpu, uint64_t 
         vmcs12_written(here, encoding, value, cpu->rip);
 }
 
+const struct vmcs *native_vmcs12(struct native *native, uint64_t address)
+{
+    for (unsigned i = 0; i < NATIVE_REGIONS; i++)
+        if (native->region[i].use && native->region[i].pa == address)
+            return &native->region[i].vmcs;
+    return NULL;
+}
+
 /* Guest state that an exit saves (28.3): of the guest-state area all but what only software writes. */
 static bool is_saved(enum vmcs_field field)
 {

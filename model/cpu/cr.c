@@ -74,12 +74,28 @@ static enum status refuse(struct cpu *cpu, const struct attempt *attempt, const 
 /* Reads the PDPTEs anew. What is not STATUS_OK, and *refused, end the load. */
 static enum status pdptes(struct cpu *cpu, uint64_t cr3, const struct load *load, bool *refused)
 {
-    struct attempt attempt = { .cpu = cpu, .capability = &cpu->model->capability, .id = load->id };
+    struct attempt attempt = { .cpu = cpu, .capability = &cpu->model->capability, .id = load->id, .operand = load->number };
     enum status status;
 
-    if (load_pdptes(cpu, cr3, &status, &attempt.operand, &attempt.value) || status != STATUS_OK)
+    if (load_pdptes(cpu, cr3, &status, &attempt.second, &attempt.value) || status != STATUS_OK)
         return status;
     return refuse(cpu, &attempt, cpu_refuses(REFUSALS_pdpte, &attempt), load, refused);
+}
+
+const struct refusal *cr_pdptes_refuse(struct attempt *a)
+{
+    struct cpu cpu = *a->cpu;           /* to read the PDPTEs is to load them */
+    struct attempt entry = *a;
+    uint64_t cr3 = a->operand == 3 ? a->value : cpu.cr3;
+    enum status status;
+
+    if (!(a->operand == 0 ? cr0_reads_pdptes(&cpu, a->value) : a->operand == 3 ? paging_is_pae(&cpu) :
+          a->operand == 4 && cr4_reads_pdptes(&cpu, a->value)))
+        return NULL;
+    if (load_pdptes(&cpu, cr3, &status, &entry.second, &entry.value) || status != STATUS_OK)
+        return NULL;
+    *a = entry;
+    return cpu_refuses(REFUSALS_pdpte, a);
 }
 
 static enum status try(struct cpu *cpu, enum refusal_group group, const struct load *load, bool *refused)

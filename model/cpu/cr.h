@@ -9,6 +9,12 @@
 enum status cr0_load(struct cpu *cpu, enum insn_id id, uint64_t value);
 enum status cr4_load(struct cpu *cpu, uint64_t value);
 
+struct attempt;
+struct refusal;
+/* The row of a load (`operand`: the register's number) that the PDPTEs would refuse, read as physical memory; NULL: none. The attempt
+ * becomes what the row has looked at. */
+const struct refusal *cr_pdptes_refuse(struct attempt *attempt);
+
 /* moves.c: the instructions. */
 enum status move_to_cr(struct cpu *cpu, const struct insn *insn);
 enum status move_from_cr(struct cpu *cpu, const struct insn *insn);

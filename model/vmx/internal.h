@@ -112,7 +112,4 @@ enum status vmx_abort(struct cpu *cpu, struct vmcs *vmcs, uint32_t indicator);
 void timer_start(struct cpu *cpu, const struct vmcs *vmcs);
 uint32_t timer_value(const struct cpu *cpu, const struct vmcs *vmcs);
 
-/* VMX-abort indicators (28.7). */
-enum { ABORT_SAVING_MSRS = 1, ABORT_HOST_PDPTE = 2, ABORT_LOADING_MSRS = 4, ABORT_IA32E_MODE = 6 };
-
 #endif

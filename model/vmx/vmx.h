@@ -62,6 +62,13 @@ void vmx_update_intercepts(struct cpu *cpu);
 /* Executes the VMX instructions proper (VMXON ... INVVPID, VMFUNC, VMCALL) on behalf of execute(). */
 enum status vmx_execute(struct cpu *cpu, const struct insn *insn);
 
+/* msr_area.c: why entry `number` (from 1) of an area of MSRs to be loaded, or stored, may not be there, whatever RDMSR and WRMSR say
+ * (27.4, 28.4, 28.6); NULL: it may. */
+const char *msr_area_rule(const struct vmx_capability *capability, unsigned number, const uint64_t entry[2], bool store);
+
+/* VMX-abort indicators (28.7). */
+enum { ABORT_SAVING_MSRS = 1, ABORT_HOST_PDPTE = 2, ABORT_LOADING_MSRS = 4, ABORT_IA32E_MODE = 6 };
+
 /* Names for traces and messages; NULL for unknown numbers. */
 const char *exit_reason_text(uint32_t basic_reason);
 const char *exit_reason_name(uint32_t basic_reason);

@@ -32,6 +32,7 @@ for sesqui in ${SESQUI:-build/release/sesqui build/asan/sesqui}; do
         expect 120 endless --limit 1000000 $hv
         expect 120 endless_exceptions --limit 1000000 $hv
         expect 121 triple_fault --limit 1000000 $hv
+        expect 121 no_lme --limit 1000000 $hv
         expect 121 bad_idt --limit 1000000 $hv
         expect 121 dead_halt --limit 1000000 $hv
         expect 7 exit_7 --limit 1000000 $hv

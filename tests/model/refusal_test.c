@@ -13,12 +13,15 @@ enum { OPERAND = 0x50000 };
 static struct vmx_fixture f;
 static const struct refusal *refused;
 static unsigned refusals;
+static unsigned moved;          /* the register of move() */
 
 static void notify(void *context, const struct notice *notice)
 {
     if (notice->kind == NOTICE_REFUSED) {
         ck_assert_ptr_eq(notice->attempt->cpu, f.cpu);
         refused = notice->refusal;
+        if (notice->attempt->id == INSN_mov_to_cr || notice->attempt->id == INSN_mov_to_dr)    /* of which the message names it */
+            ck_assert_uint_eq(notice->attempt->operand, moved);
         refusals++;
     }
     fixture_notify(context, notice);
@@ -101,6 +104,7 @@ static void move(enum insn_id id, unsigned number, uint64_t value)
 {
     struct insn insn = plain(id);
 
+    moved = number;
     insn.reg = (uint8_t)number;
     insn.rm = RAX;
     f.cpu->gpr[RAX] = value;

@@ -49,10 +49,81 @@ static void wrong_after_exit(void)
     enter_with(VMCS_guest_rflags, 0);
 }
 
+static _Alignas(16) uint64_t msr_area[4];
+
+/* The second of two entries cannot be loaded. */
+static void load_msr(unsigned long address, unsigned long count, uint32_t index, uint64_t value)
+{
+    start_guest(halter, halter_end);
+    msr_area[0] = MSR_ia32_pat;
+    msr_area[1] = rdmsr(MSR_ia32_pat);
+    msr_area[2] = index;
+    msr_area[3] = value;
+    vmwrite(address, (uintptr_t)msr_area);
+    enter_with(count, 2);
+}
+
+static void msr_not_loaded(void)
+{
+    load_msr(VMCS_entry_msr_load_address, VMCS_entry_msr_load_count, MSR_ia32_fs_base, 0);
+}
+
+static void msr_value(void)
+{
+    load_msr(VMCS_entry_msr_load_address, VMCS_entry_msr_load_count, MSR_ia32_pat, 2);
+}
+
+static void host_msr_value(void)
+{
+    load_msr(VMCS_exit_msr_load_address, VMCS_exit_msr_load_count, MSR_ia32_lstar, 1ull << 62);
+}
+
+static void host_msr_stored(void)
+{
+    load_msr(VMCS_exit_msr_store_address, VMCS_exit_msr_store_count, 0x1234, 0);
+}
+
+/* Without EPT, so that the entries are looked for in memory. */
+static void ia32e_guest_forgotten(void)
+{
+    static _Alignas(PAGE) uint64_t table[PAGE / 8] = { 0x103003 };
+
+    start_guest(halter, halter_end);
+    vmwrite(VMCS_secondary_processor_based_controls, 0);
+    vmwrite(VMCS_guest_cr3, (uintptr_t)table);
+    enter_with(VMCS_entry_controls, vmread(VMCS_entry_controls) & ~(uint64_t)ENTRY_ia32e_mode_guest);
+}
+
+static void link_pointer_forgotten(void)
+{
+    start_guest(halter, halter_end);
+    enter_with(VMCS_vmcs_link_pointer, 0);
+}
+
+/* A VMCS is copied while it is active: what is entered with is what memory shows of it. */
+static void copied_while_active(void)
+{
+    static _Alignas(PAGE) uint8_t copy[PAGE];
+
+    start_guest(halter, halter_end);
+    for (unsigned i = 0; i < PAGE; i++)
+        copy[i] = ((volatile uint8_t *)guest->vmcs)[i];
+    vmptrld((uintptr_t)copy);
+    guest_enter(guest);
+    vmxoff();
+}
+
 const struct mistake mistakes_of_failed_entries[] = {
     { "wrong-control", wrong_control },
     { "wrong-host-state", wrong_host_state },
     { "wrong-guest-state", wrong_guest_state },
     { "wrong-after-exit", wrong_after_exit },
+    { "msr-not-loaded", msr_not_loaded },
+    { "msr-value", msr_value },
+    { "host-msr-value", host_msr_value },
+    { "host-msr-stored", host_msr_stored },
+    { "ia32e-guest-forgotten", ia32e_guest_forgotten },
+    { "link-pointer-forgotten", link_pointer_forgotten },
+    { "copied-while-active", copied_while_active },
     { NULL, NULL },
 };
