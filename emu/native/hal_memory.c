@@ -200,10 +200,12 @@ void hal_log(enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t 
     refusals_log(here, event, a, d);
     if (here->native->trace)
         trace_l0(here->native->trace, here->cpu, event, a, b, c, d);
+    reads_exchange(here, true);             /* whoever is told looks at the memory as L0 has read it */
     if (event == HAL_EVENT_ABORT)
         cpu_notify(here->cpu, &(struct notice){ .kind = NOTICE_ABORTED, .a = a, .b = b });
     if (event == HAL_EVENT_REFLECT)
         cpu_notify(here->cpu, &(struct notice){ .kind = NOTICE_REFLECTED, .a = a, .b = b, .c = c, .d = d });
+    reads_exchange(here, false);
 }
 
 void hal_own(physical_address page, uint64_t pages, enum hal_owner owner)
