@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one seam between the hypervisor core and what runs it: about fifty primitives, each about one instruction. The back
+ * The one seam between the hypervisor core and what runs it: some fifty primitives, all of them used by the core, each about one instruction. The back
  * end is chosen at link time: hv/x86/ (the metal) or emu/native/ (the model). hv/ includes this file and no other header
  * from outside its own folder but arch/ (facts without code). Each primitive acts on the processor that executes it.
  */
@@ -30,22 +30,12 @@ void *hal_machine_local(void);                  /* HAL_MACHINE_LOCAL_SIZE bytes,
 enum { HAL_CPU_LOCAL_SIZE = 65536, HAL_MACHINE_LOCAL_SIZE = 65536 };
 bool hal_rdmsr(uint32_t index, uint64_t *value);    /* false: #GP */
 bool hal_wrmsr(uint32_t index, uint64_t value);     /* false: #GP */
-uint64_t hal_read_cr0(void);
-uint64_t hal_read_cr2(void);
-uint64_t hal_read_cr3(void);
 uint64_t hal_read_cr4(void);
-void hal_write_cr0(uint64_t value);
 void hal_write_cr2(uint64_t value);
 void hal_write_cr4(uint64_t value);
 bool hal_xsetbv(uint32_t index, uint64_t value);    /* false: #GP */
 void hal_write_dr(unsigned number, uint64_t value);  /* DR0-3, DR6 */
-struct hal_table { uint64_t base; uint16_t limit; };
-struct hal_table hal_store_gdtr(void);
-struct hal_table hal_store_idtr(void);
-uint16_t hal_read_selector(enum segment_register segment);
-uint64_t hal_rdtsc(void);
 void hal_pause(void);                           /* waits for another processor, with no lock held */
-_Noreturn void hal_halt(void);                  /* stops this processor for good */
 _Noreturn void hal_fail_stop(const char *reason);   /* L0 cannot go on: one line, then everything stops */
 
 /* ---- VMX instructions: 0 VMsucceed, -1 VMfailInvalid, -2 VMfailValid (number: VM-instruction error field) ---- */
@@ -54,7 +44,6 @@ enum hal_result hal_vmxon(physical_address region);
 void hal_vmxoff(void);
 enum hal_result hal_vmclear(physical_address vmcs);
 enum hal_result hal_vmptrld(physical_address vmcs);
-physical_address hal_vmptrst(void);
 enum hal_result hal_vmread(enum vmcs_encoding field, uint64_t *value);
 enum hal_result hal_vmwrite(enum vmcs_encoding field, uint64_t value);
 enum hal_result hal_invept(uint64_t type, uint64_t eptp);
@@ -79,6 +68,7 @@ void hal_host_state(struct hal_host_state *state);
  * The processor's state for its first deprivileged life. From power-on: the reset state or what a loader prepared. Late
  * load (returns twice, like setjmp, on the metal): the state of the caller. False: this back end cannot.
  */
+struct hal_table { uint64_t base; uint16_t limit; };
 struct hal_guest_segment { uint16_t selector; uint32_t access_rights, limit; uint64_t base; };
 struct hal_capture {
     struct hal_registers registers;
@@ -106,7 +96,6 @@ bool hal_pm_read(physical_address pa, void *to, size_t length);         /* whole
 bool hal_pm_write(physical_address pa, const void *from, size_t length);
 bool hal_pm_read64(physical_address pa, uint64_t *value);               /* pa is 8-byte aligned: one access */
 bool hal_pm_write64(physical_address pa, uint64_t value);
-bool hal_pm_read32(physical_address pa, uint32_t *value);
 bool hal_pm_write32(physical_address pa, uint32_t value);
 bool hal_pm_compare_exchange64(physical_address pa, uint64_t *expected, uint64_t desired);
 bool hal_pm_zero_page(physical_address pa);
@@ -126,7 +115,6 @@ struct hal_range { physical_address base; uint64_t size; };
 struct hal_range hal_pool(void);                /* the whole pool: what no guest may reach */
 /* The machine's RAM, range by range; false past the last one. */
 bool hal_ram(unsigned index, struct hal_range *range);
-void hal_flush_lines(physical_address pa, size_t length);
 void hal_write_back_invalidate(void);
 void hal_fence(void);
 
@@ -140,8 +128,6 @@ void hal_unlock(uint32_t *lock);
 /* ---- devices ---- */
 bool hal_mmio_read32(physical_address pa, uint32_t *value);
 bool hal_mmio_write32(physical_address pa, uint32_t value);
-uint32_t hal_port_in(uint16_t port, unsigned size);
-void hal_port_out(uint16_t port, unsigned size, uint32_t value);
 
 /* ---- what the core tells: no formatting here ---- */
 enum hal_event {

@@ -33,9 +33,6 @@ bool hal_wrmsr(uint32_t index, uint64_t value)
     return msr_write(cpu(), index, value);
 }
 
-uint64_t hal_read_cr0(void) { return cpu()->cr0; }
-uint64_t hal_read_cr2(void) { return cpu()->cr2; }
-uint64_t hal_read_cr3(void) { return cpu()->cr3; }
 uint64_t hal_read_cr4(void) { return cpu()->cr4; }
 void hal_write_cr2(uint64_t value) { cpu()->cr2 = value; }
 
@@ -46,11 +43,6 @@ void hal_write_dr(unsigned number, uint64_t value)
     else
         cpu()->dr6 = value;
 }
-
-struct hal_table hal_store_gdtr(void) { return (struct hal_table){ cpu()->gdtr.base, (uint16_t)cpu()->gdtr.limit }; }
-struct hal_table hal_store_idtr(void) { return (struct hal_table){ cpu()->idtr.base, (uint16_t)cpu()->idtr.limit }; }
-uint16_t hal_read_selector(enum segment_register segment) { return cpu()->seg[segment].selector; }
-uint64_t hal_rdtsc(void) { return cpu()->clock + CPU_MSR(cpu(), ia32_tsc_adjust); }
 
 /* The others go on meanwhile. Nobody waits this often for a processor that will come. */
 void hal_pause(void)
@@ -63,12 +55,6 @@ void hal_pause(void)
 
 
 /* On the metal a bad value is a #GP in root mode without a handler: L0 is dead. */
-void hal_write_cr0(uint64_t value)
-{
-    if (!cr0_write(cpu(), value))
-        native_stop("L0 raised #GP with MOV to CR0");
-}
-
 void hal_write_cr4(uint64_t value)
 {
     if (!cr4_write(cpu(), value))
@@ -77,7 +63,6 @@ void hal_write_cr4(uint64_t value)
 
 bool hal_xsetbv(uint32_t index, uint64_t value) { return xcr_write(cpu(), index, value); }
 
-_Noreturn void hal_halt(void) { native_stop("halted"); }
 _Noreturn void hal_fail_stop(const char *reason) { native_stop(reason); }
 
 /* ---- VMX instructions ---- */
@@ -106,8 +91,6 @@ enum hal_result hal_vmptrld(physical_address vmcs)
     counts()->vmptrld++;
     return result(vmx_vmptrld(cpu(), vmcs.value));
 }
-
-physical_address hal_vmptrst(void) { return PA(vmx_vmptrst(cpu())); }
 
 enum hal_result hal_vmread(enum vmcs_encoding field, uint64_t *value)
 {

@@ -46,7 +46,6 @@ bool hal_pm_write(physical_address pa, const void *from, size_t length)
 
 bool hal_pm_read64(physical_address pa, uint64_t *value) { return hal_pm_read(pa, value, sizeof *value); }
 bool hal_pm_write64(physical_address pa, uint64_t value) { return hal_pm_write(pa, &value, sizeof value); }
-bool hal_pm_read32(physical_address pa, uint32_t *value) { return hal_pm_read(pa, value, sizeof *value); }
 bool hal_pm_write32(physical_address pa, uint32_t value) { return hal_pm_write(pa, &value, sizeof value); }
 
 /* It compares, so that it is no read that rule R8 counts: what was read before is found to be so still, or not used. */
@@ -123,7 +122,6 @@ bool hal_ram(unsigned index, struct hal_range *range)
 }
 
 /* Caches are coherent on this machine and memory is strongly ordered. */
-void hal_flush_lines(physical_address pa, size_t length) { (void)pa, (void)length; }
 void hal_write_back_invalidate(void) {}
 void hal_fence(void) {}
 
@@ -169,19 +167,6 @@ bool hal_mmio_write32(physical_address pa, uint32_t value)
         return false;
     bus->mmio_write(bus->context, native_here->cpu, pa.value, 4, value);
     return true;
-}
-
-uint32_t hal_port_in(uint16_t port, unsigned size)
-{
-    const struct bus *bus = &native()->model->bus;
-    return bus->port_in ? bus->port_in(bus->context, native_here->cpu, port, size) : ~0u;
-}
-
-void hal_port_out(uint16_t port, unsigned size, uint32_t value)
-{
-    const struct bus *bus = &native()->model->bus;
-    if (bus->port_out)
-        bus->port_out(bus->context, native_here->cpu, port, size, value);
 }
 
 /* ---- what the core tells ---- */

@@ -2,6 +2,7 @@
 /* What the core executes between an exit and the next entry, by the levels it passes between. */
 #include "emu/native/state.h"
 #include "emu/native/step.h"
+#include "model/vmx/vmx.h"
 
 void passage_begin(struct native_cpu *here)
 {
@@ -19,12 +20,12 @@ bool passage_control_word(enum vmcs_encoding field)
 void passage_vmwrite(struct native_cpu *here, enum vmcs_encoding field)
 {
     if (passage_control_word(field))
-        here->dirty_vmcs = hal_vmptrst().value;
+        here->dirty_vmcs = vmx_vmptrst(here->cpu);
 }
 
 static bool dirty(struct native_cpu *here, bool launch)
 {
-    const uint64_t vmcs = hal_vmptrst().value;
+    const uint64_t vmcs = vmx_vmptrst(here->cpu);
     const bool written = here->dirty_vmcs == vmcs;
 
     if (written)

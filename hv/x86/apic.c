@@ -48,7 +48,7 @@ bool hal_kick(unsigned cpu, enum hal_kick kind)
 static void delay(unsigned microseconds)
 {
     while (microseconds--)
-        hal_port_out(DELAY_PORT, 1, 0);
+        port_out(DELAY_PORT, 1, 0);
 }
 
 void trampoline_write(void)

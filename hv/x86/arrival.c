@@ -91,10 +91,10 @@ static void capture(struct processor *p, const struct arrival *arrival)
 
     *c = (struct hal_capture){
         .registers = arrival->registers, .rip = arrival->rip, .rsp = (uint64_t)(arrival + 1), .rflags = arrival->rflags,
-        .cr0 = hal_read_cr0(), .cr3 = hal_read_cr3(), .cr4 = hal_read_cr4(), .dr7 = dr7(), .efer = msr(MSR_ia32_efer),
+        .cr0 = read_cr0(), .cr3 = read_cr3(), .cr4 = hal_read_cr4(), .dr7 = dr7(), .efer = msr(MSR_ia32_efer),
         .pat = msr(MSR_ia32_pat), .debugctl = msr(MSR_ia32_debugctl), .sysenter_cs = msr(MSR_ia32_sysenter_cs),
         .sysenter_esp = msr(MSR_ia32_sysenter_esp), .sysenter_eip = msr(MSR_ia32_sysenter_eip),
-        .gdtr = hal_store_gdtr(), .idtr = hal_store_idtr(), .late = true,
+        .gdtr = store_gdtr(), .idtr = store_idtr(), .late = true,
         .rolls_back = late_by_system, .passage = late_linear,
     };
     capture_segments(c, p->without_task);
@@ -174,7 +174,7 @@ void late_depart(struct processor *p)
     const struct table_pointer gdtr = { c->gdtr.limit, c->gdtr.base };
 
     __asm__ volatile("lgdt %0" : : "m"(gdtr));
-    hal_write_cr0(hal_read_cr0() & ~CR0_WP);
+    write_cr0(read_cr0() & ~CR0_WP);
     load_system_segments(c);
     __asm__ volatile("movl %0, %%ds; movl %1, %%es" : : "r"(loadable(c->segment[SEG_DS].selector)),
                      "r"(loadable(c->segment[SEG_ES].selector)));
@@ -183,7 +183,7 @@ void late_depart(struct processor *p)
     write_msr(MSR_ia32_fs_base, c->segment[SEG_FS].base);
     write_msr(MSR_ia32_gs_base, c->segment[SEG_GS].base);
     write_msr(MSR_ia32_efer, c->efer);
-    hal_write_cr0(c->cr0);
+    write_cr0(c->cr0);
     hal_write_cr4(c->cr4);                      /* PCIDE can be set while CR3[11:0] is 0 */
     __asm__ volatile("movq %0, %%cr3" : : "r"(c->cr3) : "memory");
 }

@@ -54,25 +54,25 @@ bool hal_xsetbv(uint32_t index, uint64_t value)
     return done;
 }
 
-#define READ(name, register)                                                                                        \
-    uint64_t hal_read_##name(void)                                                                                  \
+#define READ(function, register)                                                                                    \
+    uint64_t function(void)                                                                                         \
     {                                                                                                               \
         uint64_t value;                                                                                             \
         __asm__ volatile("movq %%" #register ", %0" : "=r"(value) : : "memory");                                    \
         return value;                                                                                               \
     }
-#define WRITE(name, register)                                                                                       \
-    void hal_write_##name(uint64_t value)                                                                           \
+#define WRITE(function, register)                                                                                   \
+    void function(uint64_t value)                                                                                   \
     {                                                                                                               \
         __asm__ volatile("movq %0, %%" #register : : "r"(value) : "memory");                                        \
     }
-READ(cr0, cr0)
-READ(cr2, cr2)
-READ(cr3, cr3)
-READ(cr4, cr4)
-WRITE(cr0, cr0)
-WRITE(cr2, cr2)
-WRITE(cr4, cr4)
+READ(read_cr0, cr0)
+READ(read_cr2, cr2)
+READ(read_cr3, cr3)
+READ(hal_read_cr4, cr4)
+WRITE(write_cr0, cr0)
+WRITE(hal_write_cr2, cr2)
+WRITE(hal_write_cr4, cr4)
 
 void hal_write_dr(unsigned number, uint64_t value)
 {
@@ -85,36 +85,21 @@ void hal_write_dr(unsigned number, uint64_t value)
     }
 }
 
-struct hal_table hal_store_gdtr(void)
+struct hal_table store_gdtr(void)
 {
     struct table_pointer table;
     __asm__ volatile("sgdt %0" : "=m"(table));
     return (struct hal_table){ table.base, table.limit };
 }
 
-struct hal_table hal_store_idtr(void)
+struct hal_table store_idtr(void)
 {
     struct table_pointer table;
     __asm__ volatile("sidt %0" : "=m"(table));
     return (struct hal_table){ table.base, table.limit };
 }
 
-uint16_t hal_read_selector(enum segment_register segment)
-{
-    switch (segment) {
-    case SEG_CS:
-        return SELECTOR_CODE;
-    case SEG_SS: case SEG_DS: case SEG_ES: case SEG_FS: case SEG_GS:
-        return SELECTOR_DATA;
-    case SEG_TR:
-        return (uint16_t)(SELECTOR_TSS + 16 * this_processor()->index);
-    case SEG_LDTR: case SEG_COUNT:
-        break;
-    }
-    return 0;
-}
-
-uint64_t hal_rdtsc(void)
+uint64_t rdtsc(void)
 {
     uint32_t low, high;
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
@@ -123,7 +108,7 @@ uint64_t hal_rdtsc(void)
 
 void hal_pause(void) { __asm__ volatile("pause"); }
 
-_Noreturn void hal_halt(void)
+_Noreturn void halt(void)
 {
     for (;;)
         __asm__ volatile("cli; hlt");
@@ -160,18 +145,10 @@ void hal_clear_buffers(void)
 void hal_write_back_invalidate(void) { __asm__ volatile("wbinvd" : : : "memory"); }
 void hal_fence(void) { __asm__ volatile("mfence" : : : "memory"); }
 
-void hal_flush_lines(physical_address pa, size_t length)
-{
-    enum { LINE = 64 };                         /* the smallest that processors with VMX have */
-
-    for (uint64_t line = pa.value & ~(LINE - 1ull); line < pa.value + length; line += LINE)
-        __asm__ volatile("clflush (%0)" : : "r"(at(line)) : "memory");
-}
-
 #define IN(suffix, register) __asm__ volatile("in" suffix " %1, %" register "0" : "+a"(value) : "d"(port))
 #define OUT(suffix, register) __asm__ volatile("out" suffix " %" register "0, %1" : : "a"(value), "d"(port))
 
-uint32_t hal_port_in(uint16_t port, unsigned size)
+uint32_t port_in(uint16_t port, unsigned size)
 {
     uint32_t value = 0;
 
@@ -184,7 +161,7 @@ uint32_t hal_port_in(uint16_t port, unsigned size)
     return value;
 }
 
-void hal_port_out(uint16_t port, unsigned size, uint32_t value)
+void port_out(uint16_t port, unsigned size, uint32_t value)
 {
     if (size == 1)
         OUT("b", "b");

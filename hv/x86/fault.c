@@ -38,6 +38,6 @@ void exception(struct frame *frame)
         }
     }
     print("sesqui: exception %u in L0, error code %l, rip %l, cr2 %l, rsp %l\n", (unsigned)frame->vector,
-          frame->error_code, frame->rip, hal_read_cr2(), frame->rsp);
+          frame->error_code, frame->rip, read_cr2(), frame->rsp);
     stop("L0 stopped", "an exception that it did not expect");
 }

@@ -65,7 +65,7 @@ void late_main(struct processor *p)
     const char *why;
 
     tables_load(index);
-    hal_write_cr0(START_CR0);
+    write_cr0(START_CR0);
     control_registers();
     hal_lock(&choosing);                        /* for a system that brought the image along it is not known before */
     options_choose_strategy();

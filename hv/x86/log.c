@@ -22,13 +22,13 @@ void log_open(uint16_t base)
     port = base;
     if (base == DEBUG_PORT || !base)
         return;
-    hal_port_out(port + UART_LINE_CONTROL, 1, UART_DIVISOR_ACCESS | UART_8_BITS);
-    hal_port_out(port, 1, 1);                   /* 115,200 baud */
-    hal_port_out(port + UART_INTERRUPTS, 1, 0); /* the divisor's high byte */
-    hal_port_out(port + UART_LINE_CONTROL, 1, UART_8_BITS);
-    hal_port_out(port + UART_INTERRUPTS, 1, 0);
-    hal_port_out(port + UART_FIFO, 1, 1);
-    hal_port_out(port + UART_MODEM_CONTROL, 1, UART_READY);
+    port_out(port + UART_LINE_CONTROL, 1, UART_DIVISOR_ACCESS | UART_8_BITS);
+    port_out(port, 1, 1);                   /* 115,200 baud */
+    port_out(port + UART_INTERRUPTS, 1, 0); /* the divisor's high byte */
+    port_out(port + UART_LINE_CONTROL, 1, UART_8_BITS);
+    port_out(port + UART_INTERRUPTS, 1, 0);
+    port_out(port + UART_FIFO, 1, 1);
+    port_out(port + UART_MODEM_CONTROL, 1, UART_READY);
 }
 
 void log_memory(uint64_t physical, uint64_t linear, uint64_t size)
@@ -55,9 +55,9 @@ static void put(char c)
         put_in_memory(c);
         return;
     }
-    for (unsigned i = 0; port != DEBUG_PORT && i < PATIENCE && !(hal_port_in(port + UART_LINE_STATUS, 1) & UART_EMPTY); i++)
+    for (unsigned i = 0; port != DEBUG_PORT && i < PATIENCE && !(port_in(port + UART_LINE_STATUS, 1) & UART_EMPTY); i++)
         hal_pause();
-    hal_port_out(port, 1, (uint8_t)c);
+    port_out(port, 1, (uint8_t)c);
 }
 
 static void put_text(const char *text)
@@ -140,7 +140,7 @@ _Noreturn void stop(const char *what, const char *why)
     for (unsigned i = 0; i < processor_count && i < PROCESSORS; i++)
         if (processors[i].ready && i != hal_cpu_index())
             hal_kick(i, HAL_KICK_INIT);
-    hal_halt();
+    halt();
 }
 
 /* ---- the trace ---- */
@@ -150,7 +150,7 @@ static void line(unsigned level, const char *event, const char *format, ...)
     va_list arguments;
 
     hal_lock(&line_lock);
-    put_number(hal_rdtsc(), 10, 12);
+    put_number(rdtsc(), 10, 12);
     put(' ');
     put_number(hal_cpu_index(), 10, 3);
     put_text(" L");
@@ -204,7 +204,7 @@ void log_exit(void)
         return;
     reason = peek(VMCS_exit_reason);
     if (reason & EXIT_REASON_ENTRY_FAILURE)
-        line(0, "entry-failed", "vmcs=%l exit %s qual=%l", hal_vmptrst().value, reason_name(reason),
+        line(0, "entry-failed", "vmcs=%l exit %s qual=%l", vmptrst().value, reason_name(reason),
              peek(VMCS_exit_qualification));
     else
         line(this_processor()->level, "exit", "%s qual=%l rip=%l", reason_name(reason), peek(VMCS_exit_qualification),
@@ -214,7 +214,7 @@ void log_exit(void)
 void log_refused(void)
 {
     if (options.trace)
-        line(0, "entry-failed", "vmcs=%l %r", hal_vmptrst().value, peek(VMCS_vm_instruction_error));
+        line(0, "entry-failed", "vmcs=%l %r", vmptrst().value, peek(VMCS_vm_instruction_error));
 }
 
 void log_field(bool write, enum vmcs_encoding field, uint64_t value)

@@ -47,14 +47,15 @@ bool hal_pm_write(physical_address pa, const void *from, size_t length)
     return true;
 }
 
-#define ACCESS(bits)                                                                                                \
-    bool hal_pm_read##bits(physical_address pa, uint##bits##_t *value)                                              \
-    {                                                                                                               \
-        if (!is_ram(pa.value, sizeof *value))                                                                       \
-            return false;                                                                                           \
-        *value = *(volatile uint##bits##_t *)at(pa.value);                                                          \
-        return true;                                                                                                \
-    }                                                                                                               \
+bool hal_pm_read64(physical_address pa, uint64_t *value)
+{
+    if (!is_ram(pa.value, sizeof *value))
+        return false;
+    *value = *(volatile uint64_t *)at(pa.value);
+    return true;
+}
+
+#define WRITE(bits)                                                                                                 \
     bool hal_pm_write##bits(physical_address pa, uint##bits##_t value)                                              \
     {                                                                                                               \
         if (!is_ram(pa.value, sizeof value))                                                                        \
@@ -62,8 +63,8 @@ bool hal_pm_write(physical_address pa, const void *from, size_t length)
         *(volatile uint##bits##_t *)at(pa.value) = value;                                                           \
         return true;                                                                                                \
     }
-ACCESS(64)
-ACCESS(32)
+WRITE(64)
+WRITE(32)
 
 bool hal_pm_compare_exchange64(physical_address pa, uint64_t *expected, uint64_t desired)
 {

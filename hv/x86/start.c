@@ -55,7 +55,7 @@ static void wait_for(const volatile bool *condition)
 {
     while (!*condition) {
         if (stopped)
-            hal_halt();
+            halt();
         hal_pause();
     }
 }

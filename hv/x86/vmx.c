@@ -19,7 +19,7 @@ void hal_vmxoff(void) { __asm__ volatile("vmxoff" : : : "cc", "memory"); }
 enum hal_result hal_vmclear(physical_address vmcs) { return VMX("vmclear %2", "m"(vmcs.value)); }
 enum hal_result hal_vmptrld(physical_address vmcs) { return VMX("vmptrld %2", "m"(vmcs.value)); }
 
-physical_address hal_vmptrst(void)
+physical_address vmptrst(void)
 {
     physical_address vmcs;
     __asm__ volatile("vmptrst %0" : "=m"(vmcs.value) : : "cc", "memory");
@@ -68,7 +68,7 @@ enum hal_result hal_enter(struct hal_registers *registers, bool launch)
     processor->ready = true;
     enum hal_result result = (enum hal_result)world_enter(registers, launch);
     if (stopped)
-        hal_halt();
+        halt();
     if (result == HAL_OK)
         log_exit();
     else if (result == HAL_NMI)
@@ -90,12 +90,12 @@ void hal_host_state(struct hal_host_state *state)
     struct processor *processor = this_processor();
 
     *state = (struct hal_host_state){
-        .cr0 = hal_read_cr0(), .cr3 = hal_read_cr3(), .cr4 = hal_read_cr4(),
+        .cr0 = read_cr0(), .cr3 = read_cr3(), .cr4 = hal_read_cr4(),
         .rip = (uint64_t)world_exit, .rsp = (uint64_t)&processor->registers,
         .gs_base = (uint64_t)processor, .tr_base = (uint64_t)&processor->task_state,
-        .gdtr_base = hal_store_gdtr().base, .idtr_base = hal_store_idtr().base,
+        .gdtr_base = store_gdtr().base, .idtr_base = store_idtr().base,
         .efer = msr(MSR_ia32_efer), .pat = msr(MSR_ia32_pat),
         .es = SELECTOR_DATA, .cs = SELECTOR_CODE, .ss = SELECTOR_DATA, .ds = SELECTOR_DATA, .fs = SELECTOR_DATA,
-        .gs = SELECTOR_DATA, .tr = hal_read_selector(SEG_TR),
+        .gs = SELECTOR_DATA, .tr = (uint16_t)(SELECTOR_TSS + 16 * processor->index),
     };
 }

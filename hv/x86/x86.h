@@ -73,6 +73,20 @@ extern struct processor processors[PROCESSORS];
 extern uint32_t processor_count;
 struct processor *this_processor(void);
 
+/* ---- cpu.c: instructions that the back end needs, and the core does not ---- */
+uint64_t read_cr0(void);
+uint64_t read_cr2(void);
+uint64_t read_cr3(void);
+void write_cr0(uint64_t value);
+struct hal_table store_gdtr(void);
+struct hal_table store_idtr(void);
+uint64_t rdtsc(void);
+uint32_t port_in(uint16_t port, unsigned size);
+void port_out(uint16_t port, unsigned size, uint32_t value);
+_Noreturn void halt(void);                      /* stops this processor for good */
+/* The VMCS that is current (vmx.c). */
+physical_address vmptrst(void);
+
 /* ---- start.c ---- */
 _Noreturn void image_main(uint32_t magic, uint32_t information);    /* boot.S, on the first processor */
 _Noreturn void image_other(unsigned index);                         /* boot.S, on the others */

@@ -48,6 +48,7 @@ static unsigned count;                  /* what is planted from the count-th occ
 
 static enum hal_datum datum_read;
 static physical_address entered_on_0;   /* the VMCS that processor 0 entered last */
+static physical_address current[2];      /* of each processor: the VMCS that it loaded last */
 
 STANDS_BEFORE(void, hal_reading, enum hal_datum datum)
 {
@@ -91,15 +92,16 @@ STANDS_BEFORE(enum hal_result, hal_vmptrld, physical_address vmcs)
 {
     if (fault == SHARES_VMCS && hal_cpu_index())
         __real_hal_vmptrld(entered_on_0);
+    current[hal_cpu_index() & 1] = vmcs;
     return __real_hal_vmptrld(vmcs);
 }
 
 STANDS_BEFORE(enum hal_result, hal_enter, struct hal_registers *registers, bool launch)
 {
     if (fault == WRITES_ACTIVE)
-        hal_pm_write64(PA(hal_vmptrst().value + 64), 0);
+        hal_pm_write64(PA(current[hal_cpu_index() & 1].value + 64), 0);
     if (!hal_cpu_index())
-        entered_on_0 = hal_vmptrst();
+        entered_on_0 = current[0];
     return __real_hal_enter(registers, launch);
 }
 
