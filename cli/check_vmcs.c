@@ -183,7 +183,7 @@ static void print_assumed(const struct snapshot *s)
     bool controls = s->profile_given;
 
     for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
-        if (!s->given[i] && snapshot_field_used(s, i))
+        if (!s->given[i] && vmcs_field_used(&s->vmcs, i))
             list_add(&list, vmcs_field_name(i));
     for (unsigned i = 0; i < capability_part_count; i++)
         controls |= s->part_given[i];

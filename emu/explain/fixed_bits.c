@@ -80,6 +80,11 @@ void fixed_bits_cr4(uint64_t bits, char *to, size_t size)
     bit_names(NAMES_CR4, bits, to, size);
 }
 
+void fixed_bits_secondary(uint64_t bits, char *to, size_t size)
+{
+    bit_names(WORD_PROC2, bits, to, size);
+}
+
 bool fixed_bits_text(const struct check *row, const struct vmx_capability *capability, const bool part_given[],
                      const struct vmcs *vmcs, char to[FIXED_BITS_TEXT_MAX])
 {

@@ -20,5 +20,7 @@ bool fixed_bits_text(const struct check *row, const struct vmx_capability *capab
                      const struct vmcs *vmcs, char to[FIXED_BITS_TEXT_MAX]);
 /* "SMXE (bit 14), bit 40 (reserved)": the names of these bits of CR4. */
 void fixed_bits_cr4(uint64_t bits, char *to, size_t size);
+/* The same of the secondary processor-based controls. */
+void fixed_bits_secondary(uint64_t bits, char *to, size_t size);
 
 #endif

@@ -93,7 +93,7 @@ static void width(const struct snapshot *s, enum verdict_kind kind, uint64_t val
     for (unsigned i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
         uint64_t address = s->vmcs.field[addresses[i].field];
 
-        if (!s->given[addresses[i].field] || !snapshot_field_used(s, addresses[i].field) || !(address >> 36) ||
+        if (!s->given[addresses[i].field] || !vmcs_field_used(&s->vmcs, addresses[i].field) || !(address >> 36) ||
             !in_question(kind, value, addresses[i].group))
             continue;
         fprintf(to, "%s %s (needs %d)", count++ ? "," : "  suspect: the physical-address width (--width N), for",
@@ -147,7 +147,7 @@ static void assumed(const struct snapshot *s, enum verdict_kind kind, uint64_t v
         enum check_group group = type == VMCS_TYPE_GUEST ? CHECK_GUEST :
                                  type == VMCS_TYPE_HOST ? CHECK_HOST : CHECK_CONTROLS;
 
-        if (!s->given[i] && snapshot_field_used(s, i) && in_question(kind, value, group) && looked_at(s, i))
+        if (!s->given[i] && vmcs_field_used(&s->vmcs, i) && in_question(kind, value, group) && looked_at(s, i))
             fprintf(to, "%s %s", count++ ? "" : "  suspect: fields that are not in the file:", vmcs_field_name(i));
     }
     if (count)

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "emu/explain/ept_walk.h"
+#include "emu/explain/first_entry.h"
+#include "emu/explain/loaded_state.h"
 #include "emu/explain/place.h"
 #include "emu/explain/refusal.h"
 #include "emu/explain/shutdown.h"
@@ -188,6 +190,8 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
             events_note(&machine->events[cpu->index], notice, level, native);
         if (notice->kind == NOTICE_ENTRY && !native)
             progress_entered(machine, cpu, notice);
+        if (notice->kind == NOTICE_ENTRY && notice->c && !native)
+            first_entry_explain(machine, cpu, cpu->vmx.current);
         if (notice->kind == NOTICE_ENTRY_FAILED && !native)
             progress_entry_failed(machine, cpu);
         break;
@@ -199,6 +203,7 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
         break;
     case NOTICE_RAISED:
         progress_raised(machine, cpu, notice);
+        loaded_state_explain(machine, cpu, notice->event);
         landing_explain(machine, cpu, notice->event);
         /* fall through */
     case NOTICE_INJECT:
@@ -229,6 +234,10 @@ static void notify(void *context, const struct notice *notice)
     if (notice->kind == NOTICE_L1_ENTRY_FAILED) {
         entry_failure_of_l1(&machine->failure, notice);
         tell_failure(machine);
+        return;
+    }
+    if (notice->kind == NOTICE_L1_ENTRY) {
+        first_entry_explain(machine, notice->cpu, notice->vmcs);
         return;
     }
     if (notice->kind == NOTICE_REFUSED) {

@@ -68,8 +68,11 @@ void snapshot_write(const struct snapshot *snapshot, const struct symbols *symbo
 enum { SNAPSHOT_WRITER_MAX = 300 };
 void snapshot_writer(const struct snapshot *snapshot, enum vmcs_field field, const struct symbols *symbols, char *to,
                      size_t size);
+/* The same of a VMCS; `native`: a native L0 has written it. */
+void vmcs_writer_text(const struct vmcs *vmcs, bool native, enum vmcs_field field, const struct symbols *symbols, char *to,
+                      size_t size);
 /* Does the field matter with these controls?  Exit information and what the controls leave unused do not. */
-bool snapshot_field_used(const struct snapshot *snapshot, enum vmcs_field field);
+bool vmcs_field_used(const struct vmcs *vmcs, enum vmcs_field field);
 
 /* ---- reading ---- */
 

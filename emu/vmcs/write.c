@@ -54,7 +54,7 @@ void snapshot_take(struct snapshot *snapshot, const struct cpu *cpu, const struc
         take_word(snapshot, &model->memory, (VMCS(vmcs, guest_cr3) & 0xffffffe0) + 8 * i);
 }
 
-bool snapshot_field_used(const struct snapshot *snapshot, enum vmcs_field field)
+bool vmcs_field_used(const struct vmcs *v, enum vmcs_field field)
 {
     static const struct { uint16_t field, count; } areas[] = {
         { FIELD_exit_msr_store_address, FIELD_exit_msr_store_count },
@@ -65,7 +65,6 @@ bool snapshot_field_used(const struct snapshot *snapshot, enum vmcs_field field)
         { FIELD_entry_exception_error_code, FIELD_entry_interruption_information },
         { FIELD_entry_instruction_length, FIELD_entry_interruption_information },
     };
-    const struct vmcs *v = &snapshot->vmcs;
     uint32_t proc = (uint32_t)VMCS(v, processor_based_controls);
     /* A field that exists with a control is used when the control is 1: ask as if it were the capability. */
     struct vmx_capability on = {
@@ -87,10 +86,9 @@ bool snapshot_field_used(const struct snapshot *snapshot, enum vmcs_field field)
     return true;
 }
 
-void snapshot_writer(const struct snapshot *snapshot, enum vmcs_field field, const struct symbols *symbols, char *to,
-                     size_t size)
+void vmcs_writer_text(const struct vmcs *v, bool native, enum vmcs_field field, const struct symbols *symbols, char *to,
+                      size_t size)
 {
-    const struct vmcs *v = &snapshot->vmcs;
     char name[SYMBOL_TEXT_MAX], caller[SYMBOL_TEXT_MAX], call[SYMBOL_TEXT_MAX + 40] = "", exits[40] = "";
     uint32_t since = v->exits + 1 - v->written[field];
 
@@ -106,11 +104,17 @@ void snapshot_writer(const struct snapshot *snapshot, enum vmcs_field field, con
     if (v->caller[field])
         snprintf(call, sizeof call, ", called at rip 0x%" PRIx64 "%s", v->caller[field],
                  symbols_text(symbols, v->caller[field], caller));
-    if (snapshot->native)
+    if (native)
         snprintf(to, size, "VMWRITE by the native L0%s", exits);
     else
         snprintf(to, size, "VMWRITE at rip 0x%" PRIx64 "%s%s%s", v->writer[field],
                  symbols_text(symbols, v->writer[field], name), call, exits);
+}
+
+void snapshot_writer(const struct snapshot *snapshot, enum vmcs_field field, const struct symbols *symbols, char *to,
+                     size_t size)
+{
+    vmcs_writer_text(&snapshot->vmcs, snapshot->native, field, symbols, to, size);
 }
 
 void snapshot_write(const struct snapshot *snapshot, const struct symbols *symbols, FILE *to)
