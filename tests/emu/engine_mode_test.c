@@ -48,6 +48,49 @@ START_TEST(protected_mode) { fixture_protected(f); protected_code(); } END_TEST
 START_TEST(paging_32_bit) { fixture_paging32(f); protected_code(); } END_TEST
 START_TEST(paging_pae) { fixture_pae(f); protected_code(); } END_TEST
 
+/*
+ * Virtual-8086 mode (21.2.5, 21.3): IRETD enters it, segments are paragraphs; an interrupt goes through the gate to level 0 with
+ * the segment registers on its stack, there they are null; IRETD goes back. INT n below IOPL 3 is a #GP.
+ */
+BLOB32(mode_to_8086, "push 0x5000\n push 0x4000\n push 0x3000\n push 0x2000\n push 0x1000\n push 0x7000\n push [ebx]\n push 0x800\n"
+                     "push 0\n iretd");
+BLOB16(mode_8086, "mov ax,ds\n mov [0x10],ax\n push ax\n int 0x30\n hlt");
+BLOB32(mode_8086_handler, "mov ecx,ds\n mov edx,[esp+8]\n iretd");
+START_TEST(virtual_8086_mode)
+{
+    static const uint32_t frame[] = { 8, 0x800, RFLAGS_FIXED | RFLAGS_IOPL | RFLAGS_VM | RFLAGS_IF, 0x6ffe, 0x1000, 0x2000, 0x3000, 0x4000,
+                                      0x5000 };
+    const struct segment *seg = f->cpu->seg;
+
+    fixture_protected(f);
+    PUT(f, FIXTURE_CODE, mode_to_8086);
+    PUT(f, 0x8000, mode_8086);
+    PUT(f, FIXTURE_CODE + 0x100, mode_8086_handler);
+    fixture_gate(f, 0x30, FIXTURE_CODE + 0x100, 3);
+    f->cpu->gpr[RBX] = 0x60000;
+    memory_write32(&f->model->memory, 0x60000, frame[2]);
+    fixture_run(f);
+    fixture_expect_event(f, 0x30, 0, 6);
+    ck_assert_uint_eq(memory_read32(&f->model->memory, 0x30010) & 0xffff, 0x3000);
+    ck_assert(seg[SEG_DS].base == 0x30000 && seg[SEG_DS].limit == 0xffff && seg[SEG_DS].access_rights == 0xf3);
+    ck_assert(seg[SEG_CS].base == 0x8000 && seg[SEG_SS].base == 0x10000 && seg[SEG_GS].base == 0x50000);
+    ck_assert_uint_eq(cpu_cpl(f->cpu), 3);
+    fixture_deliver(f);
+    fixture_expect_instruction(f, INSN_hlt, 8);                         /* after the handler */
+    for (unsigned i = 0; i < 9; i++)
+        ck_assert_uint_eq(memory_read32(&f->model->memory, FIXTURE_RING0_STACK - 36 + 4 * i), frame[i]);
+    ck_assert_uint_eq(f->cpu->gpr[RCX], 0);
+    ck_assert_uint_eq(f->cpu->gpr[RDX], frame[2]);
+    ck_assert(f->cpu->rflags & RFLAGS_VM);
+    ck_assert(seg[SEG_FS].selector == 0x4000 && seg[SEG_FS].base == 0x40000 && seg[SEG_FS].access_rights == 0xf3);
+
+    f->cpu->rflags &= ~RFLAGS_IOPL;
+    f->cpu->rip = 6;
+    fixture_run(f);
+    fixture_expect_event(f, VECTOR_GP, 0, 6);
+}
+END_TEST
+
 BLOB32(mode_fault, "nop\n mov [ebx],eax\n hlt");
 START_TEST(page_faults_of_32_bit_paging)
 {
@@ -290,6 +333,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, real_mode);
     tcase_add_test(tc, protected_mode);
+    tcase_add_test(tc, virtual_8086_mode);
     tcase_add_test(tc, paging_32_bit);
     tcase_add_test(tc, paging_pae);
     tcase_add_test(tc, page_faults_of_32_bit_paging);

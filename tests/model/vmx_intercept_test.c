@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What exits and what not: reasons, exit qualifications, instruction information, bitmaps, exceptions, stop bits. */
+#include "model/cpu/segment.h"
+
 #include "tests/model/vmx_fixture.h"
 
 static struct vmx_fixture f;
@@ -423,6 +425,29 @@ START_TEST(msr_bitmaps)
 }
 END_TEST
 
+/* 26.4.2, 28.2.1: the checks of the descriptor are the guest's, then the switch is an exit that names the TSS and the source. */
+START_TEST(task_switches)
+{
+    enum { TSS = 0x28, BASE = 0x3000, RIP_BEHIND = FIXTURE_GUEST_RIP + 7 };
+
+    f.cpu->gdtr.base = BASE;
+    CPU_MSR(f.cpu, ia32_efer) = 0;                  /* protected mode without paging: there are no tasks in IA-32e mode */
+    f.cpu->cr0 &= ~CR0_PG;
+    f.cpu->seg[SEG_CS].access_rights = 0xc09b;
+    memory_write64(&f.model->memory, BASE + TSS, 0x0000890050000066);
+    ck_assert_int_eq(task_switch(f.cpu, TSS, TASK_BY_JMP, RIP_BEHIND, 7), STATUS_EVENT);
+    ck_assert(f.cpu->event.vector == VECTOR_TS && f.cpu->event.error_code == TSS);      /* too short */
+    f.cpu->event.valid = false;
+    memory_write64(&f.model->memory, BASE + TSS, 0x0000890050000067);
+    ck_assert_int_eq(task_switch(f.cpu, TSS, TASK_BY_JMP, RIP_BEHIND, 7), STATUS_VM_EXIT);
+    ck_assert_uint_eq(VMCS(f.cpu->vmx.current, exit_reason), EXIT_REASON_task_switch);
+    ck_assert_uint_eq(VMCS(f.cpu->vmx.current, exit_qualification), TSS | 2u << 30);
+    ck_assert_uint_eq(VMCS(f.cpu->vmx.current, exit_instruction_length), 7);
+    ck_assert_uint_eq(VMCS(f.cpu->vmx.current, guest_rip), FIXTURE_GUEST_RIP);
+    ck_assert_uint_eq(memory_read64(&f.model->memory, BASE + TSS), 0x0000890050000067);  /* not busy */
+}
+END_TEST
+
 /* ---- memory operands ---- */
 
 START_TEST(qualification_is_the_displacement)
@@ -589,6 +614,7 @@ int main(void)
     tcase_add_test(tc, io_qualification);
     tcase_add_test(tc, io_bitmaps);
     tcase_add_test(tc, msr_bitmaps);
+    tcase_add_test(tc, task_switches);
     tcase_add_test(tc, qualification_is_the_displacement);
     tcase_add_test(tc, invlpg_linear_address);
     tcase_add_test(tc, instruction_information);
