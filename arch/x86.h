@@ -77,7 +77,7 @@ enum segment_register { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR
 #define DEBUGCTL_LBR (1ull << 0)
 #define DEBUGCTL_BTF (1ull << 1)
 
-/* IA32_S_CET and IA32_U_CET: SDM Vol. 1, 17.2. */
+/* IA32_S_CET and IA32_U_CET: SDM Vol. 1, ch. 17. */
 #define CET_SH_STK_EN (1ull << 0)
 #define CET_ENDBR_EN (1ull << 2)
 #define CET_SUPPRESS (1ull << 10)

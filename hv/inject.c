@@ -68,7 +68,7 @@ static void inject(struct hv_cpu *cpu, enum vector vector, uint32_t error_code, 
     info = INTERRUPTION_VALID | EVENT_HARDWARE_EXCEPTION << 8 | vector | (code ? INTERRUPTION_ERROR_CODE_VALID : 0);
     error_code = code ? error_code : 0;
     hal_log(HAL_EVENT_INJECT, vector, error_code, 0, 0);
-    vmwrite(VMCS_guest_rflags, vmread(VMCS_guest_rflags) | RFLAGS_RF);  /* 6.8.1, 28.3.3: faults push, or save, RF = 1 */
+    vmwrite(VMCS_guest_rflags, vmread(VMCS_guest_rflags) | RFLAGS_RF);  /* 18.3.1.1, 28.3.3: faults push, or save, RF = 1 */
     if (cpu->level == 2 && nested_wants_exception(vector, error_code)) {
         cpu->exit = (struct exit_record){
             .whole = true, .reason = EXIT_REASON_exception_or_nmi, .qualification = vector == VECTOR_PF ? address : 0,

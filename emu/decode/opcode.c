@@ -88,7 +88,7 @@ bool prefix_add(struct prefixes *p, uint8_t byte, bool mode64)
     case 0x65: p->segment = SEG_GS; break;
     default: return false;
     }
-    if (mode64 && byte < 0x40)      /* SDM Vol. 1, 3.3.4: CS, DS, ES, SS overrides are ignored in 64-bit mode */
+    if (mode64 && byte < 0x40)      /* SDM Vol. 1, 3.3.7.1: CS, DS, ES, SS overrides are ignored in 64-bit mode */
         p->segment = NO_REGISTER;
     p->rex = 0;                     /* SDM Vol. 2, 2.2.1: REX is ignored unless it is the last prefix */
     return true;

@@ -187,7 +187,7 @@ static void deliver(struct lapic *lapic, enum delivery mode, uint8_t vector, boo
         cpu->init_pending = true;
         break;
     case DELIVER_STARTUP:
-        /* Without the wait-for-SIPI state a SIPI has no effect and is not remembered (10.4). A pending INIT comes first. */
+        /* Without the wait-for-SIPI state a SIPI has no effect and is not remembered (26.2). A pending INIT comes first. */
         if (cpu->activity == ACTIVITY_WAIT_FOR_SIPI || cpu->init_pending) {
             cpu->sipi_pending = true;
             cpu->sipi_vector = vector;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The local APIC in xAPIC and x2APIC mode: SDM Vol. 3, ch. 12 "Advanced Programmable Interrupt Controller". Its timer counts
+ * The local APIC in xAPIC and x2APIC mode: SDM Vol. 3, ch. 11 "Advanced Programmable Interrupt Controller". Its timer counts
  * cpu->clock, one tick a nanosecond before the divider; the TSC deadline compares with cpu->clock + IA32_TSC_ADJUST.
  */
 #ifndef SESQUI_EMU_DEVICE_LAPIC_H

@@ -16,7 +16,7 @@
 enum { SEARCH_SIZE = 8192, SEARCH_SIZE_2 = 32768, HEADER_SIZE = 12, ADDRESSES_SIZE = 32 };
 enum { FLAG_ALIGN = 1 << 0, FLAG_MEMORY = 1 << 1, FLAG_VIDEO = 1 << 2, FLAG_ADDRESSES = 1 << 16 };
 
-/* Bits of the information's flags (3.3). */
+/* Bits of the information's flags (Multiboot, 3.3). */
 enum { INFO_MEMORY = 1 << 0, INFO_COMMAND_LINE = 1 << 2, INFO_MODULES = 1 << 3, INFO_MAP = 1 << 6, INFO_LOADER = 1 << 9 };
 /* Places within the information block. */
 enum { MAP_AT = 0x100, MODULE_AT = 0x400, LOADER_AT = 0x4a0, LATE_AT = 0x4c0, COMMAND_LINE_AT = 0x1000, MODULE_TEXT_AT = 0x3000 };

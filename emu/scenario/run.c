@@ -131,7 +131,7 @@ static enum status deliver(struct run *run)
     TRY(linear_read(cpu, cpu->idtr.base + (uint64_t)event.vector * size, gate, size, true));
     cpu->event.valid = false;
     cpu->rip += event.instruction_length;
-    cpu->rflags &= ~RFLAGS_RF;                  /* delivery saves it (as 1, for a fault) and clears it: 6.8.1 */
+    cpu->rflags &= ~RFLAGS_RF;                  /* delivery saves it (as 1, for a fault) and clears it: 18.3.1.1 */
     if (event.has_error_code)
         snprintf(code, sizeof code, " error=0x%" PRIx32, event.error_code);
     trace_line(machine_trace(run->machine), cpu, machine_level(run->machine, cpu), "event",

@@ -32,7 +32,7 @@ static bool canonical(uint64_t address, unsigned width)
     return high == 0 || high == -1;
 }
 
-/* MSRs of last-branch records that hold addresses (Vol. 4, 2.17): LASTBRANCH, LASTINT, the stacks of both. */
+/* MSRs of last-branch records that hold addresses (Vol. 4, ch. 2): LASTBRANCH, LASTINT, the stacks of both. */
 static bool last_branch(uint32_t index)
 {
     return (index >= 0x1db && index <= 0x1de) || (index >= 0x680 && index <= 0x69f) || (index >= 0x6c0 && index <= 0x6df);

@@ -176,7 +176,7 @@ static enum status iret_unprotected(struct cpu *cpu, const struct stack *stack, 
     return STATUS_OK;
 }
 
-/* From CPL 0 to virtual-8086 mode (SDM Vol. 3, 21.2.3). */
+/* From CPL 0 to virtual-8086 mode (SDM Vol. 3, 21.2.5). */
 static enum status iret_to_virtual_8086(struct cpu *cpu, const struct stack *stack, uint64_t rip, uint64_t selector,
                                         uint64_t flags)
 {

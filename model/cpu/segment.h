@@ -59,7 +59,7 @@ enum status descriptor_read(struct cpu *cpu, uint16_t selector, enum vector vect
 /* The second half, in IA-32e mode; #GP(selector) if it lies outside the table or its type field is not 0 (5.8.3.1). */
 enum status descriptor_read_high(struct cpu *cpu, uint16_t selector, struct descriptor *descriptor);
 
-/* Changes the type of a descriptor in memory: accessed, busy. First where, then the write; a locked access (8.1.2.2). */
+/* Changes the type of a descriptor in memory: accessed, busy. First where, then the write; a locked access (9.1.2.1). */
 enum status descriptor_locate(struct cpu *cpu, const struct descriptor *descriptor, struct span *span);
 void descriptor_set_type(struct cpu *cpu, const struct descriptor *descriptor, const struct span *span, uint32_t rights);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The local APIC and the bus around it: SDM Vol. 3, ch. 12. */
+/* The local APIC and the bus around it: SDM Vol. 3, ch. 11. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>

@@ -214,7 +214,7 @@ START_TEST(processors_keep_their_floating_point_state)
         }
     for (unsigned i = 0; i < 2; i++) {
         ck_assert_uint_eq(fixture_get64(f, 0x30000 + 0x100 * i), 2 * (10 + i));
-        ck_assert_uint_eq(fixture_get64(f, 0x30010 + 0x100 * i), 0x4000000000000000);     /* 2.0 */
+        ck_assert_uint_eq(fixture_get64(f, 0x30010 + 0x100 * i), 0x4000000000000000);     /* two */
     }
 }
 END_TEST
