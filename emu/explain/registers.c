@@ -20,12 +20,19 @@ enum { NUMBER_CR2 = GPR_COUNT, NUMBER_DR0, NUMBER_DR6 = NUMBER_DR0 + DRS, NUMBER
 #define REGISTERS_DR (((1ull << (DRS + 1)) - 1) << NUMBER_DR0)
 #define REGISTERS_XMM (((1ull << XMMS) - 1) << NUMBER_XMM0)
 #define REGISTERS_ALL ((1ull << NUMBERS) - 1)
+/* Not only once RIP is behind the instruction. */
+#define CHANGES_WHEREVER (1ull << 58)
+/* The hypervisor may have executed the instruction, and more, in the guest's stead: it has RIP in its hands. */
+#define CHANGES_EMULATED (1ull << 59)
 /* What depends on the exit's own information. */
 #define CHANGES_IO (1ull << 60)
 #define CHANGES_OPERAND_OF_CR (1ull << 61)
 #define CHANGES_OPERAND_OF_DR (1ull << 62)
 #define CHANGES_OPERAND (1ull << 63)
 #define STRING (REGISTER(RCX) | REGISTER(RSI) | REGISTER(RDI))
+
+/* VMware's hypercall is an IN or OUT: ports, and EAX. */
+enum { BACKDOOR_FIRST = 0x5658, BACKDOOR_LAST = 0x5659, BACKDOOR_MAGIC = 0x564d5868 };
 
 static const struct {
     uint32_t reason;
@@ -47,7 +54,9 @@ struct guest {
     uint32_t reason;
     uint64_t qualification, rip, behind;    /* behind: RIP after the instruction */
     uint64_t may_change;            /* once RIP is there */
+    bool wherever, emulated;        /* CHANGES_WHEREVER, CHANGES_EMULATED */
     bool repeated, wide;            /* the instruction has a repeat prefix; the guest was in 64-bit mode */
+    uint64_t hidden;                /* registers that the guest could not see when it exited */
     struct registers at_exit;
 };
 
@@ -97,11 +106,23 @@ static void take(const struct machine *machine, const struct cpu *cpu, struct re
         engine_xmm(machine->engine, cpu, r->xmm);
 }
 
+/* Registers that the guest cannot see as it is: those that a hypervisor loads when they are asked for (26.1.3; Vol. 3, 2.5). */
+static uint64_t hidden(const struct cpu *cpu)
+{
+    bool no_sse = cpu->cr0 & (CR0_TS | CR0_EM) || !(cpu->cr4 & CR4_OSFXSR);
+
+    return (VMCS(cpu->vmx.current, processor_based_controls) & PROC_mov_dr_exiting ? REGISTERS_DR : 0) | (no_sse ? REGISTERS_XMM : 0);
+}
+
 /* ---- what an exit may change ---- */
 
 /* Bit 4: INS, OUTS; bit 3: IN (Table 28-5). */
-static uint64_t io_changes(uint64_t qualification)
+static uint64_t io_changes(uint64_t qualification, const struct cpu *cpu)
 {
+    uint64_t port = qualification >> 16 & 0xffff;
+
+    if (port >= BACKDOOR_FIRST && port <= BACKDOOR_LAST && (uint32_t)cpu->gpr[RAX] == BACKDOOR_MAGIC)
+        return REGISTERS_GENERAL;
     if (qualification >> 4 & 1)
         return STRING;
     return qualification >> 3 & 1 ? REGISTER(RAX) : 0;
@@ -119,15 +140,20 @@ static uint64_t dr_changes(uint64_t qualification)
     return qualification >> 4 & 1 ? REGISTER(qualification >> 8 & 15) : 0;
 }
 
-static uint64_t may_change(const struct vmcs *v, uint32_t reason, uint64_t qualification)
+static uint64_t row_of(uint32_t reason)
 {
-    uint64_t changes = 0, information = VMCS(v, exit_instruction_information);
-
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].reason == reason)
-            changes = rows[i].changes;
+            return rows[i].changes;
+    return 0;
+}
+
+static uint64_t may_change(const struct cpu *cpu, uint32_t reason, uint64_t qualification)
+{
+    uint64_t changes = row_of(reason), information = VMCS(cpu->vmx.current, exit_instruction_information);
+
     if (changes & CHANGES_IO)
-        changes |= io_changes(qualification);
+        changes |= io_changes(qualification, cpu);
     if (changes & CHANGES_OPERAND_OF_CR)
         changes |= cr_changes(qualification);
     if (changes & CHANGES_OPERAND_OF_DR)
@@ -167,7 +193,10 @@ static void at_exit(struct machine *machine, struct guest *g, struct cpu *cpu, c
     g->rip = cpu->rip;
     g->behind = cpu_next_rip(cpu, (unsigned)VMCS(v, exit_instruction_length));
     g->wide = cpu_64bit(cpu);
-    g->may_change = may_change(v, g->reason, notice->b);
+    g->may_change = may_change(cpu, g->reason, notice->b);
+    g->wherever = row_of(g->reason) & CHANGES_WHEREVER;
+    g->emulated = row_of(g->reason) & CHANGES_EMULATED;
+    g->hidden = hidden(cpu);
     g->repeated = is_repeated(cpu);
     take(machine, cpu, &g->at_exit);
 }
@@ -176,12 +205,13 @@ static void at_exit(struct machine *machine, struct guest *g, struct cpu *cpu, c
 
 /* The registers that this entry may have changed. Where RIP is neither at nor behind the instruction, the hypervisor has done
  * something of its own (a task switch, INIT, a new life) and knows what. */
-static uint64_t excused(const struct guest *g, const struct cpu *cpu)
+static uint64_t excused(const struct guest *g, const struct cpu *cpu, const struct vmcs *v)
 {
     uint64_t injected = VMCS(cpu->vmx.current, entry_interruption_information);
-    uint64_t excused = REGISTER(RSP);           /* VM entry loads it */
+    uint64_t excused = REGISTER(RSP) | g->hidden | hidden(cpu);         /* VM entry loads RSP */
+    bool rip_written = v && v->written[FIELD_guest_rip] == 1 + v->exits;
 
-    if (cpu->rip == g->behind && g->behind != g->rip)
+    if (g->wherever || (cpu->rip == g->behind && g->behind != g->rip) || (g->emulated && rip_written))
         excused |= g->may_change;
     else if (cpu->rip != g->rip)
         return REGISTERS_ALL;
@@ -278,7 +308,8 @@ static void tell(struct machine *machine, const struct guest *g, const struct cp
     explain_end(e);
 }
 
-static void at_entry(struct machine *machine, struct guest *g, const struct cpu *cpu)
+/* `v`: as the hypervisor has written it. */
+static void at_entry(struct machine *machine, struct guest *g, const struct cpu *cpu, const struct vmcs *v)
 {
     struct registers now;
     uint64_t lost;
@@ -287,7 +318,7 @@ static void at_entry(struct machine *machine, struct guest *g, const struct cpu 
         return;
     g->exited = false;
     take(machine, cpu, &now);
-    lost = changed(g, &now) & ~excused(g, cpu);
+    lost = changed(g, &now) & ~excused(g, cpu, v);
     if (lost)
         tell(machine, g, cpu, &now, lost);
 }
@@ -296,15 +327,19 @@ void register_check_notice(struct register_check *check, struct machine *machine
 {
     struct cpu *cpu = &machine->model->cpu[notice->cpu->index];
     uint64_t vmcs = notice->kind == NOTICE_EXIT ? notice->d : notice->a;
+    const struct vmcs *v = cpu->vmx.current;
 
+    if (notice->kind == NOTICE_L1_ENTRY || (notice->kind == NOTICE_ENTRY && notice->c && !machine_over_native(machine, cpu)))
+        guest_of(check, vmcs)->exited = false;  /* VMLAUNCH may begin another life */
     if (notice->kind != NOTICE_EXIT && notice->kind != NOTICE_ENTRY)
         return;
     if (machine_over_native(machine, cpu)) {    /* L2 is L1's guest; L1 itself is nobody's that needs this check */
         if (native_current(machine->native, cpu, &vmcs) != 2)
             return;
+        v = native_vmcs12(machine->native, vmcs);
     }
     if (notice->kind == NOTICE_EXIT)
         at_exit(machine, guest_of(check, vmcs), cpu, notice);
     else
-        at_entry(machine, guest_of(check, vmcs), cpu);
+        at_entry(machine, guest_of(check, vmcs), cpu, v);
 }

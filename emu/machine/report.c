@@ -237,6 +237,8 @@ static void notify(void *context, const struct notice *notice)
         return;
     }
     if (notice->kind == NOTICE_L1_ENTRY) {
+        if (machine->registers)
+            register_check_notice(machine->registers, machine, notice);
         first_entry_explain(machine, notice->cpu, notice->vmcs);
         return;
     }

@@ -7,7 +7,7 @@
 #   OPTIONS      more options of `sesqui boot` or `sesqui run`
 #   WORLDS       where it is tried: bare, hv (each strategy), trap, copy, flip; for scenarios: -
 #   SENTENCE     an extended regular expression for one line of what is told; several, separated by " && ", must all be there;
-#                one that begins with "!" must not
+#                one that begins with "!" must not; the last line that is told is "exit status N"
 # Lines that begin with # are comments.
 set -u
 sesqui=${SESQUI:-build/release/sesqui}
@@ -47,6 +47,7 @@ try()       # IMAGE WORDS OPTIONS WORLD SENTENCE
             >/dev/null 2>"$work/told" </dev/null ;;
     esac
     local status=$?
+    echo "exit status $status" >>"$work/told"
     [ $status -lt 128 ] && ! grep -qE 'Sanitizer|runtime error' "$work/told" && told "$5"
     result $? "$1 $2 ($4)" "$work/told"
 }

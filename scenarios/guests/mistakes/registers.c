@@ -83,6 +83,132 @@ static void xmm_lost(void)
     end();
 }
 
+/* ---- what is right: registers that the guest cannot see, or that it asked to be changed ---- */
+
+extern const uint8_t debugger[], debugger_end[], counter[], counter_end[], backdoor[], backdoor_end[], caller[], caller_end[],
+    jumper[], jumper_end[];
+__asm__(".pushsection .rodata\n"
+        "debugger: movq %rax, %dr2\n   movq %dr3, %rdi\n   hlt\ndebugger_end:\n"
+        "counter: cpuid\n   movq %xmm1, %rdi\n   hlt\ncounter_end:\n"
+        "backdoor: movl $0x5658, %edx\n   movl $0x564d5868, %eax\n   inl %dx, %eax\n   hlt\nbackdoor_end:\n"
+        "caller: vmcall\n   hlt\ncaller_end:\n"
+        /* JMP 28H:0 in 32-bit code */
+        "jumper: .byte 0xea, 0, 0, 0, 0, 0x28, 0\n   hlt\njumper_end:\n"
+        ".popsection");
+
+static void set_bits(uint32_t field, uint64_t bits) { vmwrite(field, vmread(field) | bits); }
+static void clear_bits(uint32_t field, uint64_t bits) { vmwrite(field, vmread(field) & ~bits); }
+static void pass(void) { vmwrite(VMCS_guest_rip, vmread(VMCS_guest_rip) + vmread(VMCS_exit_instruction_length)); }
+
+static void enter_until(unsigned reason)
+{
+    must(!guest_enter(guest) && vmread(VMCS_exit_reason) == reason, "another VM exit");
+}
+
+static void leave(void)
+{
+    vmclear((uintptr_t)guest->vmcs);
+    vmxoff();
+}
+
+/* The guest's debug registers are loaded at its first MOV DR, which is executed again. */
+static void debug_on_demand(void)
+{
+    start_guest(debugger, debugger_end);
+    set_bits(VMCS_processor_based_controls, PROC_mov_dr_exiting);
+    enter_until(EXIT_REASON_mov_dr);
+    __asm__ volatile("movq %0, %%db3" : : "r"(0x3333ul));
+    clear_bits(VMCS_processor_based_controls, PROC_mov_dr_exiting);
+    enter_until(EXIT_REASON_hlt);
+    must(guest->gpr[RDI] == 0x3333, "DR3 of the guest");
+    leave();
+}
+
+/* Another exit, and the guest's debug registers are still not there. */
+static void debug_of_host(void)
+{
+    start_guest(asker, asker_end);
+    set_bits(VMCS_processor_based_controls, PROC_mov_dr_exiting);
+    answer();
+    __asm__ volatile("movq %0, %%db2" : : "r"(0x2222ul));
+    answer();
+    leave();
+}
+
+/* The guest's XMM registers are loaded when it asks for them: CR0.TS and #NM (Vol. 3, 2.5). */
+static void xmm_on_demand(void)
+{
+    write_cr4(read_cr4() | CR4_OSFXSR);
+    start_guest(counter, counter_end);
+    set_bits(VMCS_guest_cr0, CR0_TS);
+    vmwrite(VMCS_cr0_guest_host_mask, CR0_TS);
+    vmwrite(VMCS_exception_bitmap, 1u << VECTOR_NM);
+    enter_until(EXIT_REASON_cpuid);
+    pass();
+    __asm__ volatile("movq %0, %%xmm1" : : "r"(0x1d1eul));
+    enter_until(EXIT_REASON_exception_or_nmi);
+    __asm__ volatile("movq %0, %%xmm1" : : "r"(0x9009ul));
+    clear_bits(VMCS_guest_cr0, CR0_TS);
+    enter_until(EXIT_REASON_hlt);
+    must(guest->gpr[RDI] == 0x9009, "XMM1 of the guest");
+    leave();
+}
+
+/* The same region, the same first instruction, another guest. */
+static void begun_anew(void)
+{
+    for (unsigned life = 0; life < 2; life++) {
+        start_guest(asker, asker_end);
+        guest->gpr[RBP] = life + 0x100;
+        enter_until(EXIT_REASON_cpuid);
+        leave();
+    }
+}
+
+static void backdoor_answered(void)
+{
+    start_guest(backdoor, backdoor_end);
+    set_bits(VMCS_processor_based_controls, PROC_unconditional_io_exiting);
+    enter_until(EXIT_REASON_io_instruction);
+    pass();
+    guest->gpr[RBX] = 0x564d5868;
+    guest->gpr[RSI] = 1;
+    enter_until(EXIT_REASON_hlt);
+    leave();
+}
+
+/* Half of what the guest asked for is done; the rest is in the registers, and the guest asks again. */
+static void hypercall_goes_on(void)
+{
+    start_guest(caller, caller_end);
+    enter_until(EXIT_REASON_vmcall);
+    guest->gpr[RDI] = 0x40;
+    enter_until(EXIT_REASON_vmcall);
+    pass();
+    enter_until(EXIT_REASON_hlt);
+    leave();
+}
+
+/* The new task goes on behind the same kind of jump as the old one: at the same RIP. */
+static void task_switched(void)
+{
+    static const struct controls controls = { .proc = PROC_hlt_exiting, .proc2 = PROC2_unrestricted_guest };
+    const char *missing;
+
+    start_vmx();
+    missing = guest_create(guest, 1, &controls, jumper, jumper_end);
+    must(!missing, missing);
+    guest_protected_mode(guest, GUEST_PAGING_32, false);
+    *(uint64_t *)(guest->memory + GUEST_GDT + 0x28) = 0x0000890060000067ull;
+    vmwrite(VMCS_guest_gdtr_limit, 0x2f);
+    enter_until(EXIT_REASON_task_switch);
+    for (unsigned i = 0; i < 8; i++)
+        guest->gpr[i] = 0x7a5c + i;
+    pass();
+    enter_until(EXIT_REASON_hlt);
+    leave();
+}
+
 const struct mistake mistakes_of_registers[] = {
     { "registers-kept", kept },
     { "general-lost", general_lost },
@@ -90,5 +216,12 @@ const struct mistake mistakes_of_registers[] = {
     { "cr2-lost", cr2_lost },
     { "debug-lost", debug_lost },
     { "xmm-lost", xmm_lost },
+    { "debug-on-demand", debug_on_demand },
+    { "debug-of-host", debug_of_host },
+    { "xmm-on-demand", xmm_on_demand },
+    { "begun-anew", begun_anew },
+    { "backdoor-answered", backdoor_answered },
+    { "hypercall-goes-on", hypercall_goes_on },
+    { "task-switched", task_switched },
     { NULL, NULL },
 };
