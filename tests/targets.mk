@@ -38,6 +38,17 @@ $(EQUIVALENCE): $(call objects,$(call sources,tests/equivalence)) $(EMU_LIB) $(H
 	@$(CC) $(FLAGS) -o $@ $(call objects,$(call sources,tests/equivalence)) $(call emu_group)
 tests: $(EQUIVALENCE)
 
+# Whatever state L1 reaches, L0 enters it: docs/core.md.
+ENTRIES := $(B)/tests/entries/entries
+$(ENTRIES): $(call objects,$(call sources,tests/entries)) $(EMU_LIB) $(HV_LIB) $(MODEL_LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(FLAGS) -o $@ $(call objects,$(call sources,tests/entries)) $(call emu_group)
+tests: $(ENTRIES)
+STATES ?= 1000000
+.PHONY: entries
+entries: $(ENTRIES)
+	@$(ENTRIES) --seed $(SEED) --states $(STATES)
+
 PROGRAMS ?= 100000
 SEED ?= 1
 .PHONY: equivalence
@@ -111,6 +122,7 @@ help:
 	@echo "make test                build and run every test (the sanitized build too)"
 	@echo "make fuzz-vmcs           ten million VMCSs from random numbers, sanitized (FUZZ_COUNT, FUZZ_SEED)"
 	@echo "make equivalence         random programs of L1 and L2, bare and over the core (PROGRAMS, SEED)"
+	@echo "make entries             states that L1 can reach, and whether L0 enters them (STATES, SEED)"
 	@echo "make coverage            line and branch coverage as HTML in build/report/coverage/"
 	@echo "make bench               speed and memory, as medians"
 	@echo "make golden              rewrite the golden traces in traces/; review the diff"
