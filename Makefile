@@ -31,7 +31,7 @@ EMU_FLAGS := $(FLAGS)
 
 # One group: the CPU engine's functions call ours (--wrap) as ours call them.
 emu_group = @emu/unicorn/wrap.opts -Wl,--start-group $(EMU_LIB) $(HV_LIB) $(MODEL_LIB) $(1) -l:libunicorn.a -lcapstone $(LINES_LIBS) \
-            -lpthread -lm -Wl,--end-group
+            -lz -lpthread -lm -Wl,--end-group
 CHECK_LIBS := -lcheck -lsubunit -lrt -lpthread -lm
 
 sources = $(sort $(wildcard $(1)/*.c $(1)/*/*.c $(1)/*/*/*.c))

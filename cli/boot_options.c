@@ -9,11 +9,12 @@
 
 static const char usage[] =
     "usage: sesqui boot IMAGE [OPTIONS]\n\n"
-    "Boots a multiboot v1 image (docs/machine.md); - is standard input. Without --hv it owns the bare machine and VMX root operation; with --hv\n"
-    "the hypervisor core runs beneath it as L0, and a hypervisor in the image is L1.\n\n"
-    "  --append TEXT     command line of the image, after its name\n"
+    "Boots an image as a PC's loader would: multiboot 1 and 2, Linux bzImage, PVH, plain ELF, also packed by gzip (docs/machine.md); - is\n"
+    "standard input. Without --hv it owns the bare machine and VMX root operation; with --hv the hypervisor core runs beneath it as L0,\n"
+    "and a hypervisor in the image is L1.\n\n"
+    "  --append TEXT     command line of the image (of a multiboot image, after its name)\n"
     "  --module \"F ARGS\" a module of the image: file F, and the text \"F ARGS\" without F's folders; repeatable\n"
-    "  --initrd FILE     the same with the text \"initrd\"\n"
+    "  --initrd FILE     the initrd of a Linux kernel; else a module with the text \"initrd\"\n"
     "  --memory SIZE     RAM: 512M unless told; 1M to 4G\n"
     "  --cpus N          processors: 1 unless told; 1 to 8\n"
     "  --hv[=STRATEGY]   the core as L0; strategy for L1's VMCSs: trap (unless told), copy or flip\n"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* ELF32 and ELF64 files for x86: System V ABI, chapters 4 and 5. Only program headers matter. */
+/* ELF32 and ELF64 files for x86: System V ABI, chapters 4 and 5. Program headers say what is loaded, and have notes. */
 #include <stdio.h>
 #include <string.h>
 
-#include "emu/load/load.h"
+#include "emu/load/parts.h"
 
 enum { CLASS_32 = 1, CLASS_64 = 2, LITTLE_ENDIAN_DATA = 1, MACHINE_386 = 3, MACHINE_X86_64 = 62, TYPE_EXECUTABLE = 2,
-       SEGMENT_LOAD = 1 };
+       TYPE_SHARED = 3, SEGMENT_LOAD = 1, SEGMENT_INTERPRETER = 3, SEGMENT_NOTE = 4 };
 
 /* Offsets that differ between the classes. */
 struct layout {
@@ -62,54 +62,122 @@ static const char *check_header(const struct file *file, unsigned *class)
         return "the ELF header is cut short";
     if (file_16(file, 18) != (*class == CLASS_64 ? MACHINE_X86_64 : MACHINE_386))
         return "the ELF file is not for this machine (i386 or x86-64)";
-    if (file_16(file, 16) != TYPE_EXECUTABLE)
-        return "the ELF file is no static executable (link it at fixed addresses: type ET_EXEC)";
+    if (file_16(file, 16) != TYPE_EXECUTABLE && file_16(file, 16) != TYPE_SHARED)
+        return "the ELF file is no program (link it at fixed addresses: type ET_EXEC)";
     if (file_16(file, layouts[*class].entry_size) < layouts[*class].program_size)
         return "the ELF program headers are smaller than the format says";
     return NULL;
 }
 
-bool elf_segment_of(const struct file *file, uint64_t offset, uint64_t *segment, uint64_t *alignment)
+unsigned elf_bits(const struct file *file)
 {
     unsigned class;
 
-    if (check_header(file, &class))
+    return check_header(file, &class) ? 0 : class == CLASS_64 ? 64 : 32;
+}
+
+/* A walk over the program headers. */
+struct segments {
+    unsigned class;
+    uint64_t table, size, count;
+};
+
+static bool segments_of(const struct file *file, struct segments *segments)
+{
+    if (check_header(file, &segments->class))
         return false;
-    const struct layout *layout = &layouts[class];
-    uint64_t table = word(file, class, layout->table), size = file_16(file, layout->entry_size), entries = file_16(file, layout->entries);
-    if (table > file->size || entries * size > file->size - table)
-        return false;
-    for (uint64_t i = 0; i < entries; i++) {
-        struct program_header header = program_header(file, class, (size_t)(table + i * size));
+    const struct layout *layout = &layouts[segments->class];
+    segments->table = word(file, segments->class, layout->table);
+    segments->size = file_16(file, layout->entry_size);
+    segments->count = file_16(file, layout->entries);
+    return segments->table <= file->size && segments->count * segments->size <= file->size - segments->table;
+}
+
+static struct program_header segment(const struct file *file, const struct segments *segments, uint64_t i)
+{
+    return program_header(file, segments->class, (size_t)(segments->table + i * segments->size));
+}
+
+bool elf_segment_of(const struct file *file, uint64_t offset, uint64_t *start, uint64_t *alignment)
+{
+    struct segments segments;
+
+    for (uint64_t i = 0; segments_of(file, &segments) && i < segments.count; i++) {
+        struct program_header header = segment(file, &segments, i);
+
         if (header.type != SEGMENT_LOAD || offset < header.offset || offset - header.offset >= header.file_size)
             continue;
-        *segment = header.offset;
+        *start = header.offset;
         *alignment = header.alignment;
         return true;
     }
     return false;
 }
 
-bool elf_layout(const struct file *file, struct image *image, char *error, size_t error_size)
+static bool has_segment(const struct file *file, uint32_t type)
+{
+    struct segments segments;
+
+    for (uint64_t i = 0; segments_of(file, &segments) && i < segments.count; i++)
+        if (segment(file, &segments, i).type == type)
+            return true;
+    return false;
+}
+
+bool elf_loads(const struct file *file) { return has_segment(file, SEGMENT_LOAD); }
+bool elf_interpreted(const struct file *file) { return has_segment(file, SEGMENT_INTERPRETER); }
+
+/* Notes are padded to 4 bytes whatever the segment's alignment says, but for 8, which only GNU properties have. */
+static bool note_in(const struct file *file, const struct program_header *header, const char *name, uint32_t type, uint64_t *at,
+                    uint64_t *size)
+{
+    uint64_t length = strlen(name) + 1, position = header->offset, end = position + header->file_size;
+
+    while (end - position >= 12) {
+        uint64_t name_size = file_32(file, (size_t)position), value_size = file_32(file, (size_t)position + 4);
+        uint64_t value = position + 12 + ((name_size + 3) & ~3ull), next = value + ((value_size + 3) & ~3ull);
+
+        if (value > end || value_size > end - value)
+            return false;
+        if (name_size == length && file_32(file, (size_t)position + 8) == type &&
+            memcmp(file->bytes + position + 12, name, length) == 0) {
+            *at = value;
+            *size = value_size;
+            return true;
+        }
+        position = next < end ? next : end;
+    }
+    return false;
+}
+
+bool elf_note(const struct file *file, const char *name, uint32_t type, uint64_t *at, uint64_t *size)
+{
+    struct segments segments;
+
+    for (uint64_t i = 0; segments_of(file, &segments) && i < segments.count; i++) {
+        struct program_header header = segment(file, &segments, i);
+
+        if (header.type == SEGMENT_NOTE && header.offset <= file->size && header.file_size <= file->size - header.offset &&
+            note_in(file, &header, name, type, at, size))
+            return true;
+    }
+    return false;
+}
+
+bool elf_pieces(const struct file *file, struct image *image, char *error, size_t error_size)
 {
     unsigned class;
     const char *fault = check_header(file, &class);
-    bool entry_found = false;
+    struct segments segments;
 
+    if (!fault && !segments_of(file, &segments))
+        fault = "the ELF program headers lie outside the file (is it cut short?)";
     if (fault) {
         snprintf(error, error_size, "%s: %s", file->path, fault);
         return false;
     }
-    const struct layout *layout = &layouts[class];
-    uint64_t entry = word(file, class, layout->entry), table = word(file, class, layout->table);
-    uint64_t size = file_16(file, layout->entry_size), entries = file_16(file, layout->entries);
-    if (table > file->size || entries * size > file->size - table) {
-        snprintf(error, error_size, "%s: the ELF program headers lie outside the file (is it cut short?)", file->path);
-        return false;
-    }
-    *image = (struct image){ 0 };
-    for (uint64_t i = 0; i < entries; i++) {
-        struct program_header header = program_header(file, class, (size_t)(table + i * size));
+    for (uint64_t i = 0; i < segments.count; i++) {
+        struct program_header header = segment(file, &segments, i);
         if (header.type != SEGMENT_LOAD || header.memory_size == 0)
             continue;
         if (header.offset > file->size || header.file_size > file->size - header.offset ||
@@ -124,20 +192,43 @@ bool elf_layout(const struct file *file, struct image *image, char *error, size_
         }
         image->piece[image->count++] = (struct piece){ header.physical, header.offset, header.file_size,
                                                        header.memory_size };
-        /* The entry is a virtual address, and paging is off when the image starts. */
-        if (!entry_found && entry >= header.virtual && entry - header.virtual < header.memory_size) {
-            image->entry = header.physical + (entry - header.virtual);
-            entry_found = true;
-        }
     }
-    if (!image->count) {
+    if (!image->count)
         snprintf(error, error_size, "%s: the ELF file has nothing to load (no PT_LOAD segment)", file->path);
-        return false;
+    return image->count;
+}
+
+/* Paging is off when the image starts. The entry is a virtual address, or else a physical one, as Linux' is. */
+static bool find_entry(const struct file *file, struct image *image, uint64_t *entry)
+{
+    struct segments segments;
+    bool found = false;
+
+    segments_of(file, &segments);
+    *entry = word(file, segments.class, layouts[segments.class].entry);
+    for (uint64_t i = 0; i < segments.count && !found; i++) {
+        struct program_header header = segment(file, &segments, i);
+
+        found = header.type == SEGMENT_LOAD && *entry >= header.virtual && *entry - header.virtual < header.memory_size;
+        if (found)
+            image->entry = header.physical + (*entry - header.virtual);
     }
-    if (!entry_found) {
-        snprintf(error, error_size, "%s: the ELF entry 0x%llx lies in no loadable segment", file->path,
-                 (unsigned long long)entry);
-        return false;
+    for (unsigned i = 0; i < image->count && !found; i++) {
+        found = *entry >= image->piece[i].pa && *entry - image->piece[i].pa < image->piece[i].size;
+        if (found)
+            image->entry = *entry;
     }
-    return true;
+    return found;
+}
+
+bool elf_layout(const struct file *file, struct image *image, char *error, size_t error_size)
+{
+    uint64_t entry;
+
+    if (!elf_pieces(file, image, error, error_size))
+        return false;
+    bool found = find_entry(file, image, &entry);
+    if (!found)
+        snprintf(error, error_size, "%s: the ELF entry 0x%llx lies in no loadable segment", file->path, (unsigned long long)entry);
+    return found;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "emu/load/load.h"
+#include "emu/load/file.h"
 
 enum { FIRST_READ = 1 << 16, PATH_SHOWN_MAX = 120 };
 

@@ -10,7 +10,7 @@
  */
 #include "emu/device/pic.h"
 #include "emu/device/pit.h"
-#include "emu/load/load.h"
+#include "emu/load/parts.h"
 
 enum { ROM_SEGMENT = 0xf000, ROM_OFFSET = 0xf000 };
 enum { VECTOR_IRQ0 = 0x08, VECTOR_IRQ8 = 0x70, VECTOR_SERVICE_FIRST = 0x10, VECTOR_SERVICE_LAST = 0x1a, VECTORS = 256 };

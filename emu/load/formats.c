@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "emu/load/load.h"
+#include "emu/load/parts.h"
 
-enum { LINUX_MAGIC_AT = 0x202, PE_OFFSET_AT = 0x3c, PE_SUBSYSTEM_AT = 24 + 68, ELF_TYPE_AT = 16, ELF_MACHINE_AT = 18 };
+enum { PE_OFFSET_AT = 0x3c, PE_SUBSYSTEM_AT = 24 + 68, ELF_TYPE_AT = 16, ELF_MACHINE_AT = 18 };
 
 struct format {
     /* The file begins thus at `at`; or, with `magic` NULL, `is` says so. */
@@ -17,7 +17,8 @@ struct format {
     const char *magic;
     size_t length;
     bool (*is)(const struct file *file);
-    /* One of these. */
+    /* One of these: how it is loaded, or why not. */
+    const struct protocol *protocol;
     bool (*layout)(const struct file *file, struct image *image, char *error, size_t error_size);
     void (*refuse)(const struct file *file, char *text, size_t size);
     const char *refusal;
@@ -33,13 +34,6 @@ static bool is_multiboot(const struct file *file)
     struct multiboot header;
 
     return multiboot_find(file, &header);
-}
-
-static bool layout_multiboot(const struct file *file, struct image *image, char *error, size_t error_size)
-{
-    struct multiboot header;
-
-    return multiboot_find(file, &header) && multiboot_layout(file, &header, image, error, error_size);
 }
 
 static bool is_nearly_multiboot(const struct file *file)
@@ -77,27 +71,20 @@ static void refuse_multiboot(const struct file *file, char *text, size_t size)
     case MULTIBOOT_CUT_SHORT:
         snprintf(text, size, "the file ends within its multiboot header, at 0x%zx", slip.offset);
         break;
-    case MULTIBOOT_2:
-        snprintf(text, size, "a multiboot 2 header (at 0x%zx), and none of multiboot v1, which is what boots here: add one of those, magic "
-                 "0x1badb002; an image may have both", slip.offset);
+    case MULTIBOOT_2_CHECKSUM:
+        snprintf(text, size, "the multiboot 2 header at 0x%zx has the wrong checksum 0x%x: with length %u it must be 0x%x, so that magic, "
+                 "architecture, length and checksum add up to 0", slip.offset, slip.checksum, slip.flags, slip.wanted);
         break;
     }
 }
 
 /* ---- ELF ---- */
 
-/* The note that a PVH entry is announced by: name "Xen", type 18, the address in 4 or 8 bytes. */
-static bool has_pvh_entry(const struct file *file)
-{
-    return memmem(file->bytes, file->size, "\4\0\0\0\4\0\0\0\22\0\0\0Xen", 16) ||
-           memmem(file->bytes, file->size, "\4\0\0\0\10\0\0\0\22\0\0\0Xen", 16);
-}
-
 static void refuse_elf(const struct file *file, char *text, size_t size)
 {
     enum { RELOCATABLE = 1, CORE = 4, MACHINE_386 = 3, MACHINE_X86_64 = 62 };
-    const char *answer = "an ELF file without a multiboot header in its first 8 KB; add one (multiboot v1 is the boot protocol of this "
-                         "machine)";
+    const char *answer = "an ELF file with nothing to load (no PT_LOAD segment)";
+    uint64_t at, note_size;
     unsigned type = file->size >= 20 ? file_16(file, ELF_TYPE_AT) : 0, machine = file->size >= 20 ? file_16(file, ELF_MACHINE_AT) : 0;
 
     if (machine && machine != MACHINE_386 && machine != MACHINE_X86_64) {
@@ -105,11 +92,15 @@ static void refuse_elf(const struct file *file, char *text, size_t size)
         return;
     }
     if (type == RELOCATABLE)
-        answer = "an ELF object file, not linked yet, and without a multiboot header: link it with ld -T SCRIPT -z max-page-size=4096";
+        answer = "an ELF object file, not linked yet: link it with ld -T SCRIPT -z max-page-size=4096";
     else if (type == CORE)
         answer = "an ELF core dump, not a program";
-    else if (has_pvh_entry(file))
-        answer = "an ELF kernel with a PVH entry, as Linux' vmlinux: that boot protocol is not built yet; multiboot v1 images can be booted";
+    else if (!elf_bits(file))
+        answer = "an ELF file whose header is cut short or makes no sense";
+    else if (elf_note(file, "GNU", 1, &at, &note_size))
+        answer = "a program for an operating system (its note says so): this machine boots kernels and hypervisors, which need none";
+    else if (elf_interpreted(file))
+        answer = "a program that asks for a dynamic linker (PT_INTERP): link it statically, with -nostdlib -static and no -pie";
     snprintf(text, size, "%s", answer);
 }
 
@@ -123,7 +114,7 @@ static void refuse_pe(const struct file *file, char *text, size_t size)
     unsigned subsystem = pe ? file_16(file, at + PE_SUBSYSTEM_AT) : 0;
 
     if (!pe)
-        snprintf(text, size, "a DOS program (MZ): this machine boots multiboot v1 images");
+        snprintf(text, size, "a DOS program (MZ): this machine boots kernels and hypervisors (docs/machine.md)");
     else if (subsystem >= EFI_FIRST && subsystem <= EFI_LAST)
         snprintf(text, size, "an EFI application (PE): there is no UEFI firmware here; link the hypervisor as an ELF file with a multiboot "
                  "header instead");
@@ -154,16 +145,17 @@ static bool is_boot_sector(const struct file *file)
 
 static const struct format formats[] = {
     { .is = is_empty, .refusal = "the file is empty" },
-    { .is = is_multiboot, .layout = layout_multiboot },
-    { MAGIC(LINUX_MAGIC_AT, "HdrS"), .refusal = "a Linux kernel (bzImage): its boot protocol is not built yet; multiboot v1 images can be "
-                                                "booted" },
+    { .is = is_multiboot, .protocol = &multiboot_protocol, .layout = multiboot_layout },
+    { .is = multiboot2_is, .protocol = &multiboot2_protocol, .layout = multiboot2_layout },
+    { .is = linux_is, .protocol = &linux_protocol, .layout = linux_layout },
+    { .is = pvh_is, .protocol = &pvh_protocol, .layout = pvh_layout },
     { .is = is_nearly_multiboot, .refuse = refuse_multiboot },
+    { .is = plain_is, .protocol = &plain_protocol, .layout = plain_layout },
     { MAGIC(0, "\177ELF"), .refuse = refuse_elf },
     { MAGIC(0, "MZ"), .refuse = refuse_pe },
     { MAGIC(0, "\317\372\355\376"), .refusal = MACH_O },
     { MAGIC(0, "\316\372\355\376"), .refusal = MACH_O },
     { MAGIC(0, "\312\376\272\276"), .refusal = MACH_O },
-    { MAGIC(0, "\37\213"), .refusal = PACKED("gzip") ", as in: sesqui boot <(zcat FILE)" },
     { MAGIC(0, "\3757zXZ"), .refusal = PACKED("xz") ", as in: sesqui boot <(xzcat FILE)" },
     { MAGIC(0, "\50\265\57\375"), .refusal = PACKED("zstd") ", as in: sesqui boot <(zstdcat FILE)" },
     { MAGIC(0, "BZh"), .refusal = PACKED("bzip2") ", as in: sesqui boot <(bzcat FILE)" },
@@ -178,7 +170,7 @@ static const struct format formats[] = {
     { .is = is_boot_sector, .refusal = "a boot sector or the image of a disk: there is no BIOS here to start it; boot the hypervisor's own "
                                        "multiboot file" },
     { .is = is_text, .refusal = "a text, no multiboot header and not a bootable image (scenarios: sesqui run FILE)" },
-    { .is = is_any, .refusal = "no multiboot header in its first 8 KB and not an ELF file: not a bootable image (a flat binary needs a "
+    { .is = is_any, .refusal = "no multiboot header, not an ELF file and no Linux kernel: not a bootable image (a flat binary needs a "
                                "multiboot header with address fields, flag 16)" },
 };
 
@@ -196,6 +188,7 @@ bool format_layout(const struct file *file, struct image *image, char *error, si
 
     while (!known_by(format, file))
         format++;
+    *image = (struct image){ .protocol = format->protocol };
     if (format->layout)
         return format->layout(file, image, error, error_size);
     if (format->refuse)

@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "emu/load/lines.h"
+#include "emu/load/parts.h"
 
-enum { VIDEO_BASE = 0xa0000, VIDEO_END = 0x100000 };
+/* Modules keep this clear of the image: early code uses what lies behind its own end without asking. */
+enum { MODULE_ALIGNMENT = 16 << 20 };
 
 static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 {
@@ -16,11 +18,15 @@ static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 }
 
 /* What is at [pa, pa + size) that an image must not overwrite; NULL if nothing. The range is known to be RAM. */
-static const char *occupant(const struct load_request *request, uint64_t pa, uint64_t size)
+static const char *occupant(const struct load_request *request, const struct protocol *protocol, uint64_t pa, uint64_t size)
 {
-    if (overlap(pa, size, INFO_BASE, INFO_END - INFO_BASE))
-        return "the boot information at 0x90000-0x94fff";
-    if (overlap(pa, size, VIDEO_BASE, VIDEO_END - VIDEO_BASE))
+    if (protocol->info_end && overlap(pa, size, INFO_BASE, protocol->info_end - INFO_BASE))
+        return protocol->info_end == INFO_END ? "the boot information at 0x90000-0x94fff" : "the boot information at 0x90000-0x9efff";
+    if (protocol->tables && overlap(pa, size, LOADER_TABLES, LOADER_TABLES_END - LOADER_TABLES))
+        return "the loader's page tables at 0x80000-0x86fff";
+    if (protocol->setup && overlap(pa, size, LOADER_SETUP, LOADER_SETUP_END - LOADER_SETUP))
+        return "the image's own real-mode part at 0x10000-0x1ffff";
+    if (overlap(pa, size, VIDEO_BASE, HIGH_START - VIDEO_BASE))
         return "the PC's video and ROM area at 0xa0000-0xfffff";
     if (overlap(pa, size, request->reserved_base, request->reserved_size))
         return "the memory reserved for L0";
@@ -38,7 +44,7 @@ static bool check_pieces(const struct model *model, const struct load_request *r
                      (unsigned long long)piece->pa);
             return false;
         }
-        const char *occupied = occupant(request, piece->pa, piece->size);
+        const char *occupied = occupant(request, image->protocol, piece->pa, piece->size);
         if (occupied) {
             snprintf(error, error_size, "%s: the piece at 0x%llx would overwrite %s (link the image elsewhere)",
                      file->path, (unsigned long long)piece->pa, occupied);
@@ -52,7 +58,7 @@ static bool check_pieces(const struct model *model, const struct load_request *r
             return false;
         }
     }
-    if (image->entry > UINT32_MAX) {
+    if (image->entry > image->protocol->entry_max) {
         snprintf(error, error_size, "%s: the entry 0x%llx lies above 4 GB, which 32-bit protected mode cannot reach",
                  file->path, (unsigned long long)image->entry);
         return false;
@@ -67,67 +73,97 @@ static void place(struct model *model, const struct file *file, const struct ima
         memory_write(&model->memory, image->piece[i].pa, file->bytes + image->piece[i].offset, image->piece[i].file_size);
 }
 
-/* Reads a module and places it on the first page from *at on. */
-static bool place_module(struct model *model, const struct load_request *request, const char *path, uint64_t *at,
-                         struct load_range *module, char *error, size_t error_size)
+static bool read_module(const struct loaded *loaded, unsigned i, struct file *file, char *error, size_t error_size)
 {
-    uint64_t low = model->memory.size < MEMORY_HOLE ? model->memory.size : MEMORY_HOLE;
-    struct file file;
-    bool done = file_read(&file, path, model->memory.size, error, error_size);
-
-    if (done) {
-        *at = (*at + PAGE_SIZE - 1) & PAGE_MASK;
-        if (*at > low || file.size > low - *at || occupant(request, *at, file.size)) {
-            snprintf(error, error_size, "%s: %zu bytes do not fit above the image (give more memory with --memory)",
-                     file.path, file.size);
-            done = false;
-        } else {
-            memory_write(&model->memory, *at, file.bytes, file.size);
-            *module = (struct load_range){ *at, file.size };
-            *at += file.size;
-        }
-    }
-    free(file.bytes);
-    return done;
+    return file_read(file, loaded->request->module[i].path, loaded->model->memory.size, error, error_size);
 }
 
-/* Modules go to the first pages above the image and above 1 MB. */
-static bool place_modules(struct model *model, const struct load_request *request, const struct image *image,
-                          struct load_range module[MODULES_MAX], char *error, size_t error_size)
+static bool fits(const struct loaded *loaded, uint64_t at, uint64_t size)
 {
-    uint64_t at = VIDEO_END;
+    uint64_t low = memory_low_end(loaded->model);
+
+    return at <= low && size <= low - at && !occupant(loaded->request, loaded->image->protocol, at, size);
+}
+
+static bool no_room(const struct file *file, const char *where, char *error, size_t error_size)
+{
+    snprintf(error, error_size, "%s: %zu bytes do not fit %s (give more memory with --memory)", file->path, file->size, where);
+    return false;
+}
+
+static void put(struct loaded *loaded, unsigned i, const struct file *file, uint64_t at)
+{
+    memory_write(&loaded->model->memory, at, file->bytes, file->size);
+    loaded->module[i] = (struct load_range){ at, file->size };
+}
+
+/* Where memory behind the image, below the device hole and above 1 MB, begins. */
+static uint64_t image_end(const struct image *image)
+{
+    uint64_t at = HIGH_START;
 
     for (unsigned i = 0; i < image->count; i++) {
         uint64_t end = image->piece[i].pa + image->piece[i].size;
         if (image->piece[i].pa < MEMORY_HOLE && end > at)
             at = end;
     }
-    for (unsigned i = 0; i < request->modules; i++)
-        if (!place_module(model, request, request->module[i].path, &at, &module[i], error, error_size))
-            return false;
-    return true;
+    return (at + PAGE_SIZE - 1) & PAGE_MASK;
 }
 
-/* As GRUB leaves it: below 512 KB, where RAM is and nothing else. */
-enum { LOADER_STACK = 0x7ff00 };
-
-/* Specification, 3.2 "Machine state"; selectors as if from a GDT of null, code, data. */
-static void enter(struct cpu *cpu, uint64_t entry)
+/* Module 0 on the first page from `clear` on where it fits, else from *at on; the others behind it. */
+static bool place_module(struct loaded *loaded, unsigned i, uint64_t *at, uint64_t clear, char *error, size_t error_size)
 {
-    const struct segment code = { 0x08, 0xb | AR_S | AR_PRESENT | AR_DB | AR_G, 0xffffffff, 0 };
-    const struct segment data = { 0x10, 0x3 | AR_S | AR_PRESENT | AR_DB | AR_G, 0xffffffff, 0 };
+    struct file file;
+    bool done = read_module(loaded, i, &file, error, error_size);
 
-    for (enum segment_register i = SEG_ES; i <= SEG_GS; i++)
-        cpu->seg[i] = i == SEG_CS ? code : data;
-    cpu->cr0 = CR0_PE | CR0_ET;
-    cpu->rflags = RFLAGS_FIXED;
-    cpu->rip = entry;
-    for (unsigned i = 0; i < GPR_COUNT; i++)
-        cpu->gpr[i] = 0;
-    cpu->gpr[RAX] = 0x2badb002;
-    cpu->gpr[RBX] = INFO_BASE;
-    cpu->gpr[RSP] = LOADER_STACK;     /* undefined by the specification; usable from every loader that there is */
-    cpu->activity = ACTIVITY_ACTIVE;
+    if (done) {
+        if (fits(loaded, clear, file.size))
+            *at = clear;
+        done = fits(loaded, *at, file.size) || no_room(&file, "above the image", error, error_size);
+    }
+    if (done) {
+        put(loaded, i, &file, *at);
+        *at = (*at + file.size + PAGE_SIZE - 1) & PAGE_MASK;
+    }
+    free(file.bytes);
+    return done;
+}
+
+/* As high as it may lie, below L0's pool. */
+static bool place_initrd(struct loaded *loaded, char *error, size_t error_size)
+{
+    const struct load_request *request = loaded->request;
+    uint64_t end = loaded->image->protocol->initrd_end(loaded->file, loaded->image), low = memory_low_end(loaded->model);
+    struct file file;
+    bool done = read_module(loaded, 0, &file, error, error_size);
+
+    end = end < low ? end : low;
+    if (request->reserved_size && request->reserved_base < end)
+        end = request->reserved_base;
+    if (done) {
+        uint64_t at = file.size <= end ? (end - file.size) & PAGE_MASK : 0;
+        done = at >= image_end(loaded->image) || no_room(&file, "as initrd above the kernel", error, error_size);
+        if (done)
+            put(loaded, 0, &file, at);
+    }
+    free(file.bytes);
+    return done;
+}
+
+static bool place_modules(struct loaded *loaded, char *error, size_t error_size)
+{
+    const struct load_request *request = loaded->request;
+    uint64_t at = image_end(loaded->image), clear = (at + MODULE_ALIGNMENT - 1) & ~(uint64_t)(MODULE_ALIGNMENT - 1);
+
+    if (loaded->image->protocol->initrd_end)
+        return !request->modules || place_initrd(loaded, error, error_size);
+    for (unsigned i = 0; i < request->modules; i++)
+        if (!place_module(loaded, i, &at, i ? at : clear, error, error_size))
+            return false;
+    if (loaded->image->protocol->sections)
+        elf_sections_place(loaded->model, loaded->file, at,
+                           request->reserved_size ? request->reserved_base : memory_low_end(loaded->model), &loaded->sections);
+    return true;
 }
 
 static void read_symbols(const struct load_request *request, const struct file *file)
@@ -137,22 +173,50 @@ static void read_symbols(const struct load_request *request, const struct file *
         request->symbols->lines = lines_of(request->image);
 }
 
+/* What the boot protocol cannot carry. */
+static bool check_request(const struct load_request *request, const struct file *file, const struct image *image, char *error,
+                          size_t error_size)
+{
+    const struct protocol *protocol = image->protocol;
+    size_t length = request->arguments ? strlen(request->arguments) : 0;
+    size_t most = protocol->command_line_max ? protocol->command_line_max(file, image) : COMMAND_LINE_MAX;
+
+    if (length > most)
+        snprintf(error, error_size, "--append: this image takes a command line of at most %zu characters", most);
+    else if (protocol->initrd_end && request->modules > 1)
+        snprintf(error, error_size, "%s: a Linux kernel takes one --initrd (several archives may be joined into one file)", file->path);
+    else if (protocol->initrd_end && request->modules && !request->module[0].initrd)
+        snprintf(error, error_size, "%s: a Linux kernel takes no --module, but an --initrd", file->path);
+    else if (request->late_entry && !protocol->late)
+        snprintf(error, error_size, "%s: --late needs a multiboot image, which is told where to ask for the core; this is one of %s", file->path,
+                 protocol->name);
+    else
+        return true;
+    return false;
+}
+
 static bool load_file(struct model *model, const struct load_request *request, const struct file *file, char *error,
                       size_t error_size)
 {
     struct image image;
-    struct load_range module[MODULES_MAX] = { 0 };
+    struct loaded loaded = { .model = model, .request = request, .file = file, .image = &image };
 
-    if (!format_layout(file, &image, error, error_size) || !check_pieces(model, request, file, &image, error, error_size) ||
-        !place_modules(model, request, &image, module, error, error_size))
+    if (!format_layout(file, &image, error, error_size) || !check_request(request, file, &image, error, error_size) ||
+        !check_pieces(model, request, file, &image, error, error_size) || !place_modules(&loaded, error, error_size))
         return false;
     firmware_leave(model);
     place(model, file, &image);
-    multiboot_information(model, request, module);
-    enter(&model->cpu[0], image.entry);
+    image.protocol->hand_over(&loaded);
     if (request->symbols)
         read_symbols(request, file);
     return true;
+}
+
+void command_line(const struct load_request *request, char line[COMMAND_LINE_MAX + 1])
+{
+    const char *slash = strrchr(request->image, '/'), *name = slash ? slash + 1 : request->image;
+
+    snprintf(line, COMMAND_LINE_MAX + 1, "%s%s%s", name, request->arguments ? " " : "", request->arguments ? request->arguments : "");
 }
 
 bool load_add_module(struct load_request *request, const char *line, const char *text, char *error, size_t error_size)
@@ -176,6 +240,7 @@ bool load_add_module(struct load_request *request, const char *line, const char 
         if (line[i] == '/')
             name = line + i + 1;
     module->text = text ? text : name;
+    module->initrd = text;
     request->modules++;
     return true;
 }
@@ -189,7 +254,7 @@ bool load_image(struct model *model, const struct load_request *request, char *e
         return false;
     }
     bool done = file_read(&file, request->image, model->memory.size, error, error_size) &&
-                load_file(model, request, &file, error, error_size);
+                file_unpack(&file, model->memory.size, error, error_size) && load_file(model, request, &file, error, error_size);
     free(file.bytes);
     return done;
 }

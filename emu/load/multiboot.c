@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "arch/late_load.h"
-#include "emu/load/load.h"
+#include "emu/load/parts.h"
 
 #define HEADER_MAGIC 0x1badb002u
 #define HEADER_MAGIC_2 0xe85250d6u
@@ -17,12 +17,11 @@ enum { SEARCH_SIZE = 8192, SEARCH_SIZE_2 = 32768, HEADER_SIZE = 12, ADDRESSES_SI
 enum { FLAG_ALIGN = 1 << 0, FLAG_MEMORY = 1 << 1, FLAG_VIDEO = 1 << 2, FLAG_ADDRESSES = 1 << 16 };
 
 /* Bits of the information's flags (Multiboot, 3.3). */
-enum { INFO_MEMORY = 1 << 0, INFO_COMMAND_LINE = 1 << 2, INFO_MODULES = 1 << 3, INFO_MAP = 1 << 6, INFO_LOADER = 1 << 9 };
+enum { INFO_MEMORY = 1 << 0, INFO_COMMAND_LINE = 1 << 2, INFO_MODULES = 1 << 3, INFO_SECTIONS = 1 << 5, INFO_MAP = 1 << 6,
+       INFO_LOADER = 1 << 9 };
 /* Places within the information block. */
 enum { MAP_AT = 0x100, MODULE_AT = 0x400, LOADER_AT = 0x4a0, LATE_AT = 0x4c0, COMMAND_LINE_AT = 0x1000, MODULE_TEXT_AT = 0x3000 };
 enum { MODULE_SIZE = 16 };
-enum { MAP_AVAILABLE = 1, MAP_RESERVED = 2 };
-enum { HIGH_START = 0x100000 };
 
 bool multiboot_find(const struct file *file, struct multiboot *header)
 {
@@ -40,13 +39,16 @@ static bool valid_at(const struct file *file, size_t at)
     return HEADER_MAGIC + file_32(file, at + 4) + file_32(file, at + 8) == 0;
 }
 
-/* Multiboot 2 specification, 3.1: 8-byte aligned in the first 32 KB; magic, architecture, length, checksum. */
-static bool find_multiboot2(const struct file *file, size_t *at)
+/* The first thing that looks like a header of the second version, and is none: its checksum is wrong. */
+static bool nearly_multiboot2(const struct file *file, struct multiboot_slip *slip)
 {
-    for (*at = 0; *at + 16 <= file->size && *at + 16 <= SEARCH_SIZE_2; *at += 8)
-        if (file_32(file, *at) == HEADER_MAGIC_2 &&
-            HEADER_MAGIC_2 + file_32(file, *at + 4) + file_32(file, *at + 8) + file_32(file, *at + 12) == 0)
-            return true;
+    for (size_t at = 0; at + 16 <= file->size && at + 16 <= SEARCH_SIZE_2; at += 8) {
+        if (file_32(file, at) != HEADER_MAGIC_2 || file_32(file, at + 4) != 0)
+            continue;
+        *slip = (struct multiboot_slip){ MULTIBOOT_2_CHECKSUM, at, file_32(file, at + 8), file_32(file, at + 12),
+                                         -(HEADER_MAGIC_2 + file_32(file, at + 8)) };
+        return true;
+    }
     return false;
 }
 
@@ -71,28 +73,20 @@ bool multiboot_slip(const struct file *file, struct multiboot_slip *slip)
             *slip = (struct multiboot_slip){ MULTIBOOT_CHECKSUM, at, file_32(file, at + 4), file_32(file, at + 8),
                                              -(HEADER_MAGIC + file_32(file, at + 4)) };
     }
-    if (!found && (found = find_multiboot2(file, &at)))
-        *slip = (struct multiboot_slip){ .kind = MULTIBOOT_2, .offset = at };
-    return found;
+    return found || nearly_multiboot2(file, slip);
 }
 
-static bool address_layout(const struct file *file, const struct multiboot *header, struct image *image, char *error,
-                           size_t error_size)
+bool multiboot_address_layout(const struct file *file, size_t header, const struct multiboot_addresses *addresses, struct image *image,
+                              char *error, size_t error_size)
 {
-    size_t at = header->offset;
+    uint64_t load = addresses->load, load_end = addresses->load_end, bss_end = addresses->bss_end;
 
-    if (file->size - at < ADDRESSES_SIZE) {
-        snprintf(error, error_size, "%s: the multiboot header's address fields are cut short", file->path);
-        return false;
-    }
-    uint64_t header_address = file_32(file, at + 12), load = file_32(file, at + 16), load_end = file_32(file, at + 20);
-    uint64_t bss_end = file_32(file, at + 24), entry = file_32(file, at + 28);
-    if (load > header_address || header_address - load > at) {
+    if (load > addresses->header || addresses->header - load > header) {
         snprintf(error, error_size, "%s: the multiboot address fields place the load address before the file's start",
                  file->path);
         return false;
     }
-    uint64_t offset = at - (header_address - load), available = file->size - offset;
+    uint64_t offset = header - (addresses->header - load), available = file->size - offset;
     if (load_end == 0)
         load_end = load + available;
     if (bss_end == 0)
@@ -101,21 +95,35 @@ static bool address_layout(const struct file *file, const struct multiboot *head
         snprintf(error, error_size, "%s: the multiboot address fields name bytes that the file does not have", file->path);
         return false;
     }
-    if (entry < load || entry >= bss_end) {
+    if (image->entry < load || image->entry >= bss_end) {
         snprintf(error, error_size, "%s: the multiboot entry 0x%llx lies outside the loaded bytes", file->path,
-                 (unsigned long long)entry);
+                 (unsigned long long)image->entry);
         return false;
     }
-    *image = (struct image){ .piece = { { load, offset, load_end - load, bss_end - load } }, .count = 1, .entry = entry };
+    image->piece[image->count++] = (struct piece){ load, offset, load_end - load, bss_end - load };
     return true;
 }
 
-bool multiboot_layout(const struct file *file, const struct multiboot *header, struct image *image, char *error,
-                      size_t error_size)
+static bool address_layout(const struct file *file, size_t at, struct image *image, char *error, size_t error_size)
 {
-    uint32_t unknown = header->flags & 0xffff & ~(uint32_t)(FLAG_ALIGN | FLAG_MEMORY | FLAG_VIDEO);
+    if (file->size - at < ADDRESSES_SIZE) {
+        snprintf(error, error_size, "%s: the multiboot header's address fields are cut short", file->path);
+        return false;
+    }
+    const struct multiboot_addresses addresses = { file_32(file, at + 12), file_32(file, at + 16), file_32(file, at + 20),
+                                                   file_32(file, at + 24) };
+    image->entry = file_32(file, at + 28);
+    return multiboot_address_layout(file, at, &addresses, image, error, error_size);
+}
 
-    if (header->flags & FLAG_VIDEO) {
+bool multiboot_layout(const struct file *file, struct image *image, char *error, size_t error_size)
+{
+    struct multiboot header = { 0 };
+
+    multiboot_find(file, &header);
+    uint32_t unknown = header.flags & 0xffff & ~(uint32_t)(FLAG_ALIGN | FLAG_MEMORY | FLAG_VIDEO);
+    image->header = header.offset;
+    if (header.flags & FLAG_VIDEO) {
         snprintf(error, error_size, "%s: the image requires a video mode (multiboot flag 2); the machine has no display",
                  file->path);
         return false;
@@ -125,8 +133,8 @@ bool multiboot_layout(const struct file *file, const struct multiboot *header, s
                  __builtin_ctz(unknown));
         return false;
     }
-    if (header->flags & FLAG_ADDRESSES)
-        return address_layout(file, header, image, error, error_size);
+    if (header.flags & FLAG_ADDRESSES)
+        return address_layout(file, header.offset, image, error, error_size);
     if (!elf_is(file)) {
         snprintf(error, error_size,
                  "%s: the multiboot header has no address fields (flag 16) and the file is not ELF: nothing says where to "
@@ -136,47 +144,25 @@ bool multiboot_layout(const struct file *file, const struct multiboot *header, s
     return elf_layout(file, image, error, error_size);
 }
 
-/* Appends an entry of the memory map: size, base, length, type. */
-static uint32_t map_entry(struct model *model, uint32_t at, uint64_t base, uint64_t end, uint32_t type)
-{
-    if (end <= base)
-        return at;
-    memory_write32(&model->memory, INFO_BASE + at, 20);
-    memory_write64(&model->memory, INFO_BASE + at + 4, base);
-    memory_write64(&model->memory, INFO_BASE + at + 12, end - base);
-    memory_write32(&model->memory, INFO_BASE + at + 20, type);
-    return at + 24;
-}
-
-/* The PC's map: base memory, the hole for video and ROM, extended memory around the reserved range, memory above 4 GB. */
+/* Specification, 3.3 "mmap_addr": size, base, length, type. Returns where it ends. */
 static uint32_t write_map(struct model *model, const struct load_request *request)
 {
-    uint64_t size = model->memory.size, low = size < MEMORY_HOLE ? size : MEMORY_HOLE;
-    uint64_t reserved = request->reserved_size ? request->reserved_base : low;
-    uint64_t reserved_end = reserved + request->reserved_size;
+    struct memory_range range[MEMORY_RANGES_MAX];
+    unsigned count = memory_map(model, request, range);
     uint32_t at = MAP_AT;
 
-    at = map_entry(model, at, 0, BASE_MEMORY_END, MAP_AVAILABLE);
-    at = map_entry(model, at, BASE_MEMORY_END, HIGH_START, MAP_RESERVED);
-    at = map_entry(model, at, HIGH_START, reserved, MAP_AVAILABLE);
-    at = map_entry(model, at, reserved, reserved_end, MAP_RESERVED);
-    at = map_entry(model, at, reserved_end, low, MAP_AVAILABLE);
-    return map_entry(model, at, MEMORY_HIGH, MEMORY_HIGH + (size - low), MAP_AVAILABLE);
+    for (unsigned i = 0; i < count; i++, at += 24) {
+        memory_write32(&model->memory, INFO_BASE + at, 20);
+        memory_write64(&model->memory, INFO_BASE + at + 4, range[i].base);
+        memory_write64(&model->memory, INFO_BASE + at + 12, range[i].end - range[i].base);
+        memory_write32(&model->memory, INFO_BASE + at + 20, range[i].type);
+    }
+    return at;
 }
 
 static void write_text(struct model *model, uint32_t at, const char *text)
 {
     memory_write(&model->memory, INFO_BASE + at, text, strlen(text) + 1);
-}
-
-/* The image's own name, without folders: what a guest sees does not depend on where its file lies. */
-static void write_command_line(struct model *model, const struct load_request *request)
-{
-    const char *slash = strrchr(request->image, '/'), *name = slash ? slash + 1 : request->image;
-    char line[COMMAND_LINE_MAX + 1];
-
-    snprintf(line, sizeof line, "%s%s%s", name, request->arguments ? " " : "", request->arguments ? request->arguments : "");
-    write_text(model, COMMAND_LINE_AT, line);
 }
 
 /* Specification, 3.3 "mods_addr": start, end, string, reserved. */
@@ -192,22 +178,25 @@ static void write_module(struct model *model, unsigned index, struct load_range 
     memory_write32(&model->memory, INFO_BASE + at + 8, INFO_BASE + text_at);
 }
 
-void multiboot_information(struct model *model, const struct load_request *request,
-                           const struct load_range module[MODULES_MAX])
+static void write_information(const struct loaded *loaded)
 {
+    struct model *model = loaded->model;
     struct memory *memory = &model->memory;
-    uint64_t low = memory->size < MEMORY_HOLE ? memory->size : MEMORY_HOLE;
-    uint64_t end = request->reserved_size ? request->reserved_base : low;
+    const struct load_request *request = loaded->request;
+    uint64_t end = request->reserved_size ? request->reserved_base : memory_low_end(model);
     uint32_t map_end = write_map(model, request);
+    char line[COMMAND_LINE_MAX + 1];
 
     write_text(model, LOADER_AT, "sesqui");
-    write_command_line(model, request);
-    memory_write32(memory, INFO_BASE + 0, INFO_MEMORY | INFO_COMMAND_LINE | INFO_MODULES | INFO_MAP | INFO_LOADER);
+    command_line(request, line);
+    write_text(model, COMMAND_LINE_AT, line);
+    memory_write32(memory, INFO_BASE + 0, INFO_MEMORY | INFO_COMMAND_LINE | INFO_MODULES | INFO_MAP | INFO_LOADER |
+                                              (loaded->sections.count ? (uint32_t)INFO_SECTIONS : 0));
     memory_write32(memory, INFO_BASE + 4, BASE_MEMORY_END / 1024);
     memory_write32(memory, INFO_BASE + 8, end > HIGH_START ? (uint32_t)((end - HIGH_START) / 1024) : 0);
     memory_write32(memory, INFO_BASE + 16, INFO_BASE + COMMAND_LINE_AT);
     for (unsigned i = 0; i < request->modules; i++)
-        write_module(model, i, module[i], request->module[i].text);
+        write_module(model, i, loaded->module[i], request->module[i].text);
     if (request->late_entry) {
         memory_write64(memory, INFO_BASE + LATE_AT, LATE_SIGNATURE);
         memory_write64(memory, INFO_BASE + LATE_AT + 8, request->late_entry);
@@ -215,7 +204,25 @@ void multiboot_information(struct model *model, const struct load_request *reque
     }
     memory_write32(memory, INFO_BASE + 20, request->modules + (request->late_entry != 0));
     memory_write32(memory, INFO_BASE + 24, INFO_BASE + MODULE_AT);
+    memory_write32(memory, INFO_BASE + 28, loaded->sections.count);
+    memory_write32(memory, INFO_BASE + 32, loaded->sections.entry_size);
+    memory_write32(memory, INFO_BASE + 36, loaded->sections.address);
+    memory_write32(memory, INFO_BASE + 40, loaded->sections.names);
     memory_write32(memory, INFO_BASE + 44, map_end - MAP_AT);
     memory_write32(memory, INFO_BASE + 48, INFO_BASE + MAP_AT);
     memory_write32(memory, INFO_BASE + 64, INFO_BASE + LOADER_AT);
 }
+
+/* Specification, 3.2 "Machine state". ESP is undefined by it. */
+static void hand_over(struct loaded *loaded)
+{
+    struct cpu *cpu = &loaded->model->cpu[0];
+
+    write_information(loaded);
+    enter_protected(cpu, loaded->image->entry);
+    cpu->gpr[RAX] = 0x2badb002;
+    cpu->gpr[RBX] = INFO_BASE;
+}
+
+const struct protocol multiboot_protocol = { .name = "multiboot", .entry_max = UINT32_MAX, .info_end = INFO_END, .late = true,
+                                             .sections = true, .hand_over = hand_over };

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "emu/load/lines.h"
-#include "emu/load/load.h"
+#include "emu/load/parts.h"
 
 enum { CLASS_64 = 2, SECTION_SYMBOLS = 2, SYMBOL_LABEL = 0, SYMBOL_FUNCTION = 2, SECTION_UNDEFINED = 0,
        SECTION_RESERVED = 0xff00, SYMBOLS_MAX = 1 << 20, LABEL_REACH = 1 << 16, NAME_MAX_SHOWN = 48 };

@@ -124,8 +124,8 @@ refused 'is a directory, not a file' boot "$folder/good" --initrd "$folder"
 refused 'is a device, not a file' boot "$folder/good" --module "/dev/urandom words"
 refused 'the file is empty' boot "$folder/empty"
 refused 'not a bootable image' boot "$folder/zeros"
-refused 'bzImage' boot "$folder/bzimage"
-refused 'multiboot header' boot "$folder/short"
+refused 'a Linux kernel of a boot protocol older than 2.06' boot "$folder/bzimage"
+refused 'an ELF file whose header is cut short' boot "$folder/short"
 refused 'video mode' boot "$folder/video"
 refused 'not all RAM' boot "$folder/high"
 refused 'boot information' boot "$folder/information"
@@ -231,12 +231,17 @@ header() { word 32 $magic; word 32 "$1"; word 32 "$2"; }
 { head -c 8180 /dev/zero; flat $((0x100000 + 8180)); } >"$folder/last"
 { printf x; flat 0x100000; } >"$folder/unaligned"
 { word 32 $magic; word 32 3; } >"$folder/cut"
-multiboot2() { word 32 $magic2; word 32 0; word 32 16; word 32 $((-(magic2 + 16))); }
-{ multiboot2; head -c 100 /dev/zero; } >"$folder/second"
-{ head -c 32752 /dev/zero; multiboot2; } >"$folder/second.last"
-{ head -c 4096 /dev/zero; multiboot2; flat 0x100000; } >"$folder/both"
+# multiboot2 LENGTH CHECKSUM-ERROR
+multiboot2() { word 32 $magic2; word 32 0; word 32 "$1"; word 32 $((-(magic2 + $1) + $2)); }
+last_tag() { word 32 0; word 32 8; }
+{ multiboot2 24 1; last_tag; } >"$folder/second.checksum"
+{ multiboot2 16 0; head -c 100 /dev/zero; } >"$folder/second.endless"
+{ multiboot2 4096 0; last_tag; } >"$folder/second.long"
+{ multiboot2 24 0; last_tag; head -c 100 /dev/zero; } >"$folder/second.nowhere"
+{ head -c 32744 /dev/zero; multiboot2 24 0; last_tag; } >"$folder/second.last"
+{ head -c 4096 /dev/zero; multiboot2 16 0; flat 0x100000; } >"$folder/both"
 
-refused 'compressed (gzip): unpack it first' boot "$folder/gzip"
+refused 'the gzip file is damaged' boot "$folder/gzip"
 refused 'compressed (xz): unpack it first' boot "$folder/xz"
 refused 'compressed (zstd): unpack it first' boot "$folder/zstd"
 refused 'compressed (bzip2): unpack it first' boot "$folder/bzip2"
@@ -256,7 +261,7 @@ refused 'a DOS program' boot "$folder/dos"
 refused 'an EFI application (PE): there is no UEFI firmware here' boot "$folder/efi"
 refused 'an EFI application' boot "$folder/efidriver"
 refused 'a Windows program or driver (PE, subsystem 3)' boot "$folder/windows"
-refused 'a Linux kernel (bzImage)' boot "$folder/bzimage.efi"
+refused 'a Linux kernel of a boot protocol older than 2.06' boot "$folder/bzimage.efi"
 refused 'sesqui run FILE' boot "$folder/text"
 refused 'flag 16' boot "$folder/random"
 refused 'at 0x0 has the wrong checksum 0xe4524ffc: with flags 0x3 it must be 0xe4524ffb' boot "$folder/checksum"
@@ -265,8 +270,11 @@ refused 'lies at 0x2000 of the file, beyond the first 8 KB: put its section befo
 refused 'lies at 0x1ff8 of the file, beyond the first 8 KB' boot "$folder/straddling"
 refused 'not a multiple of 4' boot "$folder/unaligned"
 refused 'ends within its multiboot header' boot "$folder/cut"
-refused 'a multiboot 2 header (at 0x0), and none of multiboot v1' boot "$folder/second"
-refused 'a multiboot 2 header (at 0x7ff0)' boot "$folder/second.last"
+refused 'the multiboot 2 header at 0x0 has the wrong checksum' boot "$folder/second.checksum"
+refused 'do not end with one of type 0' boot "$folder/second.endless"
+refused 'longer than the file' boot "$folder/second.long"
+refused 'nothing says where to load it' boot "$folder/second.nowhere"
+refused 'nothing says where to load it' boot "$folder/second.last"
 
 # What a linker makes of a header in .text, with pages of 2 MB and of 4 KB.
 printf '.section .multiboot,"ax"\n.long 0x1badb002, 0, -0x1badb002\n.text\n.globl _start\n_start: movb $7, %%al\noutb %%al, $0xf4\nhlt\n' >"$folder/a.S"
@@ -285,9 +293,6 @@ done
 refused 'an ELF object file, not linked yet' boot <(objcopy -R .multiboot "$folder/a.o" "$folder/b.o" && cat "$folder/b.o")
 { head -c 18 "$folder/a.o"; printf '\267\0'; head -c 40 /dev/zero; } >"$folder/arm"
 refused 'an ELF file for another processor (machine 183)' boot "$folder/arm"
-{ head -c 52 "$folder/linked" | head -c 40; head -c 100 /dev/zero; printf '\4\0\0\0\4\0\0\0\22\0\0\0Xen\0'; } >"$folder/pvh"
-refused 'PVH entry' boot "$folder/pvh"
-
 # ends7 NAME ARGUMENT...: the image runs: status 7
 ends7()
 {

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "emu/load/load.h"
+#include "emu/load/file.h"
+#include "emu/load/symbols.h"
 #include "tests/suite.h"
 
 enum { SIZE = 0x400, NAMES = 0x380, SYMBOLS = 0x300, SECTIONS = 0x200 };

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "emu/load/file.h"
 #include "emu/load/load.h"
 #include "tests/fuzz/words.h"
 
