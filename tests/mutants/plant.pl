@@ -3,6 +3,8 @@
 # Plants single faults in source text by the rules of rules.list.
 #
 #   plant.pl sites RULES                    prints every mutant: RULE, FILE, LINE, SITE (how many-th match in FILE), text
+#   plant.pl describe RULES                 the same, and the text is FUNCTION: LINE [MATCH => WHAT IT BECOMES], unique in its file; and
+#                                         a digest of what FILE becomes
 #   plant.pl plant RULES RULE FILE SITE     prints FILE with the fault planted
 #   plant.pl what RULES                     prints each rule and what it does
 #
@@ -14,9 +16,12 @@
 #   put:    what the match becomes; $1, $2... are its groups
 #   within: only inside text that fits this expression (optional)
 #   unless: not where the match itself fits this expression (optional)
+#   code:   yes: a match that begins in a string, a preprocessor line that is no #define, or the comment at the end of a table is no site
+#   overlap: yes: matches may overlap
 # A match that begins in a comment is no site.
 use strict;
 use warnings;
+use Digest::SHA 'sha1_hex';
 
 my $balanced = '(?<call>\((?:[^()]++|(?&call))*\))';
 
@@ -70,19 +75,29 @@ sub inside {
     return grep { $offset >= $_->[0] && $offset < $_->[1] } @spans;
 }
 
+# Comments; with `$strict` strings, characters and the preprocessor's own lines, too.
+my %comments;
 sub comments {
-    my ($text) = @_;
-    return grep { substr($text, $_->[0], 1) ne '"' } spans($text, '/\*[\s\S]*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"');
+    my ($text, $strict) = @_;
+    return @{$comments{$strict // ''}{$text} //= [ find_comments($text, $strict) ]};
+}
+
+sub find_comments {
+    my ($text, $strict) = @_;
+    my @spans = spans($text, '/\*[\s\S]*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)\'');
+    return (@spans, spans($text, '^ *#(?!define)[^\n]*|^_Static_assert[^;]*;|^#define \w+_H$|^#define [A-Z_]+\([a-z_, ]*\)$')) if $strict;
+    return grep { substr($text, $_->[0], 1) !~ /["']/ } @spans;
 }
 
 # Calls $visit->(site number, start, end, replacement) for each site of a rule in a text.
 sub each_site {
     my ($rule, $text, $visit) = @_;
-    my @comments = comments($text);
+    my @comments = comments($text, $rule->{code});
     my @within = spans($text, $rule->{within} // '[\s\S]+');
     my $site = 0;
     while ($text =~ /$rule->{find}/gm) {
         my ($start, $end, $match) = ($-[0], $+[0], $&);
+        pos($text) = $start + 1 if $rule->{overlap};
         my @group = map { defined $-[$_] ? substr($text, $-[$_], $+[$_] - $-[$_]) : '' } 0 .. $#-;
         next if inside($start, @comments) || !inside($start, @within);
         next if defined $rule->{unless} && $match =~ /$rule->{unless}/m;
@@ -96,21 +111,60 @@ sub line_of {
     return 1 + (substr($text, 0, $offset) =~ tr/\n//);
 }
 
+# Whose code, or which row of a table, it is.
+my %owners;
+sub owner_of {
+    my ($text, $offset) = @_;
+    my ($owners, $name) = ($owners{$text} //= [ find_owners($text) ], '');
+    for (@$owners) {
+        last if $_->[0] > $offset;
+        $name = $_->[1];
+    }
+    return $name;
+}
+
+# [offset, name] of functions, macros, types and rows.
+sub find_owners {
+    my ($text) = @_;
+    my @owners;
+    while ($text =~ /^(?:#define (\w+)|(?=\w)(?:[\w* ]*?)\b(\w+)\(("?[\w.]*)|(?=\w)(?:static |const )*(?:enum|struct) ?(\w*)[^;()]*\{$)/gm) {
+        my ($offset, $define, $function, $row, $type) = ($-[0], $1, $2, $3, $4);
+        my $name = $define // $type // $function;
+        $name .= "($row" if !defined $define && defined $function && $function =~ /^[A-Z_]+$/;
+        push @owners, [ $offset, $name ];
+    }
+    return @owners;
+}
+
+sub in_context {
+    my ($text, $start, $end, $put) = @_;
+    my $from = rindex($text, "\n", $start - 1) + 1;
+    my $to = index($text, "\n", $end);
+    my $line = substr($text, $from, $start - $from) . '[' . substr($text, $start, $end - $start) . " => $put]" . substr($text, $end, $to - $end);
+    $line =~ s/\s+/ /g;
+    $line =~ s/^ //;
+    return owner_of($text, $start) . ": $line";
+}
+
 my ($command, $list, @rest) = @ARGV;
-fail('usage: plant.pl sites|what|plant RULES ...') unless defined $list;
+fail('usage: plant.pl sites|describe|what|plant RULES ...') unless defined $list;
 my @rules = read_rules($list);
 
-if ($command eq 'sites') {
+if ($command eq 'sites' || $command eq 'describe') {
+    my %seen;
     for my $rule (@rules) {
         my $count = 0;
         for my $file (map { sort glob } split ' ', $rule->{files}) {
             my $text = read_text($file);
             each_site($rule, $text, sub {
                 my ($site, $start, $end, $put) = @_;
-                $start++ while substr($text, $start, 1) =~ /\s/;
-                my $show = substr($text, $start, $end - $start);
+                $start++ while $start < $end && substr($text, $start, 1) =~ /\s/;
+                my $show = $command eq 'sites' ? substr($text, $start, $end - $start) : in_context($text, $start, $end, $put);
                 $show =~ s/\s+/ /g;
-                print join("\t", $rule->{rule}, $file, line_of($text, $start), $site, $show), "\n";
+                my $times = ++$seen{$rule->{rule}, $file, $show};
+                $show .= " #$times" if $command eq 'describe' && $times > 1;
+                print join("\t", $rule->{rule}, $file, line_of($text, $start), $site, $show,
+                           $command eq 'sites' ? () : sha1_hex(substr($text, 0, $start), $put, substr($text, $end))), "\n";
                 $count++;
             });
         }
