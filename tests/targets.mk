@@ -132,6 +132,7 @@ help:
 	@echo "make conformance-strategies KUT=DIR   the same suite's VMX part as L1 over the core, strategy by strategy"
 	@echo "make conformance-smoke KUT=DIR    a user's build of kvm-unit-tests: the smoke set"
 	@echo "make mutants             plants faults in the core and sees whether the tests notice; build/report/mutants.txt"
+	@echo "make mutants-machine     the same for the model, the engine and the devices; build/report/mutants-machine.txt"
 	@echo "make image               the core as a multiboot image: build/sesqui.elf (docs/metal.md)"
 	@echo "make vectors             9,000 VM entries on our machine and on Bochs, verdicts compared (docs/vectors.md)"
 	@echo "make metal               the image on our bare machine and on Bochs, exits compared with the model's"

@@ -9,13 +9,13 @@ MACHINE_ENGINE_SRC := $(call sources,emu/unicorn) $(call sources,emu/device)
 MACHINE_ENGINE := $(patsubst %.c,$(MACHINE)/engine/%.o,$(MACHINE_ENGINE_SRC))
 MACHINE_LIBS := $(MACHINE)/lib/libsesqui-model.so $(MACHINE)/lib/libsesqui-engine.so
 # Those that can tell one machine from another; the others are about text and files. rules_test and nmi_test stand elsewhere.
-MACHINE_EMU_TESTS := $(filter-out tests/emu/load_% tests/emu/trace_% tests/emu/vmcs_text% tests/emu/decode% tests/emu/scenario_parse%,$(wildcard tests/emu/*_test.c))
-MACHINE_MODEL_TESTS := $(wildcard tests/model/*_test.c)
-MACHINE_TESTS := $(patsubst tests/%.c,$(MACHINE)/tests/%,$(MACHINE_EMU_TESTS) $(MACHINE_MODEL_TESTS))
+MACHINE_emu_TESTS := $(filter-out tests/emu/load_% tests/emu/trace_% tests/emu/vmcs_text% tests/emu/decode% tests/emu/scenario_parse%,$(wildcard tests/emu/*_test.c))
+MACHINE_model_TESTS := $(wildcard tests/model/*_test.c)
+MACHINE_TESTS := $(MACHINE)/model_tests $(MACHINE)/emu_tests
 # What is neither the model nor the engine, from the release build. What the core's text is, nobody asks here.
 MACHINE_REST = $(filter-out $(call objects,$(MACHINE_ENGINE_SRC)),$(call objects,$(EMU_SRC)))
 # Only the engine calls the translator's own loop, so that the linker would leave it in its archive.
-MACHINE_HOST = $(CC) -O1 -rdynamic -Wl,-u,translator_loop_x86_64
+MACHINE_HOST = $(CC) -O1 -no-pie -rdynamic -Wl,-u,translator_loop_x86_64
 machine_group = @emu/unicorn/wrap.opts -Wl,--start-group $(MACHINE_REST) $(HV_LIB) $(MACHINE_LIBS) $(1) -l:libunicorn.a -lcapstone $(LINES_LIBS) \
                 -lpthread -lm -Wl,--end-group
 $(MACHINE)/model/%.o $(MACHINE)/engine/%.o: %.c
@@ -28,21 +28,27 @@ $(MACHINE)/lib/libsesqui-engine.so: $(MACHINE_ENGINE) emu/unicorn/wrap.opts
 	@mkdir -p $(@D)
 	@ld -shared -soname $(@F) $(subst -Wl$(comma),,$(shell cat emu/unicorn/wrap.opts)) -o $@ $(MACHINE_ENGINE) $(MACHINE_LIBGCC)
 comma := ,
-$(MACHINE)/tests/%.o: tests/%.c
+# The unit tests of a room are one program, with what they need of Check from tests/mutants/machine/check.h.
+$(MACHINE)/tests/%.o: tests/%.c tests/mutants/machine/check.h
 	@mkdir -p $(@D)
-	@$(CC) -std=gnu11 -O0 -w -fno-strict-aliasing -I. -MMD -MP -c -o $@ $<
-$(MACHINE)/tests/model/%_test: $(MACHINE)/tests/model/%_test.o $(MACHINE)/lib/libsesqui-model.so
-	@$(CC) -o $@ $^ $(CHECK_LIBS)
-$(MACHINE)/check_parts: $(MACHINE)/tests/fuzz/check_parts.o $(MACHINE)/tests/fuzz/standalone.o $(MACHINE)/tests/fuzz/fail.o $(MACHINE)/lib/libsesqui-model.so
+	@$(CC) -std=gnu11 -O1 -w -fno-strict-aliasing -Itests/mutants/machine -I. -Dmain=main_of_$(*F) -MMD -MP -c -o $@ $<
+$(MACHINE)/%_tests.o: tests/mutants/machine/judge.c tests/mutants/machine.mk
+	@mkdir -p $(@D)/$*
+	@printf 'UNIT_TEST(%s)\n' $(basename $(notdir $(MACHINE_$*_TESTS))) >$(@D)/$*/tests.def
+	@$(CC) -std=gnu11 -O1 -I$(@D)/$* -c -o $@ $<
+machine_tests = $(MACHINE)/$(1)_tests.o $(patsubst tests/%.c,$(MACHINE)/tests/%.o,$(MACHINE_$(1)_TESTS))
+$(MACHINE)/model_tests: $(call machine_tests,model) $(MACHINE)/lib/libsesqui-model.so
+	@$(CC) -no-pie -o $@ $^
+$(MACHINE)/emu_tests: $(call machine_tests,emu) $(MACHINE_REST) $(HV_LIB) $(MACHINE_LIBS)
+	@$(MACHINE_HOST) -o $@ $(call machine_tests,emu) $(call machine_group)
+$(MACHINE)/check_parts: $(addprefix $(B)/tests/fuzz/,check_parts.o standalone.o fail.o) $(MACHINE)/lib/libsesqui-model.so
 	@$(CC) -o $@ $^
-$(MACHINE)/tests/emu/%_test: $(MACHINE)/tests/emu/%_test.o $(MACHINE_REST) $(HV_LIB) $(MACHINE_LIBS)
-	@$(MACHINE_HOST) -o $@ $< $(call machine_group,$(CHECK_LIBS))
 $(MACHINE)/sesqui: $(call objects,$(CLI_SRC)) $(MACHINE_REST) $(HV_LIB) $(MACHINE_LIBS)
 	@$(MACHINE_HOST) -o $@ $(call objects,$(CLI_SRC)) $(call machine_group)
 $(MACHINE)/equivalence: $(call objects,$(call sources,tests/equivalence)) $(MACHINE_REST) $(HV_LIB) $(MACHINE_LIBS)
 	@$(MACHINE_HOST) -o $@ $(call objects,$(call sources,tests/equivalence)) $(call machine_group)
-.PHONY: mutants-machine mutants-machine-prepare
-mutants-machine-prepare: all $(MACHINE)/sesqui $(MACHINE)/equivalence $(MACHINE)/check_parts $(MACHINE_TESTS)
-mutants-machine: mutants-machine-prepare
+.PHONY: mutants-machine mutants-machine-quick
+mutants-machine: all $(MACHINE)/equivalence $(MACHINE)/check_parts
+mutants-machine-quick mutants-machine: $(MACHINE)/sesqui $(MACHINE_TESTS)
 	@MACHINE_COMPILE="$(MACHINE_COMPILE)" MACHINE_LIBGCC="$(MACHINE_LIBGCC)" perl tests/mutants/machine/run.pl $(MUTANT_OPTIONS)
 -include $(shell find $(MACHINE) -name '*.d' 2>/dev/null)

@@ -18,7 +18,8 @@
 #   unless: not where the match itself fits this expression (optional)
 #   code:   yes: a match that begins in a string, a preprocessor line that is no #define, or the comment at the end of a table is no site
 #   overlap: yes: matches may overlap
-# A match that begins in a comment is no site.
+# A match that begins in a comment is no site. machine/run.pl takes this file as a library.
+package Plant;
 use strict;
 use warnings;
 use Digest::SHA 'sha1_hex';
@@ -146,44 +147,55 @@ sub in_context {
     return owner_of($text, $start) . ": $line";
 }
 
-my ($command, $list, @rest) = @ARGV;
-fail('usage: plant.pl sites|describe|what|plant RULES ...') unless defined $list;
-my @rules = read_rules($list);
-
-if ($command eq 'sites' || $command eq 'describe') {
-    my %seen;
-    for my $rule (@rules) {
-        my $count = 0;
-        for my $file (map { sort glob } split ' ', $rule->{files}) {
-            my $text = read_text($file);
-            each_site($rule, $text, sub {
-                my ($site, $start, $end, $put) = @_;
-                $start++ while $start < $end && substr($text, $start, 1) =~ /\s/;
-                my $show = $command eq 'sites' ? substr($text, $start, $end - $start) : in_context($text, $start, $end, $put);
-                $show =~ s/\s+/ /g;
-                my $times = ++$seen{$rule->{rule}, $file, $show};
-                $show .= " #$times" if $command eq 'describe' && $times > 1;
-                print join("\t", $rule->{rule}, $file, line_of($text, $start), $site, $show,
-                           $command eq 'sites' ? () : sha1_hex(substr($text, 0, $start), $put, substr($text, $end))), "\n";
-                $count++;
-            });
-        }
-        fail("rule $rule->{rule} fits nowhere: has the code moved on?") unless $count;
-    }
-} elsif ($command eq 'plant' && @rest == 3) {
-    my ($name, $file, $wanted) = @rest;
-    my ($rule) = grep { $_->{rule} eq $name } @rules or fail("no rule $name");
-    my ($text, $planted) = (read_text($file), 0);
+# FILE with a fault planted.
+sub planted {
+    my ($rule, $file, $wanted) = @_;
+    my ($text, $planted) = (read_text($file));
     each_site($rule, $text, sub {
         my ($site, $start, $end, $put) = @_;
         return unless $site == $wanted;
         my $lines = substr($text, $start, $end - $start) =~ tr/\n//;
-        print substr($text, 0, $start), $put, "\n" x ($lines - ($put =~ tr/\n//)), substr($text, $end);
-        $planted = 1;
+        $planted = substr($text, 0, $start) . $put . "\n" x ($lines - ($put =~ tr/\n//)) . substr($text, $end);
     });
-    fail("rule $name has no site $wanted in $file") unless $planted;
-} elsif ($command eq 'what') {
-    print "$_->{rule}\t$_->{what}\n" for @rules;
-} else {
-    fail('usage: plant.pl sites RULES | what RULES | plant RULES RULE FILE SITE');
+    defined $planted or fail("rule $rule->{rule} has no site $wanted in $file");
+    return $planted;
 }
+
+sub main {
+    my ($command, $list, @rest) = @_;
+    fail('usage: plant.pl sites|describe|what|plant RULES ...') unless defined $list;
+    my @rules = read_rules($list);
+
+    if ($command eq 'sites' || $command eq 'describe') {
+        my %seen;
+        for my $rule (@rules) {
+            my $count = 0;
+            for my $file (map { sort glob } split ' ', $rule->{files}) {
+                my $text = read_text($file);
+                each_site($rule, $text, sub {
+                    my ($site, $start, $end, $put) = @_;
+                    $start++ while $start < $end && substr($text, $start, 1) =~ /\s/;
+                    my $show = $command eq 'sites' ? substr($text, $start, $end - $start) : in_context($text, $start, $end, $put);
+                    $show =~ s/\s+/ /g;
+                    my $times = ++$seen{$rule->{rule}, $file, $show};
+                    $show .= " #$times" if $command eq 'describe' && $times > 1;
+                    print join("\t", $rule->{rule}, $file, line_of($text, $start), $site, $show,
+                               $command eq 'sites' ? () : sha1_hex(substr($text, 0, $start), $put, substr($text, $end))), "\n";
+                    $count++;
+                });
+            }
+            fail("rule $rule->{rule} fits nowhere: has the code moved on?") unless $count;
+        }
+    } elsif ($command eq 'plant' && @rest == 3) {
+        my ($name, $file, $wanted) = @rest;
+        my ($rule) = grep { $_->{rule} eq $name } @rules or fail("no rule $name");
+        print planted($rule, $file, $wanted);
+    } elsif ($command eq 'what') {
+        print "$_->{rule}\t$_->{what}\n" for @rules;
+    } else {
+        fail('usage: plant.pl sites RULES | what RULES | plant RULES RULE FILE SITE');
+    }
+}
+
+main(@ARGV) unless caller;
+1;

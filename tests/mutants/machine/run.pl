@@ -29,6 +29,7 @@ use File::Temp qw(tempdir);
 use List::Util qw(sum0 max);
 use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(time);
+require './tests/mutants/plant.pl';
 
 my $here = 'tests/mutants/machine';
 my $base = 'build/mutants/machine';
@@ -58,6 +59,7 @@ $known_room{$_} or fail("--room $_: model, arch, unicorn and device are known") 
 
 # ---- the mutants ----
 
+my %rule = map { $_->{rule} => $_ } Plant::read_rules("$here/rules.list");
 my (@all, @chosen);
 for (split /\n/, `perl tests/mutants/plant.pl describe $here/rules.list`) {
     my ($rule, $file, $line, $site, $text, $digest) = split /\t/;
@@ -81,25 +83,15 @@ if ($flag{list}) {
 
 # ---- the tests: in the order of what they cost, those of the mutant's room first ----
 
-my %sources;        # what a rule says of the files that see the place
-{
-    my $rule;
-    for (lines("$here/rules.list")) {
-        $rule = $1 if /^rule:\s*(\S+)/;
-        $sources{$rule} = [ split ' ', $1 ] if /^sources:\s*(.*)/;
-    }
-}
-
 sub digest_of { return sha1_hex(map { read_file($_) } sort map { glob } @_); }
 
-# { name, kind, command, inputs, transcript (compared with that of the machine without a fault) }
-my @tests;
+# { name, kind, command, digest, units (of a program of several tests), only (files), transcript (compared with that of no fault) }
+my (@tests, %digest);
 for my $room ('model', 'emu') {
-    for my $program (sort glob "$base/tests/$room/*_test") {
-        my ($name) = $program =~ m{([^/]+)_test$};
-        push @tests, { name => "$room/${name}_test", kind => 'assertion', room => $room, word => $name, command => [ $program ],
-                       digest => digest_of("tests/$room/${name}_test.c", "tests/$room/*.h", 'tests/suite.h') };
-    }
+    my @units = map { /UNIT_TEST\((\w+)\)/ ? $1 : () } lines("$base/$room/tests.def");
+    $digest{$_} = digest_of("tests/$room/$_.c", "tests/$room/*.h") for @units;
+    push @tests, { name => "tests/$room", kind => 'assertion', room => $room, units => \@units, command => [ "$base/${room}_tests" ],
+                   digest => sha1_hex(map { $digest{$_} } @units) };
 }
 push @tests, { name => 'scenarios', kind => 'assertion', command => [ "$base/sesqui", 'run', '--stop', 'scenarios', 'scenarios/regressions' ],
                digest => digest_of('scenarios/*.scn', 'scenarios/*/*.scn') },
@@ -122,11 +114,11 @@ if (!$flag{quick}) {
     }
 }
 my $all_tests = sha1_hex(map { $_->{digest} } @tests);
-my %test = map { $_->{name} => $_ } @tests;
+$digest{$_->{name}} = $_->{digest} for @tests;
 
 # Runs a test with the libraries of a folder; [how it ended: '', 'assertion', 'crash', 'time'; the output's file].
 sub run_test {
-    my ($test, $folder) = @_;
+    my ($test, $folder, @units) = @_;
     my $limit = 2 + int(10 * ($test->{seconds} // 5));
     my $child = fork // fail("fork: $!");
     if (!$child) {
@@ -136,7 +128,7 @@ sub run_test {
         open(STDOUT, '>', "$folder/out");
         open(STDERR, '>', "$folder/err");
         alarm 20 * $limit;
-        exec('/bin/sh', '-c', "ulimit -t $limit -v 16000000 -c 0 -f 200000; exec \"\$@\"", 'sh', @{$test->{command}}) or exit 127;
+        exec('/bin/sh', '-c', "ulimit -t $limit -v 16000000 -c 0 -f 200000; exec \"\$@\"", 'sh', @{$test->{command}}, @units) or exit 127;
     }
     waitpid($child, 0);
     my ($signal, $status) = ($? & 127, $? >> 8);
@@ -148,9 +140,6 @@ sub run_test {
     return $status ? 'assertion' : '' if !$test->{transcript};
     return '';
 }
-
-# A transcript: what the guest printed, and how it ended, without what is told of it.
-sub transcript_of { my ($folder) = @_; return read_file("$folder/out"); }
 
 sub complaint {
     my ($folder) = @_;
@@ -181,14 +170,33 @@ for my $part ('model', 'engine') {
 }
 my @wraps = map { s/^-Wl,//r } split /\s+/, read_file('emu/unicorn/wrap.opts');
 
+# The unit tests in the order in which they are likely to notice a fault in a file: those that have done so most often, then those of its name,
+# of its room, of the rest; the long ones last.
+my (%noticed, %long);
+$long{$_} = 1 for qw(vmx_check_test engine_code_test engine_instruction_test);
+sub order {
+    my ($file, $test) = @_;
+    my ($room, $word) = $file =~ m{(?:(\w+)/)?(\w+)\.\w+$};
+    my %rank;
+    for my $unit (@{$test->{units}}) {
+        my ($of, $about) = $unit =~ /^(?:(vmx|engine|device)_)?(\w+)_test$/;
+        $rank{$unit} = -10 * ($noticed{$file}{$unit} // 0) +
+                       (index($word, $about) >= 0 || index($about, $word) >= 0 ? 0 : ($of // '') eq $room ? 1 : 2) + ($long{$unit} ? 5 : 0);
+    }
+    my %at = map { $test->{units}[$_] => $_ } 0 .. $#{$test->{units}};
+    return sort { $rank{$a} <=> $rank{$b} || $at{$a} <=> $at{$b} } @{$test->{units}};
+}
+
 sub one {
     my ($mutant, $folder) = @_;
     my ($file, $part) = ($mutant->{file}, $mutant->{file} =~ /^emu/ ? 'engine' : 'model');
     remove_tree($folder);
     make_path("$folder/" . ($file =~ s{/[^/]*$}{}r));
-    system("perl tests/mutants/plant.pl plant $here/rules.list '$mutant->{rule}' $file $mutant->{site} >$folder/$file") == 0 or exit 2;
+    open(my $planted, '>', "$folder/$file") or fail("$folder/$file: $!");
+    print $planted Plant::planted($rule{$mutant->{rule}}, $file, $mutant->{site});
+    close $planted;
     my @sources = $file =~ /\.c$/ ? ($file)
-        : $sources{$mutant->{rule}} ? grep { $depends{$part}{$_}{$file} } @{$sources{$mutant->{rule}}}
+        : $rule{$mutant->{rule}}{sources} ? grep { $depends{$part}{$_}{$file} } split ' ', $rule{$mutant->{rule}}{sources}
         : grep { $depends{$part}{$_}{$file} } sort keys %{$objects{$part}};
     my (%new, $differs);
     for my $source (@sources) {
@@ -203,30 +211,22 @@ sub one {
     my @link = ('ld', '-shared', '-soname', "libsesqui-$part.so", '-o', $library, $part eq 'engine' ? @wraps : (),
                 (map { $new{$_} // $objects{$part}{$_} } sort keys %{$objects{$part}}), $ENV{MACHINE_LIBGCC});
     system(@link) == 0 or exit 2;
-    my ($room, $word) = $file =~ m{^(?:model|emu)/(?:(\w+)/)?(\w+)\.};
-    my $rank = sub {
-        my ($test) = @_;
-        return 5 if !defined $test->{word};
-        my $near = (($test->{word} =~ /^(?:vmx_|engine_|device_)?(\w+)$/)[0]);
-        my $mine = $test->{room} eq ($part eq 'engine' ? 'emu' : 'model') ? 0 : 3;
-        return $mine + (defined $word && (index($word, $near) >= 0 || index($near, $word) >= 0) ? 0
-                        : defined $room && $test->{word} =~ /^\Q$room\E|^engine/ ? 1 : 2) + ($test->{seconds} > 0.3 && ($word // '') !~ /^check/ ? 2 : 0);
-    };
-    my @order = sort { $rank->($a) <=> $rank->($b) || ($rank->($a) < 5 ? $a->{seconds} <=> $b->{seconds} : 0) || $a->{number} <=> $b->{number} } @tests;
-    for my $test (@order) {
+    for my $test ($part eq 'engine' ? @tests[1, 0, 2 .. $#tests] : @tests) {
         next if $test->{only} && $file !~ $test->{only};
-        my $how = run_test($test, $folder);
-        $how = 'transcript' if !$how && $test->{transcript} && transcript_of($folder) ne $test->{said};
+        my $how = run_test($test, $folder, $test->{units} ? order($file, $test) : ());
+        $how = 'transcript' if !$how && $test->{transcript} && read_file("$folder/out") ne $test->{said};
         next unless $how;
         $how = $test->{kind} if $how eq 'assertion';
-        return ('killed', $how, $test->{name}, $how eq 'time' ? 'no end' : complaint($folder));
+        my $by = $test->{units} ? (read_file("$folder/out") =~ /^> (\w+)$/gm)[-1] : $test->{name};
+        $noticed{$file}{$by}++;
+        return ('killed', $how, $by, $how eq 'time' ? 'no end' : complaint($folder));
     }
     return ('survived', '', '', '');
 }
 
 # ---- what is known already ----
 
-my $cache = "$base/verdicts.tsv";
+my $cache = "$base/verdicts" . ($flag{quick} ? '-quick' : '') . '.tsv';
 my %known;
 for (lines($cache)) {
     my ($digest, $verdict, $how, $by, $complaint, $given) = split /\t/, $_, -1;
@@ -236,9 +236,10 @@ sub valid {
     my ($known) = @_;
     return 0 unless $known;
     return 1 if $known->{verdict} eq 'stillborn' || $known->{verdict} eq 'equivalent';
-    return $known->{given} eq ($test{$known->{by}}{digest} // '') if $known->{verdict} eq 'killed' && $known->{how} eq 'assertion';
+    return $known->{given} eq ($digest{$known->{by}} // '') if $known->{verdict} eq 'killed' && $known->{how} eq 'assertion';
     return $known->{given} eq $all_tests;
 }
+for (@chosen) { my $known = $known{$_->{digest}}; $noticed{$_->{file}}{$known->{by}}++ if $known && $known->{verdict} eq 'killed'; }
 my @todo = $flag{cached} ? () : grep { $flag{fresh} || !valid($known{$_->{digest}}) } @chosen;
 # Drawn: whatever has been judged at any moment is a random sample of what was chosen.
 @todo = sort { sha1_hex($a->{digest}) cmp sha1_hex($b->{digest}) } @todo;
@@ -248,15 +249,13 @@ my @todo = $flag{cached} ? () : grep { $flag{fresh} || !valid($known{$_->{digest
 my $start = time;
 my $spent = 0;
 if (@todo) {
-    my $number = 0;
     for my $test (@tests) {
-        $test->{number} = $number++;
         mkdir "$work/0";
         my $before = sum0((times)[2, 3]);
         my $how = run_test($test, "$work/0");
         $test->{seconds} = sum0((times)[2, 3]) - $before;
         fail("$test->{name} fails without a fault: $how: " . complaint("$work/0")) if $how;
-        $test->{said} = transcript_of("$work/0") if $test->{transcript};
+        $test->{said} = read_file("$work/0/out") if $test->{transcript};
     }
     make_path($option{report} =~ s{/[^/]*$}{}r);
     pipe(my $from, my $to) or fail("pipe: $!");
@@ -279,7 +278,7 @@ if (@todo) {
     while (<$from>) {
         chomp;
         my ($i, $verdict, $how, $by, $complaint) = split /\t/, $_, -1;
-        my $given = $verdict eq 'killed' && $how eq 'assertion' ? $test{$by}{digest} : $all_tests;
+        my $given = $verdict eq 'killed' && $how eq 'assertion' ? $digest{$by} : $all_tests;
         $known{$todo[$i]{digest}} = { verdict => $verdict, how => $how, by => $by, complaint => $complaint, given => $given };
         syswrite($keep, join("\t", $todo[$i]{digest}, $verdict, $how, $by, $complaint, $given) . "\n");
         $done++;
