@@ -47,8 +47,9 @@ $(MACHINE)/sesqui: $(call objects,$(CLI_SRC)) $(MACHINE_REST) $(HV_LIB) $(MACHIN
 	@$(MACHINE_HOST) -o $@ $(call objects,$(CLI_SRC)) $(call machine_group)
 $(MACHINE)/equivalence: $(call objects,$(call sources,tests/equivalence)) $(MACHINE_REST) $(HV_LIB) $(MACHINE_LIBS)
 	@$(MACHINE_HOST) -o $@ $(call objects,$(call sources,tests/equivalence)) $(call machine_group)
-.PHONY: mutants-machine mutants-machine-quick
+.PHONY: mutants-machine mutants-machine-quick mutants-machine-prepare
+mutants-machine-prepare: $(MACHINE)/sesqui $(MACHINE_TESTS)
 mutants-machine: all $(MACHINE)/equivalence $(MACHINE)/check_parts
-mutants-machine-quick mutants-machine: $(MACHINE)/sesqui $(MACHINE_TESTS)
+mutants-machine-quick mutants-machine: mutants-machine-prepare
 	@MACHINE_COMPILE="$(MACHINE_COMPILE)" MACHINE_LIBGCC="$(MACHINE_LIBGCC)" perl tests/mutants/machine/run.pl $(MUTANT_OPTIONS)
 -include $(shell find $(MACHINE) -name '*.d' 2>/dev/null)

@@ -4,7 +4,7 @@
 #
 #   tests/mutants/machine.sh [SEED]     by SEED instead of the commit, to see again what a run has shown
 set -u
-count=60 most=12 report=build/report/mutants-machine-smoke
+count=60 most=15 report=build/report/mutants-machine-smoke
 seed=${1:-$(git rev-parse HEAD 2>/dev/null || echo none)}
 mkdir -p "$(dirname $report)"
 rm -f $report.tsv

@@ -154,6 +154,7 @@ sub complaint {
 
 # ---- one mutant ----
 
+$ENV{CCACHE_DISABLE} = 1;
 my $work = tempdir('mutants-XXXXXX', DIR => -w '/dev/shm' ? '/dev/shm' : $base, CLEANUP => 0);
 my $owner = $$;
 END { my $status = $?; remove_tree($work) if $work && $$ == ($owner // 0); $? = $status; }
