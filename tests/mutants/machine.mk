@@ -16,8 +16,7 @@ MACHINE_TESTS := $(MACHINE)/model_tests $(MACHINE)/emu_tests
 MACHINE_REST = $(filter-out $(call objects,$(MACHINE_ENGINE_SRC)),$(call objects,$(EMU_SRC)))
 # Only the engine calls the translator's own loop, so that the linker would leave it in its archive.
 MACHINE_HOST = $(CC) -O1 -no-pie -rdynamic -Wl,-u,translator_loop_x86_64
-machine_group = @emu/unicorn/wrap.opts -Wl,--start-group $(MACHINE_REST) $(HV_LIB) $(MACHINE_LIBS) $(1) -l:libunicorn.a -lcapstone $(LINES_LIBS) \
-                -lpthread -lm -Wl,--end-group
+machine_group = $(subst $(EMU_LIB),$(MACHINE_REST),$(subst $(MODEL_LIB),$(MACHINE_LIBS),$(call emu_group,$(1))))
 $(MACHINE)/model/%.o $(MACHINE)/engine/%.o: %.c
 	@mkdir -p $(@D)
 	@$(MACHINE_COMPILE) -iquote . -MMD -MP -c -o $@ $<
