@@ -75,15 +75,26 @@ struct entries {
     struct { uint64_t address, value; } entry[ENTRIES_KEPT];
 };
 
-/* What an exit reported, read from the VMCS once and when it is needed. Handlers that find another reason than hardware's
- * edit this copy. */
+/*
+ * What an exit reported. A part is read from the VMCS when it is needed, and once (exit_need()); what is not known is 0. A handler
+ * that finds something else than hardware puts it here: such parts are L0's own, and L1 is told them instead of hardware's.
+ */
+enum exit_part {
+#define EXIT_PART(name, type, field) EXIT_PLACE_##name,
+#include "hv/exit_parts.def"
+    EXIT_PARTS
+};
+enum {
+#define EXIT_PART(name, type, field) EXIT_##name = 1 << EXIT_PLACE_##name,
+#include "hv/exit_parts.def"
+    EXIT_reason = 1 << EXIT_PARTS,
+    EXIT_ALL = 2 * EXIT_reason - 1
+};
 struct exit_record {
-    bool whole;                         /* all has been read, or is made up; else only what exit_handle() read */
-    uint32_t reason;                    /* the whole field */
-    uint64_t qualification, guest_linear, guest_physical;
-    uint32_t interruption, interruption_error;
-    uint32_t vectoring, vectoring_error;
-    uint32_t instruction_length, instruction_information;
+    uint16_t known, own;                /* EXIT_... of the parts that have been read or set, and that L0 has set */
+    uint32_t reason;                    /* the whole field; always known */
+#define EXIT_PART(name, type, field) type name;
+#include "hv/exit_parts.def"
 };
 
 /* One processor; in hal_cpu_local(), zeroed at start. */
@@ -98,7 +109,6 @@ struct hv_cpu {
     struct hardware_vmcs vmcs01, *vmcs02;
     physical_address vmxon_region;
     struct exit_record exit;            /* the exit being handled */
-    struct exit_record reported;        /* the same, as far as it was read from hardware */
     struct entries entries;             /* of L1's paging structures, read since that exit */
     uint64_t feature_control;           /* IA32_FEATURE_CONTROL as L1 sees it */
     bool created, too_small;            /* its structures are there: they outlive an unload; the pool was too small for them */
@@ -185,8 +195,19 @@ void apic_init(void);
 /* ---- exit.c ---- */
 /* Handles cpu->exit. Afterwards the current VMCS is ready to be entered. */
 void exit_handle(struct hv_cpu *cpu);
-/* Reads what has not been read of cpu->exit; the VMCS of the level that exited is current. */
-void exit_complete(struct hv_cpu *cpu);
+/* Reads what is not known of these parts (EXIT_...) of cpu->exit; the VMCS of the level that exited is current. */
+void exit_need(struct hv_cpu *cpu, unsigned parts);
+/* Of an EPT violation: where. */
+uint64_t exit_guest_physical(struct hv_cpu *cpu);
+/* cpu->exit becomes one that hardware has not reported: of L0's own in all parts. */
+void exit_invent(struct hv_cpu *cpu, struct exit_record exit);
+/* A part is to be this, whatever hardware reported. */
+#define EXIT_SET(cpu, part, value)                                                                                  \
+    do {                                                                                                            \
+        (cpu)->exit.own |= EXIT_##part;                                                                             \
+        (cpu)->exit.known |= EXIT_##part;                                                                           \
+        (cpu)->exit.part = (value);                                                                                 \
+    } while (0)
 
 /* ---- guest.c: registers of the level that runs ---- */
 uint64_t guest_register(const struct hv_cpu *cpu, unsigned gpr);

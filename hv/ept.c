@@ -169,7 +169,7 @@ bool ept01_build(struct hv_machine *m)
 void ept01_violation(struct hv_cpu *cpu)
 {
     struct hv_machine *m = cpu->machine;
-    const uint64_t gpa = cpu->exit.guest_physical, leaf = EPT_RIGHTS | EPT_MEMORY_TYPE_BITS(MEMORY_UC);
+    const uint64_t gpa = exit_guest_physical(cpu), leaf = EPT_RIGHTS | EPT_MEMORY_TYPE_BITS(MEMORY_UC);
     const uint64_t page = gpa & ~PAGE_OFFSET, large = gpa & ~(EPT_SPAN(2) - 1);
     enum ept_mapped mapped;
     enum l1_memory memory;

@@ -24,37 +24,43 @@ static bool plain_instruction(uint32_t reason)
     return reason == EXIT_REASON_cpuid || reason == EXIT_REASON_vmlaunch || reason == EXIT_REASON_vmresume;
 }
 
-void exit_complete(struct hv_cpu *cpu)
+static void read_parts(struct exit_record *exit, unsigned parts)
 {
-    struct exit_record *exit = &cpu->exit;
-
-    if (exit->whole)
-        return;
-    exit->instruction_length = vmread32(VMCS_exit_instruction_length);
-    exit->instruction_information = vmread32(VMCS_exit_instruction_information);
-    exit->guest_linear = vmread(VMCS_guest_linear_address);
-    exit->guest_physical = vmread(VMCS_guest_physical_address);
-    exit->interruption = vmread32(VMCS_exit_interruption_information);
-    exit->interruption_error = vmread32(VMCS_exit_interruption_error_code);
-    exit->vectoring = vmread32(VMCS_idt_vectoring_information);
-    exit->vectoring_error = vmread32(VMCS_idt_vectoring_error_code);
-    exit->whole = true;
-    cpu->reported = cpu->exit;
+#define EXIT_PART(name, type, field)                                                                                \
+    if (parts & EXIT_##name)                                                                                        \
+        exit->name = (type)vmread(VMCS_##field);
+#include "hv/exit_parts.def"
+    exit->known |= (uint16_t)parts;
 }
 
-/* cpu->exit holds the reason. Of L2's exits more is read when L0 handles them, or a strategy wants it. */
-static void read_record(struct hv_cpu *cpu)
+void exit_need(struct hv_cpu *cpu, unsigned parts)
 {
-    struct exit_record *exit = &cpu->exit;
+    const unsigned missing = parts & ~cpu->exit.known;
 
-    if (cpu->level == 1 && plain_instruction(exit->reason))
-        return;
-    exit->qualification = vmread(VMCS_exit_qualification);
-    cpu->reported = *exit;
-    if (cpu->level == 1 && vmx_instruction(exit->reason))
-        exit->instruction_information = vmread32(VMCS_exit_instruction_information);
-    else if (cpu->level == 1)
-        exit_complete(cpu);
+    if (missing)
+        read_parts(&cpu->exit, missing);
+}
+
+uint64_t exit_guest_physical(struct hv_cpu *cpu)
+{
+    exit_need(cpu, EXIT_guest_physical);
+    return cpu->exit.guest_physical;
+}
+
+void exit_invent(struct hv_cpu *cpu, struct exit_record exit)
+{
+    cpu->exit = exit;
+    cpu->exit.known = cpu->exit.own = EXIT_ALL;
+}
+
+/* What every handler of such an exit looks at, and the log; what only some need they ask for. */
+static unsigned parts_of(const struct hv_cpu *cpu)
+{
+    const uint32_t reason = cpu->exit.reason;
+
+    if (cpu->level == 1 && plain_instruction(reason))
+        return 0;
+    return EXIT_qualification | (cpu->level == 1 && vmx_instruction(reason) ? EXIT_instruction_information : 0);
 }
 
 static _Noreturn void unexpected(uint32_t reason)
@@ -141,7 +147,7 @@ static void handle_l1(struct hv_cpu *cpu)
 
 void exit_handle(struct hv_cpu *cpu)
 {
-    read_record(cpu);
+    exit_need(cpu, parts_of(cpu));
     if (cpu->level == 1)
         handle_l1(cpu);
     else

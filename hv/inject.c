@@ -41,16 +41,18 @@ static void triple_fault(struct hv_cpu *cpu)
         vmcs01_shutdown(cpu);
         return;
     }
-    cpu->exit = (struct exit_record){ .whole = true, .reason = EXIT_REASON_triple_fault };
-    reflect(cpu);
+    exit_invent(cpu, (struct exit_record){ .reason = EXIT_REASON_triple_fault });
+    reflect_exit(cpu);
 }
 
 /* `address`: what goes to CR2, for #PF. */
 static void inject(struct hv_cpu *cpu, enum vector vector, uint32_t error_code, uint64_t address)
 {
-    const uint32_t vectoring = cpu->exit.vectoring;
     bool code;
-    uint32_t info;
+    uint32_t info, vectoring;
+
+    exit_need(cpu, EXIT_vectoring);
+    vectoring = cpu->exit.vectoring;
 
     if (vectoring & INTERRUPTION_VALID && INTERRUPTION_TYPE(vectoring) == EVENT_HARDWARE_EXCEPTION) {
         enum exception_class first = class_of(INTERRUPTION_VECTOR(vectoring)), second = class_of(vector);
@@ -70,19 +72,20 @@ static void inject(struct hv_cpu *cpu, enum vector vector, uint32_t error_code, 
     hal_log(HAL_EVENT_INJECT, vector, error_code, 0, 0);
     vmwrite(VMCS_guest_rflags, vmread(VMCS_guest_rflags) | RFLAGS_RF);  /* 18.3.1.1, 28.3.3: faults push, or save, RF = 1 */
     if (cpu->level == 2 && nested_wants_exception(vector, error_code)) {
-        cpu->exit = (struct exit_record){
-            .whole = true, .reason = EXIT_REASON_exception_or_nmi, .qualification = vector == VECTOR_PF ? address : 0,
+        exit_need(cpu, EXIT_vectoring_error | EXIT_instruction_length);
+        exit_invent(cpu, (struct exit_record){
+            .reason = EXIT_REASON_exception_or_nmi, .qualification = vector == VECTOR_PF ? address : 0,
             .interruption = info, .interruption_error = error_code,
             .vectoring = vectoring, .vectoring_error = cpu->exit.vectoring_error,
             .instruction_length = software_event(vectoring) ? cpu->exit.instruction_length : 0,
-        };
-        reflect(cpu);
+        });
+        reflect_exit(cpu);
         return;
     }
     if (vector == VECTOR_PF)
         hal_write_cr2(address);
     if (cpu->level == 2)
-        shadow_at(cpu, cpu->nested.vmcs12, SHADOW_INJECTING);
+        shadow_before_injection(cpu);
     vmwrite(VMCS_entry_interruption_information, info);
     vmwrite(VMCS_entry_exception_error_code, error_code);
 }
@@ -104,9 +107,10 @@ void inject_page_fault(struct hv_cpu *cpu, uint64_t linear, uint32_t error_code)
  */
 void inject_again(struct hv_cpu *cpu)
 {
-    const uint32_t vectoring = cpu->exit.vectoring;
-    uint32_t interruptibility;
+    uint32_t interruptibility, vectoring;
 
+    exit_need(cpu, EXIT_qualification | EXIT_vectoring | EXIT_vectoring_error | EXIT_instruction_length);
+    vectoring = cpu->exit.vectoring;
     if (!(vectoring & INTERRUPTION_VALID)) {
         if (cpu->exit.reason == EXIT_REASON_ept_violation && cpu->exit.qualification & EPT_VIOLATION_NMI_UNBLOCKING)
             vmwrite(VMCS_guest_interruptibility_state,
@@ -114,7 +118,7 @@ void inject_again(struct hv_cpu *cpu)
         return;
     }
     if (cpu->level == 2)
-        shadow_at(cpu, cpu->nested.vmcs12, SHADOW_INJECTING);
+        shadow_before_injection(cpu);
     vmwrite(VMCS_entry_interruption_information, vectoring & ~INTERRUPTION_NMI_UNBLOCKING);
     if (vectoring & INTERRUPTION_ERROR_CODE_VALID)
         vmwrite(VMCS_entry_exception_error_code, cpu->exit.vectoring_error);

@@ -107,7 +107,7 @@ static bool could_go_on_bare(struct hv_cpu *cpu)
 
     if (cpu->nested.on || reason == EXIT_REASON_triple_fault || reason == EXIT_REASON_startup_ipi || !can_be_released(cpu))
         return false;
-    exit_complete(cpu);
+    exit_need(cpu, EXIT_vectoring);
     return !(cpu->exit.vectoring & INTERRUPTION_VALID) && vmread32(VMCS_guest_activity_state) <= ACTIVITY_HLT;
 }
 

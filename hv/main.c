@@ -92,7 +92,7 @@ static bool enter(struct hv_cpu *cpu)
     if (result != HAL_OK)
         return false;
     /* An entry that fails with an exit does not launch the VMCS (SDM Vol. 3, 27.8). */
-    cpu->exit = (struct exit_record){ .reason = vmread32(VMCS_exit_reason) };
+    cpu->exit = (struct exit_record){ .known = EXIT_reason, .reason = vmread32(VMCS_exit_reason) };
     if (!(cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE))
         vmcs->launched = true;
     return true;

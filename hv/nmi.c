@@ -57,7 +57,7 @@ static void inject(struct hv_cpu *cpu)
 
     hal_log(HAL_EVENT_INJECT, VECTOR_NMI, 0, 0, 0);
     if (cpu->level == 2)
-        shadow_at(cpu, cpu->nested.vmcs12, SHADOW_INJECTING);
+        shadow_before_injection(cpu);
     vmwrite(VMCS_entry_interruption_information, NMI_EVENT);
     if (interruptibility & BLOCKING_BY_STI)     /* a processor may refuse the two together (27.3.1.5) */
         vmwrite(VMCS_guest_interruptibility_state, interruptibility & ~(uint32_t)BLOCKING_BY_STI);
@@ -66,10 +66,9 @@ static void inject(struct hv_cpu *cpu)
 /* L1's exit by an NMI of L2, which came before L2's next instruction. */
 static void tell_l1(struct hv_cpu *cpu)
 {
-    exit_complete(cpu);
-    cpu->exit.reason = EXIT_REASON_exception_or_nmi;
-    cpu->exit.interruption = NMI_EVENT;
-    reflect(cpu);
+    EXIT_SET(cpu, reason, EXIT_REASON_exception_or_nmi);
+    EXIT_SET(cpu, interruption, NMI_EVENT);
+    reflect_exit(cpu);
 }
 
 bool nmi_exit(struct hv_cpu *cpu)
@@ -79,7 +78,7 @@ bool nmi_exit(struct hv_cpu *cpu)
     if (!current(cpu)->nmi_window)
         return false;
     if (reason == EXIT_REASON_exception_or_nmi) {
-        exit_complete(cpu);
+        exit_need(cpu, EXIT_interruption);
         if (INTERRUPTION_TYPE(cpu->exit.interruption) != EVENT_NMI || wanted_by_l1(cpu))
             return false;                       /* L1's, as any NMI of L2 */
         hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);

@@ -50,15 +50,15 @@ bool nested_create(struct hv_cpu *cpu)
 /* The entry failed after the checks on controls and host state: to L1 it is an exit (SDM Vol. 3, 27.8). */
 static void fail_late(struct hv_cpu *cpu, enum exit_reason reason, uint64_t qualification)
 {
-    cpu->exit = (struct exit_record){ .whole = true, .reason = (uint32_t)reason | EXIT_REASON_ENTRY_FAILURE,
-                                      .qualification = qualification };
-    reflect(cpu);
+    exit_invent(cpu, (struct exit_record){ .reason = (uint32_t)reason | EXIT_REASON_ENTRY_FAILURE,
+                                           .qualification = qualification });
+    reflect_failed_entry(cpu);
 }
 
 /* It failed before; L1's instruction ends with a VMfail. */
 static void fail_early(struct hv_cpu *cpu, enum vm_instruction_error error)
 {
-    shadow_at(cpu, cpu->nested.vmcs12, SHADOW_LEAVING);
+    shadow_leave(cpu);
     nested_entry_fails(cpu, error);
 }
 
@@ -67,7 +67,7 @@ void nested_enter(struct hv_cpu *cpu)
     struct nested *n = &cpu->nested;
 
     n->plan.carried = carried_state(cpu);
-    shadow_at(cpu, n->vmcs12, SHADOW_CHECKING); /* from here on vmcs01 need not be current */
+    shadow_fetch(cpu);                          /* from here on vmcs01 need not be current */
     if (!check12_controls(cpu)) {
         fail_early(cpu, VM_ERROR_entry_invalid_control);
         return;
@@ -88,7 +88,7 @@ void nested_enter(struct hv_cpu *cpu)
     virtual_apic_choose(cpu);
     n->plan.eptp = vmcs12_ept(cpu) ? vept_pointer(cpu) : ept_pointer(&cpu->machine->ept01);
     n->plan.vpid = vpid_before_entry(cpu);
-    shadow_at(cpu, n->vmcs12, SHADOW_ENTERING);
+    shadow_enter(cpu);
     if (n->plan.refused) {                      /* by hardware too, which judges its share of the controls first */
         n->plan.dr7 = vmread(VMCS_guest_dr7);
         vmwrite(VMCS_guest_dr7, ~0ull);
@@ -115,7 +115,7 @@ void nested_entry_refused(struct hv_cpu *cpu)
     if (!cpu->nested.entering) {
         if (!virtual_apic_refused(cpu))
             hal_fail_stop("the processor refused to enter vmcs02 again");
-        reflect(cpu);
+        reflect_exit(cpu);
         return;
     }
     heal(cpu);
@@ -142,8 +142,8 @@ static void instruction_ends(struct hv_cpu *cpu)
     if (cpu->level != 2 || !(vmread(VMCS_processor_based_controls) & PROC_monitor_trap_flag) ||
         vmread(VMCS_entry_interruption_information) & INTERRUPTION_VALID)
         return;
-    cpu->exit = (struct exit_record){ .whole = true, .reason = EXIT_REASON_monitor_trap_flag };
-    reflect(cpu);
+    exit_invent(cpu, (struct exit_record){ .reason = EXIT_REASON_monitor_trap_flag });
+    reflect_exit(cpu);
 }
 
 /* L0's own: what it intercepts for itself, or virtualises. False: L1's. */
@@ -158,7 +158,6 @@ static bool handle(struct hv_cpu *cpu)
         hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
         return true;
     case EXIT_REASON_ept_violation:
-        exit_complete(cpu);
         if (vmcs12_ept(cpu)) {
             vept_violation(cpu);                /* may turn out to be L1's */
             return true;
@@ -202,27 +201,34 @@ static bool handle(struct hv_cpu *cpu)
     }
 }
 
+/* An entry of L1's that hardware refused with an exit. */
+static void failed(struct hv_cpu *cpu)
+{
+    if (!cpu->nested.entering)
+        hal_fail_stop("the processor refused to enter vmcs02 again");
+    cpu->nested.entering = false;
+    if (cpu->nested.plan.refused) {
+        heal(cpu);
+        fail_late(cpu, EXIT_REASON_entry_failure_guest_state, cpu->nested.plan.qualification);
+    } else {
+        reflect_failed_entry(cpu);
+    }
+}
+
 void nested_exit(struct hv_cpu *cpu)
 {
-    const bool failed = cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE;
-
-    if (!failed)                                /* L2 may have changed these */
-        cpu->vmcs02->kept_known[KEPT_ENTRY] = cpu->vmcs02->kept_known[KEPT_EFER] = false;
-    if (cpu->nested.entering && !failed) {
+    if (cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE) {
+        failed(cpu);
+        return;
+    }
+    /* L2 may have changed these. */
+    cpu->vmcs02->kept_known[KEPT_ENTRY] = cpu->vmcs02->kept_known[KEPT_EFER] = false;
+    if (cpu->nested.entering) {
         cpu->nested.vmcs12->launched = true;
         if (cpu->nested.plan.msr_count)         /* L1's list is for L1's entry, not for those of L0 that follow */
             vmcs02_keep(cpu, KEPT_MSR_COUNT, VMCS_entry_msr_load_count, 0);
+        cpu->nested.entering = false;
     }
-    if (failed && cpu->nested.plan.refused) {
-        heal(cpu);
-        fail_late(cpu, EXIT_REASON_entry_failure_guest_state, cpu->nested.plan.qualification);
-        return;
-    }
-    if (failed && !cpu->nested.entering)
-        hal_fail_stop("the processor refused to enter vmcs02 again");
-    cpu->nested.entering = false;
-    if (!failed && nmi_exit(cpu))
-        return;
-    if (failed || !handle(cpu))
-        reflect(cpu);
+    if (!nmi_exit(cpu) && !handle(cpu))
+        reflect_exit(cpu);
 }

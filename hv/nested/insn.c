@@ -176,8 +176,7 @@ static void vmread_instruction(struct hv_cpu *cpu)
         finish(cpu, encoding, 0, VM_ERROR_unsupported_field);
         return;
     }
-    cpu->nested.shadow.accessed = field;
-    shadow_at(cpu, cpu->nested.vmcs12, SHADOW_READING);
+    shadow_before_read(cpu, field);
     value = cpu->nested.vmcs12->field[field];
     if (VMCS_ENCODING_HIGH(encoding))
         value >>= 32;
@@ -213,11 +212,10 @@ static void vmwrite_instruction(struct hv_cpu *cpu)
     }
     if (!operand_in_register(cpu) && !operand_load(cpu, &value, guest_64bit() ? 8 : 4))     /* only now: 31.3, VMWRITE */
         return;
-    cpu->nested.shadow.accessed = field;
-    shadow_at(cpu, cpu->nested.vmcs12, SHADOW_WRITING);
+    shadow_before_write(cpu);
     stored = &cpu->nested.vmcs12->field[field];
     *stored = VMCS_ENCODING_HIGH(encoding) ? (*stored & 0xffffffff) | value << 32 : field_cut(field, value);
-    shadow_at(cpu, cpu->nested.vmcs12, SHADOW_WRITTEN);
+    shadow_written(cpu, field);
     finish(cpu, encoding, value, SUCCEED);
 }
 

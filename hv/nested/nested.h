@@ -166,7 +166,6 @@ struct entry_plan {
 /* What the strategies copy and flip keep: shadow.c, shadow_copy.c, shadow_flip.c. */
 struct shadow {
     physical_address read_bitmap, write_bitmap; /* of the VMREADs and VMWRITEs of L1 that exit */
-    enum field_index accessed;          /* what L1's VMREAD or VMWRITE that exited names */
     /* copy */
     physical_address region;            /* the shadow VMCS */
     bool stale;                         /* it does not hold what vmcs12 does */
@@ -279,7 +278,9 @@ bool nested_msr_store(struct hv_cpu *cpu);
 bool nested_msr_load(struct hv_cpu *cpu);
 
 /* ---- reflect.c ---- */
-/* Gives cpu->exit to L1 as an exit of its L2: vmcs12 tells of it, vmcs01 holds L1's host state. */
-void reflect(struct hv_cpu *cpu);
+/* Give cpu->exit to L1, as an exit of its L2, or as the end of its entry that failed with an exit: vmcs12 tells of it, vmcs01 holds
+ * L1's host state. */
+void reflect_exit(struct hv_cpu *cpu);
+void reflect_failed_entry(struct hv_cpu *cpu);
 
 #endif

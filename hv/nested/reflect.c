@@ -36,36 +36,17 @@ static void vmx_abort(struct hv_cpu *cpu, uint32_t indicator)
 {
     hal_log(HAL_EVENT_ABORT, indicator, cpu->nested.current, 0, 0);
     l1_write(cpu->machine, cpu->nested.current + 4, &indicator, sizeof indicator);
-    shadow_at(cpu, cpu->nested.vmcs12, SHADOW_LEAVING);
+    shadow_leave(cpu);
     vmcs01_shutdown(cpu);
     /* This shutdown is for good, one after a triple fault would end with an NMI. */
     vmwrite(VMCS_guest_interruptibility_state, vmread32(VMCS_guest_interruptibility_state) | BLOCKING_BY_NMI);
-}
-
-/* 28.2; what L0 found out itself overrides what hardware reported. */
-static void write_exit_information(struct hv_cpu *cpu)
-{
-    const struct exit_record *exit = &cpu->exit;
-
-    VMCS12(cpu, exit_reason) = exit->reason;
-    VMCS12(cpu, exit_qualification) = exit->qualification;
-    if (exit->reason & EXIT_REASON_ENTRY_FAILURE || !exit->whole)       /* 27.8: nothing else; or hardware told L1 */
-        return;
-    VMCS12(cpu, guest_linear_address) = exit->guest_linear;
-    VMCS12(cpu, guest_physical_address) = exit->guest_physical;
-    VMCS12(cpu, exit_interruption_information) = exit->interruption;
-    VMCS12(cpu, exit_interruption_error_code) = exit->interruption_error;
-    VMCS12(cpu, idt_vectoring_information) = exit->vectoring;
-    VMCS12(cpu, idt_vectoring_error_code) = exit->vectoring_error;
-    VMCS12(cpu, exit_instruction_length) = exit->instruction_length;
-    VMCS12(cpu, exit_instruction_information) = exit->instruction_information;
 }
 
 /* 28.5.5: an NMI exit blocks NMIs; else blocking is as L2 had it, unless bit 3 was about virtual NMIs. */
 static bool nmi_blocked(struct hv_cpu *cpu)
 {
     if (cpu->exit.reason == EXIT_REASON_exception_or_nmi) {
-        exit_complete(cpu);
+        exit_need(cpu, EXIT_interruption);
         if (INTERRUPTION_TYPE(cpu->exit.interruption) == EVENT_NMI)
             return true;
     }
@@ -161,41 +142,56 @@ static bool load_host_state(const struct hv_cpu *cpu, const struct left_alone *b
     return false;
 }
 
-void reflect(struct hv_cpu *cpu)
+static void log_reflection(const struct hv_cpu *cpu)
 {
-    const bool failed = cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE;
-    const bool msr_failed = cpu->exit.reason == (EXIT_REASON_entry_failure_msr_loading | EXIT_REASON_ENTRY_FAILURE);
-    /* An entry that failed in the guest-state checks has loaded nothing of L2: what stays is L1's own. */
-    const bool nothing_loaded = failed && (!msr_failed || cpu->nested.plan.msr_count > MSR_AREA_MAX);
-    struct vmcs12 *vmcs12 = cpu->nested.vmcs12;
-    struct left_alone before;
-    bool blocked;
-
-    if (failed)
-        hal_log(HAL_EVENT_NESTED_FAIL, cpu->exit.reason, cpu->exit.qualification, 0, 0);
     hal_log(HAL_EVENT_REFLECT, cpu->exit.reason, cpu->exit.qualification, cpu->exit.guest_physical, VMCS12(cpu, ept_pointer));
-    if (!failed) {
-        shadow_at(cpu, vmcs12, SHADOW_EXITED);
-        if (!nested_msr_store(cpu)) {
-            vmx_abort(cpu, ABORT_SAVING_MSRS);
-            return;
-        }
-    }
-    write_exit_information(cpu);
-    shadow_at(cpu, vmcs12, SHADOW_TOLD);
-    if (nothing_loaded)
-        shadow_at(cpu, vmcs12, SHADOW_LEAVING);
-    before = left_alone(cpu, VMCS12(cpu, exit_controls));
-    if (msr_failed && !nothing_loaded)
-        msr_area_loaded(cpu, cpu->exit.qualification - 1, &before.pat, &before.efer);
-    if (failed)
-        shadow_at(cpu, vmcs12, SHADOW_LEAVING);
-    blocked = failed ? cpu->nested.plan.interruptibility & BLOCKING_BY_NMI : nmi_blocked(cpu);
+}
+
+/* From L2's world, or an entry that failed, into L1's. */
+static void arrive(struct hv_cpu *cpu, const struct left_alone *before, bool blocked)
+{
     hal_prediction_barrier();                   /* L1 shall not be steered by what L2 taught the predictors */
     vpid_after_exit(cpu);
-    shadow_at(cpu, vmcs12, SHADOW_LEAVING);
-    if (!load_host_state(cpu, &before, blocked))
+    shadow_leave(cpu);
+    if (!load_host_state(cpu, before, blocked))
         vmx_abort(cpu, ABORT_HOST_PDPTES);
     else if (!nested_msr_load(cpu))
         vmx_abort(cpu, ABORT_LOADING_MSRS);
+}
+
+void reflect_exit(struct hv_cpu *cpu)
+{
+    struct left_alone before;
+
+    log_reflection(cpu);
+    shadow_save(cpu);
+    if (!nested_msr_store(cpu)) {
+        vmx_abort(cpu, ABORT_SAVING_MSRS);
+        return;
+    }
+    shadow_tell(cpu);
+    before = left_alone(cpu, VMCS12(cpu, exit_controls));
+    arrive(cpu, &before, nmi_blocked(cpu));
+}
+
+/*
+ * 27.8. If the guest-state checks failed, or L1's list is too long for L0 to try it, nothing of L2 has been loaded: what an exit
+ * leaves alone is L1's own. If the list failed, all of L2's state has, and what stands before the entry that failed.
+ */
+void reflect_failed_entry(struct hv_cpu *cpu)
+{
+    const bool msr_failed = cpu->exit.reason == (EXIT_REASON_entry_failure_msr_loading | EXIT_REASON_ENTRY_FAILURE);
+    const bool loaded = msr_failed && cpu->nested.plan.msr_count <= MSR_AREA_MAX;
+    struct left_alone before;
+
+    hal_log(HAL_EVENT_NESTED_FAIL, cpu->exit.reason, cpu->exit.qualification, 0, 0);
+    log_reflection(cpu);
+    shadow_tell(cpu);
+    if (!loaded)
+        shadow_leave(cpu);
+    before = left_alone(cpu, VMCS12(cpu, exit_controls));
+    if (loaded)
+        msr_area_loaded(cpu, cpu->exit.qualification - 1, &before.pat, &before.efer);
+    shadow_leave(cpu);
+    arrive(cpu, &before, cpu->nested.plan.interruptibility & BLOCKING_BY_NMI);
 }

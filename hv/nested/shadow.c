@@ -1,35 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* The strategies: the one switch, what trap does, and what copy and flip have in common. SDM Vol. 3, 25.10. */
+/* The strategies: what trap does, what copy and flip have in common, and who does what when. SDM Vol. 3, 25.10. */
 #include "hv/nested/shadow.h"
 
-/* With trap, vmcs12 in L0's memory is the truth at all times but while L2 runs. */
-static void trap_at(struct hv_cpu *cpu, enum shadow_moment moment)
+/* ---- trap: vmcs12 in L0's memory is the truth at all times but while L2 runs ---- */
+
+static void trap_enter(struct hv_cpu *cpu)
 {
-    switch (moment) {
-    case SHADOW_LOADED: case SHADOW_RELEASED: case SHADOW_READING: case SHADOW_WRITING: case SHADOW_WRITTEN:
-    case SHADOW_CHECKING: case SHADOW_INJECTING: case SHADOW_TOLD:
-        break;
-    case SHADOW_ENTERING:
-        vmcs_select(cpu, 2);
-        for (unsigned i = 0; i < KEPT_COUNT; i++)
-            cpu->vmcs02->kept_known[i] = false;
-        fields_to_hardware(cpu, cpu->nested.vmcs12, SET_WRITTEN);
-        fields_to_hardware(cpu, cpu->nested.vmcs12, SET_WRITTEN_LATE);
-        vmcs02_keep(cpu, KEPT_PROC, VMCS_processor_based_controls, vmcs02_processor_based_controls(cpu));
-        vmcs02_write_controls(cpu);
-        vmcs02_write_conditional(cpu, vmwrite);
-        break;
-    case SHADOW_EXITED:
-        exit_complete(cpu);
-        fields_from_hardware(cpu, cpu->nested.vmcs12, SET_SAVED);
-        fields_from_hardware(cpu, cpu->nested.vmcs12, SET_SAVED_LATE);
-        vmcs02_save_mode(cpu);
-        vmcs02_save_conditional(cpu->nested.vmcs12);
-        break;
-    case SHADOW_LEAVING:
-        vmcs_select(cpu, 1);
-        break;
-    }
+    vmcs_select(cpu, 2);
+    for (unsigned i = 0; i < KEPT_COUNT; i++)
+        cpu->vmcs02->kept_known[i] = false;
+    fields_to_hardware(cpu, cpu->nested.vmcs12, SET_WRITTEN);
+    fields_to_hardware(cpu, cpu->nested.vmcs12, SET_WRITTEN_LATE);
+    vmcs02_keep(cpu, KEPT_PROC, VMCS_processor_based_controls, vmcs02_processor_based_controls(cpu));
+    vmcs02_write_controls(cpu);
+    vmcs02_write_conditional(cpu, vmwrite);
+}
+
+static void trap_save(struct hv_cpu *cpu)
+{
+    fields_from_hardware(cpu, cpu->nested.vmcs12, SET_SAVED);
+    fields_from_hardware(cpu, cpu->nested.vmcs12, SET_SAVED_LATE);
+    vmcs02_save_mode(cpu);
+    vmcs02_save_conditional(cpu->nested.vmcs12);
 }
 
 /* ---- what is shadowed ---- */
@@ -122,21 +114,109 @@ static bool tag_slots(struct hv_cpu *cpu)
     return true;
 }
 
-/* ---- the switch ---- */
-
-void shadow_at(struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum shadow_moment moment)
+void shadow_tell_vmcs12(struct hv_cpu *cpu)
 {
-    switch (cpu->strategy) {
-    case HV_TRAP:
-        trap_at(cpu, moment);
+    VMCS12(cpu, exit_reason) = cpu->exit.reason;
+    VMCS12(cpu, exit_qualification) = cpu->exit.qualification;
+    if (cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE)
         return;
-    case HV_COPY:
-        copy_at(cpu, vmcs12, moment);
-        return;
-    case HV_FLIP:
-        flip_at(cpu, vmcs12, moment);
-        return;
-    }
+    exit_need(cpu, EXIT_ALL);
+#define EXIT_PART(name, type, field) VMCS12(cpu, field) = cpu->exit.name;
+#include "hv/exit_parts.def"
+}
+
+/* ---- the switches: what a strategy does not mention it does nothing about ---- */
+
+void shadow_load(struct hv_cpu *cpu)
+{
+    if (cpu->strategy == HV_COPY)
+        copy_load(cpu);
+    else if (cpu->strategy == HV_FLIP)
+        flip_load(cpu);
+}
+
+void shadow_release(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+{
+    if (cpu->strategy == HV_COPY)
+        copy_release(cpu, vmcs12);
+    else if (cpu->strategy == HV_FLIP)
+        flip_release(cpu, vmcs12);
+}
+
+void shadow_before_read(struct hv_cpu *cpu, enum field_index field)
+{
+    if (cpu->strategy == HV_COPY)
+        copy_before_read(cpu, field);
+    else if (cpu->strategy == HV_FLIP)
+        flip_before_read(cpu, field);
+}
+
+void shadow_before_write(struct hv_cpu *cpu)
+{
+    if (cpu->strategy == HV_COPY)
+        copy_before_write(cpu);
+    else if (cpu->strategy == HV_FLIP)
+        flip_before_write(cpu);
+}
+
+void shadow_written(struct hv_cpu *cpu, enum field_index field)
+{
+    if (cpu->strategy == HV_COPY)
+        copy_written(cpu, field);
+}
+
+void shadow_fetch(struct hv_cpu *cpu)
+{
+    if (cpu->strategy == HV_COPY)
+        copy_fetch(cpu);
+    else if (cpu->strategy == HV_FLIP)
+        flip_fetch(cpu);
+}
+
+void shadow_enter(struct hv_cpu *cpu)
+{
+    if (cpu->strategy == HV_TRAP)
+        trap_enter(cpu);
+    else if (cpu->strategy == HV_COPY)
+        copy_enter(cpu);
+    else
+        flip_enter(cpu);
+}
+
+void shadow_before_injection(struct hv_cpu *cpu)
+{
+    if (cpu->strategy == HV_FLIP)
+        flip_before_injection(cpu);
+}
+
+void shadow_save(struct hv_cpu *cpu)
+{
+    if (cpu->strategy == HV_TRAP)
+        trap_save(cpu);
+    else if (cpu->strategy == HV_COPY)
+        copy_save(cpu);
+    else
+        flip_save(cpu);
+}
+
+void shadow_tell(struct hv_cpu *cpu)
+{
+    if (cpu->strategy == HV_TRAP)
+        shadow_tell_vmcs12(cpu);
+    else if (cpu->strategy == HV_COPY)
+        copy_tell(cpu);
+    else
+        flip_tell(cpu);
+}
+
+void shadow_leave(struct hv_cpu *cpu)
+{
+    if (cpu->strategy == HV_TRAP)
+        vmcs_select(cpu, 1);
+    else if (cpu->strategy == HV_COPY)
+        copy_leave(cpu);
+    else
+        flip_leave(cpu);
 }
 
 void shadow_controls(struct hv_cpu *cpu, uint32_t proc)

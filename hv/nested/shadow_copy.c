@@ -44,22 +44,54 @@ static bool is_late(enum field_index field)
     return field_table[field].copy == COPY_L || field_table[field].class == CLASS_GUEST_CONDITIONAL;
 }
 
+void copy_load(struct hv_cpu *cpu)
+{
+    to_shadow(cpu, cpu->nested.vmcs12);
+    shadow_link(cpu, cpu->nested.shadow.region);
+    cpu->nested.shadow.dirty = true;            /* vmcs02 knows another vmcs12, or none */
+}
+
+void copy_release(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+{
+    late_from_vmcs02(cpu, vmcs12);
+    from_shadow(cpu, vmcs12);
+    shadow_link(cpu, PA(0));
+}
+
+void copy_before_read(struct hv_cpu *cpu, enum field_index field)
+{
+    if (is_late(field))
+        late_from_vmcs02(cpu, cpu->nested.vmcs12);
+}
+
+/* Once dirty, vmcs12 goes to vmcs02 whole: it must be whole. */
+void copy_before_write(struct hv_cpu *cpu)
+{
+    late_from_vmcs02(cpu, cpu->nested.vmcs12);
+}
+
 /* A VMWRITE that exited: of a trapped field, or of one of R. */
-static void written(struct hv_cpu *cpu, const struct vmcs12 *vmcs12)
+void copy_written(struct hv_cpu *cpu, enum field_index field)
 {
     struct shadow *shadow = &cpu->nested.shadow;
 
     shadow->dirty = true;
-    if (field_table[shadow->accessed].copy != COPY_R)
+    if (field_table[field].copy != COPY_R)
         return;
     shadow_select(shadow->region);
-    vmcs12_to_hardware(vmcs12, shadow->accessed);
+    vmcs12_to_hardware(cpu->nested.vmcs12, field);
     shadow_select(cpu->vmcs01.region);
 }
 
-static void enter(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+void copy_fetch(struct hv_cpu *cpu)
+{
+    from_shadow(cpu, cpu->nested.vmcs12);
+}
+
+void copy_enter(struct hv_cpu *cpu)
 {
     struct shadow *shadow = &cpu->nested.shadow;
+    struct vmcs12 *vmcs12 = cpu->nested.vmcs12;
 
     vmcs_select(cpu, 2);
     if (vmcs12->late && !vmcs02_conditional_stays(cpu))
@@ -73,52 +105,22 @@ static void enter(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
     shadow->dirty = false;
 }
 
-void copy_at(struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum shadow_moment moment)
+void copy_save(struct hv_cpu *cpu)
 {
-    struct shadow *shadow = &cpu->nested.shadow;
+    fields_from_hardware(cpu, cpu->nested.vmcs12, SET_SAVED);
+    vmcs02_save_mode(cpu);
+    cpu->nested.vmcs12->late = true;
+}
 
-    switch (moment) {
-    case SHADOW_LOADED:
-        to_shadow(cpu, vmcs12);
-        shadow_link(cpu, shadow->region);
-        shadow->dirty = true;                   /* vmcs02 knows another vmcs12, or none */
-        break;
-    case SHADOW_RELEASED:
-        late_from_vmcs02(cpu, vmcs12);
-        from_shadow(cpu, vmcs12);
-        shadow_link(cpu, PA(0));
-        break;
-    case SHADOW_READING:
-        if (is_late(shadow->accessed))
-            late_from_vmcs02(cpu, vmcs12);
-        break;
-    case SHADOW_WRITING:                        /* once dirty, vmcs12 goes to vmcs02 whole: it must be whole */
-        late_from_vmcs02(cpu, vmcs12);
-        break;
-    case SHADOW_WRITTEN:
-        written(cpu, vmcs12);
-        break;
-    case SHADOW_CHECKING:
-        from_shadow(cpu, vmcs12);
-        break;
-    case SHADOW_ENTERING:
-        enter(cpu, vmcs12);
-        break;
-    case SHADOW_INJECTING:
-        break;
-    case SHADOW_EXITED:
-        exit_complete(cpu);
-        fields_from_hardware(cpu, vmcs12, SET_SAVED);
-        vmcs02_save_mode(cpu);
-        vmcs12->late = true;
-        break;
-    case SHADOW_TOLD:
-        shadow->stale = true;
-        break;
-    case SHADOW_LEAVING:
-        vmcs_select(cpu, 1);
-        if (shadow->stale)
-            to_shadow(cpu, vmcs12);
-        break;
-    }
+void copy_tell(struct hv_cpu *cpu)
+{
+    shadow_tell_vmcs12(cpu);
+    cpu->nested.shadow.stale = true;
+}
+
+void copy_leave(struct hv_cpu *cpu)
+{
+    vmcs_select(cpu, 1);
+    if (cpu->nested.shadow.stale)
+        to_shadow(cpu, cpu->nested.vmcs12);
 }

@@ -22,8 +22,10 @@ static void flip(const struct hv_cpu *cpu, struct vmcs12 *vmcs12, uint32_t indic
 
 /* ---- while L1 runs ---- */
 
-static void load(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+void flip_load(struct hv_cpu *cpu)
 {
+    struct vmcs12 *vmcs12 = cpu->nested.vmcs12;
+
     if (!vmcs12->shadowed) {
         shadow_select(vmcs12->hardware.region);
         fields_to_hardware(cpu, vmcs12, SET_FLIP);
@@ -44,7 +46,7 @@ static void late_from_region(const struct hv_cpu *cpu, struct vmcs12 *vmcs12)
     shadow_select(cpu->vmcs01.region);
 }
 
-static void release(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+void flip_release(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
 {
     shadow_select(vmcs12->hardware.region);
     fields_from_hardware(cpu, vmcs12, SET_FLIP);
@@ -58,14 +60,26 @@ static void release(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
     vmcs12->shadowed = false;
 }
 
+/* Class I: vmcs12 has it, sooner or later. */
+void flip_before_read(struct hv_cpu *cpu, enum field_index field)
+{
+    if (field_table[field].class == CLASS_GUEST_CONDITIONAL)
+        late_from_region(cpu, cpu->nested.vmcs12);
+}
+
+void flip_before_write(struct hv_cpu *cpu)
+{
+    late_from_region(cpu, cpu->nested.vmcs12);
+}
+
 /* ---- into L2 ---- */
 
-/* vmcs01 stays active, and its link wrong until leave(): it is not entered meanwhile. */
-static void check(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+/* vmcs01 stays active, and its link wrong until flip_leave(): it is not entered meanwhile. */
+void flip_fetch(struct hv_cpu *cpu)
 {
-    flip(cpu, vmcs12, 0);
+    flip(cpu, cpu->nested.vmcs12, 0);
     vmcs_select(cpu, 2);
-    fields_from_hardware(cpu, vmcs12, SET_FLIP_VERIFIED);
+    fields_from_hardware(cpu, cpu->nested.vmcs12, SET_FLIP_VERIFIED);
 }
 
 /* What vmcs02.c looks at of L2 to choose what to write: in IA-32e mode it needs nothing. */
@@ -76,9 +90,10 @@ static void read_paging(struct vmcs12 *vmcs12)
     vmcs12_from_hardware(vmcs12, FIELD_guest_cr4);
 }
 
-static void enter(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+void flip_enter(struct hv_cpu *cpu)
 {
     const uint32_t proc = vmcs02_processor_based_controls(cpu);
+    struct vmcs12 *vmcs12 = cpu->nested.vmcs12;
 
     if (!(VMCS12(cpu, entry_controls) & ENTRY_ia32e_mode_guest))
         read_paging(vmcs12);
@@ -94,8 +109,10 @@ static void enter(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
 /* ---- and back ---- */
 
 /* An event of L0's for L2 goes through fields that L1 will read as its own. */
-static void keep_event(struct shadow *shadow)
+void flip_before_injection(struct hv_cpu *cpu)
 {
+    struct shadow *shadow = &cpu->nested.shadow;
+
     if (shadow->event_kept)
         return;
     shadow->event_kept = true;
@@ -104,34 +121,31 @@ static void keep_event(struct shadow *shadow)
     shadow->event[2] = vmread(VMCS_entry_instruction_length);
 }
 
-/* Hardware has told L1 already, but for what L0 found out itself. */
-static void tell(const struct hv_cpu *cpu, const struct vmcs12 *vmcs12)
+void flip_save(struct hv_cpu *cpu)
 {
-    const struct exit_record *now = &cpu->exit, *then = &cpu->reported;
-    const bool failed = now->reason & EXIT_REASON_ENTRY_FAILURE, unknown = !then->whole;
-    const struct { enum field_index field; bool differs; } row[] = {
-        { FIELD_exit_reason, failed || now->reason != then->reason },
-        { FIELD_exit_qualification, failed || now->qualification != then->qualification },
-        { FIELD_guest_linear_address, now->guest_linear != then->guest_linear },
-        { FIELD_guest_physical_address, now->guest_physical != then->guest_physical },
-        { FIELD_exit_interruption_information, now->interruption != then->interruption },
-        { FIELD_exit_interruption_error_code, now->interruption_error != then->interruption_error },
-        { FIELD_idt_vectoring_information, now->vectoring != then->vectoring },
-        { FIELD_idt_vectoring_error_code, now->vectoring_error != then->vectoring_error },
-        { FIELD_exit_instruction_length, now->instruction_length != then->instruction_length },
-        { FIELD_exit_instruction_information, now->instruction_information != then->instruction_information },
-    };
-
-    if (!now->whole)                            /* nobody looked */
-        return;
-    for (unsigned i = 0; i < (failed ? 2 : sizeof row / sizeof *row); i++)      /* 27.8: a failed entry tells two */
-        if (row[i].differs || unknown)
-            vmcs12_to_hardware(vmcs12, row[i].field);
+    vmcs02_save_mode(cpu);
+    cpu->nested.vmcs12->late = true;
 }
 
-static void leave(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+/* Hardware has told L1 already, but for what is L0's own; and an entry that fails tells two fields (27.8). */
+void flip_tell(struct hv_cpu *cpu)
+{
+    const struct exit_record *exit = &cpu->exit;
+    const bool failed = exit->reason & EXIT_REASON_ENTRY_FAILURE;
+    const unsigned told = failed ? EXIT_reason | EXIT_qualification : exit->own;
+
+    if (told & EXIT_reason)
+        vmwrite(VMCS_exit_reason, exit->reason);
+#define EXIT_PART(name, type, field)                                                                                \
+    if (told & EXIT_##name)                                                                                         \
+        vmwrite(VMCS_##field, exit->name);
+#include "hv/exit_parts.def"
+}
+
+void flip_leave(struct hv_cpu *cpu)
 {
     struct shadow *shadow = &cpu->nested.shadow;
+    struct vmcs12 *vmcs12 = cpu->nested.vmcs12;
 
     if (cpu->level == 1)
         return;
@@ -145,44 +159,4 @@ static void leave(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
     shadow->proc_edited = shadow->event_kept = false;
     flip(cpu, vmcs12, VMCS_SHADOW_INDICATOR);
     vmcs_select(cpu, 1);
-}
-
-void flip_at(struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum shadow_moment moment)
-{
-    switch (moment) {
-    case SHADOW_LOADED:
-        load(cpu, vmcs12);
-        break;
-    case SHADOW_RELEASED:
-        release(cpu, vmcs12);
-        break;
-    case SHADOW_READING:                        /* class I: vmcs12 has it, sooner or later */
-        if (field_table[cpu->nested.shadow.accessed].class == CLASS_GUEST_CONDITIONAL)
-            late_from_region(cpu, vmcs12);
-        break;
-    case SHADOW_WRITING:
-        late_from_region(cpu, vmcs12);
-        break;
-    case SHADOW_WRITTEN:
-        break;
-    case SHADOW_CHECKING:
-        check(cpu, vmcs12);
-        break;
-    case SHADOW_ENTERING:
-        enter(cpu, vmcs12);
-        break;
-    case SHADOW_INJECTING:
-        keep_event(&cpu->nested.shadow);
-        break;
-    case SHADOW_EXITED:
-        vmcs02_save_mode(cpu);
-        vmcs12->late = true;
-        break;
-    case SHADOW_TOLD:
-        tell(cpu, vmcs12);
-        break;
-    case SHADOW_LEAVING:
-        leave(cpu, vmcs12);
-        break;
-    }
 }

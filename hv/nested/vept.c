@@ -283,16 +283,20 @@ static void reflect_violation(struct hv_cpu *cpu, uint64_t rights)
     const uint64_t kept = 7 | EPT_VIOLATION_LINEAR_VALID | EPT_VIOLATION_TRANSLATION | EPT_VIOLATION_NMI_UNBLOCKING |
                           EPT_VIOLATION_USER_PAGE | EPT_VIOLATION_WRITABLE_PAGE | EPT_VIOLATION_EXECUTE_DISABLE_PAGE;
 
-    cpu->exit.qualification = (cpu->exit.qualification & kept) | (rights & EPT_RIGHTS) << EPT_VIOLATION_RIGHTS_SHIFT |
-                              (rights & EPT_USER_EXECUTE ? EPT_VIOLATION_USER_EXECUTE : 0);
-    reflect(cpu);
+    const uint64_t told = (cpu->exit.qualification & kept) | (rights & EPT_RIGHTS) << EPT_VIOLATION_RIGHTS_SHIFT |
+                          (rights & EPT_USER_EXECUTE ? EPT_VIOLATION_USER_EXECUTE : 0);
+
+    if (told != cpu->exit.qualification)
+        EXIT_SET(cpu, qualification, told);
+    reflect_exit(cpu);
 }
 
 static void reflect_misconfiguration(struct hv_cpu *cpu)
 {
-    cpu->exit.reason = EXIT_REASON_ept_misconfiguration;
-    cpu->exit.qualification = cpu->exit.guest_linear = 0;
-    reflect(cpu);
+    EXIT_SET(cpu, reason, EXIT_REASON_ept_misconfiguration);
+    EXIT_SET(cpu, qualification, 0);
+    EXIT_SET(cpu, guest_linear, 0);
+    reflect_exit(cpu);
 }
 
 /* The largest page around w->address that is all of one kind; *memory: which. L1 has no larger ones than hardware. */
@@ -319,7 +323,7 @@ static uint64_t leaf_of(const struct ept12 *ept12, const struct ept_walk *w, uns
 void vept_violation(struct hv_cpu *cpu)
 {
     const struct hv_machine *m = cpu->machine;
-    const uint64_t gpa = cpu->exit.guest_physical, access = cpu->exit.qualification & 7;
+    const uint64_t gpa = exit_guest_physical(cpu), access = cpu->exit.qualification & 7;
     const struct ept12 ept12 = ept12_of(cpu);
     struct ept_walk w = walk(m, &ept12, gpa);
     enum ept_mapped mapped;

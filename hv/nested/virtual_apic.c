@@ -21,7 +21,7 @@ bool virtual_apic_refused(struct hv_cpu *cpu)
 
     if (!(VMCS12(cpu, processor_based_controls) & PROC_use_tpr_shadow))
         return false;
-    cpu->exit = (struct exit_record){ .whole = true, .reason = EXIT_REASON_tpr_below_threshold };
+    exit_invent(cpu, (struct exit_record){ .reason = EXIT_REASON_tpr_below_threshold });
     if (event & INTERRUPTION_VALID) {
         cpu->exit.vectoring = event;
         cpu->exit.vectoring_error = vmread32(VMCS_entry_exception_error_code);

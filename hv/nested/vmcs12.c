@@ -32,7 +32,7 @@ static void release(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
     const size_t start = offsetof(struct region, launched);
     struct region region;
 
-    shadow_at(cpu, vmcs12, SHADOW_RELEASED);
+    shadow_release(cpu, vmcs12);
     region = (struct region){ .launched = vmcs12->launched };
     for (unsigned i = 0; i < FIELD_COUNT; i++)
         region.field[i] = vmcs12->field[i];
@@ -98,7 +98,7 @@ bool vmcs12_load(struct hv_cpu *cpu, uint64_t address)
         return true;
     n->vmcs12 = vmcs12;
     n->current = address;
-    shadow_at(cpu, vmcs12, SHADOW_LOADED);
+    shadow_load(cpu);
     return true;
 }
 
