@@ -106,7 +106,7 @@ uint64_t rdtsc(void)
     return (uint64_t)high << 32 | low;
 }
 
-void hal_pause(void) { __asm__ volatile("pause"); }
+void hal_pause(void) { __asm__ volatile("pause" : : : "memory"); }   /* what is waited for is read anew */
 
 _Noreturn void halt(void)
 {

@@ -7,11 +7,14 @@ IMAGE := $(BARE)/sesqui.elf
 IMAGE_OBJ := $(BARE)/image
 IMAGE_FLAGS := -std=gnu11 -O2 -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
                -Wconversion -Wno-sign-conversion -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
-               -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
+               -fpie -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
                -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fno-common -Wa,--noexecstack \
                -Wframe-larger-than=6144 $(IMAGE_DEFINES) -MMD -MP
-# Late load begins in its caller's world, where the image is at another address: the back end's code is position-independent.
-$(IMAGE_OBJ)/hv/x86/%.o: IMAGE_FLAGS := $(filter-out -fno-pic -mcmodel=kernel,$(IMAGE_FLAGS)) -fpie -mcmodel=small
+# Late load begins in its caller's world, where the image is at another address: all code is position-independent, without a table
+# of addresses. gcc sees the image as one program: the primitives are expanded where the core uses them. What the compiler itself
+# may call is not part of that, for it does so when everything else is done.
+IMAGE_FLAGS += -fvisibility=hidden $(if $(shell $(CC) --version | grep -i clang),,-flto=auto)
+$(IMAGE_OBJ)/hv/x86/text.o: IMAGE_FLAGS += -fno-lto
 IMAGE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/x86/*.S))
 IMAGE_OBJECTS := $(addprefix $(IMAGE_OBJ)/,$(addsuffix .o,$(basename $(IMAGE_SRC))))
 
@@ -28,18 +31,18 @@ endif
 
 $(IMAGE): $(IMAGE_OBJECTS) $(IMAGE_OBJ)/image.ld
 	@echo "  IMAGE $@"
-	@$(CC) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
-		-Wl,--no-warn-rwx-segments -T $(IMAGE_OBJ)/image.ld -o $@ $(IMAGE_OBJECTS)
+	@$(CC) $(IMAGE_FLAGS) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+		-Wl,--no-warn-rwx-segments -Wl,-no-pie -T $(IMAGE_OBJ)/image.ld -o $@ $(IMAGE_OBJECTS)
 
 $(IMAGE_OBJ)/image.ld: hv/x86/image.ld hv/x86/layout.h arch/late_load.h
 	@mkdir -p $(@D)
 	@$(CC) -E -P -x c -I. -D__LINKER__ $(IMAGE_DEFINES) $< -o $@
 
-$(IMAGE_OBJ)/%.o: %.c
+$(IMAGE_OBJ)/%.o: %.c hv/x86/image.mk
 	@mkdir -p $(@D)
 	@echo "  CC    $< (image)"
 	@$(CC) $(IMAGE_FLAGS) -c -o $@ $<
-$(IMAGE_OBJ)/%.o: %.S
+$(IMAGE_OBJ)/%.o: %.S hv/x86/image.mk
 	@mkdir -p $(@D)
 	@echo "  AS    $<"
 	@$(CC) $(IMAGE_FLAGS) -c -o $@ $<

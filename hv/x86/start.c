@@ -103,6 +103,7 @@ void image_main(uint32_t magic, uint32_t information)
     tables_load(0);
     control_registers();
     check(boot_read(magic, information));
+    memory_describe();
     if ((word = options_read(boot.text)))
         stop("unknown option (docs/metal.md lists them)", word);
     check(pool_reserve());

@@ -32,6 +32,7 @@ static const char *read_ranges(const struct late_system *s)
             return "an entry of the memory map wraps around";
         boot.range[boot.ranges++] = (struct memory_range){ r->base, r->base + r->size, (uint32_t)r->type };
     }
+    memory_describe();
     return is_ram(s->pool, s->pool_size) ? NULL : "the pool is no RAM in the memory map, or lies in two entries of it";
 }
 

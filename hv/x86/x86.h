@@ -151,6 +151,8 @@ uint64_t paging_top(void);
 uint64_t paging_root(bool la57);
 
 /* ---- memory.c ---- */
+/* Takes over what the memory map says of RAM. */
+void memory_describe(void);
 bool is_ram(uint64_t address, uint64_t length);
 /* All of memory is mapped one to one. */
 static inline void *at(uint64_t physical) { return (void *)physical; }
@@ -196,6 +198,7 @@ void print(const char *format, ...);
 void log_exit(void);
 /* The entry that the current VMCS refused with a VM-instruction error. */
 void log_refused(void);
+/* Option trace=fields. */
 void log_field(bool write, enum vmcs_encoding field, uint64_t value);
 /* One line, and all processors stop. */
 _Noreturn void stop(const char *what, const char *why);
