@@ -53,7 +53,10 @@ struct hv_machine {
     struct capability physical;         /* what the processor offers L0 */
     struct capability offered;          /* what L0 offers L1 */
     struct field_set field_set[SET_COUNT];  /* of the fields offered */
+    /* What CPUID says: it is asked once. */
     unsigned physical_address_width;
+    uint64_t efer_allowed;              /* the bits of IA32_EFER that exist */
+    bool pages_1g;
     struct hal_range pool;
     struct hal_range ram[RAM_RANGES];
     unsigned ram_count;
@@ -124,12 +127,18 @@ struct hv_cpu {
 _Static_assert(sizeof(struct hv_cpu) <= HAL_CPU_LOCAL_SIZE, "the processor's state fits its local memory");
 _Static_assert(sizeof(struct hv_machine) <= HAL_MACHINE_LOCAL_SIZE, "the machine's state fits its local memory");
 
-/* ---- vmcs.c: the current VMCS; a failing access is a defect of L0 and stops it ---- */
-uint64_t vmread(enum vmcs_encoding field);
-uint32_t vmread32(enum vmcs_encoding field);
-void vmwrite(enum vmcs_encoding field, uint64_t value);
+/* ---- vmcs.c: the current VMCS ---- */
+static inline uint64_t vmread(enum vmcs_encoding field) { return hal_vmread(field); }
+static inline uint32_t vmread32(enum vmcs_encoding field) { return (uint32_t)hal_vmread(field); }
+static inline void vmwrite(enum vmcs_encoding field, uint64_t value) { hal_vmwrite(field, value); }
+
 /* Writes what differs. */
-void vmcs_update(enum vmcs_encoding field, uint64_t value);
+static inline void vmcs_update(enum vmcs_encoding field, uint64_t value)
+{
+    if (vmread(field) != value)
+        vmwrite(field, value);
+}
+
 /* Makes a VMCS current, and with it the level that runs next. */
 void vmcs_select(struct hv_cpu *cpu, unsigned level);
 /* A fresh region, VMCLEARed: its identifier is the revision, and `indicator`. False: no page, or hardware refuses it. */
@@ -141,8 +150,11 @@ void vmcs_write_host_state(const struct hv_cpu *cpu);
 /* The four fields of a guest segment. */
 struct hal_guest_segment vmcs_read_segment(enum segment_register segment);
 void vmcs_write_segment(enum segment_register segment, struct hal_guest_segment value);
-/* Writes what differs; of an unusable segment not what is undefined then (SDM Vol. 3, 28.5.2). */
-void vmcs_update_segment(enum segment_register segment, struct hal_guest_segment value);
+/* The encodings of a kind of segment field lie 2 apart, in the order of enum segment_register (Appendix B). */
+static inline enum vmcs_encoding segment_field(enum vmcs_encoding first, enum segment_register segment)
+{
+    return (enum vmcs_encoding)((unsigned)first + 2 * (unsigned)segment);
+}
 
 /* ---- vmcs01.c ---- */
 /* Fills vmcs01, which is current, with the controls of L0 and the guest state that was captured. */
@@ -183,6 +195,11 @@ void init_after_vmxoff(struct hv_cpu *cpu);
 void init_started(struct hv_cpu *cpu);
 
 /* ---- nmi.c: NMIs that came to L0 are its guest's ---- */
+/* Is an NMI due, or does the VMCS that is current ask for an exit for one? If not, the two below have nothing to do. */
+static inline bool nmi_matters(const struct hv_cpu *cpu)
+{
+    return cpu->nmi_due || cpu->proving || (cpu->level == 1 ? &cpu->vmcs01 : cpu->vmcs02)->nmi_window;
+}
 /* The VMCS that is current asks hardware for an exit when its guest could take the NMI that is due, or no longer asks. */
 void nmi_before_entry(struct hv_cpu *cpu);
 /* An exit that this brought about: true if it has been handled. */
@@ -196,7 +213,16 @@ void apic_init(void);
 /* Handles cpu->exit. Afterwards the current VMCS is ready to be entered. */
 void exit_handle(struct hv_cpu *cpu);
 /* Reads what is not known of these parts (EXIT_...) of cpu->exit; the VMCS of the level that exited is current. */
-void exit_need(struct hv_cpu *cpu, unsigned parts);
+static inline __attribute__((always_inline)) void exit_need(struct hv_cpu *cpu, unsigned parts)
+{
+    const unsigned missing = parts & ~(unsigned)cpu->exit.known;
+
+#define EXIT_PART(name, type, field)                                                                                \
+    if (missing & EXIT_##name)                                                                                      \
+        cpu->exit.name = (type)vmread(VMCS_##field);
+#include "hv/exit_parts.def"
+    cpu->exit.known |= (uint16_t)parts;
+}
 /* Of an EPT violation: where. */
 uint64_t exit_guest_physical(struct hv_cpu *cpu);
 /* cpu->exit becomes one that hardware has not reported: of L0's own in all parts. */
@@ -248,7 +274,6 @@ void msr_bitmap_fill(uint8_t bitmap[PAGE_SIZE]);
 bool guest_read_msr(struct hv_cpu *cpu, uint32_t index, uint64_t *value);
 bool guest_write_msr(struct hv_cpu *cpu, uint32_t index, uint64_t value);
 bool pat_valid(uint64_t value);
-uint64_t guest_efer_allowed(void);
 /* Loads the PDPTEs at `cr3` into the current VMCS, as PAE paging demands. False: a reserved bit is set, and nothing changed. */
 bool pdptes_load(const struct hv_machine *machine, uint64_t cr3);
 /* The same, whatever they are: hardware judges them. */
@@ -265,8 +290,14 @@ bool l1_owns(const struct hv_machine *machine, uint64_t page);
 /* What is not L1's RAM is absent: it reads as ones, and writes to it vanish. Each byte is read once. */
 void l1_read(const struct hv_machine *machine, enum hal_datum datum, uint64_t address, void *to, size_t length);
 void l1_write(const struct hv_machine *machine, uint64_t address, const void *from, size_t length);
-/* l1_read() in one page, of which l1_owns() has told. */
-void l1_read_in_page(enum hal_datum datum, bool owned, uint64_t address, void *to, size_t length);
+/* What l1_read() reads where nothing is L1's. */
+void l1_read_absent(void *to, size_t length);
+/* A piece of a page, of which l1_owns() has told; hal_reading() has said what it is. */
+static inline void l1_read_piece(bool owned, uint64_t address, void *to, size_t length)
+{
+    if (!owned || !hal_pm_read(PA(address), to, length))
+        l1_read_absent(to, length);
+}
 /* The first dword of a VMXON or VMCS region. */
 uint32_t l1_read_revision(const struct hv_machine *machine, uint64_t address);
 /* The aligned quadword of a paging structure at `address`: the same value until the guest runs again. */
@@ -290,8 +321,21 @@ enum page_given_result page_give(struct hv_cpu *cpu, uint64_t page);
 /* Is one of the pages in [base, base + size) given away? */
 bool page_given(const struct hv_machine *machine, uint64_t base, uint64_t size);
 /* This processor is about to enter its guest, and has come back. */
-void pages_before_entry(struct hv_cpu *cpu);
-void pages_after_exit(struct hv_cpu *cpu);
+void pages_look(struct hv_cpu *cpu);
+void pages_leave_wait(struct hv_cpu *cpu);
+static inline void pages_before_entry(struct hv_cpu *cpu)
+{
+    if (!cpu->waits_for_sipi)
+        cpu->presence->place = PLACE_GUEST;
+    if (cpu->waits_for_sipi || cpu->presence->seen != cpu->machine->given.count)
+        pages_look(cpu);
+}
+static inline void pages_after_exit(struct hv_cpu *cpu)
+{
+    cpu->presence->place = PLACE_L0;
+    if (cpu->waits_for_sipi)
+        pages_leave_wait(cpu);
+}
 
 /* ---- paging.c ---- */
 struct walk {

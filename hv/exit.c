@@ -24,23 +24,6 @@ static bool plain_instruction(uint32_t reason)
     return reason == EXIT_REASON_cpuid || reason == EXIT_REASON_vmlaunch || reason == EXIT_REASON_vmresume;
 }
 
-static void read_parts(struct exit_record *exit, unsigned parts)
-{
-#define EXIT_PART(name, type, field)                                                                                \
-    if (parts & EXIT_##name)                                                                                        \
-        exit->name = (type)vmread(VMCS_##field);
-#include "hv/exit_parts.def"
-    exit->known |= (uint16_t)parts;
-}
-
-void exit_need(struct hv_cpu *cpu, unsigned parts)
-{
-    const unsigned missing = parts & ~cpu->exit.known;
-
-    if (missing)
-        read_parts(&cpu->exit, missing);
-}
-
 uint64_t exit_guest_physical(struct hv_cpu *cpu)
 {
     exit_need(cpu, EXIT_guest_physical);
@@ -51,16 +34,6 @@ void exit_invent(struct hv_cpu *cpu, struct exit_record exit)
 {
     cpu->exit = exit;
     cpu->exit.known = cpu->exit.own = EXIT_ALL;
-}
-
-/* What every handler of such an exit looks at, and the log; what only some need they ask for. */
-static unsigned parts_of(const struct hv_cpu *cpu)
-{
-    const uint32_t reason = cpu->exit.reason;
-
-    if (cpu->level == 1 && plain_instruction(reason))
-        return 0;
-    return EXIT_qualification | (cpu->level == 1 && vmx_instruction(reason) ? EXIT_instruction_information : 0);
 }
 
 static _Noreturn void unexpected(uint32_t reason)
@@ -93,7 +66,7 @@ static void handle_l1(struct hv_cpu *cpu)
         hal_fail_stop("the processor refused L1's state in vmcs01");
     if (cpu->presence->abandoned && late_go_back(cpu))
         return;
-    if (nmi_exit(cpu))
+    if (nmi_matters(cpu) && nmi_exit(cpu))
         return;
     if (reason == EXIT_REASON_vmcall && late_call(cpu))
         return;
@@ -145,11 +118,15 @@ static void handle_l1(struct hv_cpu *cpu)
     }
 }
 
+/* What every handler looks at, and the log, is read here; what only some need they ask for. */
 void exit_handle(struct hv_cpu *cpu)
 {
-    exit_need(cpu, parts_of(cpu));
-    if (cpu->level == 1)
-        handle_l1(cpu);
-    else
+    if (cpu->level == 2) {
+        exit_need(cpu, EXIT_qualification);
         nested_exit(cpu);
+        return;
+    }
+    if (!plain_instruction(cpu->exit.reason))
+        exit_need(cpu, EXIT_qualification | EXIT_instruction_information);
+    handle_l1(cpu);
 }

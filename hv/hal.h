@@ -44,8 +44,9 @@ enum hal_result hal_vmxon(physical_address region);
 void hal_vmxoff(void);
 enum hal_result hal_vmclear(physical_address vmcs);
 enum hal_result hal_vmptrld(physical_address vmcs);
-enum hal_result hal_vmread(enum vmcs_encoding field, uint64_t *value);
-enum hal_result hal_vmwrite(enum vmcs_encoding field, uint64_t value);
+/* Of fields that the current VMCS has: VMfail is a defect of L0, and stops it. */
+uint64_t hal_vmread(enum vmcs_encoding field);
+void hal_vmwrite(enum vmcs_encoding field, uint64_t value);
 enum hal_result hal_invept(uint64_t type, uint64_t eptp);
 enum hal_result hal_invvpid(uint64_t type, uint16_t vpid, uint64_t linear);
 

@@ -11,6 +11,16 @@ static unsigned physical_address_width(void)
     return width > 52 ? 52 : width;
 }
 
+/* SDM Vol. 3, 2.2.1: of IA32_EFER NXE, SCE and LME exist as CPUID says; 4.1.4: so do 1-GByte pages. */
+static void read_cpuid(struct hv_machine *m)
+{
+    const uint32_t edx = hal_cpuid(0x80000001, 0).edx;
+
+    m->physical_address_width = physical_address_width();
+    m->efer_allowed = (edx & 1u << 11 ? EFER_SCE : 0) | (edx & 1u << 20 ? EFER_NXE : 0) | (edx & 1u << 29 ? EFER_LME | EFER_LMA : 0);
+    m->pages_1g = edx & 1u << 26;
+}
+
 static bool msr_bitmap_create(struct hv_machine *m)
 {
     uint8_t bitmap[PAGE_SIZE] = { 0 };
@@ -32,7 +42,7 @@ static const char *prepare_machine(struct hv_machine *m)
         return missing;
     capability_offer(&m->physical, &m->offered);
     field_sets_make(&m->offered, m->field_set);
-    m->physical_address_width = physical_address_width();
+    read_cpuid(m);
     m->pool = hal_pool();
     while (m->ram_count < RAM_RANGES && hal_ram(m->ram_count, &m->ram[m->ram_count]))
         m->ram_count++;
@@ -84,7 +94,8 @@ static bool enter(struct hv_cpu *cpu)
     pages_before_entry(cpu);
     cpu->entries.count = 0;                     /* what the guest writes from now on counts */
     do {
-        nmi_before_entry(cpu);
+        if (nmi_matters(cpu))
+            nmi_before_entry(cpu);
         result = hal_enter(&cpu->registers, !vmcs->launched);
         cpu->nmi_due |= result == HAL_NMI;
     } while (result == HAL_NMI);

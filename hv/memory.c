@@ -45,14 +45,12 @@ static size_t piece(uint64_t address, size_t length)
     return length < left ? length : left;
 }
 
-void l1_read_in_page(enum hal_datum datum, bool owned, uint64_t address, void *to, size_t length)
+void l1_read_absent(void *to, size_t length)
 {
     uint8_t *bytes = to;
 
-    hal_reading(datum);
-    if (!owned || !hal_pm_read(PA(address), bytes, length))
-        for (size_t i = 0; i < length; i++)
-            bytes[i] = 0xff;
+    for (size_t i = 0; i < length; i++)
+        bytes[i] = 0xff;
 }
 
 void l1_read(const struct hv_machine *m, enum hal_datum datum, uint64_t address, void *to, size_t length)
@@ -61,7 +59,8 @@ void l1_read(const struct hv_machine *m, enum hal_datum datum, uint64_t address,
 
     while (length) {
         size_t size = piece(address, length);
-        l1_read_in_page(datum, l1_owns(m, address), address, bytes, size);
+        hal_reading(datum);
+        l1_read_piece(l1_owns(m, address), address, bytes, size);
         address += size;
         bytes += size;
         length -= size;

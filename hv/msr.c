@@ -65,15 +65,6 @@ bool pat_valid(uint64_t value)
     return true;
 }
 
-/* SDM Vol. 3, 2.2.1: NXE, SCE and LME exist as CPUID says. */
-uint64_t guest_efer_allowed(void)
-{
-    const uint32_t edx = hal_cpuid(0x80000001, 0).edx;
-
-    return (edx & 1u << 11 ? EFER_SCE : 0) | (edx & 1u << 20 ? EFER_NXE : 0) |
-           (edx & 1u << 29 ? EFER_LME | EFER_LMA : 0);
-}
-
 bool guest_read_msr(struct hv_cpu *cpu, uint32_t index, uint64_t *value)
 {
     enum vmcs_encoding field;
@@ -124,7 +115,7 @@ static bool legal(const struct hv_cpu *cpu, uint32_t index, uint64_t *value)
     switch (index) {
     case MSR_ia32_efer:                         /* LMA is read-only here; LME only changes without paging */
         old = vmread(VMCS_guest_ia32_efer);
-        if (*value & ~guest_efer_allowed() || ((*value ^ old) & EFER_LME && vmread(VMCS_guest_cr0) & CR0_PG))
+        if (*value & ~cpu->machine->efer_allowed || ((*value ^ old) & EFER_LME && vmread(VMCS_guest_cr0) & CR0_PG))
             return false;
         *value = (*value & ~EFER_LMA) | (old & EFER_LMA);
         return true;

@@ -43,7 +43,8 @@ void nmi_before_entry(struct hv_cpu *cpu)
         return;
     current(cpu)->nmi_window = wanted;
     if (cpu->level == 2) {
-        vmcs02_keep(cpu, KEPT_PIN, VMCS_pin_based_controls, control_adjust(c->pin, VMCS12_32(cpu, pin_based_controls) | pin));
+        vmwrite(VMCS_pin_based_controls, control_adjust(c->pin, VMCS12_32(cpu, pin_based_controls) | pin));
+        cpu->vmcs02->kept_known[KEPT_PIN] = false;      /* L1's next entry writes it anew */
         shadow_controls(cpu, vmcs02_processor_based_controls(cpu) | proc);
         return;
     }

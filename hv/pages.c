@@ -47,7 +47,12 @@ static void look(struct hv_cpu *cpu)
 
 /* ---- this processor between its guest and L0 ---- */
 
-void pages_before_entry(struct hv_cpu *cpu)
+/*
+ * No fence is needed between what is said of its place and the look at the list. Who gives a page waits until this processor has
+ * seen it, or is in the wait-for-SIPI state, and kicks it as soon as it finds it in its guest, whenever that gets there. In that
+ * state it has nothing left that it could have overlooked; it looks when it leaves it.
+ */
+void pages_look(struct hv_cpu *cpu)
 {
     struct presence *p = cpu->presence;
 
@@ -55,21 +60,17 @@ void pages_before_entry(struct hv_cpu *cpu)
         vept_empty_all(cpu);
         invalidate_ept01(cpu->machine);
     }
-    for (;;) {
-        p->place = cpu->waits_for_sipi ? PLACE_NOWHERE : PLACE_GUEST;
-        hal_fence();                            /* said before it looks: whom it overlooks sees where it is */
-        if (p->seen == cpu->machine->given.count)
-            return;
+    while (p->seen != cpu->machine->given.count) {
         p->place = PLACE_L0;
         look(cpu);
     }
+    p->place = cpu->waits_for_sipi ? PLACE_NOWHERE : PLACE_GUEST;
 }
 
-void pages_after_exit(struct hv_cpu *cpu)
+/* Who overlooked it has put its page on the list, and it will look. */
+void pages_leave_wait(struct hv_cpu *cpu)
 {
-    cpu->presence->place = PLACE_L0;
-    if (cpu->waits_for_sipi)                    /* who overlooked it has put its page on the list, and it will look */
-        hal_fence();
+    hal_fence();
     cpu->waits_for_sipi = false;
 }
 

@@ -23,6 +23,7 @@ struct mode {
 struct state {
     uint64_t cr0, cr3, cr4, efer, rflags;
     unsigned width;                         /* MAXPHYADDR */
+    bool pages_1g;
 };
 
 static struct mode mode_of(const struct state *s)
@@ -40,7 +41,7 @@ static bool may_be_large(const struct state *s, const struct mode *mode, unsigne
 {
     if (mode->entry_size == 4)
         return level == 2 && s->cr4 & CR4_PSE;
-    return level == 2 || (level == 3 && hal_cpuid(0x80000001, 0).edx & 1u << 26);
+    return level == 2 || (level == 3 && s->pages_1g);
 }
 
 /* Bits that must be 0 in a present entry. */
@@ -125,6 +126,7 @@ struct walk l1_walk(const struct hv_machine *m, uint64_t linear, bool write)
     const struct state s = {
         .cr0 = vmread(VMCS_guest_cr0), .cr3 = vmread(VMCS_guest_cr3), .cr4 = vmread(VMCS_guest_cr4),
         .efer = vmread(VMCS_guest_ia32_efer), .rflags = vmread(VMCS_guest_rflags), .width = m->physical_address_width,
+        .pages_1g = m->pages_1g,
     };
     const struct mode mode = mode_of(&s);
     uint64_t table = s.cr3 & (mode.long_mode ? EPT_ADDRESS : 0xfffff000), entry;

@@ -2,32 +2,6 @@
 /* Access to the current VMCS, and what both VMCSs have in common. */
 #include "hv/core.h"
 
-uint64_t vmread(enum vmcs_encoding field)
-{
-    uint64_t value = 0;
-
-    if (hal_vmread(field, &value) != HAL_OK)
-        hal_fail_stop("a VMREAD of L0 failed");
-    return value;
-}
-
-uint32_t vmread32(enum vmcs_encoding field)
-{
-    return (uint32_t)vmread(field);
-}
-
-void vmwrite(enum vmcs_encoding field, uint64_t value)
-{
-    if (hal_vmwrite(field, value) != HAL_OK)
-        hal_fail_stop("a VMWRITE of L0 failed");
-}
-
-void vmcs_update(enum vmcs_encoding field, uint64_t value)
-{
-    if (vmread(field) != value)
-        vmwrite(field, value);
-}
-
 void vmcs_select(struct hv_cpu *cpu, unsigned level)
 {
     if (cpu->level == level)
@@ -90,12 +64,6 @@ void vmcs_write_host_state(const struct hv_cpu *cpu)
     vmwrite(VMCS_host_ia32_pat, h->pat);
 }
 
-/* The encodings of a kind of segment field lie 2 apart, in the order of enum segment_register (Appendix B). */
-static enum vmcs_encoding segment_field(enum vmcs_encoding first, enum segment_register segment)
-{
-    return (enum vmcs_encoding)((unsigned)first + 2 * (unsigned)segment);
-}
-
 struct hal_guest_segment vmcs_read_segment(enum segment_register segment)
 {
     return (struct hal_guest_segment){
@@ -112,20 +80,4 @@ void vmcs_write_segment(enum segment_register segment, struct hal_guest_segment 
     vmwrite(segment_field(VMCS_guest_es_access_rights, segment), value.access_rights);
     vmwrite(segment_field(VMCS_guest_es_limit, segment), value.limit);
     vmwrite(segment_field(VMCS_guest_es_base, segment), value.base);
-}
-
-void vmcs_update_segment(enum segment_register segment, struct hal_guest_segment value)
-{
-    const enum vmcs_encoding access_rights = segment_field(VMCS_guest_es_access_rights, segment);
-    const bool usable = !(value.access_rights & AR_UNUSABLE);
-
-    vmcs_update(segment_field(VMCS_guest_es_selector, segment), value.selector);
-    if (usable) {
-        vmcs_update(access_rights, value.access_rights);
-        vmcs_update(segment_field(VMCS_guest_es_limit, segment), value.limit);
-    } else if (!(vmread32(access_rights) & AR_UNUSABLE)) {
-        vmwrite(access_rights, value.access_rights);
-    }
-    if (usable || segment == SEG_FS || segment == SEG_GS)
-        vmcs_update(segment_field(VMCS_guest_es_base, segment), value.base);
 }

@@ -92,17 +92,22 @@ enum hal_result hal_vmptrld(physical_address vmcs)
     return result(vmx_vmptrld(cpu(), vmcs.value));
 }
 
-enum hal_result hal_vmread(enum vmcs_encoding field, uint64_t *value)
+uint64_t hal_vmread(enum vmcs_encoding field)
 {
+    uint64_t value = 0;
+
     counts()->vmread++;
-    return result(vmx_vmread(cpu(), field, value));
+    if (result(vmx_vmread(cpu(), field, &value)) != HAL_OK)
+        native_stop("a VMREAD of L0 failed");
+    return value;
 }
 
-enum hal_result hal_vmwrite(enum vmcs_encoding field, uint64_t value)
+void hal_vmwrite(enum vmcs_encoding field, uint64_t value)
 {
     counts()->vmwrite++;
     passage_vmwrite(native_here, field);
-    return result(vmx_vmwrite(cpu(), field, value));
+    if (result(vmx_vmwrite(cpu(), field, value)) != HAL_OK)
+        native_stop("a VMWRITE of L0 failed");
 }
 
 enum hal_result hal_invept(uint64_t type, uint64_t eptp)

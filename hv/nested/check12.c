@@ -75,7 +75,7 @@ static bool host_registers(const struct hv_cpu *cpu)
         canonical_in_register(cpu, VMCS12(cpu, host_ia32_sysenter_esp)),
         canonical_in_register(cpu, VMCS12(cpu, host_ia32_sysenter_eip)),
         !(exit & EXIT_load_ia32_pat) || pat_valid(VMCS12(cpu, host_ia32_pat)),
-        !loads_efer || !(efer & ~guest_efer_allowed()),
+        !loads_efer || !(efer & ~cpu->machine->efer_allowed),
         !loads_efer || !!(efer & EFER_LMA) == host64,
         !loads_efer || !!(efer & EFER_LME) == host64,
     };

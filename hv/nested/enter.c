@@ -66,13 +66,14 @@ void nested_enter(struct hv_cpu *cpu)
 {
     struct nested *n = &cpu->nested;
 
-    n->plan.carried = carried_state(cpu);
+    carry_state(cpu);
     shadow_fetch(cpu);                          /* from here on vmcs01 need not be current */
-    if (!check12_controls(cpu)) {
+    n->plan.settled = settled_holds(cpu);
+    if (!n->plan.settled && !check12_controls(cpu)) {
         fail_early(cpu, VM_ERROR_entry_invalid_control);
         return;
     }
-    if (!check12_host_state(cpu)) {
+    if (!n->plan.settled && !check12_host_state(cpu)) {
         fail_early(cpu, VM_ERROR_entry_invalid_host_state);
         return;
     }
@@ -83,9 +84,9 @@ void nested_enter(struct hv_cpu *cpu)
         fail_late(cpu, EXIT_REASON_entry_failure_msr_loading, MSR_AREA_MAX + 1);
         return;
     }
-    bitmap_choose(cpu);
+    if (!n->plan.settled)
+        settle(cpu);
     bitmap_copy(cpu);
-    virtual_apic_choose(cpu);
     n->plan.eptp = vmcs12_ept(cpu) ? vept_pointer(cpu) : ept_pointer(&cpu->machine->ept01);
     n->plan.vpid = vpid_before_entry(cpu);
     shadow_enter(cpu);
@@ -229,6 +230,6 @@ void nested_exit(struct hv_cpu *cpu)
             vmcs02_keep(cpu, KEPT_MSR_COUNT, VMCS_entry_msr_load_count, 0);
         cpu->nested.entering = false;
     }
-    if (!nmi_exit(cpu) && !handle(cpu))
+    if (!(nmi_matters(cpu) && nmi_exit(cpu)) && !handle(cpu))
         reflect_exit(cpu);
 }

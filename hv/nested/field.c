@@ -77,8 +77,10 @@ void field_sets_make(const struct capability *offered, struct field_set sets[SET
         struct field_set *set = &sets[id];
         set->count = 0;
         for (unsigned i = 0; i < FIELD_COUNT; i++)
-            if (field_offered(offered, (enum field_index)i) && belongs(&field_table[i], (enum field_set_id)id))
-                set->field[set->count++] = (uint8_t)i;
+            if (field_offered(offered, (enum field_index)i) && belongs(&field_table[i], (enum field_set_id)id)) {
+                set->row[set->count].field = (uint16_t)i;
+                set->row[set->count++].encoding = field_table[i].encoding;
+            }
     }
 }
 

@@ -213,6 +213,7 @@ static void vmwrite_instruction(struct hv_cpu *cpu)
     if (!operand_in_register(cpu) && !operand_load(cpu, &value, guest_64bit() ? 8 : 4))     /* only now: 31.3, VMWRITE */
         return;
     shadow_before_write(cpu);
+    settled_forget(cpu->nested.vmcs12, field);
     stored = &cpu->nested.vmcs12->field[field];
     *stored = VMCS_ENCODING_HIGH(encoding) ? (*stored & 0xffffffff) | value << 32 : field_cut(field, value);
     shadow_written(cpu, field);

@@ -20,12 +20,14 @@ static struct entry *read_list(struct hv_cpu *cpu, enum hal_datum datum, uint64_
 uint32_t msr_area_copy_entry_list(struct hv_cpu *cpu)
 {
     const uint32_t count = VMCS12_32(cpu, entry_msr_load_count);
-    struct entry *list = read_list(cpu, HAL_DATUM_ENTRY_MSR_LIST, VMCS12(cpu, entry_msr_load_address), count);
+    struct entry *list;
 
+    if (!count)
+        return 0;
+    list = read_list(cpu, HAL_DATUM_ENTRY_MSR_LIST, VMCS12(cpu, entry_msr_load_address), count);
     if (!list)
         return MSR_AREA_MAX + 1;
-    if (count)
-        hal_pm_write(cpu->nested.entry_msr_area, list, count * sizeof *list);
+    hal_pm_write(cpu->nested.entry_msr_area, list, count * sizeof *list);
     return count;
 }
 
@@ -52,8 +54,11 @@ static bool x2apic(uint32_t index)
 bool nested_msr_store(struct hv_cpu *cpu)
 {
     const uint64_t address = VMCS12(cpu, exit_msr_store_address), count = VMCS12(cpu, exit_msr_store_count);
-    const struct entry *list = read_list(cpu, HAL_DATUM_EXIT_MSR_STORE_LIST, address, count);
+    const struct entry *list;
 
+    if (!count)
+        return true;
+    list = read_list(cpu, HAL_DATUM_EXIT_MSR_STORE_LIST, address, count);
     if (!list)
         return false;
     for (uint64_t i = 0; i < count; i++) {
@@ -68,8 +73,11 @@ bool nested_msr_store(struct hv_cpu *cpu)
 bool nested_msr_load(struct hv_cpu *cpu)
 {
     const uint64_t count = VMCS12(cpu, exit_msr_load_count);
-    const struct entry *list = read_list(cpu, HAL_DATUM_EXIT_MSR_LOAD_LIST, VMCS12(cpu, exit_msr_load_address), count);
+    const struct entry *list;
 
+    if (!count)
+        return true;
+    list = read_list(cpu, HAL_DATUM_EXIT_MSR_LOAD_LIST, VMCS12(cpu, exit_msr_load_address), count);
     if (!list)
         return false;
     for (uint64_t i = 0; i < count; i++)

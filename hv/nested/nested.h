@@ -49,9 +49,8 @@ enum field_set_id {
 };
 struct field_set {
     unsigned count;
-    uint8_t field[FIELD_COUNT];         /* enum field_index */
+    struct field_row { uint16_t field, encoding; } row[FIELD_COUNT];    /* field: enum field_index */
 };
-_Static_assert(FIELD_COUNT <= 256, "a field's index fits a byte");
 void field_sets_make(const struct capability *offered, struct field_set sets[SET_COUNT]);
 
 /* Does L1 have this field? */
@@ -75,12 +74,25 @@ struct hardware_vmcs {
     uint64_t kept[KEPT_COUNT];
 };
 
+/* ---- settled.c: what an entry found out, as long as L1 cannot have changed it ---- */
+struct settled {
+    bool known;                         /* and no VMWRITE of L1's has exited since that may change it */
+    unsigned given;                     /* pages given to L0 by then */
+    /* What L1 or L2 may have changed of that meanwhile. */
+    bool l1_long_mode;
+    uint64_t processor_based_controls, entry_controls, host_fs_selector, host_gs_selector, host_fs_base, host_gs_base;
+    /* Pages of L1's that hardware uses, or a private one, if L1 uses them; whether L1 has the page of its MSR bitmap. */
+    physical_address io_bitmap_a, io_bitmap_b, virtual_apic;
+    bool msr_bitmap;
+};
+
 /* ---- vmcs12.c ---- */
 struct vmcs12 {
     uint64_t address;                   /* L1's page; NO_VMCS: nothing is in here */
     uint64_t last_use;
     uint64_t field[FIELD_COUNT];
     bool launched;                      /* launch state as L1 sees it */
+    struct settled settled;
     struct hardware_vmcs hardware;      /* what L2 runs on */
     bool shadowed;                      /* flip: L1's values of the fields of V and F are in `hardware` */
     /* copy, flip: conditional guest state that L1's exit controls save, and with copy class L, is newer in hardware */
@@ -147,8 +159,8 @@ void vpid_drop_all(struct hv_cpu *cpu);
 
 /* State that entries and exits load only under a control of L1's; otherwise the other level's value stays. */
 struct carried_state { uint64_t dr7, debugctl, pat, efer; };
-/* Reads what L1's entry controls will not load from the current VMCS; its EFER and PAT in any case. */
-struct carried_state carried_state(const struct hv_cpu *cpu);
+/* Reads what L1's entry controls will not load from the current VMCS into nested.plan; its EFER and PAT in any case. */
+void carry_state(struct hv_cpu *cpu);
 
 /* What an entry to L2 needs beside vmcs12. */
 struct entry_plan {
@@ -156,7 +168,7 @@ struct entry_plan {
     uint32_t interruptibility;          /* of L1, at its VMLAUNCH or VMRESUME */
     uint64_t eptp;                      /* of the shadow EPT, or EPT01's */
     uint16_t vpid;                      /* hardware's */
-    physical_address io_bitmap_a, io_bitmap_b, virtual_apic;    /* if L1 uses them */
+    bool settled;                       /* vmcs12->settled held: the controls of vmcs02 that come of it are as they were */
     uint32_t msr_count;                 /* entries of the private VM-entry MSR-load list */
     bool refused;                       /* L0 found L2's state wrong: the entry shall fail, with this exit qualification: */
     uint64_t qualification;
@@ -177,7 +189,7 @@ struct shadow {
 };
 
 /* ---- bitmap.c: what is kept of L1's MSR bitmap ---- */
-enum { MSR_BITMAP_PIECES = 4, MSR_BITMAP_PIECE_WORDS = 6 };
+enum { MSR_BITMAP_WORDS = 20 };
 
 /* ---- the state of nesting, part of struct hv_cpu ---- */
 struct nested {
@@ -196,7 +208,7 @@ struct nested {
     /* Private copies of what hardware reads while L2 runs. */
     physical_address msr_bitmap, entry_msr_area;
     physical_address io_bitmap_absent, virtual_apic_absent;     /* pages of ones */
-    uint64_t msr_bits12[MSR_BITMAP_PIECES][MSR_BITMAP_PIECE_WORDS];     /* pieces of L1's MSR bitmap as they were at entry */
+    uint64_t msr_bits12[MSR_BITMAP_WORDS];  /* pieces of L1's MSR bitmap as they were at entry */
     bool msr_bits_known;
     _Alignas(16) uint8_t buffer[8192];  /* for copying */
 };
@@ -220,6 +232,14 @@ void nested_exit(struct hv_cpu *cpu);
 /* Does L1 intercept this exception of L2? */
 bool nested_wants_exception(unsigned vector, uint32_t error_code);
 
+/* ---- settled.c ---- */
+/* Does what an earlier entry found out hold for this one?  vmcs12 has been fetched. */
+bool settled_holds(const struct hv_cpu *cpu);
+/* The checks have been passed, and the pages are chosen. */
+void settle(struct hv_cpu *cpu);
+/* L1's VMWRITE of this field has exited. */
+void settled_forget(struct vmcs12 *vmcs12, enum field_index field);
+
 /* ---- check12.c: what hardware cannot check, as it never sees L1's value ---- */
 bool check12_controls(const struct hv_cpu *cpu);
 bool check12_host_state(const struct hv_cpu *cpu);
@@ -230,7 +250,7 @@ bool check12_guest_state(const struct hv_cpu *cpu, uint64_t *qualification);
 typedef void vmcs_writer(enum vmcs_encoding, uint64_t);
 /* Fields of vmcs02, which is current, that never change. */
 void vmcs02_prepare(struct hv_cpu *cpu);
-/* Controls that are L0's and L1's together, but for the processor-based ones. */
+/* Controls that are L0's and L1's together, but for the processor-based ones. What comes of settled fields alone stays. */
 void vmcs02_write_controls(struct hv_cpu *cpu);
 /* L1's pages that hardware uses itself, chosen anew for an L2 that runs: some may be L1's no more. */
 void vmcs02_choose_pages(struct hv_cpu *cpu);
@@ -254,7 +274,7 @@ void vmcs12_to_hardware(const struct vmcs12 *vmcs12, unsigned field);
 void vmcs12_from_hardware(struct vmcs12 *vmcs12, unsigned field);
 
 /* ---- bitmap.c ---- */
-/* The I/O bitmaps that hardware shall use: L1's, or a private one where L1 has none. */
+/* The I/O bitmaps that hardware shall use: L1's, or a private one where L1 has none; and whether L1 has an MSR bitmap. */
 void bitmap_choose(struct hv_cpu *cpu);
 /* Brings the private MSR bitmap up to date for an entry to L2. */
 void bitmap_copy(struct hv_cpu *cpu);

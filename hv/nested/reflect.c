@@ -54,10 +54,30 @@ static bool nmi_blocked(struct hv_cpu *cpu)
            vmread32(VMCS_guest_interruptibility_state) & BLOCKING_BY_NMI;
 }
 
-/* 28.5.2: CS is code, the others data, all flat; a null selector is unusable. */
-static void load_segment(enum segment_register segment, uint64_t selector, uint64_t base, uint32_t access_rights)
+/*
+ * Writes what differs; of an unusable segment not what is undefined then (28.5.2). Expanded for each segment: the fields are
+ * constants then, and so is most of what decides.
+ */
+static inline __attribute__((always_inline)) void update_segment(enum segment_register segment, struct hal_guest_segment value)
 {
-    vmcs_update_segment(segment, (struct hal_guest_segment){
+    const enum vmcs_encoding access_rights = segment_field(VMCS_guest_es_access_rights, segment);
+    const bool usable = !(value.access_rights & AR_UNUSABLE);
+
+    vmcs_update(segment_field(VMCS_guest_es_selector, segment), value.selector);
+    if (usable) {
+        vmcs_update(access_rights, value.access_rights);
+        vmcs_update(segment_field(VMCS_guest_es_limit, segment), value.limit);
+    } else if (!(vmread32(access_rights) & AR_UNUSABLE)) {
+        vmwrite(access_rights, value.access_rights);
+    }
+    if (usable || segment == SEG_FS || segment == SEG_GS)
+        vmcs_update(segment_field(VMCS_guest_es_base, segment), value.base);
+}
+
+/* 28.5.2: CS is code, the others data, all flat; a null selector is unusable. */
+static inline __attribute__((always_inline)) void load_segment(enum segment_register segment, uint64_t selector, uint64_t base, uint32_t access_rights)
+{
+    update_segment(segment, (struct hal_guest_segment){
         .selector = (uint16_t)selector, .access_rights = (uint16_t)selector ? access_rights : AR_UNUSABLE,
         .limit = 0xffffffff, .base = base,
     });
@@ -84,9 +104,9 @@ static void load_segments(const struct hv_cpu *cpu, bool host64)
     load_segment(SEG_DS, VMCS12(cpu, host_ds_selector), 0, data);
     load_segment(SEG_FS, VMCS12(cpu, host_fs_selector), VMCS12(cpu, host_fs_base), data);
     load_segment(SEG_GS, VMCS12(cpu, host_gs_selector), VMCS12(cpu, host_gs_base), data);
-    vmcs_update_segment(SEG_TR, (struct hal_guest_segment){ (uint16_t)VMCS12(cpu, host_tr_selector), 0xb | AR_PRESENT, 0x67,
+    update_segment(SEG_TR, (struct hal_guest_segment){ (uint16_t)VMCS12(cpu, host_tr_selector), 0xb | AR_PRESENT, 0x67,
                                                             VMCS12(cpu, host_tr_base) });
-    vmcs_update_segment(SEG_LDTR, (struct hal_guest_segment){ 0, AR_UNUSABLE, 0, 0 });
+    update_segment(SEG_LDTR, (struct hal_guest_segment){ 0, AR_UNUSABLE, 0, 0 });
     vmcs_update(VMCS_guest_gdtr_base, VMCS12(cpu, host_gdtr_base));
     vmcs_update(VMCS_guest_gdtr_limit, 0xffff);
     vmcs_update(VMCS_guest_idtr_base, VMCS12(cpu, host_idtr_base));

@@ -37,7 +37,7 @@ static void allow_set(const struct hv_cpu *cpu, uint8_t bitmap[PAGE_SIZE], enum 
     const struct field_set *set = &cpu->machine->field_set[id];
 
     for (unsigned i = 0; i < set->count; i++) {
-        const unsigned encoding = field_table[set->field[i]].encoding;
+        const unsigned encoding = set->row[i].encoding;
         allow(bitmap, encoding);
         if (VMCS_ENCODING_WIDTH(encoding) == VMCS_WIDTH_64)
             allow(bitmap, encoding + 1);

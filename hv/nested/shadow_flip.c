@@ -134,6 +134,8 @@ void flip_tell(struct hv_cpu *cpu)
     const bool failed = exit->reason & EXIT_REASON_ENTRY_FAILURE;
     const unsigned told = failed ? EXIT_reason | EXIT_qualification : exit->own;
 
+    if (!told)
+        return;
     if (told & EXIT_reason)
         vmwrite(VMCS_exit_reason, exit->reason);
 #define EXIT_PART(name, type, field)                                                                                \

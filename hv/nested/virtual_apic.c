@@ -8,7 +8,7 @@ void virtual_apic_choose(struct hv_cpu *cpu)
     const uint64_t address = VMCS12(cpu, virtual_apic_address);
 
     if (VMCS12(cpu, processor_based_controls) & PROC_use_tpr_shadow)
-        n->plan.virtual_apic = l1_owns(cpu->machine, address) ? PA(address) : n->virtual_apic_absent;
+        n->vmcs12->settled.virtual_apic = l1_owns(cpu->machine, address) ? PA(address) : n->virtual_apic_absent;
 }
 
 /*

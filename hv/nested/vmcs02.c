@@ -2,16 +2,16 @@
 /* The VMCS on which L2 runs: L1's vmcs12, with L0's needs. Which field goes how: field_classes.def. */
 #include "hv/core.h"
 
-struct carried_state carried_state(const struct hv_cpu *cpu)
+void carry_state(struct hv_cpu *cpu)
 {
-    const bool debug = VMCS12(cpu, entry_controls) & ENTRY_load_debug_controls;
-    struct carried_state state = { .efer = vmread(VMCS_guest_ia32_efer), .pat = vmread(VMCS_guest_ia32_pat) };
+    struct carried_state *state = &cpu->nested.plan.carried;
 
-    if (!debug) {
-        state.dr7 = vmread(VMCS_guest_dr7);
-        state.debugctl = vmread(VMCS_guest_ia32_debugctl);
+    state->efer = vmread(VMCS_guest_ia32_efer);
+    state->pat = vmread(VMCS_guest_ia32_pat);
+    if (!(VMCS12(cpu, entry_controls) & ENTRY_load_debug_controls)) {
+        state->dr7 = vmread(VMCS_guest_dr7);
+        state->debugctl = vmread(VMCS_guest_ia32_debugctl);
     }
-    return state;
 }
 
 void vmcs02_prepare(struct hv_cpu *cpu)
@@ -40,16 +40,16 @@ void fields_to_hardware(const struct hv_cpu *cpu, const struct vmcs12 *vmcs12, e
 {
     const struct field_set *set = &cpu->machine->field_set[id];
 
-    for (unsigned i = 0; i < set->count; i++)
-        vmcs12_to_hardware(vmcs12, set->field[i]);
+    for (const struct field_row *row = set->row, *end = row + set->count; row < end; row++)
+        vmwrite((enum vmcs_encoding)row->encoding, vmcs12->field[row->field]);
 }
 
 void fields_from_hardware(const struct hv_cpu *cpu, struct vmcs12 *vmcs12, enum field_set_id id)
 {
     const struct field_set *set = &cpu->machine->field_set[id];
 
-    for (unsigned i = 0; i < set->count; i++)
-        vmcs12_from_hardware(vmcs12, set->field[i]);
+    for (const struct field_row *row = set->row, *end = row + set->count; row < end; row++)
+        vmcs12->field[row->field] = vmread((enum vmcs_encoding)row->encoding);
 }
 
 void vmcs02_found(struct hv_cpu *cpu, enum kept_field kept, uint64_t value)
@@ -88,14 +88,14 @@ static uint32_t exit_controls(const struct hv_cpu *cpu)
 
 static void write_pages(struct hv_cpu *cpu)
 {
-    const struct entry_plan *plan = &cpu->nested.plan;
+    const struct settled *settled = &cpu->nested.vmcs12->settled;
 
     if (VMCS12(cpu, processor_based_controls) & PROC_use_io_bitmaps) {
-        vmcs02_keep(cpu, KEPT_IO_A, VMCS_io_bitmap_a_address, plan->io_bitmap_a.value);
-        vmcs02_keep(cpu, KEPT_IO_B, VMCS_io_bitmap_b_address, plan->io_bitmap_b.value);
+        vmcs02_keep(cpu, KEPT_IO_A, VMCS_io_bitmap_a_address, settled->io_bitmap_a.value);
+        vmcs02_keep(cpu, KEPT_IO_B, VMCS_io_bitmap_b_address, settled->io_bitmap_b.value);
     }
     if (VMCS12(cpu, processor_based_controls) & PROC_use_tpr_shadow)
-        vmcs02_keep(cpu, KEPT_VIRTUAL_APIC, VMCS_virtual_apic_address, plan->virtual_apic.value);
+        vmcs02_keep(cpu, KEPT_VIRTUAL_APIC, VMCS_virtual_apic_address, settled->virtual_apic.value);
 }
 
 void vmcs02_choose_pages(struct hv_cpu *cpu)
@@ -105,21 +105,30 @@ void vmcs02_choose_pages(struct hv_cpu *cpu)
     write_pages(cpu);
 }
 
+/* Where nothing is settled, or another vmcs12's is in hardware. */
+static void write_settled(struct hv_cpu *cpu)
+{
+    const struct capability *c = &cpu->machine->physical;
+
+    vmcs02_keep(cpu, KEPT_PIN, VMCS_pin_based_controls, control_adjust(c->pin, VMCS12_32(cpu, pin_based_controls)));
+    vmcs02_keep(cpu, KEPT_PROC2, VMCS_secondary_processor_based_controls,
+                control_adjust(c->proc2, vmcs12_secondary(cpu) | PROC2_enable_ept | PROC2_enable_vpid));
+    vmcs02_keep(cpu, KEPT_EXIT, VMCS_exit_controls, exit_controls(cpu));
+    write_pages(cpu);
+}
+
 void vmcs02_write_controls(struct hv_cpu *cpu)
 {
     const struct capability *c = &cpu->machine->physical;
     const struct entry_plan *plan = &cpu->nested.plan;
     const uint32_t entry = VMCS12_32(cpu, entry_controls) & ENTRY_ia32e_mode_guest;
 
-    vmcs02_keep(cpu, KEPT_PIN, VMCS_pin_based_controls, control_adjust(c->pin, VMCS12_32(cpu, pin_based_controls)));
-    vmcs02_keep(cpu, KEPT_PROC2, VMCS_secondary_processor_based_controls,
-                control_adjust(c->proc2, vmcs12_secondary(cpu) | PROC2_enable_ept | PROC2_enable_vpid));
-    vmcs02_keep(cpu, KEPT_EXIT, VMCS_exit_controls, exit_controls(cpu));
+    if (!plan->settled || !cpu->vmcs02->kept_known[KEPT_PIN])
+        write_settled(cpu);
     vmcs02_keep(cpu, KEPT_ENTRY, VMCS_entry_controls,
                 control_adjust(c->entry, entry | ENTRY_load_debug_controls | ENTRY_load_ia32_efer | ENTRY_load_ia32_pat));
     vmcs02_keep(cpu, KEPT_VPID, VMCS_virtual_processor_identifier, plan->vpid);
     vmcs02_keep(cpu, KEPT_EPTP, VMCS_ept_pointer, plan->eptp);
-    write_pages(cpu);
     vmcs02_keep(cpu, KEPT_MSR_COUNT, VMCS_entry_msr_load_count, plan->msr_count);
 }
 

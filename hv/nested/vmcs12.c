@@ -78,6 +78,7 @@ static struct vmcs12 *read_page(struct hv_cpu *cpu, uint64_t address)
     for (unsigned i = 0; i < FIELD_COUNT; i++)
         vmcs12->field[i] = field_cut((enum field_index)i, region.field[i]);
     vmcs12->launched = region.launched == 1;
+    vmcs12->settled.known = false;
     vmcs12->address = address;
     return vmcs12;
 }

@@ -188,10 +188,10 @@ static const char *field_name(uint64_t encoding)
 static uint64_t peek(enum vmcs_encoding field)
 {
     const bool fields = options.trace_fields;
-    uint64_t value = 0;
+    uint64_t value;
 
     options.trace_fields = false;
-    hal_vmread(field, &value);
+    value = hal_vmread(field);
     options.trace_fields = fields;
     return value;
 }
@@ -219,8 +219,7 @@ void log_refused(void)
 
 void log_field(bool write, enum vmcs_encoding field, uint64_t value)
 {
-    if (options.trace_fields)
-        line(0, "vmx", "%s %s=%l ok", write ? "vmwrite" : "vmread", field_name(field), value);
+    line(0, "vmx", "%s %s=%l ok", write ? "vmwrite" : "vmread", field_name(field), value);
 }
 
 /* As the instruction's own line would be on the model: emu/trace/trace.c. */

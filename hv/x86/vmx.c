@@ -26,26 +26,26 @@ physical_address vmptrst(void)
     return vmcs;
 }
 
-enum hal_result hal_vmread(enum vmcs_encoding field, uint64_t *value)
+uint64_t hal_vmread(enum vmcs_encoding field)
 {
-    bool invalid, valid;
-    uint64_t read = 0;
+    uint64_t value;
 
-    __asm__ volatile("vmread %3, %2" RESULT : "=qm"(invalid), "=qm"(valid), "+r"(read) : "r"((uint64_t)field) : "cc");
-    if (invalid || valid)
-        return invalid ? HAL_FAIL_INVALID : HAL_FAIL_VALID;
-    *value = read;
-    log_field(false, field, read);
-    return HAL_OK;
+    __asm__ goto volatile("vmread %1, %0\n jbe %l2" : "=r"(value) : "r"((uint64_t)field) : "cc" : failed);
+    if (options.trace_fields)
+        log_field(false, field, value);
+    return value;
+failed:
+    hal_fail_stop("a VMREAD of L0 failed");
 }
 
-enum hal_result hal_vmwrite(enum vmcs_encoding field, uint64_t value)
+void hal_vmwrite(enum vmcs_encoding field, uint64_t value)
 {
-    enum hal_result result = VMX("vmwrite %3, %2", "r"((uint64_t)field), "r"(value));
-
-    if (result == HAL_OK)
+    __asm__ goto volatile("vmwrite %1, %0\n jbe %l2" : : "r"((uint64_t)field), "r"(value) : "cc", "memory" : failed);
+    if (options.trace_fields)
         log_field(true, field, value);
-    return result;
+    return;
+failed:
+    hal_fail_stop("a VMWRITE of L0 failed");
 }
 
 /* SDM Vol. 3, 31.3: the descriptors of INVEPT and INVVPID. */

@@ -72,7 +72,7 @@ STANDS_BEFORE(bool, hal_pm_write64, physical_address pa, uint64_t value)
     return __real_hal_pm_write64(pa, value);
 }
 
-STANDS_BEFORE(enum hal_result, hal_vmwrite, enum vmcs_encoding field, uint64_t value)
+STANDS_BEFORE(void, hal_vmwrite, enum vmcs_encoding field, uint64_t value)
 {
     if (fault == ADDRESS_OF_L1 && field == detail)
         value = 0x20000 | (value & 0xfff);      /* an EPT pointer says more in its low bits */
@@ -80,7 +80,7 @@ STANDS_BEFORE(enum hal_result, hal_vmwrite, enum vmcs_encoding field, uint64_t v
         value = hal_pool().base.value;
     if (fault == OTHER_HOST_STATE && field == detail)
         value += 8;
-    return __real_hal_vmwrite(field, value);
+    __real_hal_vmwrite(field, value);
 }
 
 STANDS_BEFORE(enum hal_result, hal_vmclear, physical_address vmcs)
