@@ -2,232 +2,97 @@
 /* The devices of the machine behind the model's bus. */
 #include "emu/device/board.h"
 
-#include <string.h>
+#include "emu/device/bus.h"
+#include "emu/device/ports.h"
 
-enum {
-    PORT_KEYBOARD = 0x64, KEYBOARD_RESET = 0xfe,
-    PORT_CMOS_DATA = 0x71,
-    PORT_CONTROL_A = 0x92,          /* bit 0: reset; bit 1: A20, always on */
-    PORT_DEBUG = 0xe9,              /* a byte for the console; reads as 0xe9 where it exists */
-    PORT_EXIT = 0xf4,
-    PORT_RESET = 0xcf9,
-    PORT_TEST_DATA = 0xe0,          /* the test device: four bytes that keep their values */
-    PORT_TEST_IRQ = 0x2000,         /* 24 ports: a write sets the level of that IOAPIC pin and PIC line */
-    PORT_SHUTDOWN = 0x8900,
-};
-#define TEST_MEMORY 0xff000000ull
-
-static void kick(struct board *board)
+void board_kick(struct board *board)
 {
     if (board->kick)
         board->kick(board->context);
 }
 
-static void warn(struct board *board, const char *text)
+void board_warn(struct board *board, const char *text)
 {
     if (board->warn)
         board->warn(board->context, text);
 }
 
-static void end(struct board *board, enum board_end how, uint32_t value)
+void board_end(struct board *board, enum board_end how, uint32_t value)
 {
     if (board->end != BOARD_RUNNING)
         return;
     board->end = how;
     board->exit_value = value;
-    kick(board);
+    board_kick(board);
 }
 
-static uint64_t board_time(const struct board *board)
+uint64_t board_time(const struct board *board)
 {
     return board->model->cpu[0].clock;
 }
 
-/* Interrupt lines of the PC: IRQ 0 is pin 2 of the IOAPIC, the others keep their number. */
-static void irq(struct board *board, unsigned line, bool level)
+void board_irq(struct board *board, unsigned line, bool level)
 {
     if (line < 16)
         pic_line(&board->pic, line, level);
-    ioapic_line(&board->ioapic, line == 0 ? 2 : line, level);
+    ioapic_line(&board->ioapic, line == IRQ_PIT ? 2 : line, level);
 }
 
-/* The PIT's ticks up to now. Nobody waits for them while nobody can take them, so who looks at their traces asks first. */
-static void catch_up(struct board *board)
+static void pulse(struct board *board, unsigned line)
 {
-    if (!pit_advance(&board->pit, board_time(board)))
-        return;
-    irq(board, 0, false);
-    irq(board, 0, true);
+    board_irq(board, line, false);
+    board_irq(board, line, true);
+}
+
+/* With legacy replacement the first two timers of the HPET hold the lines of PIT and RTC. */
+static void hpet_catch_up(struct board *board)
+{
+    unsigned up = hpet_advance(&board->hpet, board_time(board));
+
+    for (unsigned i = 0; i < HPET_TIMERS; i++) {
+        int pin = hpet_route(&board->hpet, i);
+        unsigned line = pin == 2 ? IRQ_PIT : (unsigned)pin;
+
+        if (pin < 0)
+            continue;
+        if (board->hpet.status >> i & 1)
+            board_irq(board, line, true);
+        else if (up >> i & 1)
+            pulse(board, line);
+    }
+}
+
+void board_catch_up(struct board *board)
+{
+    uint64_t now = board_time(board);
+    bool legacy = hpet_legacy(&board->hpet);
+
+    if (pit_advance(&board->pit, now) && !legacy)
+        pulse(board, IRQ_PIT);
+    cmos_advance(&board->cmos, now);
+    if (!legacy)
+        board_irq(board, IRQ_RTC, cmos_interrupt(&board->cmos));
+    pm_advance(&board->pm, now);
+    board_irq(board, IRQ_SCI, pm_interrupt(&board->pm));
+    hpet_catch_up(board);
 }
 
 /* Does IRQ 0 reach processor 0, by the PIC or by the IOAPIC? */
 static bool pit_heard(const struct board *board)
 {
-    return (!pic_masked(&board->pic, 0) && lapic_accepts_pic(&board->lapic[0])) || !ioapic_masked(&board->ioapic, 2);
+    return !hpet_legacy(&board->hpet) && ((!pic_masked(&board->pic, 0) && lapic_accepts_pic(&board->lapic[0])) ||
+                                          !ioapic_masked(&board->ioapic, 2));
 }
 
-static const struct { uint16_t base; unsigned irq; } uarts[UARTS] = { { 0x3f8, 4 }, { 0x2f8, 3 } };
-
-/* The UART that decodes the port; UARTS if none. */
-static unsigned uart_at(uint16_t port)
-{
-    unsigned i = 0;
-
-    while (i < UARTS && (port < uarts[i].base || port >= uarts[i].base + UART_PORTS))
-        i++;
-    return i;
-}
-
-static void update_uart(struct board *board, unsigned i)
-{
-    irq(board, uarts[i].irq, uart_interrupt(&board->uart[i]));
-}
-
-/* ---- ports ---- */
-
-static uint8_t read_byte(struct board *board, uint16_t port)
-{
-    unsigned i = uart_at(port);
-
-    if (i < UARTS) {
-        uint8_t value = uart_read(&board->uart[i], port - uarts[i].base);
-        update_uart(board, i);
-        return value;
-    }
-    if (port >= PIT_BASE && port < PIT_BASE + 4)
-        return pit_read(&board->pit, port, board_time(board));
-    switch (port) {
-    case PIC_MASTER:
-    case PIC_MASTER + 1:
-    case PIC_SLAVE:
-    case PIC_SLAVE + 1:
-        catch_up(board);
-        return pic_read(&board->pic, port);
-    case PIT_GATE_PORT:
-        return pit_gate_read(&board->pit, board_time(board));
-    case PORT_KEYBOARD:
-        return 0;                               /* both buffers are empty */
-    case PORT_CMOS_DATA:
-        return 0;                               /* no update under way, no alarm; the date is not kept */
-    case PORT_CONTROL_A:
-        return 2;
-    case PORT_DEBUG:
-        return PORT_DEBUG;
-    case PORT_TEST_DATA:
-    case PORT_TEST_DATA + 1:
-    case PORT_TEST_DATA + 2:
-    case PORT_TEST_DATA + 3:
-        return board->test_data[port - PORT_TEST_DATA];
-    case FW_CFG_DATA:
-        return fw_cfg_next(&board->fw_cfg);
-    }
-    return 0xff;
-}
-
-/* "Shutdown", character by character, as test images write it to power off. */
-static void shutdown_character(struct board *board, uint8_t value)
-{
-    static const char word[] = "Shutdown";
-
-    if (value == (uint8_t)word[board->shutdown_progress])
-        board->shutdown_progress++;
-    else
-        board->shutdown_progress = value == (uint8_t)word[0];
-    if (board->shutdown_progress == sizeof(word) - 1)
-        end(board, BOARD_SHUTDOWN, 0);
-    board->shutdown_progress %= sizeof(word) - 1;
-}
-
-static void write_byte(struct board *board, uint16_t port, uint8_t value)
-{
-    unsigned i = uart_at(port);
-
-    if (i < UARTS) {
-        uart_write(&board->uart[i], port - uarts[i].base, value);
-        update_uart(board, i);
-        return;
-    }
-    if (port >= PIT_BASE && port < PIT_BASE + 4) {
-        pit_write(&board->pit, port, value, board_time(board));
-        return;
-    }
-    switch (port) {
-    case PIC_MASTER:
-    case PIC_MASTER + 1:
-    case PIC_SLAVE:
-    case PIC_SLAVE + 1:
-        catch_up(board);
-        pic_write(&board->pic, port, value);
-        break;
-    case PIT_GATE_PORT:
-        pit_gate_write(&board->pit, value, board_time(board));
-        break;
-    case PORT_KEYBOARD:
-        if (value == KEYBOARD_RESET)
-            end(board, BOARD_RESET, 0);
-        break;
-    case PORT_CONTROL_A:
-        if (value & 1)
-            end(board, BOARD_RESET, 0);
-        break;
-    case BOARD_LOAD_PORT:
-        board->load_requested = true;
-        break;
-    case PORT_DEBUG:
-        if (board->uart[0].console)
-            putc(value, board->uart[0].console);
-        break;
-    case PORT_TEST_DATA:
-    case PORT_TEST_DATA + 1:
-    case PORT_TEST_DATA + 2:
-    case PORT_TEST_DATA + 3:
-        board->test_data[port - PORT_TEST_DATA] = value;
-        break;
-    case PORT_SHUTDOWN:
-        shutdown_character(board, value);
-        break;
-    }
-}
-
-/* Devices have 8-bit ports: a wider access covers as many neighbours (SDM Vol. 1, 19.3). */
 static uint32_t port_in(void *context, struct cpu *cpu, uint16_t port, unsigned size)
 {
-    struct board *board = context;
-    uint32_t value = 0;
-
-    (void)cpu;
-    for (unsigned i = 0; i < size; i++)
-        value |= (uint32_t)read_byte(board, (uint16_t)(port + i)) << 8 * i;
-    return value;
+    return bus_port_in(context, cpu, port, size);
 }
 
 static void port_out(void *context, struct cpu *cpu, uint16_t port, unsigned size, uint32_t value)
 {
-    struct board *board = context;
-
-    (void)cpu;
-    if (port == PORT_EXIT) {
-        end(board, BOARD_EXIT, value);
-        return;
-    }
-    if (port == FW_CFG_SELECTOR) {
-        fw_cfg_select(&board->fw_cfg, (uint16_t)value);
-        return;
-    }
-    if (port >= PORT_TEST_IRQ && port < PORT_TEST_IRQ + IOAPIC_PINS) {
-        irq(board, port - PORT_TEST_IRQ, value);
-        return;
-    }
-    if (port == PORT_RESET && size == 1) {      /* wider accesses are the PCI configuration address, and there is no PCI */
-        if (value & 4)
-            end(board, BOARD_RESET, 0);
-        return;
-    }
-    for (unsigned i = 0; i < size; i++)
-        write_byte(board, (uint16_t)(port + i), (uint8_t)(value >> 8 * i));
+    bus_port_out(context, cpu, port, size, value);
 }
-
-/* ---- device memory ---- */
 
 /* Offset into the local APIC's registers, or -1: `cpu` sees its own, in xAPIC mode only. */
 static int lapic_offset(const struct board *board, const struct cpu *cpu, uint64_t pa)
@@ -240,46 +105,28 @@ static int lapic_offset(const struct board *board, const struct cpu *cpu, uint64
     return (int)(pa - base);
 }
 
-static bool test_memory(uint64_t pa, unsigned size)
-{
-    return pa >= TEST_MEMORY && pa - TEST_MEMORY <= BOARD_TEST_MEMORY_SIZE - size;
-}
-
 static uint64_t mmio_read(void *context, struct cpu *cpu, uint64_t pa, unsigned size)
 {
     struct board *board = context;
-    uint64_t value = ~0ull, ones = size >= 8 ? ~0ull : (1ull << 8 * size) - 1;
-    unsigned shift = 8 * (pa & 3);
+    uint64_t ones = size >= 8 ? ~0ull : (1ull << 8 * size) - 1;
     int offset = lapic_offset(board, cpu, pa);
 
-    if (offset >= 0)
-        value = (uint64_t)lapic_read(&board->lapic[cpu->index], (unsigned)offset & ~3u) >> shift;
-    else if (pa >= IOAPIC_BASE && pa - IOAPIC_BASE < IOAPIC_SIZE)
-        value = (uint64_t)ioapic_read(&board->ioapic, (unsigned)(pa - IOAPIC_BASE) & ~3u) >> shift;
-    else if (test_memory(pa, size))
-        memcpy(&value, board->test_memory + (pa - TEST_MEMORY), size);
-    return value & ones;
+    if (offset < 0)
+        return bus_memory_read(board, cpu, pa, size);
+    return (uint64_t)lapic_read(&board->lapic[cpu->index], (unsigned)offset & ~3u) >> 8 * (pa & 3) & ones;
 }
 
-/* Registers are 4 bytes wide; what other accesses do is undefined (11.4.1), here nothing. */
+/* The local APIC's registers are 4 bytes wide; what other accesses do is undefined (11.4.1), here nothing. */
 static void mmio_write(void *context, struct cpu *cpu, uint64_t pa, unsigned size, uint64_t value)
 {
     struct board *board = context;
     int offset = lapic_offset(board, cpu, pa);
 
-    if (test_memory(pa, size)) {
-        memcpy(board->test_memory + (pa - TEST_MEMORY), &value, size);
-        return;
-    }
-    if (size < 4 || (pa & 3))
-        return;
-    if (offset >= 0) {
+    if (offset < 0) {
+        bus_memory_write(board, cpu, pa, size, value);
+    } else if (size >= 4 && !(pa & 3)) {
         lapic_write(&board->lapic[cpu->index], (unsigned)offset, (uint32_t)value);
-        kick(board);
-    } else if (pa >= IOAPIC_BASE && pa - IOAPIC_BASE < IOAPIC_SIZE) {
-        catch_up(board);
-        ioapic_write(&board->ioapic, (unsigned)(pa - IOAPIC_BASE), (uint32_t)value);
-        kick(board);
+        board_kick(board);
     }
 }
 
@@ -298,8 +145,8 @@ static bool apic_write_msr(void *context, struct cpu *cpu, uint32_t index, uint6
     bool done = lapic_write_msr(&board->lapic[cpu->index], index, value);
 
     if (done && index == MSR_ia32_apic_base && memory_is_ram(&board->model->memory, value & PAGE_MASK & ~(0xfffull << 52), 1))
-        warn(board, "the guest moved its local APIC over RAM; the machine keeps the RAM there and hides the APIC's registers");
-    kick(board);
+        board_warn(board, "the guest moved its local APIC over RAM; the machine keeps the RAM there and hides the APIC's registers");
+    board_kick(board);
     return done;
 }
 
@@ -316,7 +163,7 @@ static void apic_write_cr8(void *context, struct cpu *cpu, uint64_t value)
     struct board *board = context;
 
     board->lapic[cpu->index].tpr = (uint32_t)(value & 0xf) << 4;
-    kick(board);
+    board_kick(board);
 }
 
 /* The PIC is wired to the bootstrap processor. */
@@ -346,7 +193,7 @@ static void interrupt_end(void *context, struct cpu *cpu)
     struct board *board = context;
 
     lapic_end_of_interrupt(&board->lapic[cpu->index]);
-    kick(board);
+    board_kick(board);
 }
 
 /* ---- the whole ---- */
@@ -363,6 +210,12 @@ void board_init(struct board *board, struct model *model, FILE *console)
     }
     lapic_virtual_wire(&board->lapic[0]);
     ioapic_reset(&board->ioapic, board->lapic);
+    hpet_reset(&board->hpet);
+    keyboard_reset(&board->keyboard);
+    pci_reset(&board->pci);
+    pm_reset(&board->pm);
+    uint64_t low = model->memory.size < MEMORY_HOLE ? model->memory.size : MEMORY_HOLE;
+    cmos_reset(&board->cmos, low, model->memory.size - low, BOARD_EPOCH);
     board->fw_cfg = (struct fw_cfg){ .memory_size = model->memory.size, .cpus = model->cpu_count };
     model->bus = (struct bus){
         .context = board,
@@ -374,17 +227,69 @@ void board_init(struct board *board, struct model *model, FILE *console)
     };
 }
 
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
 uint64_t board_next_event(const struct board *board, const struct cpu *cpu)
 {
-    uint64_t timer = lapic_next(&board->lapic[cpu->index]);
-    uint64_t pit = cpu->index == 0 && pit_heard(board) ? pit_next(&board->pit) : UINT64_MAX;
+    uint64_t next = lapic_next(&board->lapic[cpu->index]);
 
-    return timer < pit ? timer : pit;
+    if (cpu->index != 0)
+        return next;
+    if (pit_heard(board))
+        next = least(next, pit_next(&board->pit));
+    next = least(next, cmos_next(&board->cmos));
+    next = least(next, pm_next(&board->pm));
+    return least(next, hpet_next(&board->hpet));
 }
 
 void board_advance(struct board *board, struct cpu *cpu)
 {
     lapic_advance(&board->lapic[cpu->index]);
     if (cpu->index == 0)
-        catch_up(board);
+        board_catch_up(board);
+}
+
+/* ---- power management and the HPET: they know of the board's clock and lines ---- */
+
+uint32_t pm_in(struct board *board, const struct cpu *cpu, uint16_t port, unsigned size)
+{
+    (void)size;
+    return pm_read(&board->pm, port, cpu->clock);
+}
+
+void pm_out(struct board *board, const struct cpu *cpu, uint16_t port, unsigned size, uint32_t value)
+{
+    (void)size;
+    switch (pm_write(&board->pm, port, (uint8_t)value, cpu->clock)) {
+    case PM_NOTHING:
+        break;
+    case PM_OFF:
+        board_end(board, BOARD_SHUTDOWN, 0);
+        break;
+    case PM_SLEEP:
+        board_warn(board, "the guest asks for a sleep state (PM1 control, SLP_EN) that is not there: only off (SLP_TYP 5) is");
+        break;
+    }
+    board_irq(board, IRQ_SCI, pm_interrupt(&board->pm));
+    board_kick(board);
+}
+
+uint64_t hpet_load(struct board *board, const struct cpu *cpu, uint64_t pa, unsigned size)
+{
+    return hpet_read(&board->hpet, (unsigned)(pa - HPET_BASE), size, cpu->clock);
+}
+
+void hpet_store(struct board *board, const struct cpu *cpu, uint64_t pa, unsigned size, uint64_t value)
+{
+    uint64_t level = board->hpet.status;
+
+    (void)cpu;
+    board_catch_up(board);
+    hpet_write(&board->hpet, (unsigned)(pa - HPET_BASE), size, value, board_time(board));
+    for (unsigned i = 0; i < HPET_TIMERS; i++) {
+        int pin = hpet_route(&board->hpet, i);
+        if (pin >= 0 && (level & ~board->hpet.status) >> i & 1)
+            board_irq(board, pin == 2 ? IRQ_PIT : (unsigned)pin, false);
+    }
+    board_kick(board);
 }

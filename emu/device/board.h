@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All devices of a machine behind the model's bus, and the ports through which a guest ends its run (docs/machine.md).
- * The 8254 counts by the clock of processor 0.
+ * All devices of a machine behind the model's bus (docs/machine.md). Which of them decodes which ports and addresses: bus.def.
+ * Timers raise interrupts by the clock of processor 0; who reads a counter sees it by its own clock.
  */
 #ifndef SESQUI_EMU_DEVICE_BOARD_H
 #define SESQUI_EMU_DEVICE_BOARD_H
@@ -10,15 +10,22 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "emu/device/cmos.h"
 #include "emu/device/fw_cfg.h"
+#include "emu/device/hpet.h"
 #include "emu/device/ioapic.h"
+#include "emu/device/keyboard.h"
 #include "emu/device/lapic.h"
+#include "emu/device/pci.h"
 #include "emu/device/pic.h"
 #include "emu/device/pit.h"
+#include "emu/device/pm.h"
 #include "emu/device/uart.h"
 #include "model/model.h"
 
 enum { BOARD_TEST_MEMORY_SIZE = 65536, BOARD_LOAD_PORT = 0x5e0 };
+/* ISA interrupts. IRQ 0 is pin 2 of the IOAPIC, the others keep their number. */
+enum { IRQ_PIT = 0, IRQ_KEYBOARD = 1, IRQ_RTC = 8, IRQ_SCI = 9 };
 
 enum board_end { BOARD_RUNNING, BOARD_EXIT, BOARD_SHUTDOWN, BOARD_RESET };
 
@@ -29,6 +36,11 @@ struct board {
     struct pit pit;
     struct ioapic ioapic;
     struct fw_cfg fw_cfg;
+    struct cmos cmos;
+    struct hpet hpet;
+    struct keyboard keyboard;
+    struct pci pci;
+    struct pm pm;
     struct lapic lapic[MODEL_CPU_MAX];
     uint8_t test_data[4], test_memory[BOARD_TEST_MEMORY_SIZE];   /* the test device */
 
@@ -43,6 +55,9 @@ struct board {
     void (*warn)(void *context, const char *text);
 };
 
+/* 2024-01-01 00:00:00 UTC: the date at time 0, unless another one is given. */
+#define BOARD_EPOCH 1704067200ll
+
 /* Resets all devices and installs the bus in `model`, whose processors have been reset. `console`, where the bytes of the
  * first UART go, may be NULL. */
 void board_init(struct board *board, struct model *model, FILE *console);
@@ -50,5 +65,18 @@ void board_init(struct board *board, struct model *model, FILE *console);
 uint64_t board_next_event(const struct board *board, const struct cpu *cpu);
 /* Lets the timers that `cpu` drives catch up with cpu->clock. */
 void board_advance(struct board *board, struct cpu *cpu);
+
+/* ---- for the devices ---- */
+
+/* The guest asks for the end of the run; the first one counts. */
+void board_end(struct board *board, enum board_end how, uint32_t value);
+/* What decides when the CPU engine must stop has changed. */
+void board_kick(struct board *board);
+void board_warn(struct board *board, const char *text);
+uint64_t board_time(const struct board *board);
+/* The level of an interrupt line: an ISA IRQ, or pin 16-23 of the IOAPIC. */
+void board_irq(struct board *board, unsigned line, bool level);
+/* The timers' ticks up to now. Nobody waits for those that nobody can take, so who looks at their traces asks first. */
+void board_catch_up(struct board *board);
 
 #endif

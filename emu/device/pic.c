@@ -50,6 +50,8 @@ static void chip_line(struct pic_chip *chip, unsigned line, bool level)
 
     if (level && !(chip->lines & bit))
         chip->requested |= bit;                 /* the edge is latched: a short pulse is enough */
+    if (!level && (chip->level & bit))
+        chip->requested &= (uint8_t)~bit;
     chip->lines = level ? chip->lines | bit : chip->lines & (uint8_t)~bit;
 }
 
@@ -62,6 +64,14 @@ static void cascade(struct pic *pic)
         pic->chip[0].requested |= bit;
     else
         pic->chip[0].requested &= (uint8_t)~bit;
+}
+
+/* IRQ 0, 1, 2, 8 and 13 are always edge-triggered. */
+void pic_set_level(struct pic *pic, unsigned chip, uint8_t value)
+{
+    pic->chip[chip].level = value & (chip == 0 ? 0xf8 : 0xde);
+    pic->chip[chip].requested |= pic->chip[chip].lines & pic->chip[chip].level;
+    cascade(pic);
 }
 
 void pic_line(struct pic *pic, unsigned line, bool level)
@@ -86,7 +96,8 @@ static uint8_t chip_acknowledge(struct pic_chip *chip)
 
     if (line < 0)
         return chip->vector_base + 7;           /* spurious: nothing is put into service */
-    chip->requested &= (uint8_t)~(1u << line);
+    if (!(chip->level & chip->lines & 1u << line))
+        chip->requested &= (uint8_t)~(1u << line);  /* a level-triggered line asks as long as it is up */
     if (!chip->auto_eoi)
         chip->in_service |= (uint8_t)(1u << line);
     return (uint8_t)(chip->vector_base + line);
@@ -125,9 +136,11 @@ static void end_of_interrupt(struct pic_chip *chip, uint8_t command)
 static void write_command(struct pic_chip *chip, uint8_t value)
 {
     if (value & ICW1) {
-        uint8_t lines = chip->lines;
+        uint8_t lines = chip->lines, level = chip->level;
         memset(chip, 0, sizeof(*chip));
         chip->lines = lines;
+        chip->level = level;
+        chip->requested = lines & level;
         chip->lowest = 7;
         chip->needs_icw4 = value & ICW1_NEEDS_ICW4;
         chip->next_icw = 2;

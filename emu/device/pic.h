@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The two 8259A interrupt controllers, the second one on line 2 of the first. Intel 8259A data sheet; edge-triggered. */
+/* The two 8259A interrupt controllers, the second one on line 2 of the first: Intel 8259A data sheet. Which lines are level-triggered the
+ * ELCR registers at 0x4d0 and 0x4d1 say (ICH9 data sheet, 13.4.10), not ICW1. */
 #ifndef SESQUI_EMU_DEVICE_PIC_H
 #define SESQUI_EMU_DEVICE_PIC_H
 
@@ -10,6 +11,7 @@ enum { PIC_MASTER = 0x20, PIC_SLAVE = 0xa0, PIC_CASCADE = 2 };
 
 struct pic_chip {
     uint8_t lines;              /* input levels */
+    uint8_t level;              /* ELCR */
     uint8_t requested, in_service, mask;
     uint8_t vector_base;
     uint8_t next_icw;           /* 2-4 while initialisation goes on, else 0 */
@@ -24,6 +26,8 @@ struct pic {
 void pic_reset(struct pic *pic);
 uint8_t pic_read(struct pic *pic, uint16_t port);
 void pic_write(struct pic *pic, uint16_t port, uint8_t value);
+/* Writes ELCR of chip 0 or 1. */
+void pic_set_level(struct pic *pic, unsigned chip, uint8_t value);
 /* Sets the level of line 0-15. */
 void pic_line(struct pic *pic, unsigned line, bool level);
 /* The INT output; and the vector for INTA (the spurious one, line 7, if there is nothing any more). */

@@ -10,6 +10,7 @@
  */
 #include "emu/device/pic.h"
 #include "emu/device/pit.h"
+#include "emu/firmware/acpi.h"
 #include "emu/load/parts.h"
 
 enum { ROM_SEGMENT = 0xf000, ROM_OFFSET = 0xf000 };
@@ -97,6 +98,8 @@ static void program_devices(const struct bus *bus, struct cpu *cpu)
 void firmware_leave(struct model *model)
 {
     write_memory(&model->memory);
+    acpi_write(model);
+    mp_table_write(model);
     if (model->bus.port_out)
         program_devices(&model->bus, &model->cpu[0]);
 }

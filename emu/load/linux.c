@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "emu/firmware/acpi.h"
 #include "emu/load/parts.h"
 
 /* The setup header, by its offset in the file, which is that in the boot parameters as well. */
@@ -16,7 +17,7 @@ enum { SETUP_SECTS = 0x1f1, SYSSIZE = 0x1f4, VID_MODE = 0x1fa, JUMP = 0x201, MAG
        INITRD_ADDR_MAX = 0x22c, KERNEL_ALIGNMENT = 0x230, RELOCATABLE = 0x234, XLOADFLAGS = 0x236, CMDLINE_SIZE = 0x238,
        PREF_ADDRESS = 0x258, INIT_SIZE = 0x260, HEADER_END = 0x268, SECTOR = 512 };
 /* The other boot parameters ("zero page"). */
-enum { EXT_MEM_K = 0x002, ALT_MEM_K = 0x1e0, E820_ENTRIES = 0x1e8, E820_TABLE = 0x2d0, E820_ENTRY = 20, PARAMETERS_SIZE = 4096 };
+enum { EXT_MEM_K = 0x002, ACPI_RSDP_ADDR = 0x070, ALT_MEM_K = 0x1e0, E820_ENTRIES = 0x1e8, E820_TABLE = 0x2d0, E820_ENTRY = 20, PARAMETERS_SIZE = 4096 };
 enum { LOADED_HIGH = 1, CAN_USE_HEAP = 0x80, XLF_KERNEL_64 = 1, LOADER_UNDEFINED = 0xff, VIDEO_NORMAL = 0xffff };
 enum { VERSION_OLDEST = 0x206, VERSION_ALIGNMENT = 0x205, VERSION_INIT_SIZE = 0x20a, VERSION_XLOADFLAGS = 0x20c };
 enum { ENTRY_64 = 0x200, INITRD_TOP = 0x37ffffff };
@@ -157,6 +158,7 @@ static void hand_over(struct loaded *loaded)
     write_header(loaded, INFO_BASE, COMMAND_LINE_AT);
     memory_write32(&model->memory, INFO_BASE + CODE32_START, (uint32_t)loaded->image->piece[0].pa);
     write_map(loaded);
+    memory_write64(&model->memory, INFO_BASE + ACPI_RSDP_ADDR, ACPI_RSDP);
     if (long_mode)
         enter_long(model, loaded->image->entry);
     else

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "emu/firmware/acpi.h"
 #include "emu/load/parts.h"
 
 #define HEADER_MAGIC 0xe85250d6u
@@ -17,7 +18,7 @@ enum { TAG_END, TAG_REQUEST, TAG_ADDRESS, TAG_ENTRY, TAG_CONSOLE, TAG_FRAMEBUFFE
        TAG_EFI_ENTRY_64, TAG_RELOCATABLE };
 enum { REQUEST_SIZE = 8, ADDRESS_SIZE = 24, ENTRY_SIZE = 12 };
 /* Tags of the information (Multiboot 2, 3.6). */
-enum { INFO_COMMAND_LINE = 1, INFO_LOADER = 2, INFO_MODULE = 3, INFO_MEMORY = 4, INFO_MAP = 6, INFO_SECTIONS = 9, INFO_IMAGE_BASE = 21 };
+enum { INFO_COMMAND_LINE = 1, INFO_LOADER = 2, INFO_MODULE = 3, INFO_MEMORY = 4, INFO_MAP = 6, INFO_SECTIONS = 9, INFO_RSDP = 15 /* of ACPI 2.0 and later */, INFO_IMAGE_BASE = 21 };
 enum { MAP_ENTRY = 24, INFO_SECTIONS_MAX = 0x8000 };
 
 /* Where the header is, or SIZE_MAX. */
@@ -66,7 +67,7 @@ static void advance(struct tag *tag)
 static bool given(uint32_t type)
 {
     return type == INFO_COMMAND_LINE || type == INFO_LOADER || type == INFO_MODULE || type == INFO_MEMORY || type == INFO_MAP ||
-           type == INFO_SECTIONS || type == INFO_IMAGE_BASE;
+           type == INFO_SECTIONS || type == INFO_RSDP || type == INFO_IMAGE_BASE;
 }
 
 /* Tags that ask for what the machine cannot do and are not optional. */
@@ -203,6 +204,15 @@ static void sections_tag(const struct loaded *loaded, uint64_t *at)
         memory_write32(&loaded->model->memory, content + 12 + i, memory_read32(&loaded->model->memory, sections->address + i));
 }
 
+/* Multiboot 2, 3.6.15 "ACPI new RSDP": a copy of it. */
+static void rsdp_tag(struct model *model, uint64_t *at)
+{
+    uint64_t content = begin(model, at, INFO_RSDP, ACPI_RSDP_SIZE);
+
+    for (unsigned i = 0; i < ACPI_RSDP_SIZE; i += 4)
+        memory_write32(&model->memory, content + i, memory_read32(&model->memory, ACPI_RSDP + i));
+}
+
 /* Multiboot 2, 3.3 "I386 machine state": EAX, EBX; the rest is as for the first version. */
 static void hand_over(struct loaded *loaded)
 {
@@ -222,6 +232,7 @@ static void hand_over(struct loaded *loaded)
     for (unsigned i = 0; i < request->modules; i++)
         module_tag(model, &at, loaded->module[i], request->module[i].text);
     sections_tag(loaded, &at);
+    rsdp_tag(model, &at);
     content = begin(model, &at, INFO_IMAGE_BASE, 4);
     memory_write32(&model->memory, content, (uint32_t)loaded->image->piece[0].pa);
     begin(model, &at, 0, 0);

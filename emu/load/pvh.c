@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "emu/firmware/acpi.h"
 #include "emu/load/parts.h"
 
 enum { NOTE_PHYS32_ENTRY = 18, NOTE_GNU_ABI = 1 };
@@ -69,6 +70,7 @@ static void write_information(const struct loaded *loaded)
     memory_write32(memory, INFO_BASE + START_MODULES, request->modules);
     memory_write64(memory, INFO_BASE + START_MODULE_LIST, request->modules ? INFO_BASE + MODULE_AT : 0);
     memory_write64(memory, INFO_BASE + START_COMMAND_LINE, INFO_BASE + COMMAND_LINE_AT);
+    memory_write64(memory, INFO_BASE + START_RSDP, ACPI_RSDP);
     memory_write64(memory, INFO_BASE + START_MAP, INFO_BASE + MAP_AT);
     memory_write32(memory, INFO_BASE + START_MAP_COUNT, count);
     write_text(memory, COMMAND_LINE_AT, request->arguments ? request->arguments : "");
