@@ -32,6 +32,7 @@ static void report_at(struct cpu *cpu, struct vmcs *vmcs, uint64_t rip, const ch
         cpu->model->observer.notify(cpu->model->observer.context, &notice);
 }
 
+/* Found after the fact. */
 static void report(struct cpu *cpu, struct vmcs *vmcs, const char *text)
 {
     report_at(cpu, vmcs, 0, text);
@@ -163,12 +164,13 @@ static void store(struct model *model, struct vmcs *vmcs)
     vmcs->active = false;
 }
 
-static bool current_anywhere(const struct model *model, const struct vmcs *vmcs)
+/* A processor whose current VMCS it is, or NULL. */
+static const struct cpu *current_on(const struct model *model, const struct vmcs *vmcs)
 {
     for (unsigned i = 0; i < model->cpu_count; i++)
         if (model->cpu[i].vmx.current == vmcs)
-            return true;
-    return false;
+            return &model->cpu[i];
+    return NULL;
 }
 
 /* A free slot; if there is none, the one used longest ago that is current nowhere: there are more slots than CPUs. */
@@ -191,7 +193,7 @@ static struct vmcs *slot(struct cpu *cpu, uint64_t pa)
     for (unsigned i = 0; i < VMCS_CACHE_SIZE; i++) {
         struct vmcs *vmcs = &cache->vmcs[i];
 
-        if (!current_anywhere(cpu->model, vmcs) && (!oldest || vmcs->last_use < oldest->last_use))
+        if (!current_on(cpu->model, vmcs) && (!oldest || vmcs->last_use < oldest->last_use))
             oldest = vmcs;
     }
     check_region(cpu, oldest);
@@ -235,7 +237,7 @@ struct vmcs *vmcs_activate(struct cpu *cpu, uint64_t pa)
         if (!(memory_watched(&cpu->model->memory, pa) & WATCH_CLEARED))
             region_mistake(cpu, REGION_NEVER_CLEARED, pa, cpu->index, cpu->rip);
     } else if (vmcs->cpu != cpu->index) {
-        report(cpu, vmcs, "a VMCS is active on two processors: VMCLEAR it on the first [25.11.1]");
+        report_at(cpu, vmcs, cpu->rip, "a VMCS is active on two processors: VMCLEAR it on the first [25.11.1]");
         vmcs->cpu = (uint8_t)cpu->index;
     } else {
         check_identifier(cpu, vmcs);
@@ -248,6 +250,7 @@ void vmcs_clear(struct cpu *cpu, uint64_t pa)
 {
     struct model *model = cpu->model;
     struct vmcs *vmcs = vmcs_active(model, pa);
+    const struct cpu *other;
 
     memory_watch(&model->memory, pa, WATCH_CLEARED, true);
     if (!vmcs) {
@@ -255,17 +258,20 @@ void vmcs_clear(struct cpu *cpu, uint64_t pa)
         return;
     }
     if (vmcs->cpu != cpu->index)
-        report(cpu, vmcs, "VMCLEAR of a VMCS that is active on another processor: execute it there [25.11.1]");
+        report_at(cpu, vmcs, cpu->rip, "VMCLEAR of a VMCS that is active on another processor: execute it there [25.11.1]");
     check_region(cpu, vmcs);
+    if (cpu->vmx.current == vmcs)
+        cpu->vmx.current = NULL;
     if (vmcs->launch_state == LAUNCH_LAUNCHED) {
         vmcs->moved = true;                     /* as soon as it is active again */
         vmcs->former_cpu = vmcs->cpu;
     }
     vmcs->launch_state = LAUNCH_CLEAR;
-    store(model, vmcs);
-    for (unsigned i = 0; i < model->cpu_count; i++)
-        if (model->cpu[i].vmx.current == vmcs)
-            model->cpu[i].vmx.current = NULL;
+    other = current_on(model, vmcs);
+    if (other)                                  /* VMCLEAR changes no other processor's current-VMCS pointer (31.3); a guest may run there */
+        vmcs->cpu = (uint8_t)other->index;
+    else
+        store(model, vmcs);
 }
 
 void vmcs_abort(struct cpu *cpu, const struct vmcs *vmcs, uint32_t indicator)

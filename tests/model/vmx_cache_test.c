@@ -300,7 +300,32 @@ START_TEST(vmclear_on_the_wrong_processor)
 {
     vmx_vmclear(&f.model->cpu[1], FIXTURE_VMCS);
     violation("on another processor");
-    ck_assert_ptr_null(f.cpu->vmx.current);                 /* nothing dangles */
+    ck_assert_ptr_eq(f.cpu->vmx.current, vmcs_active(f.model, FIXTURE_VMCS));   /* it is not for others to change */
+    ck_assert_int_eq(vmx_vmclear(f.cpu, FIXTURE_VMCS), VMX_SUCCEED);
+    ck_assert_ptr_null(f.cpu->vmx.current);
+    ck_assert_ptr_null(vmcs_active(f.model, FIXTURE_VMCS));
+}
+END_TEST
+
+/* Whatever another processor does to the VMCS of a guest that runs: there is one until it has exited. */
+START_TEST(a_guest_keeps_its_vmcs)
+{
+    struct cpu *other = &f.model->cpu[1];
+    vmx_result result;
+
+    ck_assert_int_eq(vmx_enter(f.cpu, true, &result), STATUS_VM_ENTRY);
+    for (unsigned rounds = 0; rounds < 2; rounds++) {
+        if (rounds)
+            vmx_vmptrld(other, FIXTURE_VMCS);
+        ck_assert_int_eq(vmx_vmclear(other, FIXTURE_VMCS), VMX_SUCCEED);
+        ck_assert_ptr_null(other->vmx.current);
+        ck_assert_ptr_nonnull(f.cpu->vmx.current);
+        ck_assert(f.cpu->vmx.current->active && f.cpu->vmx.current->cpu == 0);
+    }
+    violation("on another processor");
+    fixture_exit(&f, EXIT_REASON_hlt);
+    ck_assert_int_eq(vmx_enter(f.cpu, false, &result), STATUS_OK);
+    ck_assert_int_eq(result, VM_ERROR_vmresume_not_launched);
 }
 END_TEST
 
@@ -394,6 +419,7 @@ int main(void)
     tcase_add_test(two, active_on_two_processors);
     tcase_add_test(two, migration_with_vmclear);
     tcase_add_test(two, vmclear_on_the_wrong_processor);
+    tcase_add_test(two, a_guest_keeps_its_vmcs);
     tcase_add_test(two, the_current_vmcs_is_not_evicted);
     suite_add_tcase(suite, two);
     srunner_run_all(runner, CK_ENV);

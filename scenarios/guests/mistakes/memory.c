@@ -154,6 +154,45 @@ static void active_on_two(void)
     run();
 }
 
+/* The guest says that it is there, and waits to be let go. */
+extern const uint8_t waiter[], waiter_end[];
+__asm__(".pushsection .rodata\n"
+        "waiter: movb $1, 0x6000\n"
+        "1: pause\n"
+        "   cmpb $2, 0x6000\n"
+        "   jne 1b\n"
+        "   hlt\n"
+        "waiter_end:\n"
+        ".popsection");
+
+static void second_waits(void)
+{
+    must(!vmx_start_on(other_region), "VMX on the second processor");
+    must(!vmptrld((uintptr_t)guest->vmcs), "VMPTRLD on the second processor");
+    guest_enter(guest);
+}
+
+/* A processor is in a guest, and another one executes VMCLEAR, or VMPTRLD and VMCLEAR, of its VMCS. */
+static void take_from_second(bool load)
+{
+    volatile uint8_t *word = &guest->memory[GUEST_DATA];
+
+    start_guest(waiter, waiter_end);
+    must(!vmclear((uintptr_t)guest->vmcs), "VMCLEAR");
+    second_wake();
+    second_does = second_waits;
+    while (*word != 1)
+        __asm__ volatile("pause");
+    must(!load || !vmptrld((uintptr_t)guest->vmcs), "VMPTRLD");
+    must(!vmclear((uintptr_t)guest->vmcs), "VMCLEAR");
+    *word = 2;
+    while (second_does)
+        __asm__ volatile("pause");
+}
+
+static void cleared_in_guest(void) { take_from_second(false); }
+static void loaded_in_guest(void) { take_from_second(true); }
+
 const struct mistake mistakes_of_memory[] = {
     { "ept-without-invept", ept_without_invept },
     { "ept-with-invept", ept_with_invept },
@@ -167,5 +206,7 @@ const struct mistake mistakes_of_memory[] = {
     { "left-active", left_active },
     { "vmresume-after-move", vmresume_after_move },
     { "active-on-two", active_on_two },
+    { "cleared-in-guest", cleared_in_guest },
+    { "loaded-in-guest", loaded_in_guest },
     { NULL, NULL },
 };
