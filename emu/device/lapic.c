@@ -171,10 +171,16 @@ static bool addressed(const struct lapic *lapic, bool logical, uint32_t destinat
     return mine >> 4 == (destination >> 4 & 0xf) && (mine & destination & 0xf);
 }
 
+/*
+ * Disabled by software (SVR) it still accepts NMI, INIT and SIPI (SDM Vol. 3, 11.4.7.2); disabled in IA32_APIC_BASE it is not there, and no
+ * message reaches its processor (11.4.3).
+ */
 static void deliver(struct lapic *lapic, enum delivery mode, uint8_t vector, bool level)
 {
     struct cpu *cpu = lapic->cpu;
 
+    if (!lapic_enabled(lapic))
+        return;
     switch (mode) {
     case DELIVER_FIXED:
     case DELIVER_LOWEST:

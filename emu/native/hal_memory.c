@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "emu/native/state.h"
+#include "model/cpu/execute.h"
 #include "model/cpu/raise.h"
 #include "model/vmx/vmx.h"
 
@@ -127,11 +128,22 @@ void hal_fence(void) {}
 
 /* ---- other processors ---- */
 
+/* A machine without local APICs has wires instead. */
+static bool apic_enabled(struct cpu *cpu)
+{
+    uint64_t base;
+
+    return !msr_read(cpu, MSR_ia32_apic_base, &base) || base & APIC_BASE_ENABLE;
+}
+
 bool hal_kick(unsigned target, enum hal_kick kind)
 {
     struct model *model = native()->model;
-    if (target >= model->cpu_count || (kind == HAL_KICK_INIT && model->cpu[target].init_pending))
+    if (target >= model->cpu_count || (kind == HAL_KICK_INIT && model->cpu[target].init_pending) ||
+        !apic_enabled(native_here->cpu))
         return false;
+    if (!apic_enabled(&model->cpu[target]))
+        return true;                            /* sent, and accepted by nobody */
     if (kind == HAL_KICK_INIT)
         model->cpu[target].init_pending = true;
     else

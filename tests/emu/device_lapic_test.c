@@ -241,6 +241,36 @@ START_TEST(signals)
 }
 END_TEST
 
+/* 11.4.7.2: disabled by software it accepts these and no other messages; 11.4.3: disabled in IA32_APIC_BASE none at all. */
+START_TEST(signals_while_disabled)
+{
+    struct cpu *cpu = &model->cpu[1];
+    const bool globally = _i;
+
+    if (globally)
+        ck_assert(model->bus.apic_write_msr(model->bus.context, cpu, MSR_ia32_apic_base, 0xfee00000));
+    else
+        lapic_write(&board->lapic[1], SVR, 0xff);
+    lapic_write(&board->lapic[0], ICR_HIGH, 1u << 24);
+    lapic_write(&board->lapic[0], ICR, 0x4430);             /* NMI */
+    ck_assert_int_eq(cpu->nmi_pending, !globally);
+    lapic_write(&board->lapic[0], ICR, 0xc500);             /* INIT */
+    ck_assert_int_eq(cpu->init_pending, !globally);
+    cpu->init_pending = false;
+    cpu->activity = ACTIVITY_WAIT_FOR_SIPI;
+    lapic_write(&board->lapic[0], ICR, 0x4610);             /* SIPI */
+    ck_assert_int_eq(cpu->sipi_pending, !globally);
+    lapic_write(&board->lapic[0], ICR, 0x4040);             /* fixed */
+    ck_assert(!requested(1));
+    /* What came meanwhile is not made up for. */
+    if (globally)
+        ck_assert(model->bus.apic_write_msr(model->bus.context, cpu, MSR_ia32_apic_base, 0xfee00800));
+    lapic_write(&board->lapic[1], SVR, 0x1ff);
+    ck_assert(!requested(1));
+    ck_assert_int_eq(cpu->nmi_pending, !globally);
+}
+END_TEST
+
 START_TEST(bad_vectors)
 {
     struct lapic *lapic = &board->lapic[0];
@@ -352,6 +382,7 @@ int main(void)
     tcase_add_test(tcase, priorities);
     tcase_add_test(tcase, destinations);
     tcase_add_test(tcase, signals);
+    tcase_add_loop_test(tcase, signals_while_disabled, 0, 2);
     tcase_add_test(tcase, bad_vectors);
     tcase_add_test(tcase, mode_transitions);
     tcase_add_test(tcase, disabling_resets);
