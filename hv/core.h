@@ -54,7 +54,8 @@ struct hv_machine {
     struct capability offered;          /* what L0 offers L1 */
     struct field_set field_set[SET_COUNT];  /* of the fields offered */
     /* What CPUID says: it is asked once. */
-    unsigned physical_address_width;
+    unsigned physical_address_width;    /* MAXPHYADDR */
+    unsigned memory_address_width;      /* of that, the bits that address memory: those above are a key (SDM Vol. 4, IA32_TME_ACTIVATE) */
     uint64_t efer_allowed;              /* the bits of IA32_EFER that exist */
     bool pages_1g;
     struct hal_range pool;
@@ -78,6 +79,8 @@ struct entries {
     struct { uint64_t address, value; } entry[ENTRIES_KEPT];
 };
 
+#define EXIT_REASON_DECIDES (0xffffu | EXIT_REASON_ENTRY_FAILURE)
+
 /*
  * What an exit reported. A part is read from the VMCS when it is needed, and once (exit_need()); what is not known is 0. A handler
  * that finds something else than hardware puts it here: such parts are L0's own, and L1 is told them instead of hardware's.
@@ -95,7 +98,8 @@ enum {
 };
 struct exit_record {
     uint16_t known, own;                /* EXIT_... of the parts that have been read or set, and that L0 has set */
-    uint32_t reason;                    /* the whole field; always known */
+    uint32_t reason;                    /* basic exit reason, and bit 31; always known */
+    uint32_t circumstances;             /* other bits of the field, by which nothing is decided: for L1 (SDM Vol. 3, 25.9.1) */
 #define EXIT_PART(name, type, field) type name;
 #include "hv/exit_parts.def"
 };
@@ -113,11 +117,13 @@ struct hv_cpu {
     physical_address vmxon_region;
     struct exit_record exit;            /* the exit being handled */
     struct entries entries;             /* of L1's paging structures, read since that exit */
+    unsigned breakpoints_met;           /* by operands since that exit: bits of pending debug exceptions */
     uint64_t feature_control;           /* IA32_FEATURE_CONTROL as L1 sees it */
     bool created, too_small;            /* its structures are there: they outlive an unload; the pool was too small for them */
     bool just_started;                  /* the latest exit was a SIPI */
     bool init_held;                     /* an INIT that met L1 in VMX root operation, where it is blocked */
     bool nmi_due;                       /* an NMI came to L0: it is the guest's (nmi.c) */
+    bool machine_check_due;             /* and so is a machine check */
     bool proving;                       /* the first entry is a trial: main.c */
     uint64_t loaded_cr4, passage;       /* of the guest's state when L0 came (struct hal_capture) */
     bool waits_for_sipi;                /* so does the next entry's guest */
@@ -185,6 +191,8 @@ bool late_everywhere(const struct hv_machine *machine);
 void init_kick(struct hv_machine *machine, unsigned cpu);
 /* Is an INIT of L0's on its way to this processor?  Until it has come out, VMX operation and the local APIC stay on. */
 bool init_on_its_way(const struct hv_cpu *cpu);
+/* Its local APIC is enabled, or not. `lock` is held. */
+void init_reachable(struct hv_cpu *cpu, bool reachable);
 /* An INIT ended a run of L1's; `just_started`: of the run that a SIPI began. */
 void init_exit(struct hv_cpu *cpu, bool just_started);
 /* An INIT ended a run of L2's: was it L0's own, and stands for none of L1's? */
@@ -198,12 +206,16 @@ void init_started(struct hv_cpu *cpu);
 /* Is an NMI due, or does the VMCS that is current ask for an exit for one? If not, the two below have nothing to do. */
 static inline bool nmi_matters(const struct hv_cpu *cpu)
 {
-    return cpu->nmi_due || cpu->proving || (cpu->level == 1 ? &cpu->vmcs01 : cpu->vmcs02)->nmi_window;
+    return cpu->nmi_due || cpu->machine_check_due || cpu->proving || (cpu->level == 1 ? &cpu->vmcs01 : cpu->vmcs02)->nmi_window;
 }
 /* The VMCS that is current asks hardware for an exit when its guest could take the NMI that is due, or no longer asks. */
 void nmi_before_entry(struct hv_cpu *cpu);
 /* An exit that this brought about: true if it has been handled. */
 bool nmi_exit(struct hv_cpu *cpu);
+/* A machine check is due, and no other event waits to be delivered: it is an exit then, which cpu->exit tells of. */
+bool machine_check_exits(struct hv_cpu *cpu);
+/* Such an exit, if it is the guest's own. False: it is L1's exit. */
+bool machine_check_deliver(struct hv_cpu *cpu);
 
 /* ---- apic.c ---- */
 /* This processor's local APIC after INIT (SDM Vol. 3, "Local APIC State After It Receives an INIT Reset"). */
@@ -265,7 +277,8 @@ void inject_again(struct hv_cpu *cpu);
 /* ---- cpuid.c, msr.c, cr.c, xsetbv.c ---- */
 void cpuid_exit(struct hv_cpu *cpu);
 void msr_read_exit(struct hv_cpu *cpu);
-void msr_write_exit(struct hv_cpu *cpu);
+/* False: an INIT of L0's comes first, and the guest executes the instruction again. */
+bool msr_write_exit(struct hv_cpu *cpu);
 void cr_exit(struct hv_cpu *cpu);
 void xsetbv_exit(struct hv_cpu *cpu);
 /* The MSRs whose RDMSR and WRMSR by L1 exit, set in a zeroed MSR bitmap. */
@@ -273,6 +286,10 @@ void msr_bitmap_fill(uint8_t bitmap[PAGE_SIZE]);
 /* MSRs of the level whose VMCS is current, as its RDMSR and WRMSR at CPL 0 would find them. False: #GP. */
 bool guest_read_msr(struct hv_cpu *cpu, uint32_t index, uint64_t *value);
 bool guest_write_msr(struct hv_cpu *cpu, uint32_t index, uint64_t value);
+/* NULL, or what the processor stores in memory by itself, with addresses that the guest gave it: not beneath L0. */
+const char *msr_stores(const struct hal_capture *capture);
+/* May a list of L1's load this? */
+bool msr_listed(uint32_t index, uint64_t value);
 bool pat_valid(uint64_t value);
 /* Loads the PDPTEs at `cr3` into the current VMCS, as PAE paging demands. False: a reserved bit is set, and nothing changed. */
 bool pdptes_load(const struct hv_machine *machine, uint64_t cr3);
@@ -307,6 +324,16 @@ bool l1_update_entry(const struct hv_machine *machine, uint64_t address, uint64_
 /* The same at a linear address of L1, supervisor access, at most a page. False: #PF was injected; nothing moved. */
 bool l1_read_linear(struct hv_cpu *cpu, uint64_t linear, void *to, size_t length);
 bool l1_write_linear(struct hv_cpu *cpu, uint64_t linear, const void *from, size_t length);
+
+/* ---- mtrr.c ---- */
+/* The memory type of [base, base + size), size 4 KB or 2 MB, aligned. False: not all of it has one. */
+bool mtrr_type(uint64_t base, uint64_t size, enum memory_type *type);
+
+/* ---- breakpoint.c: data breakpoints on operands that L0 accesses for L1 ---- */
+/* The operand at a linear address was read, or written; vmcs01 is current. */
+void breakpoints_meet(struct hv_cpu *cpu, uint64_t linear, size_t length, bool write);
+/* The instruction is done: its debug exceptions are pending. */
+void breakpoints_due(struct hv_cpu *cpu);
 
 /* ---- pages.c: pages that change hands ---- */
 /* VMCALL of L1's with this in EAX, at CPL 0 in protected or 64-bit mode: the page at RBX becomes L0's; EAX: what came of it. */

@@ -1,10 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* CPUID of L1: the processor's, with the bits that mirror CR4 taken from L1's CR4 (SDM Vol. 2, CPUID). */
+/*
+ * CPUID of L1: the processor's, with the bits that mirror CR4 taken from L1's CR4 (SDM Vol. 2, CPUID), and without the features that L0 does
+ * not virtualise, or whose MSRs msrs.def hides.
+ */
 #include "hv/core.h"
 
-#define LEAF_1_ECX_SMX (1u << 6)
 #define LEAF_1_ECX_OSXSAVE (1u << 27)
 #define LEAF_7_ECX_OSPKE (1u << 4)
+enum { ANY_SUBLEAF = -1 };
+
+static const struct { uint32_t leaf; int subleaf; struct hal_cpuid bits; } hidden[] = {
+    { 1, ANY_SUBLEAF, { .ecx = 1u << 2 | 1u << 4 | 1u << 6, .edx = 1u << 21 } },        /* DTES64, DS-CPL, SMX; DS: PEBS and BTS */
+    { 6, ANY_SUBLEAF, { .eax = 1u << 19 | 1u << 23 } },                                 /* hardware feedback, thread director */
+    { 7, 0, { .ebx = 1u << 25, .ecx = 1u << 13, .edx = 1u << 18 } },                    /* Intel PT; TME; PCONFIG */
+    { 7, 1, { .ecx = 1u << 5 } },                                                       /* RDMSR and WRMSRNS with immediate operands */
+    { 0xd, 1, { .ecx = 1u << 8 } },                                                     /* state of Intel PT in IA32_XSS */
+    { 0x14, ANY_SUBLEAF, { ~0u, ~0u, ~0u, ~0u } },                                      /* Intel PT */
+    { 0x23, 0, { .eax = 1u << 4 | 1u << 5 } },                                          /* architectural PEBS */
+};
+
+static void hide(uint32_t leaf, uint32_t subleaf, struct hal_cpuid *id)
+{
+    for (unsigned i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+        const struct hal_cpuid *bits = &hidden[i].bits;
+        if (hidden[i].leaf != leaf || (hidden[i].subleaf != ANY_SUBLEAF && (uint32_t)hidden[i].subleaf != subleaf))
+            continue;
+        id->eax &= ~bits->eax;
+        id->ebx &= ~bits->ebx;
+        id->ecx &= ~bits->ecx;
+        id->edx &= ~bits->edx;
+    }
+}
 
 void cpuid_exit(struct hv_cpu *cpu)
 {
@@ -12,8 +38,9 @@ void cpuid_exit(struct hv_cpu *cpu)
     const uint64_t cr4 = vmread(VMCS_guest_cr4);
     struct hal_cpuid id = hal_cpuid(leaf, subleaf);
 
+    hide(leaf, subleaf, &id);
     if (leaf == 1) {
-        id.ecx &= ~(LEAF_1_ECX_SMX | LEAF_1_ECX_OSXSAVE);   /* GETSEC is not virtualised */
+        id.ecx &= ~LEAF_1_ECX_OSXSAVE;
         id.ecx |= cr4 & CR4_OSXSAVE ? LEAF_1_ECX_OSXSAVE : 0;
     } else if (leaf == 7 && subleaf == 0) {
         id.ecx &= ~LEAF_7_ECX_OSPKE;

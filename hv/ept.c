@@ -162,15 +162,15 @@ bool ept01_build(struct hv_machine *m)
 }
 
 /*
- * Device memory appears when it is first touched: uncacheable, all rights, in 2-MByte pages where no RAM is near. L0's
+ * What is no RAM appears when it is first touched: all rights, the type that MTRRs give, in 2-MByte pages where no RAM is near. L0's
  * pool, pages given to it and addresses that do not exist raise #GP, and so does device memory once EPT01 has reached its
  * limit of pages.
  */
 void ept01_violation(struct hv_cpu *cpu)
 {
     struct hv_machine *m = cpu->machine;
-    const uint64_t gpa = exit_guest_physical(cpu), leaf = EPT_RIGHTS | EPT_MEMORY_TYPE_BITS(MEMORY_UC);
-    const uint64_t page = gpa & ~PAGE_OFFSET, large = gpa & ~(EPT_SPAN(2) - 1);
+    const uint64_t gpa = exit_guest_physical(cpu), page = gpa & ~PAGE_OFFSET, large = gpa & ~(EPT_SPAN(2) - 1);
+    enum memory_type type;
     enum ept_mapped mapped;
     enum l1_memory memory;
     unsigned pages;
@@ -185,10 +185,12 @@ void ept01_violation(struct hv_cpu *cpu)
     if (memory == L1_RAM)
         hal_fail_stop("an EPT violation on RAM that EPT01 maps");
     pages = m->ept01.pages;
-    if (l1_memory(m, large, EPT_SPAN(2)) == L1_DEVICE)
-        mapped = ept_map(&m->ept01, gpa, 2, large | leaf | EPT_LARGE);
-    else
-        mapped = ept_map(&m->ept01, gpa, 1, page | leaf);
+    if (l1_memory(m, large, EPT_SPAN(2)) == L1_DEVICE && mtrr_type(large, EPT_SPAN(2), &type)) {
+        mapped = ept_map(&m->ept01, gpa, 2, large | EPT_RIGHTS | EPT_MEMORY_TYPE_BITS(type) | EPT_LARGE);
+    } else {
+        mtrr_type(page, PAGE_SIZE, &type);
+        mapped = ept_map(&m->ept01, gpa, 1, page | EPT_RIGHTS | EPT_MEMORY_TYPE_BITS(type));
+    }
     hal_keep(m->ept01.pages - pages);
     hal_unlock(&m->lock);
     if (mapped != EPT_NO_PAGE)

@@ -56,6 +56,19 @@ static void invd(void)
     guest_advance();
 }
 
+/*
+ * Task switches exit always, to be carried out by software (SDM Vol. 3, 26.4.2), which L0 does not: to L1 no TSS to switch to is present. So the
+ * instruction, or the delivery through a task gate, ends with #NP(selector) (8.3); EXT is set for what is no instruction (6.13).
+ */
+static void deny_task_switch(struct hv_cpu *cpu)
+{
+    exit_need(cpu, EXIT_vectoring);
+    const uint32_t event = cpu->exit.vectoring;
+    const bool external = event & INTERRUPTION_VALID && INTERRUPTION_TYPE(event) < EVENT_SOFTWARE_INTERRUPT;
+
+    inject_exception(cpu, VECTOR_NP, (cpu->exit.qualification & 0xfffc) | external);
+}
+
 static void handle_l1(struct hv_cpu *cpu)
 {
     const uint32_t reason = cpu->exit.reason;
@@ -76,6 +89,10 @@ static void handle_l1(struct hv_cpu *cpu)
     }
     hal_log(HAL_EVENT_HANDLED, reason, cpu->exit.qualification, 0, 0);
     switch ((enum exit_reason)reason) {
+    case EXIT_REASON_exception_or_nmi:
+        if (!machine_check_deliver(cpu))
+            unexpected(reason);
+        return;
     case EXIT_REASON_triple_fault:
         vmcs01_shutdown(cpu);
         return;
@@ -90,7 +107,8 @@ static void handle_l1(struct hv_cpu *cpu)
     case EXIT_REASON_cpuid:
         cpuid_exit(cpu);
         return;
-    case EXIT_REASON_getsec:                    /* CPUID does not report SMX */
+    case EXIT_REASON_getsec:                    /* CPUID reports neither SMX nor immediate operands; L1 is no SEAM module's host */
+    case EXIT_REASON_seamcall: case EXIT_REASON_tdcall: case EXIT_REASON_rdmsr_immediate: case EXIT_REASON_wrmsrns_immediate:
         inject_exception(cpu, VECTOR_UD, 0);
         return;
     case EXIT_REASON_invd:
@@ -103,7 +121,7 @@ static void handle_l1(struct hv_cpu *cpu)
         msr_read_exit(cpu);
         return;
     case EXIT_REASON_wrmsr:
-        msr_write_exit(cpu);
+        (void)msr_write_exit(cpu);
         return;
     case EXIT_REASON_xsetbv:
         xsetbv_exit(cpu);
@@ -112,7 +130,8 @@ static void handle_l1(struct hv_cpu *cpu)
         ept01_violation(cpu);
         return;
     case EXIT_REASON_task_switch:
-        hal_fail_stop("a task switch of L1: not built");
+        deny_task_switch(cpu);
+        return;
     default:
         unexpected(reason);
     }

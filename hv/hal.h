@@ -34,12 +34,14 @@ uint64_t hal_read_cr4(void);
 void hal_write_cr2(uint64_t value);
 void hal_write_cr4(uint64_t value);
 bool hal_xsetbv(uint32_t index, uint64_t value);    /* false: #GP */
+uint64_t hal_read_dr(unsigned number);          /* DR0-3 */
 void hal_write_dr(unsigned number, uint64_t value);  /* DR0-3, DR6 */
 void hal_pause(void);                           /* waits for another processor, with no lock held */
 _Noreturn void hal_fail_stop(const char *reason);   /* L0 cannot go on: one line, then everything stops */
 
 /* ---- VMX instructions: 0 VMsucceed, -1 VMfailInvalid, -2 VMfailValid (number: VM-instruction error field) ---- */
-enum hal_result { HAL_OK = 0, HAL_FAIL_INVALID = -1, HAL_FAIL_VALID = -2, HAL_NMI = 1 /* of hal_enter() alone */ };
+/* Of hal_enter() alone, and as bits: HAL_NMI, HAL_MACHINE_CHECK. */
+enum hal_result { HAL_OK = 0, HAL_FAIL_INVALID = -1, HAL_FAIL_VALID = -2, HAL_NMI = 1, HAL_MACHINE_CHECK = 2 };
 enum hal_result hal_vmxon(physical_address region);
 void hal_vmxoff(void);
 enum hal_result hal_vmclear(physical_address vmcs);
@@ -54,8 +56,8 @@ enum hal_result hal_invvpid(uint64_t type, uint16_t vpid, uint64_t linear);
 struct hal_registers { uint64_t gpr[GPR_COUNT]; };     /* gpr[RSP] is unused: it is in the VMCS */
 /*
  * VMLAUNCH or VMRESUME of the current VMCS; returns at the next VM exit, with the guest's registers in the block. A failed
- * entry with exit-reason bit 31 is HAL_OK (an exit). HAL_FAIL_*: nothing ran. HAL_NMI: nothing ran, for an NMI came since L0
- * runs, and L0 has to see that its guest gets it. It is told once.
+ * entry with exit-reason bit 31 is HAL_OK (an exit). HAL_FAIL_*: nothing ran. HAL_NMI, HAL_MACHINE_CHECK, or both: nothing ran, for such came
+ * since L0 runs, and L0 has to see that its guest gets it. It is told once. L0 runs with CR4.MCE, where there is machine-check exception.
  */
 enum hal_result hal_enter(struct hal_registers *registers, bool launch);
 /* What hal_enter() will return to: the core asks for the host state it must put into every VMCS. */

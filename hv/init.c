@@ -69,7 +69,21 @@ static void send(struct hv_machine *m, unsigned cpu, enum init_event event)
 
 void init_kick(struct hv_machine *m, unsigned cpu) { send(m, cpu, INIT_KICK); }
 
-bool init_on_its_way(const struct hv_cpu *cpu) { return cpu->presence->own_init != OWN_NONE; }
+bool init_on_its_way(const struct hv_cpu *cpu)
+{
+    return cpu->presence->own_init != OWN_NONE && !cpu->presence->unreachable;
+}
+
+/*
+ * One that was on its way when a list of L1's disabled the local APIC, which no instruction does, had been accepted, and ended the guest's next
+ * run, or it was lost. So none is on its way while the APIC is disabled, and the account begins anew when it is enabled.
+ */
+void init_reachable(struct hv_cpu *cpu, bool reachable)
+{
+    if (reachable && cpu->presence->unreachable)
+        cpu->presence->own_init = OWN_NONE;
+    cpu->presence->unreachable = !reachable;
+}
 
 static void init_l1(struct hv_cpu *cpu)
 {

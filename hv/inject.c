@@ -100,6 +100,12 @@ void inject_page_fault(struct hv_cpu *cpu, uint64_t linear, uint32_t error_code)
     inject(cpu, VECTOR_PF, error_code, linear);
 }
 
+/* SDM Vol. 3, 28.2.1, Table 28-7: bit 12 is undefined with "NMI exiting" and without "virtual NMIs". */
+static bool unblocking_defined(void)
+{
+    return (vmread(VMCS_pin_based_controls) & (PIN_nmi_exiting | PIN_virtual_nmis)) != PIN_nmi_exiting;
+}
+
 /*
  * SDM Vol. 3, 28.2.4: IDT-vectoring information has the format of the entry field but for bit 12. An NMI that is
  * injected again must not find itself blocked (27.3.1.5), and an IRET that faulted after it unblocked NMIs must block
@@ -112,7 +118,8 @@ void inject_again(struct hv_cpu *cpu)
     exit_need(cpu, EXIT_qualification | EXIT_vectoring | EXIT_vectoring_error | EXIT_instruction_length);
     vectoring = cpu->exit.vectoring;
     if (!(vectoring & INTERRUPTION_VALID)) {
-        if (cpu->exit.reason == EXIT_REASON_ept_violation && cpu->exit.qualification & EPT_VIOLATION_NMI_UNBLOCKING)
+        if (cpu->exit.reason == EXIT_REASON_ept_violation && cpu->exit.qualification & EPT_VIOLATION_NMI_UNBLOCKING &&
+            unblocking_defined())
             vmwrite(VMCS_guest_interruptibility_state,
                     vmread32(VMCS_guest_interruptibility_state) | BLOCKING_BY_NMI);
         return;

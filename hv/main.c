@@ -11,12 +11,27 @@ static unsigned physical_address_width(void)
     return width > 52 ? 52 : width;
 }
 
+/*
+ * With memory encryption of several keys the uppermost bits of a physical address choose one: addresses that differ in them name the same
+ * memory. To L1 only those with key 0 are there.
+ */
+static unsigned key_bits(void)
+{
+    enum { MSR_IA32_TME_ACTIVATE = 0x982, LEAF_7_ECX_TME = 1 << 13 };
+    uint64_t activate;
+
+    if (hal_cpuid(0, 0).eax < 7 || !(hal_cpuid(7, 0).ecx & LEAF_7_ECX_TME) || !hal_rdmsr(MSR_IA32_TME_ACTIVATE, &activate))
+        return 0;
+    return activate >> 32 & 15;
+}
+
 /* SDM Vol. 3, 2.2.1: of IA32_EFER NXE, SCE and LME exist as CPUID says; 4.1.4: so do 1-GByte pages. */
 static void read_cpuid(struct hv_machine *m)
 {
     const uint32_t edx = hal_cpuid(0x80000001, 0).edx;
 
     m->physical_address_width = physical_address_width();
+    m->memory_address_width = m->physical_address_width - key_bits();
     m->efer_allowed = (edx & 1u << 11 ? EFER_SCE : 0) | (edx & 1u << 20 ? EFER_NXE : 0) | (edx & 1u << 29 ? EFER_LME | EFER_LMA : 0);
     m->pages_1g = edx & 1u << 26;
 }
@@ -85,25 +100,31 @@ static bool enter(struct hv_cpu *cpu)
 {
     struct hardware_vmcs *vmcs = cpu->level == 1 ? &cpu->vmcs01 : cpu->vmcs02;
     enum hal_result result;
+    uint32_t reason;
 
     if (cpu->told_level != cpu->level) {
         cpu->told_level = cpu->level;
         hal_log(HAL_EVENT_LEVEL, cpu->level, vmcs->region.value,
                 cpu->level == 2 && vmcs12_ept(cpu) ? VMCS12(cpu, ept_pointer) : 0, 0);
     }
-    pages_before_entry(cpu);
-    cpu->entries.count = 0;                     /* what the guest writes from now on counts */
     do {
+        if (machine_check_exits(cpu))
+            return true;
+        pages_before_entry(cpu);
+        cpu->entries.count = 0;                 /* what the guest writes from now on counts */
+        cpu->breakpoints_met = 0;
         if (nmi_matters(cpu))
             nmi_before_entry(cpu);
         result = hal_enter(&cpu->registers, !vmcs->launched);
-        cpu->nmi_due |= result == HAL_NMI;
-    } while (result == HAL_NMI);
-    pages_after_exit(cpu);
+        pages_after_exit(cpu);
+        cpu->nmi_due |= result > 0 && result & HAL_NMI;
+        cpu->machine_check_due |= result > 0 && result & HAL_MACHINE_CHECK;
+    } while (result > 0);
     if (result != HAL_OK)
         return false;
     /* An entry that fails with an exit does not launch the VMCS (SDM Vol. 3, 27.8). */
-    cpu->exit = (struct exit_record){ .known = EXIT_reason, .reason = vmread32(VMCS_exit_reason) };
+    reason = vmread32(VMCS_exit_reason);
+    cpu->exit = (struct exit_record){ .known = EXIT_reason, .reason = reason & EXIT_REASON_DECIDES, .circumstances = reason & ~EXIT_REASON_DECIDES };
     if (!(cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE))
         vmcs->launched = true;
     return true;
@@ -161,6 +182,9 @@ static const char *start(struct hv_cpu *cpu)
         return reason;
     m->late = capture.late;
     m->rolls_back = capture.rolls_back;
+    reason = msr_stores(&capture);
+    if (reason)
+        return reason;
     if (capture.late && capture.cr4 & CR4_VMXE)
         return "the guest has set CR4.VMXE: it may be in VMX operation, and L0 cannot slide beneath that";
     hal_write_cr4(hal_read_cr4() | CR4_VMXE);

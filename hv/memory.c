@@ -19,7 +19,7 @@ enum l1_memory l1_memory(const struct hv_machine *m, uint64_t base, uint64_t siz
 {
     const uint64_t last = base + size - 1;
 
-    if (base >> m->physical_address_width || (inside(m->pool, base) && inside(m->pool, last)))
+    if (base >> m->memory_address_width || (inside(m->pool, base) && inside(m->pool, last)))
         return L1_ABSENT;
     if (overlap(m->pool, base, size))
         return L1_MIXED;
@@ -155,6 +155,7 @@ bool l1_read_linear(struct hv_cpu *cpu, uint64_t linear, void *to, size_t length
         return false;
     l1_read(cpu->machine, HAL_DATUM_OPERAND, pieces.address[0], to, pieces.size[0]);
     l1_read(cpu->machine, HAL_DATUM_OPERAND, pieces.address[1], (uint8_t *)to + pieces.size[0], pieces.size[1]);
+    breakpoints_meet(cpu, linear, length, false);
     return true;
 }
 
@@ -166,5 +167,6 @@ bool l1_write_linear(struct hv_cpu *cpu, uint64_t linear, const void *from, size
         return false;
     l1_write(cpu->machine, pieces.address[0], from, pieces.size[0]);
     l1_write(cpu->machine, pieces.address[1], (const uint8_t *)from + pieces.size[0], pieces.size[1]);
+    breakpoints_meet(cpu, linear, length, true);
     return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * NMIs that came while L0 ran. L0 has none of its own: each is its guest's, and the guest gets it when it could have taken it
+ * NMIs, and machine checks, that came while L0 ran. L0 has none of its own: each is its guest's, and the guest gets it when it could have taken it
  * without L0. Nothing of the guest's is used for that, its local APIC least of all, which may be disabled, and whose
  * command register it may have half written.
  *
@@ -35,7 +35,7 @@ static bool refused_anyway(const struct hv_cpu *cpu)
 void nmi_before_entry(struct hv_cpu *cpu)
 {
     const struct capability *c = &cpu->machine->physical;
-    const bool wanted = cpu->nmi_due || cpu->proving;
+    const bool wanted = cpu->nmi_due || cpu->machine_check_due || cpu->proving;
     const uint32_t pin = wanted ? PIN_nmi_exiting | PIN_virtual_nmis : 0;
     const uint32_t proc = wanted ? PROC_nmi_window_exiting : 0;
 
@@ -88,10 +88,11 @@ bool nmi_exit(struct hv_cpu *cpu)
     }
     if (reason != EXIT_REASON_nmi_window)
         return false;
-    if (!cpu->nmi_due) {                        /* the trial of main.c; or L1's own, in L2 */
-        if (cpu->level == 1)
-            hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
-        return cpu->level == 1;
+    if (!cpu->nmi_due) {                        /* a machine check, or the trial of main.c; or L1's own, in L2 */
+        if (cpu->level == 2 && VMCS12(cpu, processor_based_controls) & PROC_nmi_window_exiting)
+            return false;
+        hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
+        return true;
     }
     cpu->nmi_due = false;
     if (wanted_by_l1(cpu)) {
@@ -100,5 +101,34 @@ bool nmi_exit(struct hv_cpu *cpu)
     }
     hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
     inject(cpu);
+    return true;
+}
+
+/* ---- machine checks ---- */
+
+#define MACHINE_CHECK (INTERRUPTION_VALID | EVENT_HARDWARE_EXCEPTION << 8 | VECTOR_MC)
+
+/*
+ * One that came while L0 ran (a broadcast one mostly) is the guest's, before its next instruction: for L1 to say what it
+ * is, in whose MSRs it is recorded. If an event waits to be delivered, that comes first; the window above ends the guest's run behind it.
+ */
+bool machine_check_exits(struct hv_cpu *cpu)
+{
+    if (!cpu->machine_check_due || vmread(VMCS_entry_interruption_information) & INTERRUPTION_VALID)
+        return false;
+    cpu->machine_check_due = false;
+    exit_invent(cpu, (struct exit_record){ .reason = EXIT_REASON_exception_or_nmi, .interruption = MACHINE_CHECK });
+    return true;
+}
+
+bool machine_check_deliver(struct hv_cpu *cpu)
+{
+    if (!(cpu->exit.own & EXIT_interruption) || cpu->exit.interruption != MACHINE_CHECK || (cpu->level == 2 && nested_wants_exception(VECTOR_MC, 0)))
+        return false;
+    hal_log(HAL_EVENT_HANDLED, cpu->exit.reason, 0, 0, 0);
+    if (cpu->level == 1 && !(guest_visible_cr4() & CR4_MCE))
+        vmcs01_shutdown(cpu);                   /* as without L0 (2.5, CR4.MCE) */
+    else
+        inject_exception(cpu, VECTOR_MC, 0);
     return true;
 }

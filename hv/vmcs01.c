@@ -116,11 +116,16 @@ void vmcs01_build(struct hv_cpu *cpu, const struct hal_capture *s)
 
 #define DR6_AFTER_INIT 0xffff0ff0ull
 
-/* SDM Vol. 3, 10.1.1, Table 10-1, column INIT. CR0.CD and NW, XCR0 and most MSRs stay as they were. */
+/*
+ * SDM Vol. 3, 10.1.1, Table 10-1, column INIT. CR0.CD and NW, XCR0 and most MSRs stay as they were. The bootstrap processor goes on at
+ * FFFFFFF0H, in its firmware, others wait for a SIPI (9.4.1).
+ */
 void vmcs01_init(struct hv_cpu *cpu)
 {
     const struct capability *c = &cpu->machine->physical;
-    uint64_t cr0 = CR0_ET | (vmread(VMCS_guest_cr0) & (CR0_CD | CR0_NW));
+    uint64_t cr0 = CR0_ET | (vmread(VMCS_guest_cr0) & (CR0_CD | CR0_NW)), base;
+
+    cpu->waits_for_sipi = !hal_rdmsr(MSR_ia32_apic_base, &base) || !(base & APIC_BASE_BSP);
 
     write_real_segment(SEG_CS, 0xf000, 0xffff0000, 0xb | AR_S | AR_PRESENT);
     for (unsigned i = SEG_ES; i <= SEG_GS; i++)
@@ -145,8 +150,7 @@ void vmcs01_init(struct hv_cpu *cpu)
     vmwrite(VMCS_guest_rflags, RFLAGS_FIXED);
     vmwrite(VMCS_guest_interruptibility_state, 0);
     vmwrite(VMCS_guest_pending_debug_exceptions, 0);
-    vmwrite(VMCS_guest_activity_state, ACTIVITY_WAIT_FOR_SIPI);
-    cpu->waits_for_sipi = true;
+    vmwrite(VMCS_guest_activity_state, cpu->waits_for_sipi ? ACTIVITY_WAIT_FOR_SIPI : ACTIVITY_ACTIVE);
     vmwrite(VMCS_entry_interruption_information, 0);
     hal_write_cr2(0);
     for (unsigned i = 0; i < 4; i++)

@@ -36,6 +36,8 @@ bool hal_wrmsr(uint32_t index, uint64_t value)
 uint64_t hal_read_cr4(void) { return cpu()->cr4; }
 void hal_write_cr2(uint64_t value) { cpu()->cr2 = value; }
 
+uint64_t hal_read_dr(unsigned number) { return cpu()->dr[number]; }
+
 void hal_write_dr(unsigned number, uint64_t value)
 {
     if (number < 4)

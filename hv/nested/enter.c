@@ -77,8 +77,13 @@ void nested_enter(struct hv_cpu *cpu)
         fail_early(cpu, VM_ERROR_entry_invalid_host_state);
         return;
     }
-    hal_log(HAL_EVENT_NESTED_ENTRY, cpu->exit.reason == EXIT_REASON_vmlaunch, n->current, 0, 0);
     n->plan.msr_count = msr_area_copy_entry_list(cpu);
+    if (!msr_area_before_entry(cpu)) {
+        hal_log(HAL_EVENT_HANDLED, cpu->exit.reason, 0, 0, 0);
+        shadow_leave(cpu);
+        return;
+    }
+    hal_log(HAL_EVENT_NESTED_ENTRY, cpu->exit.reason == EXIT_REASON_vmlaunch, n->current, 0, 0);
     n->plan.refused = !check12_guest_state(cpu, &n->plan.qualification);
     if (!n->plan.refused && n->plan.msr_count > MSR_AREA_MAX) {
         fail_late(cpu, EXIT_REASON_entry_failure_msr_loading, MSR_AREA_MAX + 1);
@@ -111,6 +116,7 @@ void nested_entry_refused(struct hv_cpu *cpu)
 {
     const uint32_t error = vmread32(VMCS_vm_instruction_error);
 
+    msr_area_after_entry(cpu);
     if (error != VM_ERROR_entry_invalid_control)
         hal_fail_stop("the processor refused to enter vmcs02");
     if (!cpu->nested.entering) {
@@ -177,23 +183,33 @@ static bool handle(struct hv_cpu *cpu)
         if (bitmap_wants_msr(cpu, msr, true))
             return false;
         hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
-        msr_write_exit(cpu);
+        if (msr_write_exit(cpu))
+            instruction_ends(cpu);
+        return true;
+    case EXIT_REASON_cr_access:
+        if (!virtual_apic_write_exit(cpu))
+            return false;
+        hal_log(HAL_EVENT_HANDLED, reason, cpu->exit.qualification, 0, 0);
+        virtual_apic_write(cpu);
         instruction_ends(cpu);
         return true;
-    case EXIT_REASON_exception_or_nmi: case EXIT_REASON_external_interrupt: case EXIT_REASON_triple_fault:
+    case EXIT_REASON_exception_or_nmi:
+        return machine_check_deliver(cpu);
+    case EXIT_REASON_external_interrupt: case EXIT_REASON_triple_fault:
     case EXIT_REASON_startup_ipi: case EXIT_REASON_interrupt_window:
     case EXIT_REASON_nmi_window: case EXIT_REASON_task_switch: case EXIT_REASON_cpuid: case EXIT_REASON_getsec:
     case EXIT_REASON_hlt: case EXIT_REASON_invd: case EXIT_REASON_invlpg: case EXIT_REASON_rdpmc:
     case EXIT_REASON_rdtsc: case EXIT_REASON_rsm: case EXIT_REASON_vmcall: case EXIT_REASON_vmclear:
     case EXIT_REASON_vmlaunch: case EXIT_REASON_vmptrld: case EXIT_REASON_vmptrst: case EXIT_REASON_vmread:
     case EXIT_REASON_vmresume: case EXIT_REASON_vmwrite: case EXIT_REASON_vmxoff: case EXIT_REASON_vmxon:
-    case EXIT_REASON_cr_access: case EXIT_REASON_mov_dr: case EXIT_REASON_io_instruction: case EXIT_REASON_mwait:
+    case EXIT_REASON_mov_dr: case EXIT_REASON_io_instruction: case EXIT_REASON_mwait:
     case EXIT_REASON_monitor_trap_flag: case EXIT_REASON_monitor: case EXIT_REASON_pause:
     case EXIT_REASON_tpr_below_threshold:
     case EXIT_REASON_gdtr_or_idtr_access: case EXIT_REASON_ldtr_or_tr_access: case EXIT_REASON_invept:
     case EXIT_REASON_rdtscp: case EXIT_REASON_preemption_timer_expired: case EXIT_REASON_invvpid:
     case EXIT_REASON_wbinvd: case EXIT_REASON_xsetbv: case EXIT_REASON_rdrand: case EXIT_REASON_invpcid:
-    case EXIT_REASON_rdseed:
+    case EXIT_REASON_rdseed: case EXIT_REASON_seamcall: case EXIT_REASON_tdcall: case EXIT_REASON_rdmsr_immediate:
+    case EXIT_REASON_wrmsrns_immediate:
         return false;
     case EXIT_REASON_ept_misconfiguration:
         hal_fail_stop("an EPT of L0's is misconfigured");
@@ -218,6 +234,7 @@ static void failed(struct hv_cpu *cpu)
 
 void nested_exit(struct hv_cpu *cpu)
 {
+    msr_area_after_entry(cpu);
     if (cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE) {
         failed(cpu);
         return;

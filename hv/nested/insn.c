@@ -21,6 +21,7 @@ static void finish(struct hv_cpu *cpu, uint64_t operand, uint64_t value, int res
         VMCS12(cpu, vm_instruction_error) = (uint64_t)result;
     if (rflags != old)
         vmwrite(VMCS_guest_rflags, rflags);
+    breakpoints_due(cpu);
     guest_advance_with(rflags);
 }
 

@@ -27,8 +27,44 @@ uint32_t msr_area_copy_entry_list(struct hv_cpu *cpu)
     list = read_list(cpu, HAL_DATUM_ENTRY_MSR_LIST, VMCS12(cpu, entry_msr_load_address), count);
     if (!list)
         return MSR_AREA_MAX + 1;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!msr_listed(list[i].index, list[i].value))
+            list[i].reserved = ~0u;             /* not 0: hardware fails there, when it gets there (27.4) */
+        else if (list[i].index == MSR_ia32_apic_base && !list[i].reserved)
+            cpu->nested.plan.apic_base_loaded = true;
+    }
     hal_pm_write(cpu->nested.entry_msr_area, list, count * sizeof *list);
     return count;
+}
+
+/*
+ * While the list is loaded the local APIC may be disabled, and accept no INIT: until L0 looks again this processor is out of reach, and of
+ * L0's INITs none may be on its way.
+ */
+bool msr_area_before_entry(struct hv_cpu *cpu)
+{
+    bool may = true;
+
+    if (!cpu->nested.plan.apic_base_loaded)
+        return true;
+    hal_lock(&cpu->machine->lock);
+    may = !init_on_its_way(cpu);
+    if (may)
+        init_reachable(cpu, false);
+    hal_unlock(&cpu->machine->lock);
+    return may;
+}
+
+void msr_area_after_entry(struct hv_cpu *cpu)
+{
+    uint64_t base;
+
+    if (!cpu->nested.plan.apic_base_loaded)
+        return;
+    cpu->nested.plan.apic_base_loaded = false;
+    hal_lock(&cpu->machine->lock);
+    init_reachable(cpu, hal_rdmsr(MSR_ia32_apic_base, &base) && base & APIC_BASE_ENABLE);
+    hal_unlock(&cpu->machine->lock);
 }
 
 /* The private copy is read: it is what hardware had. */
@@ -46,10 +82,7 @@ void msr_area_loaded(struct hv_cpu *cpu, uint64_t count, uint64_t *pat, uint64_t
     }
 }
 
-static bool x2apic(uint32_t index)
-{
-    return index >> 8 == 0x8;
-}
+static bool x2apic(uint32_t index) { return index >> 8 == 0x8; }
 
 bool nested_msr_store(struct hv_cpu *cpu)
 {
@@ -81,9 +114,7 @@ bool nested_msr_load(struct hv_cpu *cpu)
     if (!list)
         return false;
     for (uint64_t i = 0; i < count; i++)
-        if (list[i].reserved || x2apic(list[i].index) || list[i].index == MSR_ia32_fs_base ||
-            list[i].index == MSR_ia32_gs_base || list[i].index == MSR_ia32_bios_sign_id ||
-            !guest_write_msr(cpu, list[i].index, list[i].value))
+        if (list[i].reserved || !msr_listed(list[i].index, list[i].value) || !guest_write_msr(cpu, list[i].index, list[i].value))
             return false;
     return true;
 }

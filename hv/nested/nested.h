@@ -170,6 +170,7 @@ struct entry_plan {
     uint16_t vpid;                      /* hardware's */
     bool settled;                       /* vmcs12->settled held: the controls of vmcs02 that come of it are as they were */
     uint32_t msr_count;                 /* entries of the private VM-entry MSR-load list */
+    bool apic_base_loaded;              /* IA32_APIC_BASE is among them, and may be something else afterwards */
     bool refused;                       /* L0 found L2's state wrong: the entry shall fail, with this exit qualification: */
     uint64_t qualification;
     uint64_t dr7;                       /* then: of L2, while vmcs02 has one that hardware refuses */
@@ -284,12 +285,20 @@ bool bitmap_wants_msr(const struct hv_cpu *cpu, uint32_t index, bool write);
 /* ---- virtual_apic.c ---- */
 /* The page that hardware shall use: L1's, or a private one where L1 has none. */
 void virtual_apic_choose(struct hv_cpu *cpu);
+/* Is it in use, and absent?  Then MOV to CR8 exits, whatever L1 wants. */
+bool virtual_apic_absent(const struct hv_cpu *cpu);
+/* Such an exit, of which L1 wants none; and what it comes to. */
+bool virtual_apic_write_exit(const struct hv_cpu *cpu);
+void virtual_apic_write(struct hv_cpu *cpu);
 /* Hardware refused to enter L2 again. True: because of VTPR; cpu->exit is what L1 shall see instead. */
 bool virtual_apic_refused(struct hv_cpu *cpu);
 
 /* ---- msr_area.c: SDM Vol. 3, 27.4, 28.4, 28.6 ---- */
-/* Copies L1's VM-entry MSR-load list for hardware. Returns its length, or MSR_AREA_MAX + 1 if it is too long. */
+/* Copies L1's VM-entry MSR-load list for hardware, which will fail at the entries that msrs.def refuses. Returns its length, or MSR_AREA_MAX + 1 if it is too long. */
 uint32_t msr_area_copy_entry_list(struct hv_cpu *cpu);
+/* The list is about to be loaded. False: an INIT of L0's comes first, and L1 executes its instruction again. And it was, as far as it went. */
+bool msr_area_before_entry(struct hv_cpu *cpu);
+void msr_area_after_entry(struct hv_cpu *cpu);
 /* What the first `count` entries of that list made of two MSRs which exits to L0 load: an entry that failed at the next one
  * has loaded them (27.8). */
 void msr_area_loaded(struct hv_cpu *cpu, uint64_t count, uint64_t *pat, uint64_t *efer);

@@ -8,7 +8,7 @@
 #include "hv/nested/shadow.h"
 
 /* VMX-abort indicators (28.7). */
-enum { ABORT_SAVING_MSRS = 1, ABORT_HOST_PDPTES = 2, ABORT_LOADING_MSRS = 4 };
+enum { ABORT_SAVING_MSRS = 1, ABORT_HOST_PDPTES = 2, ABORT_LOADING_MSRS = 4, ABORT_IA32E_MODE = 6 };
 
 /* What an exit may leave as L2 had it (28.5.1). */
 struct left_alone { uint64_t cr0, pat, efer; };
@@ -83,22 +83,11 @@ static inline __attribute__((always_inline)) void load_segment(enum segment_regi
     });
 }
 
-/* L1 was in 64-bit mode, for elsewhere in IA-32e mode VMRESUME is #UD: it stays there, where CS has no base and no limit. */
-static void load_cs(const struct hv_cpu *cpu, bool host64)
-{
-    const uint16_t selector = (uint16_t)VMCS12(cpu, host_cs_selector);
-
-    if (host64)
-        vmcs_update(VMCS_guest_cs_selector, selector);
-    else
-        load_segment(SEG_CS, selector, 0, 0xb | AR_S | AR_PRESENT | AR_G | AR_DB);
-}
-
 static void load_segments(const struct hv_cpu *cpu, bool host64)
 {
     const uint32_t data = 3 | AR_S | AR_PRESENT | AR_DB | AR_G;
 
-    load_cs(cpu, host64);
+    load_segment(SEG_CS, VMCS12(cpu, host_cs_selector), 0, 0xb | AR_S | AR_PRESENT | AR_G | (host64 ? AR_L : AR_DB));
     load_segment(SEG_ES, VMCS12(cpu, host_es_selector), 0, data);
     load_segment(SEG_SS, VMCS12(cpu, host_ss_selector), 0, data);
     load_segment(SEG_DS, VMCS12(cpu, host_ds_selector), 0, data);
@@ -162,6 +151,12 @@ static bool load_host_state(const struct hv_cpu *cpu, const struct left_alone *b
     return false;
 }
 
+/* 28.5: L2 has switched to IA-32e mode, and L1 is a hypervisor of 32 bits. */
+static bool no_way_back(const struct hv_cpu *cpu)
+{
+    return VMCS12(cpu, entry_controls) & ENTRY_ia32e_mode_guest && !(VMCS12(cpu, exit_controls) & EXIT_host_address_space_size);
+}
+
 static void log_reflection(const struct hv_cpu *cpu)
 {
     hal_log(HAL_EVENT_REFLECT, cpu->exit.reason, cpu->exit.qualification, cpu->exit.guest_physical, VMCS12(cpu, ept_pointer));
@@ -173,7 +168,9 @@ static void arrive(struct hv_cpu *cpu, const struct left_alone *before, bool blo
     hal_prediction_barrier();                   /* L1 shall not be steered by what L2 taught the predictors */
     vpid_after_exit(cpu);
     shadow_leave(cpu);
-    if (!load_host_state(cpu, before, blocked))
+    if (no_way_back(cpu))
+        vmx_abort(cpu, ABORT_IA32E_MODE);
+    else if (!load_host_state(cpu, before, blocked))
         vmx_abort(cpu, ABORT_HOST_PDPTES);
     else if (!nested_msr_load(cpu))
         vmx_abort(cpu, ABORT_LOADING_MSRS);

@@ -116,7 +116,7 @@ static bool tag_slots(struct hv_cpu *cpu)
 
 void shadow_tell_vmcs12(struct hv_cpu *cpu)
 {
-    VMCS12(cpu, exit_reason) = cpu->exit.reason;
+    VMCS12(cpu, exit_reason) = cpu->exit.reason | cpu->exit.circumstances;
     VMCS12(cpu, exit_qualification) = cpu->exit.qualification;
     if (cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE)
         return;

@@ -309,15 +309,19 @@ static unsigned shadow_level(const struct hv_machine *m, const struct ept_walk *
     return level;
 }
 
-/* Rights and memory type are EPT12's, but device memory is uncacheable. Without the dirty flag the next write has to be
+/* Rights and memory type are EPT12's, but what MTRRs do not call write-back is uncacheable. Without the dirty flag the next write has to be
  * seen. Hardware finds its own flags set. */
 static uint64_t leaf_of(const struct ept12 *ept12, const struct ept_walk *w, unsigned level, enum l1_memory memory)
 {
     const uint64_t entry = w->used[w->level - 1].entry;
     const uint64_t rights = w->rights & ~(ept12->flags && !(entry & EPT_DIRTY) ? EPT_WRITE : 0);
-    const uint64_t type = memory == L1_DEVICE ? EPT_MEMORY_TYPE_BITS(MEMORY_UC) : entry & (7 << 3 | EPT_IGNORE_PAT);
+    const uint64_t page = w->address & ~(EPT_SPAN(level) - 1);
+    uint64_t type = entry & (7 << 3 | EPT_IGNORE_PAT);
+    enum memory_type mtrrs;
 
-    return (w->address & ~(EPT_SPAN(level) - 1)) | rights | type | EPT_ACCESSED | EPT_DIRTY | (level > 1 ? EPT_LARGE : 0);
+    if (memory == L1_DEVICE && (!mtrr_type(page, EPT_SPAN(level), &mtrrs) || mtrrs != MEMORY_WB))
+        type = EPT_MEMORY_TYPE_BITS(MEMORY_UC);
+    return page | rights | type | EPT_ACCESSED | EPT_DIRTY | (level > 1 ? EPT_LARGE : 0);
 }
 
 void vept_violation(struct hv_cpu *cpu)

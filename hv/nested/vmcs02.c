@@ -2,6 +2,8 @@
 /* The VMCS on which L2 runs: L1's vmcs12, with L0's needs. Which field goes how: field_classes.def. */
 #include "hv/core.h"
 
+#include "hv/nested/shadow.h"
+
 void carry_state(struct hv_cpu *cpu)
 {
     struct carried_state *state = &cpu->nested.plan.carried;
@@ -71,7 +73,8 @@ void vmcs02_keep(struct hv_cpu *cpu, enum kept_field kept, enum vmcs_encoding fi
 uint32_t vmcs02_processor_based_controls(const struct hv_cpu *cpu)
 {
     return control_adjust(cpu->machine->physical.proc,
-                          VMCS12_32(cpu, processor_based_controls) | PROC_activate_secondary_controls);
+                          VMCS12_32(cpu, processor_based_controls) | PROC_activate_secondary_controls |
+                          (virtual_apic_absent(cpu) ? PROC_cr8_load_exiting : 0));
 }
 
 /* The exit goes to L0 with its host state; it must not lose what L2 had, whatever L1 wants saved. */
@@ -103,6 +106,7 @@ void vmcs02_choose_pages(struct hv_cpu *cpu)
     bitmap_choose(cpu);
     virtual_apic_choose(cpu);
     write_pages(cpu);
+    shadow_controls(cpu, vmcs02_processor_based_controls(cpu) | (cpu->vmcs02->nmi_window ? PROC_nmi_window_exiting : 0));
 }
 
 /* Where nothing is settled, or another vmcs12's is in hardware. */

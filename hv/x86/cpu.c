@@ -74,6 +74,19 @@ WRITE(write_cr0, cr0)
 WRITE(hal_write_cr2, cr2)
 WRITE(hal_write_cr4, cr4)
 
+uint64_t hal_read_dr(unsigned number)
+{
+    uint64_t value;
+
+    switch (number) {
+    case 0: __asm__ volatile("movq %%dr0, %0" : "=r"(value)); break;
+    case 1: __asm__ volatile("movq %%dr1, %0" : "=r"(value)); break;
+    case 2: __asm__ volatile("movq %%dr2, %0" : "=r"(value)); break;
+    default: __asm__ volatile("movq %%dr3, %0" : "=r"(value)); break;
+    }
+    return value;
+}
+
 void hal_write_dr(unsigned number, uint64_t value)
 {
     switch (number) {

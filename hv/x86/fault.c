@@ -14,11 +14,12 @@ extern const struct fixup fixups[], fixups_end[];
 extern const uint8_t world_last_look[], world_entered[], world_nmi[];
 
 void exception(struct frame *frame);    /* called by vectors.S */
+#define MCG_RIPV 1ull                   /* IA32_MCG_STATUS: what was interrupted can go on */
 
 /* hal_enter() tells the core of it, which gives it to the guest. NMIs stay blocked until then (vectors.S). */
-static void nmi(struct frame *frame)
+static void nmi(struct frame *frame, enum hal_result what)
 {
-    this_processor()->nmi = true;
+    __atomic_fetch_or(&this_processor()->nmi, (uint8_t)what, __ATOMIC_SEQ_CST);
     if (frame->rip >= (uint64_t)world_last_look && frame->rip < (uint64_t)world_entered)
         frame->rip = (uint64_t)world_nmi;
     frame->rsp -= sizeof(uint64_t);
@@ -27,8 +28,14 @@ static void nmi(struct frame *frame)
 
 void exception(struct frame *frame)
 {
+    uint64_t status = 0;
+
     if (frame->vector == VECTOR_NMI) {
-        nmi(frame);
+        nmi(frame, HAL_NMI);
+        return;
+    }
+    if (frame->vector == VECTOR_MC && hal_rdmsr(MSR_ia32_mcg_status, &status) && status & MCG_RIPV) {
+        nmi(frame, HAL_MACHINE_CHECK);
         return;
     }
     for (const struct fixup *f = fixups; f < fixups_end; f++) {

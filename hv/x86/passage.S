@@ -98,7 +98,7 @@ passage_nmi:
     pushq %rax
     movq %rsp, %rax
     andq $-PROCESSOR_SIZE, %rax
-    movb $1, PROCESSOR_NMI(%rax)
+    orb $1, PROCESSOR_NMI(%rax)
     subq $8, 32(%rsp)                   /* RIP goes onto the stack that was interrupted, which is this one */
     movq 32(%rsp), %rax
     pushq 24(%rsp)                      /* RFLAGS, RIP */

@@ -8,13 +8,13 @@ uint32_t processor_count = 1;
 static struct hal_capture guest;                /* the first processor's: L1 as loaded */
 static volatile bool go;                        /* the other processors may start their guests */
 
-/* XSETBV of the guest is executed by L0. */
+/* XSETBV of the guest is executed by L0; a machine check that comes to L0 is remembered, and does not shut the processor down. */
 void control_registers(void)
 {
-    enum { LEAF_1_ECX_XSAVE = 1 << 26 };
+    enum { LEAF_1_ECX_XSAVE = 1 << 26, LEAF_1_EDX_MCE = 1 << 7 };
+    const struct hal_cpuid id = hal_cpuid(1, 0);
 
-    if (hal_cpuid(1, 0).ecx & LEAF_1_ECX_XSAVE)
-        hal_write_cr4(hal_read_cr4() | CR4_OSXSAVE);
+    hal_write_cr4(hal_read_cr4() | (id.ecx & LEAF_1_ECX_XSAVE ? CR4_OSXSAVE : 0) | (id.edx & LEAF_1_EDX_MCE ? CR4_MCE : 0));
 }
 
 /* A processor after INIT: it waits for L1's SIPI. SDM Vol. 3, 10.1.1, Table 10-1. */

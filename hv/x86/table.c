@@ -2,7 +2,7 @@
 /* Descriptor tables of L0: one GDT and IDT for all processors, a TSS and a GS base for each. SDM Vol. 3, 3.4.5, 6.14, 8.7. */
 #include "hv/x86/x86.h"
 
-enum { STUB_SIZE = 16, EXCEPTIONS = 32, INTERRUPT_GATE = 0x8e, TSS_AVAILABLE = 0x89, IST_NMI = 1, IST_FAULT = 2 };
+enum { STUB_SIZE = 16, EXCEPTIONS = 32, INTERRUPT_GATE = 0x8e, TSS_AVAILABLE = 0x89, IST_NMI = 1, IST_FAULT = 2, IST_CHECK = 3 };
 extern const uint8_t passage_nmi[];
 
 enum { GDT_FIXED = SELECTOR_TSS / 8 };
@@ -24,7 +24,8 @@ static void describe_task_state(unsigned index)
 
     *task_state = (struct task_state){
         .ist = { [IST_NMI - 1] = (uint64_t)(processors[index].nmi_stack + sizeof processors->nmi_stack),
-                 [IST_FAULT - 1] = (uint64_t)(processors[index].fault_stack + sizeof processors->fault_stack) },
+                 [IST_FAULT - 1] = (uint64_t)(processors[index].fault_stack + sizeof processors->fault_stack),
+                 [IST_CHECK - 1] = (uint64_t)(processors[index].check_stack + sizeof processors->check_stack) },
         .io_map_base = sizeof *task_state,
     };
     gdt[GDT_FIXED + 2 * index] = (sizeof *task_state - 1) | (base & 0xffffff) << 16 | (uint64_t)TSS_AVAILABLE << 40 |
@@ -38,7 +39,7 @@ static void describe_exceptions(void)
         const uint64_t stub = (uint64_t)vector_stubs[i];
         idt[i] = (struct gate){
             .offset_low = (uint16_t)stub, .offset_middle = (uint16_t)(stub >> 16), .offset_high = (uint32_t)(stub >> 32),
-            .selector = SELECTOR_CODE, .ist = i == VECTOR_NMI ? IST_NMI : IST_FAULT, .type = INTERRUPT_GATE,
+            .selector = SELECTOR_CODE, .ist = i == VECTOR_NMI ? IST_NMI : i == VECTOR_MC ? IST_CHECK : IST_FAULT, .type = INTERRUPT_GATE,
         };
     }
 }

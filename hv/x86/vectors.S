@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * L0's exceptions. Each vector's stub is 16 bytes; all end in exception() of fault.c with the stack as its struct frame.
- * An NMI belongs to the guest. Its stub returns without IRET: NMIs stay blocked until the VM entry unblocks them, and a second one
+ * An NMI and a machine check belong to the guest. Their stubs return without IRET: NMIs stay blocked until the VM entry unblocks them, and a second one
  * waits in the processor (SDM Vol. 3, 6.7.1, 27.3.1.5).
  */
     .text
@@ -30,6 +30,8 @@ common:
     popq %\register
     .endr
     cmpl $2, (%rsp)
+    je 1f
+    cmpl $18, (%rsp)
     je 1f
     addq $16, %rsp
     iretq

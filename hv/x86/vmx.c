@@ -71,8 +71,8 @@ enum hal_result hal_enter(struct hal_registers *registers, bool launch)
         halt();
     if (result == HAL_OK)
         log_exit();
-    else if (result == HAL_NMI)
-        processor->nmi = false;                 /* one that comes now counts again */
+    else if (result > 0)
+        __atomic_fetch_and(&processor->nmi, (uint8_t)~result, __ATOMIC_SEQ_CST);    /* one that comes now counts again */
     else
         log_refused();
     return result;

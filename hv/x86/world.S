@@ -38,7 +38,7 @@ world_entered:
 
 world_nmi:
     movq %gs:PROCESSOR_FRAME + 8, %rsp
-    movl $1, %eax
+    movzbl %gs:PROCESSOR_NMI, %eax
     jmp 3f
 
 world_exit:                             /* HOST_RIP */

@@ -45,7 +45,7 @@ struct processor {
     unsigned index, apic_id;
     unsigned level;                             /* that runs when L0 enters: what the core told */
     volatile bool ready;                        /* has entered its guest once */
-    volatile bool nmi;                          /* an NMI came that is the guest's */
+    volatile uint8_t nmi;                       /* an NMI came that is the guest's: HAL_NMI; so did HAL_MACHINE_CHECK */
     _Alignas(64) uint64_t scratch[8];           /* for world_exit */
     struct hal_registers *registers;            /* the frame: world.S */
     uint64_t rsp;
@@ -54,8 +54,8 @@ struct processor {
     struct gate gates_between[3];
     bool without_task;                          /* the guest had no TR; it goes on with L0's, which LTR cannot undo */
     struct task_state task_state;
-    _Alignas(1024) uint8_t nmi_stack[4096], fault_stack[4096];
-    _Alignas(16) uint8_t stack[PROCESSOR_STACK_TOP - 1024 - 2 * 4096];
+    _Alignas(1024) uint8_t nmi_stack[4096], fault_stack[4096], check_stack[4096];
+    _Alignas(16) uint8_t stack[PROCESSOR_STACK_TOP - 1024 - 3 * 4096];
     _Alignas(64) uint8_t local[HAL_CPU_LOCAL_SIZE];
 };
 _Static_assert(offsetof(struct processor, nmi) == PROCESSOR_NMI, "world.S and passage.S know the place");

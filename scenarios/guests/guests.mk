@@ -14,7 +14,7 @@ GUEST_LINK := $(CC) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl
 
 GUEST_LIB := $(addprefix $(GUESTS)/lib/,$(addsuffix .o,boot console guest idt late vectors vmxon world))
 SECOND := $(GUESTS)/lib/second.o $(GUESTS)/lib/second_cpu.o
-GUEST_IMAGES := $(addprefix $(GUESTS)/,$(addsuffix .elf,turnstile relay slide storm lodger handover wicket wicket32 vectors mistakes loop stores roundtrip kvm))
+GUEST_IMAGES := $(addprefix $(GUESTS)/,$(addsuffix .elf,turnstile relay slide storm lodger handover wicket wicket32 tasks vectors mistakes loop stores roundtrip kvm))
 TURNSTILE := $(addprefix $(GUESTS)/turnstile/,$(addsuffix .o,main registers transcript apic errors long real nmi l2_long l2_real l2_nmi))
 VECTORS := $(addprefix $(GUESTS)/vectors/,$(addsuffix .o,main list machine verdict))
 # From turnstile it has the transcript, the failures on purpose and the real-mode guest.
@@ -35,7 +35,7 @@ $(GUESTS)/turnstile.elf64: $(TURNSTILE) $(GUEST_LIB)
 $(GUESTS)/relay.elf64: $(addprefix $(GUESTS)/relay/,$(addsuffix .o,main l2_count)) $(SECOND) $(GUEST_LIB)
 $(GUESTS)/slide.elf64: $(addprefix $(GUESTS)/,$(addsuffix .o,slide/main slide/user slide/cpl3)) $(SECOND) $(GUEST_LIB)
 $(GUESTS)/lodger.elf64: $(addprefix $(GUESTS)/lodger/,$(addsuffix .o,main world)) $(SECOND) $(GUEST_LIB)
-$(GUESTS)/storm.elf64: $(addprefix $(GUESTS)/storm/,$(addsuffix .o,main late nmi init storm_cpu)) $(SECOND) $(GUEST_LIB)
+$(GUESTS)/storm.elf64: $(addprefix $(GUESTS)/storm/,$(addsuffix .o,main late nmi init operand storm_cpu)) $(SECOND) $(GUEST_LIB)
 $(GUESTS)/handover.elf64: $(GUESTS)/handover/main.o $(SECOND) $(GUEST_LIB)
 $(GUESTS)/vectors.elf64: $(VECTORS) $(GUEST_LIB)
 $(GUESTS)/wicket.elf64: $(addprefix $(GUESTS)/,$(addsuffix .o,$(WICKET) wicket/own64)) $(GUEST_LIB)
@@ -53,6 +53,9 @@ $(GUESTS)/%.elf: $(GUESTS)/%.elf64
 	@echo "  IMAGE $@"
 	@objcopy --strip-debug -O elf32-i386 $< $@
 
+$(GUESTS)/tasks.elf: $(GUESTS)/32/tasks/main.o $(GUEST_LIB_32) scenarios/guests/lib/guest.ld
+	@echo "  IMAGE $@"
+	@$(GUEST_LINK) -m32 -T scenarios/guests/lib/guest.ld -o $@ $(filter %.o,$^)
 $(GUESTS)/wicket32.elf: $(addprefix $(GUESTS)/32/,$(addsuffix .o,$(WICKET) wicket/own32)) $(GUEST_LIB_32) scenarios/guests/lib/guest.ld
 	@echo "  IMAGE $@"
 	@$(GUEST_LINK) -m32 -T scenarios/guests/lib/guest.ld -o $@ $(filter %.o,$^)

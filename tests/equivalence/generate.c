@@ -400,7 +400,9 @@ static void write_msr_areas(struct maker *m)
         if (index == MSR_ia32_apic_base)
             index = MSR_ia32_star;
         LINE(m, write, base + 16 * i, 8, index | (hostile(m) && chance(m, 20) ? 1ull << 40 : 0));
-        LINE(m, write, base + 16 * i + 8, 8, index == MSR_ia32_pat ? pat(m) : hostile(m) ? edge(m) : canonical(m) & 0xffffffff);
+        /* Over the core bit 34 of IA32_MISC_ENABLE is out of reach (hv/msrs.def). */
+        LINE(m, write, base + 16 * i + 8, 8, index == MSR_ia32_pat ? pat(m) : hostile(m) && index != MSR_ia32_misc_enable ? edge(m)
+                                                                            : canonical(m) & 0xffffffff);
     }
     LINE(m, vmwrite, fields[area][0], !hostile(m) ? base : chance(m, 20) ? PLACE_ABSENT : edge(m));
     LINE(m, vmwrite, fields[area][1], hostile(m) ? edge(m) & 0x1ff : entries);

@@ -31,4 +31,12 @@ l2_storm_nmi:
     iretq
 l2_storm_end:
 
+    .globl l2_priority_start, l2_priority_end
+l2_priority_start:
+    xorl %eax, %eax
+    movq %rax, %cr8
+    movq %cr8, %rax
+    vmcall
+l2_priority_end:
+
     .section .note.GNU-stack, "", @progbits
