@@ -56,6 +56,15 @@ equivalence: $(EQUIVALENCE)
 	@mkdir -p build/equivalence
 	@$(EQUIVALENCE) --seed $(SEED) --programs $(PROGRAMS) --jobs $$(nproc) --progress
 
+# Debian's stock kernel, from its packages, to user space and a guest of KVM. FLAVOUR=amd64: the kernel of PCs; LINUX_OPTIONS='--hv=flip --cpus 2'.
+FLAVOUR ?= cloud-amd64
+.PHONY: linux
+linux: deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@scenarios/linux/assemble.sh $(FLAVOUR)
+	@build/release/sesqui boot build/linux/$(FLAVOUR)/vmlinuz --initrd build/linux/$(FLAVOUR)/initrd --append "console=ttyS0" \
+		--memory 1G --explain=none $(LINUX_OPTIONS)
+
 .PHONY: docs deps run test check asan coverage bench golden tidy conformance conformance-smoke tcb help
 deps:
 	@tests/deps.sh
@@ -120,6 +129,7 @@ help:
 	@echo "make                     build build/release/sesqui and the guest images"
 	@echo "make run                 install what is missing, build, show L1 and its L2 running over the core"
 	@echo "make test                build and run every test (the sanitized build too)"
+	@echo "make linux               Debian's stock kernel, from its packages, to user space and a guest of KVM (FLAVOUR, LINUX_OPTIONS)"
 	@echo "make fuzz-vmcs           ten million VMCSs from random numbers, sanitized (FUZZ_COUNT, FUZZ_SEED)"
 	@echo "make equivalence         random programs of L1 and L2, bare and over the core (PROGRAMS, SEED)"
 	@echo "make entries             states that L1 can reach, and whether L0 enters them (STATES, SEED)"

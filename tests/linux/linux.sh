@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Debian's stock kernel on the machine: to user space, KVM, and off; with one and two processors, twice alike, and over the core.
+set -u
+. tests/tap.sh
+sesqui=${SESQUI:-build/release/sesqui}
+linux=build/linux/cloud-amd64
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+if ! scenarios/linux/assemble.sh >"$scratch/assemble" 2>&1; then
+    result 0 "Debian's kernel # SKIP $(tail -1 "$scratch/assemble")"
+    finish
+    exit
+fi
+
+# boots NAME OPTION...: runs it; what it says goes to NAME.out and NAME.err
+boots()
+{
+    local name=$1
+    shift
+    timeout 900 "$sesqui" boot "$linux/vmlinuz" --initrd "$linux/initrd" --append "console=ttyS0" --limit 8000000000 --explain=none \
+        "$@" >"$scratch/$name.out" 2>"$scratch/$name.err"
+    local status=$?
+    cat "$scratch/$name.err" >>"$scratch/$name.out"
+    [ $status = 0 ]
+    result $? "$name: the kernel boots and switches off" <(tail -20 "$scratch/$name.out")
+}
+
+# says NAME LINE: a line of init's or of a guest's
+says()
+{
+    grep -qxE "($2)"$'\r?' "$scratch/$1.out"
+    result $? "$1: $2" <(grep -E '^linux:' "$scratch/$1.out")
+}
+
+for processors in 1 2; do
+    name="$processors processor(s)"
+    boots "$name" --cpus $processors
+    says "$name" "linux: processors $processors"
+    says "$name" "linux: clocksource tsc"
+    says "$name" "linux: idle driver acpi_idle"
+    says "$name" "linux: date 2024-01-01 00:00"
+    says "$name" "linux: vmx flags .*ept vpid unrestricted_guest.*"
+    says "$name" "a guest of KVM speaks"
+    sed -n 's/\r$//; s/^linux: warned: //p' "$scratch/$name.out" >"$scratch/warned"
+    grep -v '^#' scenarios/linux/dmesg.allowed >"$scratch/allowed"
+    ! grep -vxEf "$scratch/allowed" "$scratch/warned" >"$scratch/unknown"
+    result $? "$name: dmesg warns of nothing but what scenarios/linux/dmesg.allowed says" "$scratch/unknown"
+done
+boots "again" --cpus 2
+cmp -s "$scratch/again.out" "$scratch/2 processor(s).out"
+result $? "two runs are byte-identical"
+boots "over flip" --hv=flip
+says "over flip" "a guest of KVM speaks"
+finish
