@@ -183,6 +183,7 @@ START_TEST(descriptor_tables_on_user_pages)
     PUT(f, FIXTURE_CODE, mov_fs);
     for (unsigned page = 0x100; page < 0x101; page++)
         fixture_put64(f, FIXTURE_PT + 8 * page, page << 12 | 3);
+    fixture_put64(f, FIXTURE_PT + 8 * (FIXTURE_GDT >> 12), FIXTURE_GDT | 7);
     f->cpu->gpr[RAX] = SELECTOR_DATA;
     f->cpu->rflags |= RFLAGS_AC;            /* not for implicit accesses: SDM Vol. 3, 4.6.1 */
     fixture_flush(f);

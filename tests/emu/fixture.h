@@ -138,7 +138,16 @@ FIXTURE_FN void fixture_start(struct cpu *cpu, uint16_t selector, uint32_t code,
 
 FIXTURE_FN void fixture_flush(struct fixture *f) { tlb_flush_all(f->cpu, false); }
 
-/* 64-bit mode; the first 2 MB in 4 KB pages whose entries are at FIXTURE_PT, user and writable, the rest in 2 MB pages. */
+/* What the processor itself reads and writes on behalf of a program is the supervisor's (SDM Vol. 3, 4.6.1: implicit supervisor-mode accesses):
+ * GDT, IDT and TSS, and the stack of ring 0, which is written at CPL 0. All other pages are the user's. */
+FIXTURE_FN uint64_t fixture_page(uint64_t pa)
+{
+    bool system = pa < FIXTURE_TABLES || pa == FIXTURE_RING0_STACK - 0x1000;
+
+    return pa | (system ? 3 : 7);
+}
+
+/* 64-bit mode; the first 2 MB in 4 KB pages whose entries are at FIXTURE_PT, the rest in 2 MB pages. */
 FIXTURE_FN void fixture_long_mode(struct fixture *f)
 {
     uint64_t pml4 = FIXTURE_TABLES, pdpt = pml4 + 0x1000, pd = pml4 + 0x2000, device_pd = pml4 + 0x3000;
@@ -148,7 +157,7 @@ FIXTURE_FN void fixture_long_mode(struct fixture *f)
     fixture_put64(f, pdpt + 8 * 3, device_pd | 7);
     fixture_put64(f, pd, FIXTURE_PT | 7);
     for (uint64_t i = 0; i < 512; i++)
-        fixture_put64(f, FIXTURE_PT + 8 * i, i << 12 | 7);
+        fixture_put64(f, FIXTURE_PT + 8 * i, fixture_page(i << 12));
     for (uint64_t i = 1; i < FIXTURE_RAM >> 21; i++)
         fixture_put64(f, pd + 8 * i, i << 21 | 0x87);
     fixture_put64(f, device_pd + 8 * (FIXTURE_DEVICE >> 21 & 511), FIXTURE_DEVICE | 0x87);
@@ -175,7 +184,7 @@ FIXTURE_FN void fixture_paging32(struct fixture *f)
     fixture_protected(f);
     memory_write32(&f->model->memory, FIXTURE_TABLES, FIXTURE_PT | 7);
     for (uint32_t i = 0; i < 1024; i++)
-        memory_write32(&f->model->memory, FIXTURE_PT + 4 * i, i << 12 | 7);
+        memory_write32(&f->model->memory, FIXTURE_PT + 4 * i, fixture_page(i << 12));
     f->cpu->cr3 = FIXTURE_TABLES;
     f->cpu->cr0 |= CR0_PG | CR0_WP;
     f->cpu->cr4 |= CR4_PSE;
@@ -191,7 +200,7 @@ FIXTURE_FN void fixture_pae(struct fixture *f)
     fixture_put64(f, FIXTURE_TABLES, (FIXTURE_TABLES + 0x1000) | 1);
     fixture_put64(f, FIXTURE_TABLES + 0x1000, FIXTURE_PT | 7);
     for (uint64_t i = 0; i < 512; i++)
-        fixture_put64(f, FIXTURE_PT + 8 * i, i << 12 | 7);
+        fixture_put64(f, FIXTURE_PT + 8 * i, fixture_page(i << 12));
     f->cpu->cr3 = FIXTURE_TABLES;
     f->cpu->cr4 |= CR4_PAE;
     CPU_MSR(f->cpu, ia32_efer) |= EFER_NXE;

@@ -146,6 +146,39 @@ START_TEST(pdptes_are_loaded)
 }
 END_TEST
 
+/* 4.4.1: MOV to CR0 and CR4 read the PDPTEs where PAE paging is in use afterwards and one of these bits changes. _i: PAE, LME, PG before. */
+START_TEST(which_loads_read_the_pdptes)
+{
+    static const uint64_t cr0_bits[] = { CR0_CD, CR0_NW | CR0_CD, CR0_PG, CR0_WP, CR0_TS, CR0_AM, CR0_MP, CR0_EM };
+    static const uint64_t cr4_bits[] = { CR4_PAE, CR4_PGE, CR4_PSE, CR4_SMEP, CR4_TSD, CR4_DE, CR4_OSFXSR, CR4_SMAP, CR4_UMIP, CR4_MCE };
+    const bool pae = _i & 1, lme = _i & 2, pg = _i & 4;
+
+    if (lme && pg && !pae)
+        return;                 /* no such state */
+    for (unsigned i = 0; i < sizeof cr0_bits / sizeof cr0_bits[0] + sizeof cr4_bits / sizeof cr4_bits[0]; i++) {
+        bool is0 = i < sizeof cr0_bits / sizeof cr0_bits[0], reads, done;
+        uint64_t bits = is0 ? cr0_bits[i] : cr4_bits[i - sizeof cr0_bits / sizeof cr0_bits[0]], after0, after4;
+
+        teardown();
+        setup();
+        protected_mode();
+        f.cpu->cr3 = FIXTURE_PDPTES;
+        f.cpu->cr0 |= pg ? CR0_PG : 0;
+        f.cpu->cr4 = pae ? CR4_PAE : 0;
+        CPU_MSR(f.cpu, ia32_efer) = (lme ? EFER_LME : 0) | (lme && pg ? EFER_LMA : 0);
+        after0 = f.cpu->cr0 ^ (is0 ? bits : 0);
+        after4 = f.cpu->cr4 ^ (is0 ? 0 : bits);
+        if (lme && ((bits == CR0_PG && is0) || (bits == CR4_PAE && !is0)))
+            continue;           /* refused, or into IA-32e mode: other tests */
+        fixture_store64(&f, FIXTURE_PDPTES + 8, 3);                     /* present, with reserved bit 1 */
+        reads = (after0 & CR0_PG) && (after4 & CR4_PAE) && !lme &&
+                (is0 ? (bits & (CR0_CD | CR0_NW | CR0_PG)) : (bits & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)));
+        done = is0 ? cr0_write(f.cpu, after0) : cr4_write(f.cpu, after4);
+        ck_assert_msg(done == !reads, "CR%d bits %lx with PAE %d, LME %d, PG %d", is0 ? 0 : 4, (unsigned long)bits, pae, lme, pg);
+    }
+}
+END_TEST
+
 START_TEST(vmx_operation_fixes_bits)
 {
     ck_assert_int_eq(vmx_vmxon(f.cpu, FIXTURE_VMXON), VMX_SUCCEED);
@@ -378,6 +411,7 @@ int main(void)
     tcase_add_test(tcase, cr3_values);
     tcase_add_test(tcase, control_flow_enforcement_needs_write_protection);
     tcase_add_test(tcase, pdptes_are_loaded);
+    tcase_add_loop_test(tcase, which_loads_read_the_pdptes, 0, 8);
     tcase_add_test(tcase, vmx_operation_fixes_bits);
     tcase_add_test(tcase, unrestricted_guests_need_neither_pe_nor_pg);
     tcase_add_test(tcase, invalidation_by_cr3);

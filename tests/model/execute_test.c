@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The sensitive instructions: what comes first of #UD, #GP and VM exit, and what each does. SDM Vol. 3, 26.1; Vol. 2. */
+#include "model/cpu/debug.h"
 #include "tests/model/vmx_fixture.h"
 #include "tests/suite.h"
 
@@ -436,6 +437,93 @@ START_TEST(breakpoints_of_the_model_s_accesses)
 }
 END_TEST
 
+/* 18.2.4, 18.2.5: a breakpoint is met by an access that has a byte in common with its naturally aligned bytes. */
+START_TEST(breakpoint_lengths)
+{
+    static const unsigned lengths[] = { 1, 2, 8, 4 };
+    const unsigned n = lengths[_i];
+
+    for (unsigned at = 0x1000; at < 0x1010; at++) {
+        f.cpu->dr[3] = at;
+        f.cpu->dr7 = 0x400 | 1u << 6 | (uint64_t)(1 | _i << 2) << 28;          /* DR3: writes */
+        for (unsigned from = 0xff0; from < 0x1020; from++) {
+            for (unsigned size = 1; size <= 8; size *= 2) {
+                unsigned first = at & ~(n - 1);
+                bool met = from < first + n && first < from + size;
+
+                ck_assert_msg(debug_matches(f.cpu, DEBUG_WRITE, from, size) == (met ? 8 : 0), "DR3 %x of %u bytes, %u bytes at %x", at, n, size, from);
+            }
+        }
+        ck_assert_uint_eq(debug_matches(f.cpu, DEBUG_FETCH, at, 1), 0);
+        ck_assert_uint_eq(debug_matches(f.cpu, DEBUG_READ, at, 1), 0);
+        f.cpu->dr7 = 0x400 | 1u << 7 | (uint64_t)(3 | _i << 2) << 28;          /* reads or writes; global */
+        ck_assert_uint_eq(debug_matches(f.cpu, DEBUG_READ, at, 1), 8);
+        ck_assert_uint_eq(debug_matches(f.cpu, DEBUG_WRITE, at, 1), 8);
+        ck_assert_uint_eq(debug_matches(f.cpu, DEBUG_PORT, at, 1), 0);
+        f.cpu->dr7 = 0x400 | 1u << 7 | (uint64_t)(0 | _i << 2) << 28;          /* execution: the first byte alone, whatever LEN */
+        ck_assert_uint_eq(debug_matches(f.cpu, DEBUG_FETCH, at, 1), 8);
+        ck_assert_uint_eq(debug_matches(f.cpu, DEBUG_FETCH, at + 1, 1), 0);
+        ck_assert_uint_eq(debug_matches(f.cpu, DEBUG_FETCH, at - 1, 1), 0);
+        f.cpu->dr7 = 0x400 | (uint64_t)(3 | _i << 2) << 28;                     /* not enabled */
+        ck_assert_uint_eq(debug_matches(f.cpu, DEBUG_WRITE, at, 1), 0);
+    }
+}
+END_TEST
+
+/* What goes well ends: RIP, RF, the shadow of STI and MOV SS, the counters, and a single step is pending. */
+START_TEST(every_instruction_ends)
+{
+    static const struct {
+        enum insn_id id;
+        bool memory;
+        uint8_t reg;
+        uint64_t rbx, rcx;
+    } rows[] = {
+        { INSN_cpuid }, { INSN_rdmsr, .rcx = MSR_ia32_pat }, { INSN_wrmsr, .rcx = MSR_ia32_tsc_aux }, { INSN_rdtsc }, { INSN_rdtscp },
+        { INSN_mov_to_cr, .reg = 0, .rbx = FIXTURE_CR0 }, { INSN_mov_to_cr, .reg = 3, .rbx = FIXTURE_CR3 },
+        { INSN_mov_to_cr, .reg = 4, .rbx = FIXTURE_CR4 }, { INSN_mov_to_cr, .reg = 8, .rbx = 5 }, { INSN_mov_from_cr, .reg = 0 },
+        { INSN_mov_from_cr, .reg = 2 }, { INSN_mov_to_cr, .reg = 2, .rbx = 7 }, { INSN_mov_from_cr, .reg = 3 }, { INSN_mov_from_cr, .reg = 4 },
+        { INSN_mov_from_cr, .reg = 8 }, { INSN_clts }, { INSN_lmsw, .rbx = 1 }, { INSN_lmsw, true }, { INSN_smsw }, { INSN_smsw, true },
+        { INSN_mov_to_dr, .reg = 0 }, { INSN_mov_to_dr, .reg = 6 }, { INSN_mov_to_dr, .reg = 7, .rbx = 0x400 }, { INSN_mov_from_dr, .reg = 1 },
+        { INSN_mov_from_dr, .reg = 7 }, { INSN_invlpg, true }, { INSN_invpcid, true }, { INSN_invd }, { INSN_wbinvd },
+        { INSN_xsetbv, .rcx = 0 }, { INSN_pause }, { INSN_hlt }, { INSN_rdrand }, { INSN_rdseed },
+    };
+    unsigned ended = 0;
+
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct insn insn = rows[i].memory ? with_memory(rows[i].id, DATA) : instruction(rows[i].id);
+        enum status status;
+
+        teardown();
+        setup();
+        if (!rows[i].memory)
+            insn.kind = OPERAND_REGISTER;
+        insn.reg = rows[i].reg;
+        insn.rm = RBX;
+        f.cpu->gpr[RBX] = rows[i].rbx;
+        f.cpu->gpr[RCX] = rows[i].rcx;
+        f.cpu->gpr[RAX] = 3;
+        f.cpu->gpr[RDX] = 0;
+        f.cpu->cr4 |= CR4_OSXSAVE;
+        f.cpu->rflags |= RFLAGS_RF | RFLAGS_TF;
+        f.cpu->interruptibility = BLOCKING_BY_STI | BLOCKING_BY_NMI;
+        fixture_store64(&f, DATA, 0x11);        /* LMSW: PE, ET */
+        if (rows[i].id == INSN_invpcid)
+            fixture_store64(&f, DATA, 0);
+        status = execute(f.cpu, &insn);
+        if (status == STATUS_NATIVE)            /* the engine's own */
+            continue;
+        ended++;
+        ck_assert_msg(status == STATUS_OK, "row %u: status %d", i, status);
+        ck_assert_msg(f.cpu->rip == FIXTURE_HOST_RIP + 2, "row %u: RIP %lx", i, (unsigned long)f.cpu->rip);
+        ck_assert_msg(!(f.cpu->rflags & RFLAGS_RF) && f.cpu->interruptibility == BLOCKING_BY_NMI, "row %u: RF, blocking", i);
+        ck_assert_msg(f.cpu->instructions == 1 && f.cpu->clock >= 1, "row %u: counted", i);
+        ck_assert_msg(f.cpu->pending_debug == PENDING_DEBUG_BS, "row %u: single step", i);
+    }
+    ck_assert_uint_ge(ended, 28);
+}
+END_TEST
+
 START_TEST(debug_registers)
 {
     ck_assert_int_eq(dr(INSN_mov_to_dr, 2, 0x123456789), STATUS_OK);
@@ -446,6 +534,11 @@ START_TEST(debug_registers)
     ck_assert_uint_eq(f.cpu->dr6, 0xffffefff);
     ck_assert_int_eq(dr(INSN_mov_to_dr, 7, 0xffffd800), STATUS_OK);
     ck_assert_uint_eq(f.cpu->dr7, 0xffff0400);
+    ck_assert_int_eq(dr(INSN_mov_to_dr, 5, 0xffff0701), STATUS_OK);        /* DR7 by its old name */
+    ck_assert_uint_eq(f.cpu->dr7, 0xffff0701);
+    ck_assert_int_eq(dr(INSN_mov_from_dr, 4, 0), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->gpr[RBX], 0xffffefff);
+    ck_assert_int_eq(dr(INSN_mov_to_dr, 7, 0xffffd800), STATUS_OK);
     ck_assert_int_eq(dr(INSN_mov_from_dr, 5, 0), STATUS_OK);
     ck_assert_uint_eq(f.cpu->gpr[RBX], 0xffff0400);
     expect_fault(dr(INSN_mov_to_dr, 6, 1ull << 32), VECTOR_GP);
@@ -855,6 +948,8 @@ int main(void)
     tcase_add_test(tcase, random_numbers_repeat);
     tcase_add_loop_test(tcase, random_number_exits, 0, 2);
     tcase_add_test(tcase, xsetbv_values);
+    tcase_add_loop_test(tcase, breakpoint_lengths, 0, 4);
+    tcase_add_test(tcase, every_instruction_ends);
     tcase_add_test(tcase, debug_registers);
     tcase_add_test(tcase, breakpoints_of_the_model_s_accesses);
     tcase_add_test(tcase, debug_register_exits_come_first);

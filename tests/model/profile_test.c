@@ -111,6 +111,11 @@ START_TEST(dependents_go_too)
     ck_assert_uint_eq((uint32_t)c.ept_vpid, 0);
     /* The control "save VMX-preemption timer value" is one bit of another word. */
     ck_assert(!capability_control_allowed(&c, CONTROL_EXIT_save_preemption_timer));
+    ck_assert(capability_msr(&c, MSR_ia32_vmx_ept_vpid_cap, &value));               /* of VPIDs alone */
+    turn(&lacks, "vpid", false);
+    capability_init(&c, &lacks);
+    ck_assert(capability_msr(&c, MSR_ia32_vmx_procbased_ctls2, &value) && value >> 32);
+    ck_assert(!capability_msr(&c, MSR_ia32_vmx_ept_vpid_cap, &value));              /* A.10: neither EPT nor VPIDs */
     lacks.word[WORD_PROC] = PROC_activate_secondary_controls;
     capability_init(&c, &lacks);
     ck_assert_uint_eq(c.proc2.allowed, 0);

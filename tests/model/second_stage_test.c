@@ -390,6 +390,7 @@ START_TEST(switches_that_exit)
 
     enter_with_list();
     fixture_store64(&f, LIST + 8 * 7, rows[_i].eptp);
+    fixture_store64(&f, LIST + 8 * 512, EPTP5);                         /* behind the list */
     ck_assert_int_eq(vmfunc(rows[_i].rax, rows[_i].rcx), STATUS_VM_EXIT);
     ck_assert_uint_eq(VMCS(v, exit_reason), EXIT_REASON_vmfunc);
     ck_assert_uint_eq(VMCS(v, exit_instruction_length), 3);

@@ -243,6 +243,29 @@ START_TEST(efer_follows_the_mode)
 }
 END_TEST
 
+/* 27.3.2.4: from memory without EPT, whatever other secondary controls are 1 and whatever the fields say. */
+START_TEST(pdptes_without_ept)
+{
+    VMCS(v, secondary_processor_based_controls) = (f.model->capability.proc2.allowed &
+        (PROC2_enable_rdtscp | PROC2_enable_vpid | PROC2_wbinvd_exiting | PROC2_enable_invpcid)) & ~(uint64_t)PROC2_enable_ept;
+    VMCS(v, processor_based_controls) |= PROC_activate_secondary_controls;
+    VMCS(v, virtual_processor_identifier) = 1;
+    VMCS(v, entry_controls) &= ~(uint64_t)(ENTRY_ia32e_mode_guest | ENTRY_load_ia32_efer);
+    VMCS(v, guest_cs_access_rights) = 0xc09b;
+    VMCS(v, guest_cr3) = FIXTURE_PDPTES;
+    for (unsigned i = 0; i < 4; i++) {
+        v->field[FIELD_guest_pdpte0 + i] = 0x100000 * i + 1;
+        fixture_store64(&f, FIXTURE_PDPTES + 8 * i, 0x200000 * i + 1);
+    }
+    fixture_enter(&f);
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_uint_eq(cpu->pdpte[i], 0x200000 * i + 1);
+    fixture_exit(&f, EXIT_REASON_vmcall);
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_uint_eq(v->field[FIELD_guest_pdpte0 + i], 0x100000 * i + 1);      /* 28.3.4: saved with EPT alone */
+}
+END_TEST
+
 START_TEST(pdptes_with_ept)
 {
     VMCS(v, secondary_processor_based_controls) |= PROC2_enable_ept;
@@ -870,6 +893,7 @@ int main(void)
     tcase_add_test(tc, efer_follows_the_mode);
     tcase_add_test(tc, performance_and_cet_state);
     tcase_add_test(tc, cet_state_without_its_controls);
+    tcase_add_test(tc, pdptes_without_ept);
     tcase_add_test(tc, pdptes_with_ept);
     tcase_add_test(tc, vpid_and_transitions);
     tcase_add_test(tc, without_vpid_transitions_flush);

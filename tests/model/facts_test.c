@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Facts of the architecture once more, by number: which control a VMCS field depends on (SDM Vol. 3, Appendix B), which group a
+ * check belongs to (27.1), which MSRs are read-only,
+ * CPUID and the VM-exit instruction information bit by bit, what the profiles lack. The tables say the same by name;
+ * whoever changes one of them has to change it here, too.
+ */
+#include "model/vmx/internal.h"
+#include "model/vmx/profile.h"
+#include "tests/model/vmx_fixture.h"
+#include "tests/suite.h"
+
+static struct vmx_fixture f;
+
+static void setup(void) { fixture_open(&f); }
+static void teardown(void) { fixture_close(&f); }
+
+/* ---- fields: Appendix B, footnotes ---- */
+
+static const struct field_fact {
+    uint16_t encoding;
+    uint8_t word, bit;
+} field_facts[] = {
+    { 0x0000, WORD_PROC2, 5 }, { 0x0002, WORD_PIN, 7 }, { 0x0004, WORD_PROC2, 18 }, { 0x0810, WORD_PROC2, 9 }, { 0x0812, WORD_PROC2, 17 },
+    { 0x2004, WORD_PROC, 28 }, { 0x200e, WORD_PROC2, 17 }, { 0x2012, WORD_PROC, 21 }, { 0x2014, WORD_PROC2, 0 }, { 0x2016, WORD_PIN, 7 },
+    { 0x2018, WORD_PROC2, 13 }, { 0x201a, WORD_PROC2, 1 }, { 0x201c, WORD_PROC2, 9 }, { 0x201e, WORD_PROC2, 9 }, { 0x2020, WORD_PROC2, 9 },
+    { 0x2022, WORD_PROC2, 9 }, { 0x2024, WORD_PROC2, 13 }, { 0x2026, WORD_PROC2, 14 }, { 0x2028, WORD_PROC2, 14 }, { 0x202a, WORD_PROC2, 18 },
+    { 0x202c, WORD_PROC2, 20 }, { 0x202e, WORD_PROC2, 15 }, { 0x2032, WORD_PROC2, 25 }, { 0x2400, WORD_PROC2, 1 }, { 0x2804, WORD_ENTRY, 14 },
+    { 0x2806, WORD_ENTRY, 15 }, { 0x2808, WORD_ENTRY, 13 }, { 0x280a, WORD_PROC2, 1 }, { 0x280c, WORD_PROC2, 1 }, { 0x280e, WORD_PROC2, 1 },
+    { 0x2810, WORD_PROC2, 1 }, { 0x2812, WORD_ENTRY, 16 }, { 0x2818, WORD_ENTRY, 22 }, { 0x2c00, WORD_EXIT, 19 }, { 0x2c02, WORD_EXIT, 21 },
+    { 0x2c04, WORD_EXIT, 12 }, { 0x2c06, WORD_EXIT, 29 }, { 0x401c, WORD_PROC, 21 }, { 0x401e, WORD_PROC, 31 }, { 0x4020, WORD_PROC2, 10 },
+    { 0x4022, WORD_PROC2, 10 }, { 0x482e, WORD_PIN, 6 }, { 0x6828, WORD_ENTRY, 20 }, { 0x682a, WORD_ENTRY, 20 }, { 0x682c, WORD_ENTRY, 20 },
+    { 0x6c18, WORD_EXIT, 28 }, { 0x6c1a, WORD_EXIT, 28 }, { 0x6c1c, WORD_EXIT, 28 },
+};
+enum { FIELD_FACTS = sizeof field_facts / sizeof field_facts[0] };
+
+/* A field exists exactly where its control may be 1; both halves of it. */
+START_TEST(fields_exist_with_their_control)
+{
+    const struct field_fact *fact = &field_facts[_i];
+    struct vmx_lacks lacks = { .ept_vpid = 0 };
+    struct vmx_capability c;
+    bool offered = f.model->capability.word[fact->word].allowed >> fact->bit & 1;
+
+    ck_assert_msg((vmcs_find_on(&f.model->capability, fact->encoding) < VMCS_FIELD_COUNT) == offered, "%04x", fact->encoding);
+    for (unsigned word = 0; word < WORD_COUNT; word++)
+        lacks.word[word] = word == fact->word ? 1u << fact->bit : 0;
+    capability_init(&c, &lacks);
+    ck_assert_msg(vmcs_find_on(&c, fact->encoding) == VMCS_FIELD_COUNT, "%04x without its control", fact->encoding);
+}
+END_TEST
+
+/* Every encoding: those above depend on a control, the others of the table on none. */
+START_TEST(fields_of_no_control)
+{
+    struct vmx_capability none;
+    struct vmx_lacks lacks = { .ept_vpid = 0 };
+    unsigned always = 0;
+
+    for (unsigned word = 0; word < WORD_COUNT; word++)
+        lacks.word[word] = ~0u;
+    capability_init(&none, &lacks);
+    for (uint32_t encoding = 0; encoding < 0x8000; encoding += 2)
+        always += vmcs_find_on(&none, encoding) < VMCS_FIELD_COUNT;
+    for (unsigned i = 0; i < FIELD_FACTS; i++)
+        ck_assert_msg(vmcs_find_on(&none, field_facts[i].encoding) == VMCS_FIELD_COUNT, "%04x", field_facts[i].encoding);
+    ck_assert_uint_eq(always + FIELD_FACTS, VMCS_FIELD_COUNT);
+}
+END_TEST
+
+/* ---- checks: 27.1 ---- */
+
+/* 27.2.1 is about the controls, the rest of 27.2 about the host, 27.3 about the guest. */
+START_TEST(checks_are_of_the_group_of_their_section)
+{
+    for (unsigned i = 0; i < check_count; i++) {
+        const char *section = check_table[i].section;
+        enum check_group group = !strncmp(section, "27.2.1", 6) ? CHECK_CONTROLS : !strncmp(section, "27.2", 4) ? CHECK_HOST : CHECK_GUEST;
+        const char *first = group == CHECK_CONTROLS ? "control." : group == CHECK_HOST ? "host." : "guest.";
+
+        ck_assert_msg(group != CHECK_GUEST || !strncmp(section, "27.3", 4), "%s: %s", check_table[i].id, section);
+        ck_assert_msg(check_table[i].group == group, "%s [%s] is of another group", check_table[i].id, section);
+        ck_assert_msg(!strncmp(check_table[i].id, first, strlen(first)), "%s [%s]", check_table[i].id, section);
+    }
+}
+END_TEST
+
+/* ---- MSRs ---- */
+
+START_TEST(read_only_msrs)
+{
+    static const uint32_t others[] = { 0x17, 0xfe, 0x179 };
+    unsigned vmx = 0;
+
+    for (uint32_t index = 0x480; index <= 0x493; index++) {
+        uint64_t value;
+
+        vmx += msr_read(f.cpu, index, &value);
+        ck_assert_msg(!msr_write(f.cpu, index, 0), "WRMSR %x", index);
+    }
+    ck_assert_uint_eq(vmx, 0x492 - 0x480);              /* IA32_VMX_BASIC to IA32_VMX_VMFUNC */
+    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
+        ck_assert_msg(!msr_write(f.cpu, others[i], 0), "WRMSR %x", others[i]);
+}
+END_TEST
+
+/* Each of the 256 types, where there is room for one: Vol. 3, 11.11.2.1, 11.12.2. */
+START_TEST(memory_types)
+{
+    for (unsigned type = 0; type < 256; type++) {
+        bool mtrr = type < 2 || (type >= 4 && type <= 6);
+
+        ck_assert_msg(msr_write(f.cpu, 0x2ff, 0xc00 | type) == mtrr, "IA32_MTRR_DEF_TYPE %x", type);
+        for (unsigned byte = 0; byte < 8; byte++) {
+            ck_assert_msg(msr_write(f.cpu, 0x250, (uint64_t)type << 8 * byte) == mtrr, "IA32_MTRR_FIX64K_00000 %x", type);
+            ck_assert_msg(msr_write(f.cpu, 0x277, (uint64_t)type << 8 * byte) == (mtrr || type == 7), "IA32_PAT %x", type);
+        }
+    }
+    for (unsigned bit = 8; bit < 64; bit++)             /* E, FE */
+        ck_assert_msg(msr_write(f.cpu, 0x2ff, 1ull << bit | 6) == (bit == 10 || bit == 11), "IA32_MTRR_DEF_TYPE bit %u", bit);
+}
+END_TEST
+
+/* ---- CPUID: Vol. 2 ---- */
+
+static void leaf_is(uint32_t leaf, uint32_t subleaf, uint32_t eax, uint32_t ebx, uint32_t ecx, uint32_t edx)
+{
+    const uint32_t wanted[4] = { eax, ebx, ecx, edx };
+    uint32_t out[4];
+
+    cpuid_read(f.cpu, leaf, subleaf, out);
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_msg(out[i] == wanted[i], "leaf %x.%x, E%cX: %08x, wanted %08x", leaf, subleaf, "ABCD"[i], out[i], wanted[i]);
+}
+
+/* What a processor alone, without an APIC, with CR4.OSXSAVE = 0 tells in 64-bit mode. */
+START_TEST(cpuid_bit_by_bit)
+{
+    uint32_t vme = cr4_allowed(f.cpu) & CR4_VME ? 2 : 0;
+
+    leaf_is(0x0, 0, 0x16, 0x756e6547, 0x6c65746e, 0x49656e69);
+    leaf_is(0x1, 0, 0x00050654, 0x00010800, 0x47fa2223, 0x0f8bfbfd | vme);
+    leaf_is(0x2, 0, 0x00feff01, 0, 0, 0);
+    leaf_is(0x3, 0, 0, 0, 0, 0);
+    leaf_is(0x4, 0, 0x00000121, 0x01c0003f, 0x3f, 0);
+    leaf_is(0x4, 1, 0x00000122, 0x01c0003f, 0x3f, 0);
+    leaf_is(0x4, 2, 0x00000143, 0x03c0003f, 0x3ff, 0);
+    leaf_is(0x4, 3, 0, 0, 0, 0);
+    leaf_is(0x6, 0, 4, 0, 0, 0);
+    leaf_is(0x7, 0, 0, 0x00140683, 0x00010004, 0);
+    leaf_is(0x7, 1, 0, 0, 0, 0);
+    leaf_is(0xa, 0, 0, 0, 0, 0);
+    leaf_is(0xb, 0, 0, 1, 0x100, 0);
+    leaf_is(0xb, 1, 0, 1, 0x201, 0);
+    leaf_is(0xb, 2, 0, 0, 2, 0);
+    leaf_is(0xd, 0, 3, 576, 576, 0);
+    leaf_is(0xd, 1, 0, 0, 0, 0);
+    leaf_is(0x15, 0, 1, 40, 25000000, 0);
+    leaf_is(0x16, 0, 1000, 1000, 100, 0);
+    leaf_is(0x80000000, 0, 0x80000008, 0, 0, 0);
+    leaf_is(0x80000001, 0, 0, 0, 1, 0x2c100800);
+    leaf_is(0x80000004, 0, 0, 0, 0, 0);
+    leaf_is(0x80000005, 0, 0, 0, 0, 0);
+    leaf_is(0x80000006, 0, 0, 0, 0x04008040, 0);
+    leaf_is(0x80000007, 0, 0, 0, 0, 0x100);
+    leaf_is(0x80000008, 0, 57 << 8 | 40, 0, 0, 0);
+}
+END_TEST
+
+/* Beyond the last leaves: as the last basic one (Vol. 2, CPUID). */
+START_TEST(cpuid_beyond)
+{
+    static const uint32_t beyond[] = { 0x17, 0x40000000, 0x7fffffff, 0x80000009, 0xffffffff };
+
+    for (unsigned i = 0; i < sizeof beyond / sizeof beyond[0]; i++)
+        leaf_is(beyond[i], 0, 1000, 1000, 100, 0);
+}
+END_TEST
+
+/* ---- VM-exit instruction information: Tables 28-8 to 28-14 ---- */
+
+static uint32_t information_of(const struct insn *insn)
+{
+    uint32_t address = insn->address_size == 8 ? 2u << 7 : insn->address_size == 4 ? 1u << 7 : 0, segment = (uint32_t)insn->segment << 15;
+    uint32_t memory = address | segment | (insn->index == NO_REGISTER ? 1u << 22 : (uint32_t)insn->index << 18 | insn->scale) |
+                      (insn->base == NO_REGISTER ? 1u << 27 : (uint32_t)insn->base << 23);
+    uint32_t either = insn->kind == OPERAND_REGISTER ? 1u << 10 | (uint32_t)insn->rm << 3 : memory;
+    uint32_t wide = insn->operand_size == 2 ? 0 : 1u << 11, reg2 = (uint32_t)insn->reg << 28;
+
+    switch (insn->id) {
+    case INSN_ins: return address;
+    case INSN_outs: return address | segment;
+    case INSN_invept: case INSN_invvpid: case INSN_invpcid: return memory | reg2;
+    case INSN_sgdt: return memory | wide;
+    case INSN_sidt: return memory | wide | 1u << 28;
+    case INSN_lgdt: return memory | wide | 2u << 28;
+    case INSN_lidt: return memory | wide | 3u << 28;
+    case INSN_sldt: return either;
+    case INSN_str: return either | 1u << 28;
+    case INSN_lldt: return either | 2u << 28;
+    case INSN_ltr: return either | 3u << 28;
+    case INSN_rdrand: case INSN_rdseed:
+        return (uint32_t)insn->rm << 3 | (insn->operand_size == 8 ? 2u << 11 : insn->operand_size == 4 ? 1u << 11 : 0);
+    case INSN_vmclear: case INSN_vmptrld: case INSN_vmptrst: case INSN_vmxon: return memory;
+    case INSN_vmread: case INSN_vmwrite: return either | reg2;
+    default: return 0;
+    }
+}
+
+START_TEST(instruction_information_bit_by_bit)
+{
+    for (unsigned n = 0; n < 3 * 3 * 6 * 2; n++) {
+        struct insn insn = {
+            .id = (enum insn_id)_i, .length = 3, .kind = n / 54 ? OPERAND_REGISTER : OPERAND_MEMORY, .address_size = (uint8_t)(2u << n % 3),
+            .operand_size = (uint8_t)(2u << n / 3 % 3), .segment = (uint8_t)(n / 9 % 6), .reg = (uint8_t)(n % 16), .rm = (uint8_t)((n + 5) % 16),
+            .base = (uint8_t)(n % 5 ? (n + 3) % 16 : NO_REGISTER), .index = (uint8_t)(n % 7 ? (n + 9) % 16 : NO_REGISTER), .scale = (uint8_t)(n % 7 ? n % 4 : 0),
+        };
+
+        ck_assert_msg(instruction_information(&insn) == information_of(&insn), "instruction %d, %u: %08x, wanted %08x", _i, n,
+                      instruction_information(&insn), information_of(&insn));
+    }
+}
+END_TEST
+
+/* ---- profiles ---- */
+
+/* For each: 1 if the profile has the control of that word and bit, haswell, skylake, icelake; then the bits of IA32_VMX_EPT_VPID_CAP. */
+START_TEST(profiles_lack)
+{
+    static const char *const names[] = { "haswell", "skylake", "icelake" };
+    static const struct {
+        uint8_t word, bit, has[3];
+    } controls[] = {
+        { WORD_PROC2, 16, { 0, 1, 1 } }, { WORD_PROC2, 17, { 0, 1, 1 } }, { WORD_PROC2, 18, { 0, 1, 1 } }, { WORD_PROC2, 25, { 0, 1, 1 } },
+        { WORD_PROC2, 22, { 0, 1, 1 } }, { WORD_EXIT, 28, { 0, 0, 0 } }, { WORD_ENTRY, 20, { 0, 0, 0 } },
+    };
+    static const struct {
+        uint8_t bit, has[3];
+    } ept_vpid[] = { { 7, { 0, 0, 1 } }, { 22, { 0, 1, 1 } } };
+
+    for (unsigned p = 0; p < 3; p++) {
+        struct vmx_capability c, all;
+        struct vmx_lacks lacks;
+        uint32_t lost[WORD_COUNT] = { 0 };
+        uint64_t lost_ept_vpid = 0;
+
+        ck_assert(profile_find(names[p], &lacks));
+        capability_init(&c, &lacks);
+        capability_init(&all, NULL);
+        for (unsigned i = 0; i < sizeof controls / sizeof controls[0]; i++)
+            if (!controls[i].has[p])
+                lost[controls[i].word] |= 1u << controls[i].bit;
+        for (unsigned i = 0; i < sizeof ept_vpid / sizeof ept_vpid[0]; i++)
+            if (!ept_vpid[i].has[p])
+                lost_ept_vpid |= 1ull << ept_vpid[i].bit;
+        for (unsigned word = 0; word < WORD_COUNT; word++)
+            ck_assert_msg((all.word[word].allowed & ~c.word[word].allowed) == lost[word], "%s, word %u: %x, wanted %x", names[p], word,
+                          all.word[word].allowed & ~c.word[word].allowed, lost[word]);
+        ck_assert_msg((all.ept_vpid & ~c.ept_vpid) == lost_ept_vpid, "%s: %lx", names[p], (unsigned long)(all.ept_vpid & ~c.ept_vpid));
+        ck_assert_uint_eq(c.basic, all.basic);
+        ck_assert_uint_eq(c.misc, all.misc);
+        ck_assert_uint_eq(c.vmfunc, all.vmfunc);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("facts of the architecture");
+    TCase *tcase = tcase_create("facts");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_loop_test(tcase, fields_exist_with_their_control, 0, FIELD_FACTS);
+    tcase_add_test(tcase, fields_of_no_control);
+    tcase_add_test(tcase, checks_are_of_the_group_of_their_section);
+    tcase_add_test(tcase, read_only_msrs);
+    tcase_add_test(tcase, memory_types);
+    tcase_add_test(tcase, cpuid_bit_by_bit);
+    tcase_add_test(tcase, cpuid_beyond);
+    tcase_add_loop_test(tcase, instruction_information_bit_by_bit, 0, INSN_COUNT);
+    tcase_add_test(tcase, profiles_lack);
+    suite_add_tcase(suite, tcase);
+    return suite_run(suite);
+}
