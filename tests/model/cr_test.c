@@ -129,6 +129,7 @@ START_TEST(pdptes_are_loaded)
     protected_mode();
     f.cpu->cr4 = CR4_PAE;
     f.cpu->cr3 = FIXTURE_PDPTES;
+    fixture_store64(&f, FIXTURE_PDPTES + 32, 3);                        /* there are four */
     ck_assert(cr0_write(f.cpu, CR0_PE | CR0_PG));
     ck_assert_uint_eq(f.cpu->pdpte[2], (FIXTURE_PDPTES + 0x1000) | 1);
     fixture_store64(&f, FIXTURE_PDPTES, 3);                             /* reserved bit 1 */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* MSRs by kind, EFER, DEBUGCTL, FEATURE_CONTROL, the time-stamp counter; CPUID. */
+#include "model/cpu/msr.h"
 #include "tests/model/vmx_fixture.h"
 #include "tests/suite.h"
 
@@ -50,6 +51,12 @@ START_TEST(table)
     ck_assert_uint_eq(msr_find(0x12345), MSR_COUNT);
     ck_assert_str_eq(msr_name(MSR_ia32_efer), "ia32_efer");
     ck_assert_str_eq(msr_name(0x80b), "x2apic");
+    ck_assert_str_eq(msr_name(0x800), "x2apic");
+    ck_assert_str_eq(msr_name(0x8ff), "x2apic");
+    ck_assert_str_eq(msr_name(0x7ff), "unknown");
+    ck_assert_str_eq(msr_name(0x900), "unknown");
+    for (uint32_t index = 0x7f0; index < 0x910; index++)
+        ck_assert_int_eq(msr_kind(index), index >> 8 == 8 ? KIND_APIC : KIND_UNKNOWN);
     ck_assert_str_eq(msr_name(0x12345), "unknown");
 }
 END_TEST

@@ -272,6 +272,119 @@ START_TEST(host_control_registers)
 }
 END_TEST
 
+/* 28.3.4: which exits save the pending debug exceptions, of all that there are; in the shadow of MOV SS all of them but #DB's. */
+START_TEST(pending_debug_exceptions_by_reason)
+{
+    static const uint32_t saved[] = { 3, 36 + 1, 43, 45, 56 };     /* INIT, MTF, TPR below threshold, virtualized EOI, APIC write */
+    struct vmcs *v = f.cpu->vmx.current;
+
+    for (uint32_t reason = 0; reason < 70; reason++) {
+        for (unsigned shadow = 0; shadow < 2; shadow++) {
+            bool wanted = shadow;
+
+            if (reason == 33 || reason == 34 || reason == 41)       /* failed entries */
+                continue;
+            for (unsigned i = 0; i < sizeof saved / sizeof saved[0]; i++)
+                wanted |= reason == saved[i];
+            teardown();
+            setup();
+            v = f.cpu->vmx.current;
+            fixture_enter(&f);
+            f.cpu->pending_debug = 0x1003;
+            f.cpu->interruptibility = shadow ? BLOCKING_BY_MOV_SS : 0;
+            fixture_exit(&f, reason);
+            ck_assert_msg(VMCS(v, guest_pending_debug_exceptions) == (wanted ? 0x1003 : 0), "exit %u, shadow %u", reason, shadow);
+        }
+    }
+    for (unsigned vector = 0; vector < 32; vector++) {
+        for (unsigned shadow = 0; shadow < 2; shadow++) {
+            struct exit_information information = { .interruption_information = INTERRUPTION_VALID | EVENT_HARDWARE_EXCEPTION << 8 | vector };
+            bool wanted = vector == 18 || (shadow && vector != 1);
+
+            teardown();
+            setup();
+            v = f.cpu->vmx.current;
+            fixture_enter(&f);
+            f.cpu->pending_debug = 0x1003;
+            f.cpu->interruptibility = shadow ? BLOCKING_BY_MOV_SS : 0;
+            ck_assert_int_eq(vmx_exit(f.cpu, &information), STATUS_VM_EXIT);
+            ck_assert_msg(VMCS(v, guest_pending_debug_exceptions) == (wanted ? 0x1003 : 0), "vector %u, shadow %u", vector, shadow);
+        }
+    }
+}
+END_TEST
+
+/* 27.3.2.1, 28.5.1: IA32_EFER without "load IA32_EFER": LMA and LME by the controls, LME not for a guest without paging; the rest stays. */
+START_TEST(efer_by_the_controls)
+{
+    const bool paging = _i & 1, host64 = _i & 2, lme = _i & 4;
+    struct vmcs *v = f.cpu->vmx.current;
+
+    VMCS(v, entry_controls) &= ~(uint64_t)(ENTRY_load_ia32_efer | ENTRY_ia32e_mode_guest);
+    VMCS(v, exit_controls) &= ~(uint64_t)(EXIT_load_ia32_efer | EXIT_save_ia32_efer | EXIT_host_address_space_size);
+    VMCS(v, exit_controls) |= host64 ? EXIT_host_address_space_size : 0;
+    VMCS(v, processor_based_controls) |= PROC_activate_secondary_controls;
+    VMCS(v, secondary_processor_based_controls) |= PROC2_enable_ept | PROC2_unrestricted_guest;
+    VMCS(v, guest_cs_access_rights) = 0xc09b;
+    VMCS(v, guest_cr0) = paging ? FIXTURE_CR0 : FIXTURE_CR0 & ~CR0_PG;
+    VMCS(v, guest_cr4) = CR4_VMXE;
+    if (!host64) {                              /* entered from outside IA-32e mode, as 27.2.4 wants it */
+        f.cpu->seg[SEG_CS].access_rights = 0xc09b;
+        VMCS(v, host_cr3) = FIXTURE_PDPTES;
+        VMCS(v, host_cr4) = CR4_VMXE;
+    }
+    CPU_MSR(f.cpu, ia32_efer) = (host64 ? EFER_LMA | EFER_LME : 0) | EFER_NXE | EFER_SCE;
+    fixture_enter(&f);
+    ck_assert_uint_eq(CPU_MSR(f.cpu, ia32_efer), (!paging && host64 ? EFER_LME : 0) | EFER_NXE | EFER_SCE);
+    CPU_MSR(f.cpu, ia32_efer) = (lme && !paging ? EFER_LME : 0) | EFER_SCE;
+    fixture_exit(&f, EXIT_REASON_cpuid);
+    ck_assert_uint_eq(CPU_MSR(f.cpu, ia32_efer), (host64 ? EFER_LMA | EFER_LME : 0) | EFER_SCE);
+}
+END_TEST
+
+/* 27.8, 28.5.5: after a late failure there is blocking by NMI if there was before the entry, and no other blocking. */
+START_TEST(blocking_after_a_failed_entry)
+{
+    static const uint32_t before[] = { 0, BLOCKING_BY_STI, BLOCKING_BY_NMI, BLOCKING_BY_STI | BLOCKING_BY_NMI };
+    vmx_result result;
+
+    VMCS(f.cpu->vmx.current, guest_rflags) = 0;
+    f.cpu->interruptibility = before[_i];
+    ck_assert_int_eq(vmx_enter(f.cpu, true, &result), STATUS_VM_EXIT);
+    ck_assert_uint_eq(f.cpu->interruptibility, before[_i] & BLOCKING_BY_NMI);
+}
+END_TEST
+
+/* A.6, 27.4, 28.4: 512 entries are the most; where the 513th is met, an entry fails and an exit aborts. */
+START_TEST(as_many_entries_as_recommended)
+{
+    enum { AREA = 0x100000 };
+    const unsigned count = _i % 2 ? 513 : 512;
+    struct vmcs *v = f.cpu->vmx.current;
+    struct exit_information information = { .reason = EXIT_REASON_cpuid };
+    vmx_result result;
+
+    for (unsigned i = 0; i < 513; i++) {
+        fixture_store64(&f, AREA + 16 * i, MSR_ia32_tsc_aux);
+        fixture_store64(&f, AREA + 16 * i + 8, i);
+    }
+    VMCS(v, entry_msr_load_address) = VMCS(v, exit_msr_store_address) = VMCS(v, exit_msr_load_address) = AREA;
+    (*(uint64_t *[]){ &VMCS(v, entry_msr_load_count), &VMCS(v, exit_msr_store_count), &VMCS(v, exit_msr_load_count) }[_i / 2]) = count;
+    if (_i == 1) {
+        ck_assert_int_eq(vmx_enter(f.cpu, true, &result), STATUS_VM_EXIT);
+        ck_assert_uint_eq(VMCS(v, exit_reason), 0x80000022);
+        ck_assert_uint_eq(VMCS(v, exit_qualification), 513);
+        return;
+    }
+    fixture_enter(&f);
+    if (_i == 0)
+        ck_assert_uint_eq(CPU_MSR(f.cpu, ia32_tsc_aux), 511);
+    ck_assert_int_eq(vmx_exit(f.cpu, &information), count == 513 ? STATUS_SHUTDOWN : STATUS_VM_EXIT);
+    if (count == 513)
+        ck_assert_uint_eq(f.shutdown.a, _i / 2 == 1 ? 1 : 4);      /* 28.7: saving guest MSRs; loading host MSRs */
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("VM entry and exit: loaded, kept, cleared");
@@ -283,6 +396,10 @@ int main(void)
     tcase_add_loop_test(tcase, fields_written_by_an_exit, 0, 2);
     tcase_add_loop_test(tcase, fields_written_by_a_failed_entry, 0, 2);
     tcase_add_test(tcase, host_control_registers);
+    tcase_add_test(tcase, pending_debug_exceptions_by_reason);
+    tcase_add_loop_test(tcase, efer_by_the_controls, 0, 8);
+    tcase_add_loop_test(tcase, blocking_after_a_failed_entry, 0, 4);
+    tcase_add_loop_test(tcase, as_many_entries_as_recommended, 0, 6);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }
