@@ -58,7 +58,7 @@ BLOB16(mode_8086, "mov ax,ds\n mov [0x10],ax\n push ax\n int 0x30\n hlt");
 BLOB32(mode_8086_handler, "mov ecx,ds\n mov edx,[esp+8]\n iretd");
 START_TEST(virtual_8086_mode)
 {
-    static const uint32_t frame[] = { 8, 0x800, RFLAGS_FIXED | RFLAGS_IOPL | RFLAGS_VM | RFLAGS_IF, 0x6ffe, 0x1000, 0x2000, 0x3000, 0x4000,
+    static const uint32_t frame[] = { 8, 0x800, RFLAGS_FIXED | RFLAGS_IOPL | RFLAGS_VM | RFLAGS_IF | RFLAGS_VIF | RFLAGS_VIP, 0x6ffe, 0x1000, 0x2000, 0x3000, 0x4000,
                                       0x5000 };
     const struct segment *seg = f->cpu->seg;
 

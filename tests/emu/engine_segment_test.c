@@ -127,6 +127,29 @@ START_TEST(descriptors_of_64_bit_code_too)
 }
 END_TEST
 
+BLOB(wide_ret, "push 0x48\n push 0x100100\n .byte 0x48\n retf");
+BLOB(wide_iret, "mov eax,ss\n push rax\n push 0x80000\n push 2\n push 0x48\n push 0x100100\n iretq");
+BLOB(wide_jmp, "mov dword ptr [rbx],0x100100\n mov word ptr [rbx+4],0x48\n .byte 0xff,0x2b");
+BLOB(wide_call, "mov dword ptr [rbx],0x100100\n mov word ptr [rbx+4],0x48\n .byte 0xff,0x1b");
+BLOB(wide_int, "int 0x30");
+/* 5.2.1, Vol. 2: L and D are not both 1 in IA-32e mode, on no road. */
+START_TEST(code_segments_of_no_size)
+{
+    static const struct road roads[] = { ROAD(wide_ret), ROAD(wide_iret), ROAD(wide_jmp), ROAD(wide_call), ROAD(wide_int) };
+
+    fixture_long_mode(f);
+    fixture_gate(f, 0x30, FIXTURE_CODE + 0x100, 0);
+    f->ram[FIXTURE_IDT + 16 * 0x30 + 2] = FRESH_CODE;
+    fixture_put(f, FIXTURE_CODE, roads[_i].from, (size_t)(roads[_i].to - roads[_i].from));
+    PUT(f, FIXTURE_CODE + 0x100, road_end);
+    f->cpu->gpr[RBX] = 0x30000;
+    fresh(0x00ef9a000000ffff);
+    travel();
+    ck_assert_msg(f->stop.reason == STOP_EVENT && f->stop.event.vector == VECTOR_GP && f->stop.event.error_code == FRESH_CODE, "%s", roads[_i].name);
+    ck_assert_uint_eq(rights_at(FRESH_CODE), 0x9a);
+}
+END_TEST
+
 START_TEST(a_16_bit_return)
 {
     fixture_protected(f);
@@ -444,6 +467,7 @@ int main(void)
     tcase_add_loop_test(tc, data_descriptors_become_accessed, 0, DATA_ROADS);
     tcase_add_loop_test(tc, a_read_only_table_faults, 0, CODE_ROADS + DATA_ROADS);
     tcase_add_test(tc, descriptors_of_64_bit_code_too);
+    tcase_add_loop_test(tc, code_segments_of_no_size, 0, 5);
     tcase_add_test(tc, a_16_bit_return);
     tcase_add_test(tc, returns_in_user_mode_read_as_user);
     tcase_add_test(tc, descriptor_tables_on_user_pages);

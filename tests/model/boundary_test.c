@@ -235,6 +235,60 @@ START_TEST(tpr_at_entry_waits_in_shutdown)
 }
 END_TEST
 
+/* An event that is injected or raised comes first; nothing that an earlier delivery has left stays. */
+START_TEST(what_is_delivered_first)
+{
+    fixture_enter(&f);
+    f.cpu->vmx.delivering = (struct event){ .valid = true, .vector = 7 };
+    ck_assert_int_eq(see(), -1);
+    ck_assert(!f.cpu->vmx.delivering.valid);
+    f.cpu->event = (struct event){ .valid = true, .vector = VECTOR_GP, .type = EVENT_HARDWARE_EXCEPTION };
+    f.cpu->vmx.apic_write = 0x80;
+    f.cpu->vmx.delivering.valid = true;
+    f.cpu->nmi_pending = true;
+    ck_assert_int_eq(see(), -1);
+    ck_assert(!f.cpu->vmx.delivering.valid && !f.cpu->vmx.apic_write && f.cpu->nmi_pending);
+}
+END_TEST
+
+/* When to look again, at the latest: the next instruction where one may end what blocks an event, else the timer. */
+START_TEST(deadlines)
+{
+    enum { TIMER = 500 };
+    static const struct {
+        void (*make)(struct cpu *);
+        uint32_t blocking;
+        bool next;
+    } rows[] = {
+        { NULL, 0, false }, { make_nmi, BLOCKING_BY_MOV_SS, true }, { make_nmi, BLOCKING_BY_NMI, true }, { make_nmi_window, BLOCKING_BY_NMI, false },
+        { make_nmi_window, BLOCKING_BY_MOV_SS, true }, { make_debug_trap, BLOCKING_BY_MOV_SS, true },
+    };
+
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        for (unsigned late = 0; late < 3; late++) {
+            fixture_close(&f);
+            fixture_open(&f);
+            enter();
+            f.cpu->clock = 100;
+            f.cpu->vmx.preemption_deadline = late == 0 ? TIMER : late == 1 ? 100 : 101;
+            f.cpu->interruptibility = rows[i].blocking;
+            if (rows[i].make)
+                rows[i].make(f.cpu);
+            ck_assert_msg(boundary_deadline(f.cpu) == (late == 1 ? 100 : late == 2 ? 101 : rows[i].next ? 101 : TIMER), "row %u, %u: %lu", i, late,
+                          (unsigned long)boundary_deadline(f.cpu));
+        }
+    }
+    f.cpu->vmx.preemption_deadline = TIMER;
+    f.cpu->pending_debug = 0;
+    f.cpu->activity = ACTIVITY_WAIT_FOR_SIPI;
+    f.cpu->nmi_pending = true;
+    ck_assert_uint_eq(boundary_deadline(f.cpu), TIMER);
+    fixture_exit(&f, EXIT_REASON_cpuid);
+    f.cpu->nmi_pending = false;
+    ck_assert_uint_eq(boundary_deadline(f.cpu), ~0ull);
+}
+END_TEST
+
 /* The table that docs/events.md prints is the one that was walked. */
 START_TEST(table)
 {
@@ -260,6 +314,8 @@ int main(void)
     tcase_add_test(tcase, blocking_by_nmi);
     tcase_add_test(tcase, masked_lost_and_waiting);
     tcase_add_test(tcase, tpr_at_entry_waits_in_shutdown);
+    tcase_add_test(tcase, what_is_delivered_first);
+    tcase_add_test(tcase, deadlines);
     tcase_add_test(tcase, table);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

@@ -524,6 +524,23 @@ START_TEST(every_instruction_ends)
 }
 END_TEST
 
+START_TEST(cpuid_in_its_registers)
+{
+    f.cpu->gpr[RAX] = 0xffffffff00000000;           /* leaf 0; of RAX and RCX the lower halves count */
+    f.cpu->gpr[RBX] = f.cpu->gpr[RCX] = f.cpu->gpr[RDX] = ~0ull;
+    ck_assert_int_eq(run(INSN_cpuid), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->gpr[RAX], 0x16);
+    ck_assert_uint_eq(f.cpu->gpr[RBX], 0x756e6547);
+    ck_assert_uint_eq(f.cpu->gpr[RCX], 0x6c65746e);
+    ck_assert_uint_eq(f.cpu->gpr[RDX], 0x49656e69);
+    f.cpu->gpr[RAX] = 4;
+    f.cpu->gpr[RCX] = 0xffffffff00000002;
+    ck_assert_int_eq(run(INSN_cpuid), STATUS_OK);
+    ck_assert_uint_eq(f.cpu->gpr[RAX], 0x143);
+    ck_assert_uint_eq(f.cpu->gpr[RCX], 1023);
+}
+END_TEST
+
 START_TEST(debug_registers)
 {
     ck_assert_int_eq(dr(INSN_mov_to_dr, 2, 0x123456789), STATUS_OK);
@@ -950,6 +967,7 @@ int main(void)
     tcase_add_test(tcase, xsetbv_values);
     tcase_add_loop_test(tcase, breakpoint_lengths, 0, 4);
     tcase_add_test(tcase, every_instruction_ends);
+    tcase_add_test(tcase, cpuid_in_its_registers);
     tcase_add_test(tcase, debug_registers);
     tcase_add_test(tcase, breakpoints_of_the_model_s_accesses);
     tcase_add_test(tcase, debug_register_exits_come_first);

@@ -339,6 +339,7 @@ START_TEST(efer_by_the_controls)
     CPU_MSR(f.cpu, ia32_efer) = (lme && !paging ? EFER_LME : 0) | EFER_SCE;
     fixture_exit(&f, EXIT_REASON_cpuid);
     ck_assert_uint_eq(CPU_MSR(f.cpu, ia32_efer), (host64 ? EFER_LMA | EFER_LME : 0) | EFER_SCE);
+    ck_assert_uint_eq(f.cpu->cr4, host64 ? VMCS(v, host_cr4) | CR4_PAE : CR4_VMXE);         /* PAE is not forced on a host of 32 bits */
 }
 END_TEST
 

@@ -700,6 +700,25 @@ START_TEST(bad_store_aborts)
 }
 END_TEST
 
+/* 28.4: what may not be loaded may be stored. */
+START_TEST(bases_are_stored)
+{
+    static const uint32_t indices[] = { MSR_ia32_fs_base, MSR_ia32_gs_base, MSR_ia32_bios_sign_id };
+
+    for (unsigned i = 0; i < 3; i++)
+        area(FIXTURE_MSR_AREA + 0x400, i, indices[i], 0x77);
+    VMCS(v, exit_msr_store_count) = 3;
+    fixture_enter(&f);
+    cpu->seg[SEG_FS].base = 0x1234;
+    cpu->seg[SEG_GS].base = 0x5678;
+    CPU_MSR(cpu, ia32_bios_sign_id) = 1ull << 32;
+    fixture_exit(&f, EXIT_REASON_hlt);
+    ck_assert_uint_eq(memory_read64(&f.model->memory, FIXTURE_MSR_AREA + 0x408), 0x1234);
+    ck_assert_uint_eq(memory_read64(&f.model->memory, FIXTURE_MSR_AREA + 0x418), 0x5678);
+    ck_assert_uint_eq(memory_read64(&f.model->memory, FIXTURE_MSR_AREA + 0x428), 1ull << 32);
+}
+END_TEST
+
 /* Counts come from software: the lists end at the recommended maximum, not after four thousand million entries. */
 START_TEST(endless_area)
 {
@@ -914,6 +933,7 @@ int main(void)
     tcase_add_loop_test(tc, bad_msr_at_entry, 0, sizeof(bad_entries) / sizeof(bad_entries[0]));
     tcase_add_loop_test(tc, bad_msr_at_exit_aborts, 0, sizeof(bad_entries) / sizeof(bad_entries[0]));
     tcase_add_loop_test(tc, bad_store_aborts, 0, 3);
+    tcase_add_test(tc, bases_are_stored);
     tcase_add_test(tc, endless_area);
     tcase_add_test(tc, injection);
     tcase_add_test(tc, injection_of_software_events);

@@ -268,6 +268,7 @@ static inline void fixture_enter(struct vmx_fixture *f)
     ck_assert_int_eq(vmx_enter(f->cpu, true, &result), STATUS_VM_ENTRY);
     ck_assert_int_eq(result, VMX_SUCCEED);
     ck_assert(f->cpu->vmx.non_root);
+    ck_assert(f->cpu->vmx.ept || !f->cpu->vmx.eptp);
 }
 
 static inline void fixture_exit(struct vmx_fixture *f, uint32_t reason)

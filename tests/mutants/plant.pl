@@ -85,7 +85,7 @@ sub comments {
 
 sub find_comments {
     my ($text, $strict) = @_;
-    my @spans = spans($text, '/\*[\s\S]*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)\'');
+    my @spans = spans($text, '/\*[\s\S]*?\*/|//[^\n]*|"(?:[^"\\\\\n]|\\\\.)*"|\'(?:[^\'\\\\\n]|\\\\.)\'');
     return (@spans, spans($text, '^ *#(?!define)[^\n]*|^_Static_assert[^;]*;|^#define \w+_H$|^#define [A-Z_]+\([a-z_, ]*\)$')) if $strict;
     return grep { substr($text, $_->[0], 1) !~ /["']/ } @spans;
 }
