@@ -133,8 +133,17 @@ START_TEST(states_and_blocking)
             f.cpu->activity = state;
             f.cpu->interruptibility = blocking[b].bits;
             order[_i].make(f.cpu);
+            f.cpu->sipi_vector = 0x9a;
             ck_assert_msg(see() == (takes_place((unsigned)_i, state) && !held ? order[_i].seen : -1),
                           "%s in state %u, blocking %x", order[_i].name, state, blocking[b].bits);
+            if (order[_i].seen == EXIT_REASON_init_signal || order[_i].seen == EXIT_REASON_startup_ipi || order[_i].seen == 1000 + VECTOR_NMI) {
+                bool gone = !f.cpu->init_pending && !f.cpu->sipi_pending && !f.cpu->nmi_pending;
+
+                /* What has taken place is pending no longer; a SIPI that does not is lost. */
+                ck_assert_msg(gone == ((takes_place((unsigned)_i, state) && !held) || order[_i].seen == EXIT_REASON_startup_ipi), "%s stays", order[_i].name);
+                if (takes_place((unsigned)_i, state) && order[_i].seen == EXIT_REASON_startup_ipi)
+                    ck_assert_uint_eq(VMCS(f.cpu->vmx.current, exit_qualification), 0x9a);
+            }
         }
 }
 END_TEST

@@ -357,6 +357,31 @@ START_TEST(success_is_silent)
 }
 END_TEST
 
+/* Vol. 2: RDMSR, WRMSR, moves to and from control and debug registers, XSETBV and what is privileged refuse by #GP; by #UD what is not there. */
+START_TEST(outcomes)
+{
+    static const char *const undefined[] = {
+        "getsec.smx", "rsm.smm", "monitor.absent", "rdtscp.control", "invpcid.register_operand", "invpcid.control",
+        "xsetbv.osxsave", "cr.number", "dr.number", "dr.de", "ldtr.protected", "ldtr.virtual_8086", "memory.register_operand",
+        "vmx.absent", "vmx.operation", "vmx.protected", "vmx.virtual_8086", "vmx.compatibility", "invept.absent",
+        "invvpid.absent", "vmxon.absent", "vmxon.protected", "vmxon.vmxe", "vmxon.virtual_8086", "vmxon.compatibility",
+        "vmcall.operation", "vmcall.virtual_8086", "vmcall.compatibility", "vmfunc.root", "vmfunc.control", "vmfunc.number",
+    };
+
+    for (unsigned i = 0; i < REFUSAL_COUNT; i++) {
+        const struct refusal *r = &refusal_table[i];
+        bool ud = false;
+
+        for (unsigned u = 0; u < sizeof undefined / sizeof undefined[0]; u++)
+            ud |= !strcmp(r->id, undefined[u]);
+        ck_assert_msg((r->outcome == OUTCOME_UD) == ud, "%s", r->id);
+        if (!strncmp(r->id, "rdmsr.", 6) || !strncmp(r->id, "wrmsr.", 6) || !strncmp(r->id, "cr0.", 4) || !strncmp(r->id, "cr3.", 4) ||
+            !strncmp(r->id, "cr4.", 4) || !strncmp(r->id, "privilege.", 10))
+            ck_assert_msg(r->outcome == OUTCOME_GP, "%s", r->id);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("refusal");
@@ -364,6 +389,7 @@ int main(void)
 
     tcase_add_checked_fixture(table, setup, teardown);
     tcase_add_loop_test(table, rows, 0, REFUSAL_COUNT);
+    tcase_add_test(table, outcomes);
     tcase_add_test(table, success_is_silent);
     suite_add_tcase(suite, table);
     return suite_run(suite);

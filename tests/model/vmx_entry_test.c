@@ -650,7 +650,7 @@ END_TEST
 static const struct {
     uint64_t index, value;
 } bad_entries[] = {
-    { MSR_ia32_fs_base, 0 }, { MSR_ia32_gs_base, 0 }, { 0x808, 0 }, { 0x8ff, 0 },
+    { MSR_ia32_fs_base, 0 }, { MSR_ia32_gs_base, 0 }, { MSR_ia32_bios_sign_id, 0 }, { 0x800, 0 }, { 0x808, 0 }, { 0x8ff, 0 },
     { 1ull << 32 | MSR_ia32_star, 0 },          /* reserved bits */
     { 0x12345, 0 },                             /* no such MSR */
     { MSR_ia32_vmx_basic, 0 },                  /* read-only */
@@ -707,8 +707,12 @@ START_TEST(bases_are_stored)
 
     for (unsigned i = 0; i < 3; i++)
         area(FIXTURE_MSR_AREA + 0x400, i, indices[i], 0x77);
-    VMCS(v, exit_msr_store_count) = 3;
+    area(FIXTURE_MSR_AREA + 0x400, 3, MSR_ia32_time_stamp_counter, 0x77);
+    VMCS(v, exit_msr_store_count) = 4;
+    VMCS(v, processor_based_controls) |= PROC_use_tsc_offsetting;
+    VMCS(v, tsc_offset) = 0x10000;
     fixture_enter(&f);
+    cpu->clock = 0x100;
     cpu->seg[SEG_FS].base = 0x1234;
     cpu->seg[SEG_GS].base = 0x5678;
     CPU_MSR(cpu, ia32_bios_sign_id) = 1ull << 32;
@@ -716,6 +720,7 @@ START_TEST(bases_are_stored)
     ck_assert_uint_eq(memory_read64(&f.model->memory, FIXTURE_MSR_AREA + 0x408), 0x1234);
     ck_assert_uint_eq(memory_read64(&f.model->memory, FIXTURE_MSR_AREA + 0x418), 0x5678);
     ck_assert_uint_eq(memory_read64(&f.model->memory, FIXTURE_MSR_AREA + 0x428), 1ull << 32);
+    ck_assert_uint_eq(memory_read64(&f.model->memory, FIXTURE_MSR_AREA + 0x438), 0x100);        /* the processor's, without the guest's offset */
 }
 END_TEST
 

@@ -97,6 +97,10 @@ push @tests, { name => 'scenarios', kind => 'assertion', command => [ "$base/ses
                digest => digest_of('scenarios/*.scn', 'scenarios/*/*.scn') },
     { name => 'golden traces', kind => 'golden', command => [ "$base/sesqui", 'run', '--stop', 'scenarios', '--golden', 'traces' ],
       digest => digest_of('scenarios/*.scn', 'traces/*') };
+for my $page ('events', 'refusals') {            # pages that are compared by tests/cli/check_vmcs.sh
+    push @tests, { name => "docs/$page.md", kind => 'transcript', transcript => 1, command => [ "$base/sesqui", 'checks', "--$page" ],
+                   digest => digest_of("docs/$page.md") };
+}
 my $quick_tests = sha1_hex(map { $_->{digest} } @tests);
 my @quick = @tests;
 push @tests, { name => 'check_parts', kind => 'assertion', command => [ "$base/check_parts" ], only => qr{^model/vmx/check},
