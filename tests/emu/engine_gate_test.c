@@ -134,7 +134,7 @@ START_TEST(inward_transfers)
 }
 END_TEST
 
-/* 5.8.4: JMP stays at its privilege level, through gates too. */
+/* 5.8: JMP stays at its privilege level, through gates too. */
 START_TEST(jumps_through_call_gates)
 {
     static const struct {

@@ -132,7 +132,7 @@ BLOB(wide_iret, "mov eax,ss\n push rax\n push 0x80000\n push 2\n push 0x48\n pus
 BLOB(wide_jmp, "mov dword ptr [rbx],0x100100\n mov word ptr [rbx+4],0x48\n .byte 0xff,0x2b");
 BLOB(wide_call, "mov dword ptr [rbx],0x100100\n mov word ptr [rbx+4],0x48\n .byte 0xff,0x1b");
 BLOB(wide_int, "int 0x30");
-/* 5.2.1, Vol. 2: L and D are not both 1 in IA-32e mode, on no road. */
+/* Vol. 2, Vol. 3, 5.8: L and D are not both 1 in IA-32e mode, on no road. */
 START_TEST(code_segments_of_no_size)
 {
     static const struct road roads[] = { ROAD(wide_ret), ROAD(wide_iret), ROAD(wide_jmp), ROAD(wide_call), ROAD(wide_int) };

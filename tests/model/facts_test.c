@@ -104,7 +104,7 @@ START_TEST(read_only_msrs)
 }
 END_TEST
 
-/* Each of the 256 types, where there is room for one: Vol. 3, 11.11.2.1, 11.12.2. */
+/* Each of the 256 types, where there is room for one: Vol. 3, 12.11.2.1, 12.12.2. */
 START_TEST(memory_types)
 {
     for (unsigned type = 0; type < 256; type++) {
