@@ -4,11 +4,14 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cli/boot.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
+#include "emu/device/dialogue.h"
+#include "emu/load/file.h"
 #include "emu/machine/step.h"
 #include "emu/native/native.h"
 
@@ -87,13 +90,38 @@ static int run(const struct boot *boot, struct machine *machine, int argc, char 
         print_command(argc, argv);
     }
     machine_symbols(machine, NULL, false);
-    return machine_exit_status(&result);
+    const struct dialogue_step *step = boot->machine.dialogue ? dialogue_step(boot->machine.dialogue) : NULL;
+    if (!step || result.end != MACHINE_EXITED)
+        return machine_exit_status(&result);
+    complain("the run ended before line %u of the console script: %s \"%.100s\"", step->line, step->expects ? "expect" : "send", step->text);
+    return EXIT_STATUS_UNMATCHED;
+}
+
+/* Reads --input. False after a complaint. */
+static bool read_dialogue(struct boot *boot, struct dialogue *dialogue)
+{
+    enum { SCRIPT_MAX = 1 << 20 };
+    struct file file = { 0 };
+    char error[MACHINE_MESSAGE_MAX];
+
+    if (!boot->input)
+        return true;
+    bool good = file_read(&file, boot->input, SCRIPT_MAX, error, sizeof error);
+    if (!good)
+        complain("--input: %s", error);
+    else if (!(good = dialogue_parse(dialogue, (const char *)file.bytes, file.size, error, sizeof error)))
+        complain("--input: %s: %s", file.path, error);
+    free(file.bytes);
+    boot->machine.dialogue = dialogue;
+    return good;
 }
 
 static bool open_outputs(struct boot *boot, struct outputs *outputs)
 {
     bool good = outputs_input(outputs, "the image", boot->load.image);
 
+    if (boot->input)
+        good = good && outputs_input(outputs, "the console script", boot->input);
     for (unsigned i = 0; i < boot->load.modules; i++)
         good = good && outputs_input(outputs, "a module", boot->load.module[i].path);
     outputs_add_trace(outputs, "--trace", boot->trace, boot->trace_limit, &boot->machine.trace);
@@ -108,6 +136,7 @@ static bool open_outputs(struct boot *boot, struct outputs *outputs)
 int command_boot(int argc, char **argv)
 {
     static struct outputs outputs;
+    static struct dialogue dialogue;
     struct symbols symbols = { 0 };
     struct boot boot = { .machine = { .memory_size = 512ull << 20, .messages = stderr }, .load = { .symbols = &symbols },
                          .trace_limit = TRACE_LIMIT_DEFAULT };
@@ -118,7 +147,7 @@ int command_boot(int argc, char **argv)
         return EXIT_STATUS_USAGE;
     if (boot_help(&boot))
         return 0;
-    if (!open_outputs(&boot, &outputs))
+    if (!read_dialogue(&boot, &dialogue) || !open_outputs(&boot, &outputs))
         return EXIT_STATUS_USAGE;
     if (boot.machine.console)
         setvbuf(boot.machine.console, NULL, _IOLBF, BUFSIZ);    /* whoever waits for a line gets it */

@@ -37,6 +37,7 @@ static const char usage[] =
     "  --count           say at the end how many instructions the processors executed\n"
     "  --console FILE    the guest's console goes to FILE instead of stdout\n"
     "  --no-console      nowhere\n"
+    "  --input FILE      a dialogue with the console, lines of  expect \"TEXT\" [within SECONDS]  and  send \"TEXT\"  (docs/machine.md)\n"
     "  --serial2 FILE    what the guest writes to the second UART (0x2f8); - is stdout\n\n"
     "The exit status is the guest's own or one of docs/exit-status.md.";
 
@@ -192,6 +193,7 @@ static const struct option options[] = {
     { .name = "--seed", OPTION_NUMBER, AT(machine.seed) },
     { .name = "--count", OPTION_FLAG, AT(count) },
     { .name = "--console", OPTION_TEXT, AT(console) },
+    { .name = "--input", OPTION_TEXT, AT(input) },
     { .name = "--no-console", OPTION_FLAG, AT(no_console) },
     { .name = "--serial2", OPTION_TEXT, AT(serial2) },
     { .name = "--help", OPTION_FLAG, AT(help) },

@@ -3,6 +3,7 @@
 #include "emu/device/board.h"
 
 #include "emu/device/bus.h"
+#include "emu/device/dialogue.h"
 #include "emu/device/ports.h"
 
 void board_kick(struct board *board)
@@ -75,6 +76,7 @@ void board_catch_up(struct board *board)
     pm_advance(&board->pm, now);
     board_irq(board, IRQ_SCI, pm_interrupt(&board->pm));
     hpet_catch_up(board);
+    uarts_catch_up(board);
 }
 
 /* Does IRQ 0 reach processor 0, by the PIC or by the IOAPIC? */
@@ -239,6 +241,9 @@ uint64_t board_next_event(const struct board *board, const struct cpu *cpu)
         next = least(next, pit_next(&board->pit));
     next = least(next, cmos_next(&board->cmos));
     next = least(next, pm_next(&board->pm));
+    for (unsigned i = 0; i < UARTS; i++)
+        if (board->uart[i].dialogue)
+            next = least(next, least(uart_next(&board->uart[i]), dialogue_deadline(board->uart[i].dialogue)));
     return least(next, hpet_next(&board->hpet));
 }
 

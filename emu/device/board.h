@@ -27,7 +27,8 @@ enum { BOARD_TEST_MEMORY_SIZE = 65536, BOARD_LOAD_PORT = 0x5e0 };
 /* ISA interrupts. IRQ 0 is pin 2 of the IOAPIC, the others keep their number. */
 enum { IRQ_PIT = 0, IRQ_KEYBOARD = 1, IRQ_RTC = 8, IRQ_SCI = 9 };
 
-enum board_end { BOARD_RUNNING, BOARD_EXIT, BOARD_SHUTDOWN, BOARD_RESET };
+enum board_end { BOARD_RUNNING, BOARD_EXIT, BOARD_SHUTDOWN, BOARD_RESET,
+                 BOARD_UNMATCHED /* what a dialogue waits for did not come */ };
 
 struct board {
     struct model *model;

@@ -18,4 +18,7 @@
 #undef PORTS
 #undef MEMORY
 
+/* Characters that come in, and dialogues that have waited too long. */
+void uarts_catch_up(struct board *board);
+
 #endif

@@ -2,6 +2,7 @@
 /* Chips that know nothing of the board, wired to its ports, interrupt lines and clock. */
 #include <string.h>
 
+#include "emu/device/dialogue.h"
 #include "emu/device/ports.h"
 
 /* ---- interrupt controllers ---- */
@@ -105,6 +106,7 @@ uint32_t uart_in(struct board *board, const struct cpu *cpu, uint16_t port, unsi
     unsigned i = uart_of(port);
 
     (void)cpu, (void)size;
+    uart_advance(&board->uart[i], board_time(board));
     uint8_t value = uart_read(&board->uart[i], port - uarts[i].base);
     board_irq(board, uarts[i].irq, uart_interrupt(&board->uart[i]));
     return value;
@@ -115,8 +117,22 @@ void uart_out(struct board *board, const struct cpu *cpu, uint16_t port, unsigne
     unsigned i = uart_of(port);
 
     (void)cpu, (void)size;
-    uart_write(&board->uart[i], port - uarts[i].base, (uint8_t)value);
+    uart_write(&board->uart[i], port - uarts[i].base, (uint8_t)value, board_time(board));
     board_irq(board, uarts[i].irq, uart_interrupt(&board->uart[i]));
+    if (board->uart[i].dialogue)
+        board_kick(board);
+}
+
+void uarts_catch_up(struct board *board)
+{
+    for (unsigned i = 0; i < UARTS; i++) {
+        if (!board->uart[i].dialogue)
+            continue;
+        uart_advance(&board->uart[i], board_time(board));
+        board_irq(board, uarts[i].irq, uart_interrupt(&board->uart[i]));
+        if (dialogue_deadline(board->uart[i].dialogue) <= board_time(board))
+            board_end(board, BOARD_UNMATCHED, 0);
+    }
 }
 
 uint32_t keyboard_in(struct board *board, const struct cpu *cpu, uint16_t port, unsigned size)

@@ -51,6 +51,7 @@ static bool open_parts(struct machine *machine, char *message, size_t message_si
     }
     board_init(&machine->board, machine->model, options->console);
     machine->board.uart[1].console = options->serial2;
+    machine->board.uart[0].dialogue = options->dialogue;
     machine_install(machine);
     if (options->hypervisor != HYPERVISOR_NONE) {
         machine->native = native_open(machine->model, &machine->trace, options->hypervisor, message, message_size);
@@ -294,7 +295,8 @@ void machine_run(struct machine *machine, struct machine_result *result)
     if (machine->options.console)
         fflush(machine->options.console);
     ept_end(machine);
-    if (machine->result.end == MACHINE_LIMIT || machine->result.end == MACHINE_INTERRUPTED)
+    if (machine->result.end == MACHINE_LIMIT || machine->result.end == MACHINE_INTERRUPTED ||
+        machine->result.end == MACHINE_UNMATCHED)
         progress_where(machine);
     *result = machine->result;
 }
@@ -311,6 +313,8 @@ int machine_exit_status(const struct machine_result *result)
         return EXIT_STATUS_SHUTDOWN;
     case MACHINE_RULE:
         return EXIT_STATUS_RULE;
+    case MACHINE_UNMATCHED:
+        return EXIT_STATUS_UNMATCHED;
     case MACHINE_INTERRUPTED:
         return EXIT_STATUS_SIGNAL + (int)result->value;
     case MACHINE_RUNNING:

@@ -20,7 +20,7 @@ enum { MACHINE_MESSAGE_MAX = 400 };
 
 /* Exit status of `sesqui boot` where the guest did not choose one. */
 enum { EXIT_STATUS_USAGE = 2, EXIT_STATUS_LIMIT = 120, EXIT_STATUS_SHUTDOWN = 121, EXIT_STATUS_RULE = 122,
-       EXIT_STATUS_REFUSED = 123,
+       EXIT_STATUS_REFUSED = 123, EXIT_STATUS_UNMATCHED = 124,
        EXIT_STATUS_SIGNAL = 128 /* plus its number */ };
 
 enum hypervisor { HYPERVISOR_NONE, HYPERVISOR_TRAP, HYPERVISOR_COPY, HYPERVISOR_FLIP };
@@ -40,6 +40,7 @@ struct machine_options {
     uint64_t limit;                 /* instructions; 0: none */
     uint64_t seed;
     FILE *console;                  /* bytes of the UART go here; NULL: nowhere */
+    struct dialogue *dialogue;      /* who types at the first UART; NULL: nobody */
     FILE *serial2;                  /* bytes of the second UART; NULL: nowhere */
     FILE *trace;                    /* NULL: no trace */
     FILE *messages;                 /* warnings and explanations for people; NULL: nowhere */
@@ -50,6 +51,7 @@ struct machine_options {
 };
 
 struct machine;
+struct dialogue;
 
 /* NULL: `message` says why in one line. Memory is reserved, not touched. */
 struct machine *machine_open(const struct machine_options *options, char *message, size_t message_size);
@@ -74,6 +76,7 @@ unsigned machine_level(const struct machine *machine, const struct cpu *cpu);
 enum machine_end {
     MACHINE_RUNNING,
     MACHINE_EXITED,                 /* the guest wrote a test-exit port: `status` */
+    MACHINE_UNMATCHED,              /* what the dialogue waits for did not come in time */
     MACHINE_LIMIT, MACHINE_SHUTDOWN, MACHINE_DEAD_HALT, MACHINE_RULE, MACHINE_REFUSED,
     MACHINE_INTERRUPTED,            /* by machine_interrupt(): value is the number of the signal */
 };

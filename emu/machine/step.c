@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One processor's steps: the CPU engine runs guest code, the model decides what its stops mean. */
+#include "emu/device/dialogue.h"
 #include "emu/machine/step.h"
 
 #include <inttypes.h>
@@ -102,6 +103,14 @@ enum status machine_apply(struct machine *machine, struct cpu *cpu, enum status 
     return machine->result.end == MACHINE_RUNNING ? status : stopped_status(machine);
 }
 
+static void unmatched(struct machine *machine)
+{
+    const struct dialogue_step *step = dialogue_step(machine->options.dialogue);
+
+    machine_stop(machine, MACHINE_UNMATCHED, "the console script's line %u was not matched within %" PRIu64 " seconds of virtual time: \"%.100s\"",
+                 step->line, step->within / 1000000000, step->text);
+}
+
 /* How the guest asked to end the run, if it did. */
 static void look_at_board(struct machine *machine)
 {
@@ -118,6 +127,9 @@ static void look_at_board(struct machine *machine)
                          board->exit_value, board->exit_value);
         else
             machine_stop(machine, MACHINE_EXITED, "%s", "");
+        return;
+    case BOARD_UNMATCHED:
+        unmatched(machine);
         return;
     case BOARD_RESET:
         machine_stop(machine, MACHINE_SHUTDOWN, "the guest reset the machine");

@@ -293,6 +293,19 @@ done
 refused 'an ELF object file, not linked yet' boot <(objcopy -R .multiboot "$folder/a.o" "$folder/b.o" && cat "$folder/b.o")
 { head -c 18 "$folder/a.o"; printf '\267\0'; head -c 40 /dev/zero; } >"$folder/arm"
 refused 'an ELF file for another processor (machine 183)' boot "$folder/arm"
+# Console scripts.
+printf 'expect "x"\ntype "y"\n' >"$folder/script.bad"
+printf 'expect "never" within 0\n' >"$folder/script"
+refused 'line 2: neither expect "TEXT" nor send "TEXT"' boot "$folder/good" --input "$folder/script.bad"
+refused '--input: ' boot "$folder/good" --input "$folder/absent"
+timeout 20 "$sesqui" boot build/guests/bad/endless.elf --no-console --explain=none --input "$folder/script" >/dev/null 2>"$folder/err"
+[ $? = 124 ] && grep -q "the console script's line 1 was not matched within 0 seconds of virtual time: \"never\"" "$folder/err"
+report $? "a text that does not come: status 124"
+printf 'expect "never"\n' >"$folder/script"
+timeout 20 "$sesqui" boot build/guests/bad/exit_7.elf --no-console --input "$folder/script" >/dev/null 2>"$folder/err"
+[ $? = 124 ] && grep -q 'the run ended before line 1 of the console script' "$folder/err"
+report $? "a run that ends before its script: status 124"
+
 # ends7 NAME ARGUMENT...: the image runs: status 7
 ends7()
 {

@@ -51,6 +51,8 @@ done
 boots "again" --cpus 2
 cmp -s "$scratch/again.out" "$scratch/2 processor(s).out"
 result $? "two runs are byte-identical"
-boots "over flip" --hv=flip
-says "over flip" "a guest of KVM speaks"
+printf 'expect "linux: bye" within 300\nexpect "# "\nsend "echo $((6 * 7)) is typed; exit\\r"\nexpect "42 is typed"\n' >"$scratch/script"
+boots "over flip, with a dialogue" --hv=flip --input "$scratch/script" --append "console=ttyS0 shell"
+says "over flip, with a dialogue" "a guest of KVM speaks"
+says "over flip, with a dialogue" "42 is typed"
 finish
