@@ -24,6 +24,7 @@ struct insn {
     uint8_t length;             /* bytes, prefixes included */
     uint8_t operand_size;       /* 2, 4, 8; the data size of IN, OUT, INS, OUTS: 1, 2, 4 */
     uint8_t address_size;       /* 2, 4, 8 */
+    bool lock;                  /* LOCK prefix: #UD with every one of them */
     bool rep;                   /* INS, OUTS: REP prefix */
     /* The operand that may be in memory (ModRM.rm). */
     enum operand_kind kind;

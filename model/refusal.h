@@ -76,6 +76,9 @@ const struct refusal *execute_refuses(struct attempt *attempt);
 const struct refusal *refusal_find(struct attempt *attempt);
 const struct refusal *vmx_refusal_find(struct attempt *attempt);     /* the same of VMX instructions */
 
+/* The bits of CR0 that must be 1 for whoever executes the instruction, if it is in VMX operation (24.8). */
+uint64_t cr0_must_be_1(const struct attempt *attempt);
+
 /* Tells the observer that `attempt` was refused (NOTICE_REFUSED). */
 void refusal_notify(const struct attempt *attempt, const struct refusal *refusal);
 /* The vector of the exception that the row names: an outcome of OUTCOME_UD, OUTCOME_GP or OUTCOME_OPERAND. */

@@ -99,14 +99,13 @@ static bool operands(struct insn *insn, struct cursor *c, const struct prefixes 
     return relative;
 }
 
-/* Moves to and from control and debug registers: SDM Vol. 2, MOV. The operand is a register whatever ModRM.mod says. */
-static bool move_is_legal(struct insn *insn, const struct prefixes *p, uint8_t modrm)
+/* Moves to and from control and debug registers: SDM Vol. 2, MOV. The operand is a register whatever ModRM.mod says. Which of them there are
+ * the model knows. */
+static void move_operands(struct insn *insn, const struct prefixes *p, uint8_t modrm)
 {
-    bool control = insn->id == INSN_mov_to_cr || insn->id == INSN_mov_from_cr;
     insn->kind = OPERAND_REGISTER;
     insn->reg = (uint8_t)((modrm >> 3 & 7u) | (p->rex & 4u) << 1);
     insn->rm = (uint8_t)((modrm & 7u) | (p->rex & 1u) << 3);
-    return control ? insn->reg <= 4 ? insn->reg != 1 : insn->reg == 8 : insn->reg < 8;
 }
 
 static uint8_t data_size(const struct insn *insn, uint8_t opcode, unsigned effective, bool mode64)
@@ -153,13 +152,6 @@ static uint8_t data_size(const struct insn *insn, uint8_t opcode, unsigned effec
 static bool reads_modrm(enum insn_id id)
 {
     return id != INSN_mov_to_cr && id != INSN_mov_from_cr && id != INSN_mov_to_dr && id != INSN_mov_from_dr;
-}
-
-/* Instructions that are #UD where segments are not protected (SDM Vol. 2, SLDT and others). */
-static bool needs_protection(enum insn_id id)
-{
-    return id == INSN_sldt || id == INSN_str || id == INSN_lldt || id == INSN_ltr || id == INSN_lar || id == INSN_lsl ||
-           id == INSN_verr || id == INSN_verw;
 }
 
 /* The segment register that an instruction loads; CS, and what is none, are no legal operands of MOV (SDM Vol. 2, MOV). */
@@ -222,12 +214,12 @@ bool decode(const struct cpu *cpu, const uint8_t *bytes, size_t length, struct i
 
     enum opcode_map map = take_opcode(&c, &p, mode64, &opcode);
     enum opcode_interest interest = opcode_interest(map, opcode);
-    if (c.overrun || interest == OPCODE_ORDINARY || p.lock)     /* LOCK is #UD with every one of them */
+    if (c.overrun || interest == OPCODE_ORDINARY)
         return false;
     if (interest == OPCODE_ASK_MODRM)
         modrm = (uint8_t)take(&c, 1);
 
-    *insn = (struct insn){ .id = opcode_find(map, opcode, &p, modrm), .base = NO_REGISTER, .index = NO_REGISTER };
+    *insn = (struct insn){ .id = opcode_find(map, opcode, &p, modrm), .base = NO_REGISTER, .index = NO_REGISTER, .lock = p.lock };
     if (insn->id == INSN_none || (mode64 && absent_in_64bit(map, opcode)))
         return false;
     unsigned effective = mode64 ? p.rex & 8 ? 8 : p.operand_size ? 2 : 4 : (bits == 32) != p.operand_size ? 4 : 2;
@@ -235,12 +227,10 @@ bool decode(const struct cpu *cpu, const uint8_t *bytes, size_t length, struct i
     if (interest == OPCODE_ASK_MODRM) {
         if (reads_modrm(insn->id))
             relative = operands(insn, &c, &p, modrm, mode64);
-        else if (!move_is_legal(insn, &p, modrm))
-            return false;
+        else
+            move_operands(insn, &p, modrm);
     }
     if (!find_target(insn, map, opcode, modrm))
-        return false;
-    if (needs_protection(insn->id) && (!cpu_protected(cpu) || cpu_virtual_8086(cpu)))
         return false;
     insn->operand_size = data_size(insn, opcode, effective, mode64);
     switch (insn->id) {

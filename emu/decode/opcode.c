@@ -63,8 +63,8 @@ static const struct row {
     { MAP_0F, 0xc7, GROUP_MEMORY, 6, NONE, INSN_vmptrld },      { MAP_0F, 0xc7, GROUP_MEMORY, 6, P66, INSN_vmclear },
     { MAP_0F, 0xc7, GROUP_MEMORY, 6, PF3, INSN_vmxon },         { MAP_0F, 0xc7, GROUP_MEMORY, 7, NONE, INSN_vmptrst },
     { MAP_0F, 0xc7, GROUP_REGISTER, 6, NOT_F3, INSN_rdrand },   { MAP_0F, 0xc7, GROUP_REGISTER, 7, NOT_F3, INSN_rdseed },
-    { MAP_0F38, 0x80, GROUP_MEMORY, 0xff, P66, INSN_invept },   { MAP_0F38, 0x81, GROUP_MEMORY, 0xff, P66, INSN_invvpid },
-    { MAP_0F38, 0x82, GROUP_MEMORY, 0xff, P66, INSN_invpcid },
+    { MAP_0F38, 0x80, ANY, 0, P66, INSN_invept },               { MAP_0F38, 0x81, ANY, 0, P66, INSN_invvpid },
+    { MAP_0F38, 0x82, ANY, 0, P66, INSN_invpcid },
 };
 enum { ROW_COUNT = sizeof rows / sizeof *rows };
 

@@ -82,11 +82,48 @@ static const char *entry_name(unsigned level)
 
 /* ---- what is wrong ---- */
 
-/* Bits of the qualification that say what was tried: SDM Vol. 3, Table 28-7. */
-static uint64_t rights_needed(const struct ept_fault *fault)
+/* An entry of the guest's paging structures, 0 where there is none. */
+static uint64_t guest_entry(const struct machine *machine, const struct ept_fault *fault, uint64_t gpa)
 {
+    struct ept_fault at = *fault;
+    struct route route;
+    uint64_t span, pa;
+
+    at.gpa = gpa;
+    route = walk(machine, &at);
+    if (!route.count || !route.step[route.count - 1].leaf || route.not_present || route.flaw)
+        return 0;
+    span = 1ull << (12 + 9 * (route.step[route.count - 1].level - 1));
+    pa = (route.step[route.count - 1].value & ADDRESS_BITS & ~(span - 1)) | (gpa & (span - 1));
+    return is_memory(machine, pa) ? memory_read64(&machine->model->memory, pa) : 0;
+}
+
+/* Is the linear address a user-mode one (4.6.1)?  Outside IA-32e mode, CPL tells for nearly all. */
+static bool is_user_page(const struct machine *machine, const struct ept_fault *fault)
+{
+    enum { PRESENT = 1, USER = 4, LARGE = 0x80 };
+    uint64_t entry = fault->cr3;
+
+    for (unsigned level = fault->paging_levels; level && fault->wide; level--) {
+        entry = guest_entry(machine, fault, (entry & ADDRESS_BITS) + (fault->linear >> (12 + 9 * (level - 1)) & 0x1ff) * 8);
+        if (!(entry & PRESENT))
+            break;
+        if (!(entry & USER))
+            return false;
+        if (level == 1 || (level <= 3 && entry & LARGE))
+            return true;
+    }
+    return fault->cpl == 3;
+}
+
+/* Bits of the qualification that say what was tried: SDM Vol. 3, Table 28-7. With mode-based execute control a fetch needs bit 2 or bit 10,
+ * by the linear address's mode (29.3.2). */
+static uint64_t rights_needed(const struct machine *machine, const struct ept_fault *fault)
+{
+    uint64_t execute = fault->user_execute && fault->qualification & EPT_VIOLATION_FETCH && is_user_page(machine, fault) ? EPT_USER_EXECUTE : EPT_EXECUTE;
+
     return (fault->qualification & EPT_VIOLATION_READ ? EPT_READ : 0) | (fault->qualification & EPT_VIOLATION_WRITE ? EPT_WRITE : 0) |
-           (fault->qualification & EPT_VIOLATION_FETCH ? EPT_EXECUTE : 0);
+           (fault->qualification & EPT_VIOLATION_FETCH ? execute : 0);
 }
 
 static const char *tried(const struct ept_fault *fault)
@@ -102,27 +139,32 @@ static const char *tried(const struct ept_fault *fault)
     return "read";
 }
 
-static void right_names(char to[40], uint64_t rights)
+enum { RIGHT_NAMES_MAX = 120 };
+
+static void right_names(char to[RIGHT_NAMES_MAX], uint64_t rights)
 {
-    snprintf(to, 40, "%s%s%s", rights & EPT_READ ? " R (bit 0)" : "", rights & EPT_WRITE ? " W (bit 1)" : "", rights & EPT_EXECUTE ? " X (bit 2)" : "");
+    snprintf(to, RIGHT_NAMES_MAX, "%s%s%s%s", rights & EPT_READ ? " R (bit 0)" : "", rights & EPT_WRITE ? " W (bit 1)" : "",
+             rights & EPT_EXECUTE ? " X (bit 2)" : "",
+             rights & EPT_USER_EXECUTE ? " XU (bit 10: the linear address is a user-mode one, and mode-based execute control is on)" : "");
 }
 
-static void tell_step(struct explanation *e, const struct route *route, unsigned i)
+static void tell_step(struct explanation *e, const struct route *route, const struct ept_fault *fault, unsigned i)
 {
     static const char *const size[4] = { "", "", ", a 2-MByte page", ", a 1-GByte page" };
     unsigned level = route->step[i].level;
     uint64_t value = route->step[i].value;
 
-    explain_line(e, "%s at 0x%" PRIx64 " = 0x%" PRIx64 ": %c%c%c%s%s", entry_name(level), route->step[i].pa, value, value & EPT_READ ? 'r' : '-',
-                 value & EPT_WRITE ? 'w' : '-', value & EPT_EXECUTE ? 'x' : '-', route->step[i].leaf && level > 1 && level < 4 ? size[level] : "",
+    explain_line(e, "%s at 0x%" PRIx64 " = 0x%" PRIx64 ": %c%c%c%s%s%s", entry_name(level), route->step[i].pa, value, value & EPT_READ ? 'r' : '-',
+                 value & EPT_WRITE ? 'w' : '-', value & EPT_EXECUTE ? 'x' : '-',
+                 !fault->user_execute ? "" : value & EPT_USER_EXECUTE ? ", XU" : ", no XU", route->step[i].leaf && level > 1 && level < 4 ? size[level] : "",
                  is_memory(e->machine, route->step[i].pa) ? "" : "; there is no memory, it reads as ones");
 }
 
 static void tell_missing(struct explanation *e, const struct route *route, const struct ept_fault *fault)
 {
-    uint64_t need = rights_needed(fault);
+    uint64_t need = rights_needed(e->machine, fault);
     bool told = false;
-    char names[40];
+    char names[RIGHT_NAMES_MAX];
 
     for (unsigned i = 0; i < route->count; i++) {
         uint64_t missing = need & ~route->step[i].value;
@@ -133,9 +175,7 @@ static void tell_missing(struct explanation *e, const struct route *route, const
         explain_line(e, "missing in the %s:%s", entry_name(route->step[i].level), names);
         told = true;
     }
-    if (!told && fault->user_execute && (fault->qualification & EPT_VIOLATION_FETCH))
-        explain_line(e, "the linear address is a user-mode one: with mode-based execute control it needs XU (bit 10)");
-    else if (!told)
+    if (!told)
         explain_line(e, "the entries allow the access now: they changed behind the processor, or the page is not the guest's to have");
 }
 
@@ -169,11 +209,12 @@ static void tell(struct machine *machine, struct cpu *cpu, const struct ept_faul
     if (route->beyond)
         explain_line(e, "the guest-physical address has more bits than the walk of %d levels translates (EPTP bits 5:3)", (int)EPTP_WALK_LENGTH(fault->eptp));
     for (unsigned i = 0; i < route->count; i++)
-        tell_step(e, route, i);
+        tell_step(e, route, fault, i);
     if (route->count && misconfiguration)
         explain_line(e, "the %s is misconfigured: %s [29.3.3.1]", entry_name(route->step[route->count - 1].level), flaws[route->flaw].sentence);
     else if (route->count && route->not_present)
-        explain_line(e, "the %s is not present: bits 2:0 are 0, nothing is mapped there [29.3.3.2]", entry_name(route->step[route->count - 1].level));
+        explain_line(e, "the %s is not present: bits 2:0%s are 0, nothing is mapped there [29.3.3.2]", entry_name(route->step[route->count - 1].level),
+                     fault->user_execute ? " and 10" : "");
     else if (route->count)
         tell_missing(e, route, fault);
     explain_end(e);
@@ -193,31 +234,37 @@ static void met(struct machine *machine, struct cpu *cpu, const struct ept_fault
 {
     static const char again[] = "for the third time in a row: between them neither RIP nor an entry of the EPT has changed";
     struct ept_watch *watch = &machine->ept[cpu->index];
+    struct ept_seen *seen = &watch->seen[fault->vmcs / PAGE_SIZE % EPT_VMCSS];
+    const struct ept_fault *before = &seen->fault;
     struct route route = walk(machine, fault);
     uint64_t entries = hash_of(&route);
-    bool same = !retired && entries == watch->entries && fault->rip == watch->fault.rip && fault->gpa == watch->fault.gpa &&
-                fault->qualification == watch->fault.qualification && fault->eptp == watch->fault.eptp;
+    bool same = !retired && entries == seen->entries && fault->rip == before->rip && fault->gpa == before->gpa && fault->vmcs == before->vmcs &&
+                fault->qualification == before->qualification && fault->eptp == before->eptp;
 
-    watch->same = same ? watch->same + 1 : 1;
+    *seen = (struct ept_seen){ *fault, entries, same ? seen->same + 1 : 1 };
     watch->fault = *fault;
-    watch->entries = entries;
     watch->open = true;
     if (fault->reason == EXIT_REASON_ept_misconfiguration)
         tell(machine, cpu, fault, &route, key_of(fault, &route, flaws[route.flaw].name), NULL);
-    else if (watch->same == TIMES_TOLD)
+    else if (seen->same == TIMES_TOLD)
         tell(machine, cpu, fault, &route, key_of(fault, &route, "ept.no_progress"), again);
-    else if (watch->same < TIMES_TOLD)
+    else if (seen->same < TIMES_TOLD)
         tell(machine, cpu, fault, &route, 0, NULL);
 }
 
 static struct ept_fault fault_of(const struct machine *machine, const struct cpu *cpu, const struct notice *notice)
 {
     const struct vmcs *vmcs = cpu->vmx.current;
+    uint64_t address = vmcs->pa;
 
+    if (machine_over_native(machine, cpu))
+        native_current(machine->native, cpu, &address);
     return (struct ept_fault){
+        .vmcs = address,
         .reason = notice->a & 0xffff, .qualification = notice->b, .rip = notice->c, .gpa = VMCS(vmcs, guest_physical_address),
         .linear = VMCS(vmcs, guest_linear_address), .eptp = cpu->vmx.eptp,
         .user_execute = cpu_proc2_controls(cpu) & PROC2_mode_based_execute_control,
+        .wide = cpu_long_mode(cpu), .cpl = cpu_cpl(cpu), .paging_levels = cpu->cr4 & CR4_LA57 ? 5 : 4, .cr3 = cpu->cr3,
         .level = machine_over_native(machine, cpu) ? 2 : machine->options.root_level + 1,
     };
 }

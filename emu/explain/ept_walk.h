@@ -18,16 +18,26 @@ struct notice;
 
 /* One violation or misconfiguration. */
 struct ept_fault {
-    uint64_t reason, qualification, rip, gpa, linear, eptp;
-    bool user_execute;              /* mode-based execute control */
+    uint64_t reason, qualification, rip, gpa, linear, eptp, vmcs;
+    bool user_execute;              /* mode-based execute control: */
+    bool wide;                      /* the guest is in IA-32e mode, */
+    unsigned cpl, paging_levels;    /* with these levels of paging */
+    uint64_t cr3;
     unsigned level;                 /* of the guest */
 };
 
-/* The latest one of a processor. */
-struct ept_watch {
+/* The latest one of a VMCS: several virtual processors may meet the same page one after the other. */
+enum { EPT_VMCSS = 8 };
+struct ept_seen {
     struct ept_fault fault;
     uint64_t entries;               /* hash of the entries that the walk used */
     unsigned same;                  /* how often it has come again since anything changed */
+};
+
+/* The latest ones of a processor. */
+struct ept_watch {
+    struct ept_seen seen[EPT_VMCSS];
+    struct ept_fault fault;
     bool open;                      /* the guest has not been entered since */
     bool reflected;                 /* L0 hands this one to L1: */
     struct ept_fault exit;          /* over the core: the exit that L0 handles */

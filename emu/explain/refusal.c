@@ -51,6 +51,8 @@ NUMBER(feature_control, CPU_MSR(cpu, ia32_feature_control))
 NUMBER(revision, capability_revision(c))
 NUMBER(found, memory_read32(&cpu->model->memory, a->operand))
 NUMBER(found_revision, memory_read32(&cpu->model->memory, a->operand) & ~VMCS_SHADOW_INDICATOR)
+NUMBER(cr0_mask, cpu->vmx.current ? VMCS(cpu->vmx.current, cr0_guest_host_mask) : 0)
+NUMBER(cr4_mask, cpu->vmx.current ? VMCS(cpu->vmx.current, cr4_guest_host_mask) : 0)
 NUMBER(vmxon_pointer, cpu->vmx.vmxon_pointer)
 NUMBER(vmcs, vmx_vmptrst(cpu))
 
@@ -79,7 +81,7 @@ BITS(cr0_missing, CR0, c->cr0_fixed0 & ~cpu->cr0)
 BITS(cr0_excess, CR0, cpu->cr0 & ~c->cr0_fixed1)
 BITS(cr4_missing, CR4, c->cr4_fixed0 & ~cpu->cr4)
 BITS(cr4_excess, CR4, cpu->cr4 & ~c->cr4_fixed1)
-BITS(value_cr0_missing, CR0, c->cr0_fixed0 & ~a->value)
+BITS(value_cr0_missing, CR0, cr0_must_be_1(a) & ~a->value)
 BITS(value_cr0_excess, CR0, a->value & ~c->cr0_fixed1)
 BITS(value_cr4_missing, CR4, c->cr4_fixed0 & ~a->value)
 BITS(value_cr4_excess, CR4, a->value & ~c->cr4_fixed1)
@@ -211,7 +213,7 @@ static const struct {
     { "cr4_fixed1", word_cr4_fixed1 }, { "cr0.missing", word_cr0_missing }, { "cr0.excess", word_cr0_excess },
     { "cr4.missing", word_cr4_missing }, { "cr4.excess", word_cr4_excess }, { "feature_control", word_feature_control },
     { "revision", word_revision }, { "found", word_found }, { "found.revision", word_found_revision },
-    { "vmxon_pointer", word_vmxon_pointer }, { "vmcs", word_vmcs }, { "field", word_field },
+    { "cr0.mask", word_cr0_mask }, { "cr4.mask", word_cr4_mask }, { "vmxon_pointer", word_vmxon_pointer }, { "vmcs", word_vmcs }, { "field", word_field },
     { "field.control", word_field_control }, { "encoding", word_encoding }, { "offer.", word_offer },
     { "value.cr0.missing", word_value_cr0_missing }, { "value.cr0.excess", word_value_cr0_excess },
     { "value.cr4.missing", word_value_cr4_missing }, { "value.cr4.excess", word_value_cr4_excess },

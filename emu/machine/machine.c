@@ -280,6 +280,7 @@ void machine_run(struct machine *machine, struct machine_result *result)
     for (unsigned i = 0; i < model->cpu_count && machine->native; i++)
         machine_settle(machine, &model->cpu[i]);
     machine->free_running = true;
+    machine->model->shootdown_patience = SHOOTDOWN_PATIENCE;
     while (machine->result.end == MACHINE_RUNNING) {
         if (model->cpu_count == 1)
             run_to(machine, &model->cpu[0], UINT64_MAX);

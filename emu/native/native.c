@@ -221,8 +221,10 @@ enum status native_resume(struct native *native, struct cpu *cpu)
             capture(here);
         enter_host_mode(here);
     }
+    cpu->settled = true;
     fiber_resume(&here->fiber);
     if (here->ended) {
+        cpu->settled = false;
         fiber_destroy(&here->fiber);
         here->started = here->active = here->ended = here->exited = false;
     }

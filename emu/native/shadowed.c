@@ -26,6 +26,9 @@ void shadowed_told(struct native_cpu *here, enum hal_event event, uint64_t a, ui
     struct cpu *cpu = here->cpu;
 
     switch (event) {
+    case HAL_EVENT_NESTED_ENTRY:
+        cpu->shadowed_stay++;
+        break;
     case HAL_EVENT_LEVEL:
         cpu->vmx.shadowed_eptp = a == 2 ? c : 0;
         if (a == 2)

@@ -66,11 +66,6 @@ static bool row_stops(uint32_t variant, enum insn_id id, unsigned reg, unsigned 
     return variant & VARIANT_UMIP && cpl > 0 && umip_row(id);
 }
 
-bool only_umip_stops(uint32_t variant, enum insn_id id, unsigned reg, unsigned cpl)
-{
-    return umip_row(id) && !row_stops(variant & ~(uint32_t)VARIANT_UMIP, id, reg, cpl) && row_stops(variant, id, reg, cpl);
-}
-
 /* ---- reading code --------------------------------------------------------------------------------------------------- */
 
 uint32_t __wrap_cpu_ldub_code_x86_64(library_env *env, uint64_t address)

@@ -356,8 +356,6 @@ static void stop_undefined(struct engine *e, struct stop *stop)
         return;
     if (!decode(cpu, code, length, &stop->insn))
         stop_exception(stop, VECTOR_UD, false, 0);
-    else if (only_umip_stops(e->variant, stop->insn.id, stop->insn.reg, cpu_cpl(cpu)))
-        stop_exception(stop, VECTOR_GP, true, 0);    /* SDM Vol. 3, 2.5 */
     else
         stop->reason = STOP_INSTRUCTION;
 }

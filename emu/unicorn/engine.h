@@ -171,8 +171,6 @@ void code_close(struct engine *engine);
 /* Drops translations of pages that others wrote; chooses the variant of code for the run. */
 void code_prepare(struct engine *engine);
 void code_flush(struct engine *engine);
-/* Is CR4.UMIP the only reason why this instruction stops?  `reg`: the number of the control register. */
-bool only_umip_stops(uint32_t variant, enum insn_id id, unsigned reg, unsigned cpl);
 
 /* alignment.c: notes the operand of a block's first instruction, which ends before `next`; #GP(0) if it is misaligned. */
 void alignment_note(struct engine *engine, struct block *block, uint64_t next);

@@ -166,29 +166,65 @@ static bool reads_unknown_memory(const struct snapshot *s, const struct check *c
 
 /* ---- rows that rest on what was not given ---- */
 
-/* Rows that some processors do not have, as they have what the row speaks of; and what no processor has. */
+#define CR3_LAM (3ull << 61)
+#define PENDING_DEBUG_RESERVED 0xfffffffffffeaff0ull
+#define INJECTION_RESERVED 0x7ffff000ull
+
+enum { NO_BIT = 64 };
+
+/*
+ * Rows that some processors do not have, as they have what the row speaks of; and the bits of the field that none has. `part`: what would tell, and its
+ * `bit` that says that the row does not count.
+ */
 static const struct {
     const char *id;
     enum vmcs_field field;
     uint64_t never;
+    const char *part;
+    uint8_t bit;
 } processors_differ[] = {
-    { "guest.debugctl.reserved", FIELD_guest_ia32_debugctl, ~0xffc7ull },
-    { "guest.perf_global_ctrl", FIELD_guest_ia32_perf_global_ctrl, 1ull << 63 },
-    { "host.perf_global_ctrl", FIELD_host_ia32_perf_global_ctrl, 1ull << 63 },
-    { "guest.interruptibility.enclave", FIELD_guest_interruptibility_state, 0 },
-    { "guest.pending_debug.rtm", FIELD_guest_pending_debug_exceptions, 0 },
+    { "guest.debugctl.reserved", FIELD_guest_ia32_debugctl, ~0xffc7ull, "ept_vpid", NO_BIT },
+    { "guest.perf_global_ctrl", FIELD_guest_ia32_perf_global_ctrl, 1ull << 63, "ept_vpid", NO_BIT },
+    { "host.perf_global_ctrl", FIELD_host_ia32_perf_global_ctrl, 1ull << 63, "ept_vpid", NO_BIT },
+    { "guest.interruptibility.enclave", FIELD_guest_interruptibility_state, 0, "ept_vpid", NO_BIT },
+    { "guest.pending_debug.rtm", FIELD_guest_pending_debug_exceptions, 0, "ept_vpid", NO_BIT },
+    /* 27.3.1.5: a processor may ask for it */
+    { "guest.interruptibility.nmi_sti", FIELD_guest_interruptibility_state, 0, "ept_vpid", NO_BIT },
+    /* bus-lock detection, bit 11 */
+    { "guest.pending_debug.reserved", FIELD_guest_pending_debug_exceptions, PENDING_DEBUG_RESERVED & ~(1ull << 11), "ept_vpid", NO_BIT },
+    /* linear-address masking, bits 62:61; all others from the physical-address width up are for nobody */
+    { "guest.cr3.width", FIELD_guest_cr3, ~CR3_LAM, "ept_vpid", NO_BIT },
+    { "host.cr3.width", FIELD_host_cr3, ~CR3_LAM, "ept_vpid", NO_BIT },
+    /* supervisor shadow stacks, bit 7 */
+    { "control.eptp.reserved", FIELD_ept_pointer, 0xf00, "ept_vpid", 23 },
+    /* IA32_VMX_BASIC[56], which goes with CET: the row itself asks for it */
+    { "control.injection.error_code_missing", FIELD_entry_interruption_information, 0, "basic", NO_BIT },
+    { "control.injection.error_code_vector", FIELD_entry_interruption_information, 0, "basic", NO_BIT },
+    /* FRED: nested exceptions, bit 13 (IA32_VMX_BASIC[58]); vectors 1 and 2 of type 7 are SYSCALL and SYSENTER */
+    { "control.injection.reserved", FIELD_entry_interruption_information, INJECTION_RESERVED & ~(1ull << 13), "basic", 58 },
+    { "control.injection.other_vector", FIELD_entry_interruption_information, 0xfc, "basic", 58 },
 };
 
-static bool processor_decides(const struct snapshot *s, const struct check *check)
+/* A row that fails here: does it on the processor that the snapshot is of? */
+static enum row_state row_of_processor(const struct snapshot *s, const struct check *check)
 {
-    bool known = s->profile_given;
+    for (unsigned i = 0; i < sizeof processors_differ / sizeof processors_differ[0]; i++) {
+        uint64_t never = processors_differ[i].never, value = s->vmcs.field[processors_differ[i].field];
+        unsigned which = part(processors_differ[i].part), bit = processors_differ[i].bit;
+        uint64_t word;
 
-    for (unsigned i = 0; i < capability_part_count; i++)
-        known |= s->part_given[i] && strcmp(capability_parts[i].name, "ept_vpid") == 0;
-    for (unsigned i = 0; i < sizeof processors_differ / sizeof processors_differ[0]; i++)
-        if (strcmp(check->id, processors_differ[i].id) == 0)
-            return !known && !(s->vmcs.field[processors_differ[i].field] & processors_differ[i].never);
-    return false;
+        if (strcmp(check->id, processors_differ[i].id) != 0)
+            continue;
+        if (never == ~CR3_LAM)
+            never &= ~((1ull << s->physical_address_width) - 1);
+        if (value & never || (s->profile_given && !s->part_given[which]))
+            return ROW_FAILS;
+        if (!s->part_given[which])
+            return ROW_UNDECIDED;
+        memcpy(&word, (const char *)&s->capability + capability_parts[which].offset, sizeof word);
+        return bit < NO_BIT && word >> bit & 1 ? ROW_HOLDS : ROW_FAILS;
+    }
+    return ROW_FAILS;
 }
 
 struct search {
@@ -307,9 +343,9 @@ static void evaluate(struct model *model, const struct snapshot *s, enum row_sta
         memory_write64(&model->memory, s->word[i].address, s->word[i].value);
     check_rows(search.cpu, &s->vmcs, holds);
     for (unsigned i = 0; i < check_count; i++)
-        row[i] = holds[i]                                                                            ? ROW_HOLDS
-                 : reads_unknown_memory(s, &check_table[i]) || processor_decides(s, &check_table[i]) ? ROW_UNDECIDED
-                                                                                                     : ROW_FAILS;
+        row[i] = holds[i]                                   ? ROW_HOLDS
+                 : reads_unknown_memory(s, &check_table[i]) ? ROW_UNDECIDED
+                                                            : row_of_processor(s, &check_table[i]);
     if (!any_fails(row) || (all_given(s) && s->ia32e_given))
         return;
     vary_modes(&search);

@@ -216,7 +216,7 @@ bool capability_msr_give(struct snapshot *s, const char *name, uint64_t value)
         { "ENTRY_CTLS", true, WORD_ENTRY }, { "TRUE_ENTRY_CTLS", false, WORD_ENTRY },
     };
     static const struct { const char *name, *part; } wide[] = {
-        { "MISC", "misc" }, { "CR0_FIXED0", "cr0_fixed0" }, { "CR0_FIXED1", "cr0_fixed1" }, { "CR4_FIXED0", "cr4_fixed0" },
+        { "BASIC", "basic" }, { "MISC", "misc" }, { "CR0_FIXED0", "cr0_fixed0" }, { "CR0_FIXED1", "cr0_fixed1" }, { "CR4_FIXED0", "cr4_fixed0" },
         { "CR4_FIXED1", "cr4_fixed1" }, { "EPT_VPID_CAP", "ept_vpid" }, { "VMFUNC", "vmfunc" },
     };
     const char *bare = bare_name(name);

@@ -16,6 +16,7 @@ const struct capability_part capability_parts[] = {
     CONTROL_WORD(proc2, "IA32_VMX_PROCBASED_CTLS2", "IA32_VMX_PROCBASED_CTLS2"),
     CONTROL_WORD(exit, "IA32_VMX_EXIT_CTLS", "IA32_VMX_TRUE_EXIT_CTLS"),
     CONTROL_WORD(entry, "IA32_VMX_ENTRY_CTLS", "IA32_VMX_TRUE_ENTRY_CTLS"),
+    WIDE(basic, "IA32_VMX_BASIC"),
     WIDE(misc, "IA32_VMX_MISC"),
     WIDE(cr0_fixed0, "IA32_VMX_CR0_FIXED0"),
     WIDE(cr0_fixed1, "IA32_VMX_CR0_FIXED1"),

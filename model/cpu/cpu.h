@@ -100,6 +100,8 @@ struct cpu {
      */
     uint64_t intercepts;
     struct vmx vmx;
+    uint64_t stay, shadowed_stay;       /* VM entries; those of an L1 that runs over the embedder's L0 (vmx.shadowed_eptp) */
+    bool settled;               /* EPTs change only while nobody is in a guest that uses them (a native L0) */
 };
 
 /* Power-up state: SDM Vol. 3, 10.1.1 (real mode, CS F000:FFF0). Keeps model and index. */

@@ -397,6 +397,8 @@ enum status execute(struct cpu *cpu, const struct insn *insn)
     const struct refusal *refusal;
 
     cpu->vmx.delivering.valid = false;
+    if (insn->lock)
+        return refusal_raise(cpu, &attempt, cpu_refuses(REFUSALS_lock, &attempt));
     if (insn_is_vmx(insn->id)) {
         cpu->rflags &= ~(cpu->vmx.non_root ? RFLAGS_RF : 0);    /* 28.3.3; faults set it again */
         return vmx_execute(cpu, insn);

@@ -203,6 +203,7 @@ static void trail_begin(const struct cpu *cpu, uint64_t linear, struct trail *tr
     trail->eptp = cpu->vmx.ept ? cpu->vmx.eptp : 0;
     trail->cr4 = cpu->cr4;
     trail->efer = CPU_MSR(cpu, ia32_efer);
+    trail->seen.stay = 0;
     trail->count = 0;
 }
 

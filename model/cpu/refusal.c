@@ -29,7 +29,7 @@ static bool enters_long_mode(const struct attempt *a)
 }
 
 /* 24.8 "Restrictions on VMX Operation"; an unrestricted guest may do without PE and PG. */
-static uint64_t cr0_fixed0(const struct attempt *a)
+uint64_t cr0_must_be_1(const struct attempt *a)
 {
     bool unrestricted = cpu_proc2_controls(a->cpu) & PROC2_unrestricted_guest;
 

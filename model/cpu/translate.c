@@ -69,8 +69,10 @@ static void look_for_staleness(struct cpu *cpu, uint64_t linear, struct access a
     struct ept_translation at;
     struct stale_entry stale;
 
-    if (trail_holds(cpu, linear, trail))
+    if (trail_holds(cpu, linear, trail)) {
+        trail->seen.stay = 0;
         return;
+    }
     probe.probe = true;
     if (paging_walk(cpu, linear, probe, &fresh, &fresh_trail).result == TRANSLATION_OK &&
         fresh.pa_page == mapping->pa_page && !(mapping->ept_rights & ~fresh.ept_rights) &&
@@ -86,6 +88,8 @@ static void look_for_staleness(struct cpu *cpu, uint64_t linear, struct access a
         .kind = access.kind, .linear_valid = true, .probe = true, .linear = linear,
         .page = mapping_page_bits(mapping) });
     if (at.result == TRANSLATION_OK && (at.pa & PAGE_MASK) == mapping->pa_page && !(mapping->ept_rights & ~at.rights))
+        return;
+    if (!cpu->settled && !shootdown_missed(cpu, cpu->stay, &trail->seen))
         return;
     stale = changed_entry(cpu, linear, mapping, trail);
     stale.reaches = at.result == TRANSLATION_OK;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "model/cpu/translate.h"
+#include "model/tlb/shootdown.h"
 
 struct cpu;
 struct memory;
@@ -32,6 +33,7 @@ struct mapping {
 enum { TRAIL_STEPS = 5 * (5 + 1) + 5 };         /* five levels of each; every guest entry is reached through EPT */
 struct trail {
     uint64_t root, eptp, cr4, efer;
+    struct sighting seen;                       /* that the EPT says something else now */
     unsigned count;
     struct {
         uint64_t pa, value;                     /* an aligned quadword of memory */

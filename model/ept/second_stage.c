@@ -72,6 +72,14 @@ static void report(struct cpu *cpu, const struct guest_physical *known, uint64_t
                               "[29.4.3.4]" });
 }
 
+/* Another processor may have changed the entries just now; who watches a guest's EPT asks for that guest's stay. */
+static bool missed(const struct cpu *cpu, struct guest_physical *known)
+{
+    if (!known->shadowed && cpu->settled)
+        return true;
+    return shootdown_missed(cpu, known->shadowed ? cpu->shadowed_stay : cpu->stay, &known->seen);
+}
+
 /* Does `old` lead elsewhere than a walk does now, or give more? */
 static bool exceeds(const struct ept_translation *old, const struct ept_translation *fresh)
 {
@@ -101,17 +109,21 @@ static struct ept_translation use(const struct cpu *cpu, const struct guest_phys
 }
 
 /* A mapping that serves the access, but memory has changed. May it be used all the same?  Not if the difference does no harm
- * here: a walk is made then, so that flags which software cleared are set again. */
-static bool use_stale(struct cpu *cpu, uint64_t eptp, uint64_t gpa, struct ept_access access, const struct guest_physical *known)
+ * here: a walk is made then, so that flags which software cleared are set again. *kept: it is not used, but still remembered. */
+static bool use_stale(struct cpu *cpu, uint64_t eptp, uint64_t gpa, struct ept_access access, struct guest_physical *known,
+                      bool *kept)
 {
     struct ept_translation old = use(cpu, known, gpa, (struct ept_access){ .page = access.page, .kind = access.kind });
     struct ept_translation fresh = walk_fresh(cpu, eptp, gpa, access);
 
     if (known->right_mask != ept_right_bits(cpu) || !exceeds(&old, &fresh))
         return false;
-    report(cpu, known, gpa, access, &old, &fresh);
+    *kept = !missed(cpu, known);
+    if (!*kept)
+        report(cpu, known, gpa, access, &old, &fresh);
     if (known->shadowed || !tlb_use(&cpu->model->tlb)) {
-        guest_physical_drop(cpu, eptp, gpa);
+        if (!*kept)
+            guest_physical_drop(cpu, eptp, gpa);
         return false;
     }
     cpu->model->tlb.stale_uses++;
@@ -139,7 +151,7 @@ static void look_for_stale_table(struct cpu *cpu, uint64_t eptp, uint64_t gpa, s
         access.steps = NULL;
         access.from = &table;
         old = ept_walk(cpu, eptp, gpa, access);
-        if (old.result == TRANSLATION_OK && exceeds(&old, &fresh)) {
+        if (old.result == TRANSLATION_OK && exceeds(&old, &fresh) && missed(cpu, known)) {
             report(cpu, known, gpa, access, &old, &fresh);
             guest_physical_drop(cpu, eptp, gpa);
         }
@@ -148,18 +160,22 @@ static void look_for_stale_table(struct cpu *cpu, uint64_t eptp, uint64_t gpa, s
 
 /* ---- both ---- */
 
-/* What is remembered of `gpa` and may serve the access; NULL: nothing, and a walk has to be made. */
-static struct guest_physical *recall(struct cpu *cpu, uint64_t eptp, uint64_t gpa, struct ept_access access)
+/* What is remembered of `gpa` and may serve the access; NULL: nothing, and a walk has to be made, whose result takes its place unless it
+ * is `kept`. */
+static struct guest_physical *recall(struct cpu *cpu, uint64_t eptp, uint64_t gpa, struct ept_access access, bool *kept)
 {
     struct guest_physical *known = guest_physical_page(cpu, eptp, gpa);
     bool fresh;
 
+    *kept = false;
     if (!known) {
         look_for_stale_table(cpu, eptp, gpa, access);
         return NULL;
     }
     fresh = holds(cpu, eptp, known);
-    if (serves(cpu, eptp, known, access) && (fresh || use_stale(cpu, eptp, gpa, access, known)))
+    if (fresh)
+        known->seen.stay = 0;
+    if (serves(cpu, eptp, known, access) && (fresh || use_stale(cpu, eptp, gpa, access, known, kept)))
         return known;
     if (!fresh && !known->shadowed)
         cpu->model->tlb.generation++;
@@ -205,10 +221,11 @@ struct ept_translation ept_translate(struct cpu *cpu, uint64_t eptp, uint64_t gp
     const struct guest_physical *known;
     struct ept_translation at;
     struct ept_steps steps;
+    bool kept;
 
     if (access.probe)
         return ept_walk(cpu, eptp, gpa, access);
-    known = recall(cpu, eptp, gpa, access);
+    known = recall(cpu, eptp, gpa, access, &kept);
     if (known) {
         at = use(cpu, known, gpa, access);
     } else {
@@ -216,7 +233,7 @@ struct ept_translation ept_translate(struct cpu *cpu, uint64_t eptp, uint64_t gp
 
         access.steps = &steps;
         at = ept_walk(cpu, eptp, gpa, access);
-        if (at.result == TRANSLATION_OK)
+        if (at.result == TRANSLATION_OK && !kept)
             remember(cpu, eptp, gpa, &at, &steps, false);
         else if (at.result == TRANSLATION_EPT_VIOLATION)
             tlb_drop_gpa(cpu, eptp, gpa);
@@ -234,10 +251,11 @@ void ept_watch_shadowed(struct cpu *cpu, uint64_t gpa, struct ept_access access)
     uint64_t eptp = cpu->vmx.shadowed_eptp;
     struct ept_translation at;
     struct ept_steps steps;
+    bool kept;
 
     access.probe = true;
     access.steps = &steps;
-    if (recall(cpu, eptp, gpa, access))
+    if (recall(cpu, eptp, gpa, access, &kept) || kept)
         return;
     at = ept_walk(cpu, eptp, gpa, access);
     if (at.result == TRANSLATION_OK)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "model/ept/ept.h"
+#include "model/tlb/shootdown.h"
 
 struct cpu;
 struct tlb;
@@ -30,6 +31,7 @@ struct guest_physical {
     uint64_t eptp;              /* found by bits 51:12 */
     uint64_t gpa;               /* the first address that the entry is about */
     uint64_t address;           /* of the page or of the table */
+    struct sighting seen;       /* that memory says something else */
     struct ept_steps steps;     /* from the root to the entry */
 };
 

@@ -50,6 +50,7 @@ static void enter_non_root(struct cpu *cpu, const struct vmcs *v)
     vmx->pause_latest = ~0ull;
     vmx->entry_clock = cpu->clock;
     vmx->entry_instructions = cpu->instructions;
+    cpu->stay++;
     if (!(proc2 & PROC2_enable_vpid))
         tlb_vmx_transition(cpu);
     timer_start(cpu, v);

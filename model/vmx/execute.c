@@ -122,10 +122,12 @@ static enum status vmcall(struct cpu *cpu, const struct insn *insn)
 
 enum status vmx_execute(struct cpu *cpu, const struct insn *insn)
 {
-    const struct attempt attempt = vmx_attempt(cpu, insn->id, 0);
-    const struct refusal *refusal = vmx_undefined(&attempt);
+    struct attempt attempt = vmx_attempt(cpu, insn->id, 0);
+    const struct refusal *refusal;
     struct exit_information information;
 
+    attempt.insn = insn;
+    refusal = vmx_undefined(&attempt);
     if (refusal)
         return refusal_raise(cpu, &attempt, refusal);
     if (vmx_intercepts(cpu, insn, &information)) {

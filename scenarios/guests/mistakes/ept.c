@@ -73,6 +73,31 @@ static void address_too_wide(void) { misconfigure(1, 0, 1ull << 51); }
 static void large_page_unaligned(void) { misconfigure(2, 0, EPT_LARGE | 6 << 3); }
 static void large_at_top(void) { misconfigure(4, 0, EPT_LARGE); }
 
+/* Mode-based execute control, and the guest's pages are user-mode ones in its own page tables: the fetches need bit 10 (29.3.2). */
+enum { XU = 1 << 10, PAGING_USER = 4 };
+
+static void user_mode_code(uint64_t not_in_page, uint64_t not_at_top)
+{
+    static const unsigned tables[] = { GUEST_ROOT, GUEST_PML4, GUEST_PDPT, GUEST_PD };
+
+    start_guest(guest_writes, guest_writes_end);
+    vmwrite(VMCS_secondary_processor_based_controls, vmread(VMCS_secondary_processor_based_controls) | PROC2_mode_based_execute_control);
+    for (unsigned i = 0; i < sizeof tables / sizeof tables[0]; i++)
+        *(uint64_t *)(guest_of_mistakes.memory + tables[i]) |= PAGING_USER;
+    for (unsigned level = 0; level < EPT_TABLES - 1; level++)
+        guest_of_mistakes.ept[level][0] |= XU;
+    for (unsigned page = 0; page < GUEST_PAGES; page++)
+        guest_of_mistakes.ept[3][page] |= XU;
+    *guest_ept_entry(&guest_of_mistakes, GUEST_CODE) &= ~not_in_page;
+    guest_of_mistakes.ept[0][0] &= ~not_at_top;
+    enter(TRIES);
+}
+
+static void user_not_executable(void) { user_mode_code(XU, 0); }
+static void user_not_executable_nor_x(void) { user_mode_code(XU | EPT_EXECUTE, EPT_EXECUTE); }
+static void user_not_executable_at_top(void) { user_mode_code(0, XU); }
+static void user_executable_without_x(void) { user_mode_code(EPT_EXECUTE, EPT_EXECUTE); }
+
 /* ---- what is right ---- */
 
 /* Maps each page when it is asked for. */
@@ -105,6 +130,8 @@ const struct mistake mistakes_of_ept[] = {
     { "ept-root-elsewhere", root_elsewhere }, { "ept-write-without-read", write_without_read },
     { "ept-memory-type-reserved", memory_type_reserved }, { "ept-memory-type-in-table", memory_type_in_table },
     { "ept-address-too-wide", address_too_wide }, { "ept-large-page-unaligned", large_page_unaligned }, { "ept-large-at-top", large_at_top },
+    { "ept-user-not-executable", user_not_executable }, { "ept-user-not-executable-nor-x", user_not_executable_nor_x },
+    { "ept-user-not-executable-at-top", user_not_executable_at_top }, { "ept-user-executable-without-x", user_executable_without_x },
     { "ept-on-demand", on_demand }, { "ept-emulated", emulated },
     { NULL, NULL },
 };

@@ -164,6 +164,37 @@ static void lgdt_base(void)
     __asm__ volatile("lgdt %0" : : "m"(table));
 }
 
+/* What an assembler would not write. */
+static void cr5(void) { __asm__ volatile(".byte 0x0f, 0x22, 0xe8" : : "a"(0)); }
+static void dr8(void) { __asm__ volatile(".byte 0x44, 0x0f, 0x23, 0xc0" : : "a"(0)); }
+static void lock_vmread(void) { enable(true, true, true); __asm__ volatile(".byte 0xf0, 0x0f, 0x78, 0xc0"); }
+static void invept_register(void)
+{
+    start_vmx();
+    __asm__ volatile(".byte 0x66, 0x0f, 0x38, 0x80, 0xc3");
+}
+
+/* A guest's MOV to CR0 and CR4, of whose bits the hypervisor owns none. */
+extern const uint8_t clears_vmxe[], clears_vmxe_end[], clears_ne[], clears_ne_end[];
+__asm__(".pushsection .rodata\n"
+        "clears_vmxe: movl $0x20, %eax\n   movq %rax, %cr4\nclears_vmxe_end:\n"
+        "clears_ne: movl $0x80000011, %eax\n   movq %rax, %cr0\nclears_ne_end:\n"
+        ".popsection");
+
+static void guest_clears_vmxe(void)
+{
+    start_guest(clears_vmxe, clears_vmxe_end);
+    vmwrite(VMCS_cr4_guest_host_mask, 0);
+    guest_enter(&guest_of_mistakes);
+}
+
+static void guest_clears_ne(void)
+{
+    start_guest(clears_ne, clears_ne_end);
+    vmwrite(VMCS_secondary_processor_based_controls, vmread(VMCS_secondary_processor_based_controls) | PROC2_unrestricted_guest);
+    guest_enter(&guest_of_mistakes);
+}
+
 #define MISTAKE(name) { #name, name }
 const struct mistake mistakes_of_instructions[] = {
     MISTAKE(vmxon_without_vmxe), MISTAKE(vmxon_unlocked), MISTAKE(vmxon_without_ne), MISTAKE(vmxon_revision),
@@ -181,5 +212,6 @@ const struct mistake mistakes_of_instructions[] = {
     MISTAKE(cr3_width), MISTAKE(cr8_value), MISTAKE(dr7_upper), MISTAKE(rdmsr_unknown), MISTAKE(wrmsr_read_only),
     MISTAKE(wrmsr_feature_control), MISTAKE(wrmsr_efer), MISTAKE(wrmsr_efer_lme), MISTAKE(wrmsr_pat), MISTAKE(wrmsr_lstar),
     MISTAKE(wrmsr_x2apic), MISTAKE(xsetbv_without_osxsave), MISTAKE(xsetbv_avx), MISTAKE(xsetbv_x87), MISTAKE(xsetbv_index),
-    MISTAKE(lgdt_base), { NULL, NULL },
+    MISTAKE(lgdt_base), MISTAKE(cr5), MISTAKE(dr8), MISTAKE(lock_vmread), MISTAKE(invept_register), MISTAKE(guest_clears_vmxe),
+    MISTAKE(guest_clears_ne), { NULL, NULL },
 };

@@ -193,6 +193,107 @@ static void take_from_second(bool load)
 static void cleared_in_guest(void) { take_from_second(false); }
 static void loaded_in_guest(void) { take_from_second(true); }
 
+/* ---- shootdown: the guest of the second processor, an entry of whose EPT the first one changes ---- */
+
+/* Counts its rounds; halts in each of them once it is told to. */
+enum { ROUNDS = GUEST_DATA, HALTS = GUEST_DATA + 8, LONG_TIME = 1 << 21 };
+extern const uint8_t worker[], worker_end[];
+__asm__(".pushsection .rodata\n"
+        "worker: movl $0xa000, %ebx\n"
+        "1: incq 0x6000\n"
+        "   movq (%rbx), %rax\n"
+        "   cmpb $0, 0x6008\n"
+        "   je 1b\n"
+        "   hlt\n"
+        "   jmp 1b\n"
+        "worker_end:\n"
+        ".popsection");
+
+static volatile unsigned requests, answers;
+static volatile bool over;
+
+static volatile uint64_t *word_of_guest(unsigned address) { return (volatile uint64_t *)(guest->memory + address); }
+
+/* Executes INVEPT when it is asked to: before the next VM entry. */
+static void second_serves(void)
+{
+    must(!vmx_start_on(other_region), "VMX on the second processor");
+    must(!vmptrld((uintptr_t)guest->vmcs), "VMPTRLD on the second processor");
+    vmwrite(VMCS_pin_based_controls, vmread(VMCS_pin_based_controls) | PIN_nmi_exiting);
+    while (!over) {
+        unsigned wanted = requests;
+
+        if (answers != wanted) {
+            must(!guest_invept(guest), "INVEPT");
+            answers = wanted;
+        }
+        must(!guest_enter(guest), "VM entry of the second processor");
+        if (vmread(VMCS_exit_reason) == EXIT_REASON_hlt)
+            vmwrite(VMCS_guest_rip, vmread(VMCS_guest_rip) + 1);
+    }
+    vmclear((uintptr_t)guest->vmcs);
+    vmxoff();
+}
+
+/* A guest that does not exit by itself needs an NMI. */
+static void kick(void)
+{
+    if (!*word_of_guest(HALTS))
+        *(volatile uint32_t *)0xfee00300 = 0xc4400;     /* to all but oneself */
+}
+
+static void rounds_pass(void)
+{
+    for (uint64_t then = *word_of_guest(ROUNDS); *word_of_guest(ROUNDS) < then + 5;)
+        __asm__ volatile("pause");
+}
+
+/* The entry is changed while the guest runs on; it goes on through a few exits, if it `halts`. */
+static void shoot(bool halts)
+{
+    start_guest(worker, worker_end);
+    must(!vmclear((uintptr_t)guest->vmcs), "VMCLEAR");
+    second_wake();
+    second_does = second_serves;
+    rounds_pass();
+    *(volatile uint64_t *)guest_ept_entry(guest, READS) = ept_entry(other_page, EPT_READ);
+    rounds_pass();
+    *word_of_guest(HALTS) = halts;
+    rounds_pass();
+}
+
+static void stop_second(void)
+{
+    over = true;
+    kick();
+    while (second_does)
+        __asm__ volatile("pause");
+    vmxoff();
+}
+
+static void shoot_and_ask(bool halts)
+{
+    shoot(halts);
+    requests++;
+    kick();
+    while (answers != requests)
+        __asm__ volatile("pause");
+    rounds_pass();
+    stop_second();
+}
+
+static void shootdown(void) { shoot_and_ask(false); }
+static void shootdown_with_exits(void) { shoot_and_ask(true); }
+
+static void shootdown_forgotten(void)
+{
+    shoot(true);
+    for (volatile unsigned i = 0; i < LONG_TIME; i++)
+        ;
+    rounds_pass();
+    stop_second();
+}
+
 const struct mistake mistakes_of_memory[] = {
     { "ept-without-invept", ept_without_invept },
     { "ept-with-invept", ept_with_invept },
@@ -208,5 +309,9 @@ const struct mistake mistakes_of_memory[] = {
     { "active-on-two", active_on_two },
     { "cleared-in-guest", cleared_in_guest },
     { "loaded-in-guest", loaded_in_guest },
+
+    { "shootdown", shootdown },
+    { "shootdown-with-exits", shootdown_with_exits },
+    { "shootdown-forgotten", shootdown_forgotten },
     { NULL, NULL },
 };
