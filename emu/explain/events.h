@@ -14,7 +14,7 @@
 
 struct explanation;
 
-enum { EVENTS_KEPT = 64, EVENTS_TOLD = 10, HAPPENING_MAX = 480 };
+enum { EVENTS_KEPT = 64, EVENTS_TOLD = 10, HAPPENING_MAX = 700 };
 
 struct happening {
     enum notice_kind kind;          /* NOTICE_RAISED, _INJECT (delivered without having been raised), _EXIT, _ENTRY, _ENTRY_FAILED */

@@ -49,6 +49,35 @@ static bool read_entry(struct cpu *cpu, uint64_t gpa, unsigned size, uint64_t *e
 
 static const char *const entry_name[] = { "", "PTE", "PDE", "PDPTE", "PML4E", "PML5E" };
 
+/* Reserved bits that are set, as far as all processors have them (4.3 to 4.5): above the physical-address width, bit 7 at the top, the offset of a
+ * large page; XD without IA32_EFER.NXE. */
+static uint64_t reserved(const struct cpu *cpu, const struct shape *shape, unsigned level, uint64_t entry, bool leaf)
+{
+    uint64_t bits = 0;
+
+    if (shape->entry_size < 8)
+        return 0;
+    bits |= ADDRESS_BITS & ~((1ull << cpu->model->physical_address_width) - 1);
+    bits |= CPU_MSR(cpu, ia32_efer) & EFER_NXE ? 0 : ENTRY_EXECUTE_DISABLE;
+    bits |= level > 3 ? ENTRY_LARGE : 0;
+    bits |= leaf && level == 3 ? 0x3fffe000 : leaf && level == 2 ? 0x1fe000 : 0;
+    if (!cpu_long_mode(cpu) && level == 3)
+        bits |= 0x1e6 | 0xfff0000000000000;
+    return entry & bits;
+}
+
+/* Without these rights the access is forbidden by CR4, for no entry's fault alone: 4.6.1. */
+static const char *forbids(const struct cpu *cpu, uint32_t error)
+{
+    if (error & PF_USER || !(error & PF_PRESENT) || error & PF_RESERVED)
+        return NULL;
+    if (error & PF_FETCH)
+        return cpu->cr4 & CR4_SMEP ? "it is a user-mode page (U/S, bit 2, is 1 in each entry), and CR4.SMEP (bit 20) is 1: supervisor code does not execute it"
+                                   : NULL;
+    return cpu->cr4 & CR4_SMAP ? "it is a user-mode page (U/S, bit 2, is 1 in each entry), CR4.SMAP (bit 21) is 1 and RFLAGS.AC 0: supervisor code does not access it"
+                               : NULL;
+}
+
 /* What the access lacks in this entry, or NULL. PDPTEs of PAE paging have no rights. */
 static const char *lacks(const struct cpu *cpu, const struct shape *shape, unsigned level, uint64_t entry, uint32_t error)
 {
@@ -69,6 +98,7 @@ void page_walk_tell(struct explanation *e, struct cpu *cpu, uint64_t linear, uin
 {
     struct shape shape = shape_of(cpu);
     uint64_t table = shape.root;
+    bool user = true;
 
     if (!(cpu->cr0 & CR0_PG))
         return;
@@ -84,11 +114,21 @@ void page_walk_tell(struct explanation *e, struct cpu *cpu, uint64_t linear, uin
         }
         const char *why = lacks(cpu, &shape, level, entry, error);
         leaf = level == 1 || ((entry & ENTRY_LARGE) && (level == 2 || (level == 3 && shape.levels > 3)));
+        uint64_t wrong = error & PF_RESERVED ? reserved(cpu, &shape, level, entry, leaf) : 0;
+        if (wrong) {
+            explain_line(e, "%s of 0x%" PRIx64 " at 0x%" PRIx64 " = 0x%" PRIx64 ": reserved bits are set, 0x%" PRIx64 "%s (CR3 0x%" PRIx64 ")", entry_name[level], linear,
+                         at, entry, wrong, wrong & ENTRY_EXECUTE_DISABLE && !(CPU_MSR(cpu, ia32_efer) & EFER_NXE) ? "; bit 63 needs IA32_EFER.NXE" : "", cpu->cr3);
+            return;
+        }
         if (why || (leaf && (error & PF_RESERVED))) {
             explain_line(e, "%s of 0x%" PRIx64 " at 0x%" PRIx64 " = 0x%" PRIx64 ": %s (CR3 0x%" PRIx64 ")", entry_name[level], linear, at, entry,
                          why ? why : "a reserved bit is set in it or above it", cpu->cr3);
             return;
         }
+        user &= (entry & ENTRY_USER) || (!cpu_long_mode(cpu) && shape.levels == 3 && level == 3);
+        if (leaf && user && forbids(cpu, error))
+            explain_line(e, "%s of 0x%" PRIx64 " at 0x%" PRIx64 " = 0x%" PRIx64 ": %s (CR3 0x%" PRIx64 ")", entry_name[level], linear, at, entry, forbids(cpu, error),
+                         cpu->cr3);
         if (leaf)
             return;
         table = shape.entry_size == 8 ? entry & ADDRESS_BITS : entry & 0xfffff000;

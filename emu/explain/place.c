@@ -89,7 +89,12 @@ static void tell_host_state(struct explanation *e, const struct cpu *cpu, const 
 {
     const struct vmcs *v = cpu->vmx.current;
     const char *reason = exit_reason_name((uint32_t)exit->reason & 0xffff);
-    bool known = exit->vmcs && v && v->pa == exit->vmcs;
+    bool native = machine_over_native(e->machine, cpu);
+    uint64_t vmcs12 = 0;
+
+    if (native)
+        v = native_current(e->machine->native, cpu, &vmcs12) ? native_vmcs12(e->machine->native, vmcs12) : NULL;
+    bool known = v && (native || (exit->vmcs && v->pa == exit->vmcs));
     uint64_t rsp = known ? VMCS(v, host_rsp) : cpu->gpr[RSP], rip = known ? VMCS(v, host_rip) : cpu->rip;
     char vmcs[40] = "";
 

@@ -145,6 +145,16 @@ static bool tell_injection(struct explanation *e, const struct events *events)
     return false;
 }
 
+/* As the program has written it: over the core, L1's. */
+static const struct vmcs *written_vmcs(const struct machine *machine, const struct cpu *cpu)
+{
+    uint64_t vmcs12 = 0;
+
+    if (!machine_over_native(machine, cpu))
+        return cpu->vmx.current;
+    return native_current(machine->native, cpu, &vmcs12) == 2 ? native_vmcs12(machine->native, vmcs12) : NULL;
+}
+
 static void tell_exits(struct machine *machine, struct cpu *cpu, const struct notice *notice, uint64_t count)
 {
     struct explanation *e = explain_begin(machine, cpu, explain_key(notice->c, "progress.exit"));
@@ -163,8 +173,8 @@ static void tell_exits(struct machine *machine, struct cpu *cpu, const struct no
     explain_line(e, "no progress: the same VM exit %s of the guest at %s, %" PRIu64 " times in a row%s", name ? name : "unknown", place, count,
                  comes_from_outside(reason) ? ", without an instruction of the guest between them" : injected
                  ? ": the event that VM entry injects is not delivered" : exit_words(reason));
-    if (vmcs && comes_from_outside(reason))
-        tell_outside(e, cpu, vmcs, reason);
+    if (comes_from_outside(reason) && written_vmcs(machine, cpu))
+        tell_outside(e, cpu, written_vmcs(machine, cpu), reason);
     else if (injected && tell_injection(e, &machine->events[cpu->index]))
         ;
     else if (cure)
@@ -179,12 +189,31 @@ static void tell_exits(struct machine *machine, struct cpu *cpu, const struct no
     explain_end(e);
 }
 
-/* Did it come before anything could happen in the guest?  What the core takes for itself is not the program's. */
+/* Did it come before anything could happen in the guest?  What the core takes for itself is not the program's: who asked for it? */
 static bool at_once(const struct machine *machine, const struct cpu *cpu, unsigned reason)
 {
-    return !machine_over_native(machine, cpu) && cpu->clock <= machine->progress[cpu->index].entry_clock + 1 &&
-           (reason == EXIT_REASON_external_interrupt || reason == EXIT_REASON_interrupt_window || reason == EXIT_REASON_nmi_window ||
-            reason == EXIT_REASON_preemption_timer_expired);
+    const struct vmcs *v = written_vmcs(machine, cpu);
+
+    if (!v || cpu->clock > machine->progress[cpu->index].entry_clock + 1)
+        return false;
+    switch (reason) {
+    case EXIT_REASON_external_interrupt:
+        return VMCS(v, pin_based_controls) & PIN_external_interrupt_exiting;
+    case EXIT_REASON_interrupt_window:
+        return VMCS(v, processor_based_controls) & PROC_interrupt_window_exiting;
+    case EXIT_REASON_nmi_window:
+        return VMCS(v, processor_based_controls) & PROC_nmi_window_exiting;
+    case EXIT_REASON_preemption_timer_expired:
+        return VMCS(v, pin_based_controls) & PIN_activate_preemption_timer;
+    default:
+        return false;
+    }
+}
+
+/* How many in a row are too many. A guest that waits in HLT may be entered again and again until its timer's interrupt comes. */
+static uint64_t series(const struct machine *machine, const struct cpu *cpu, unsigned reason)
+{
+    return reason == EXIT_REASON_hlt && board_next_event(&machine->board, cpu) != UINT64_MAX ? PROGRESS_HALTS : PROGRESS_EXITS;
 }
 
 void progress_exited(struct machine *machine, struct cpu *cpu, const struct notice *notice)
@@ -197,12 +226,22 @@ void progress_exited(struct machine *machine, struct cpu *cpu, const struct noti
     p->exit_reason = notice->a;
     p->exit_vmcs = notice->d;
     p->exit_registers = registers_of(cpu);
-    if (cpu->instructions != cpu->vmx.entry_instructions || (comes_from_outside(reason) && !at_once(machine, cpu, reason))) {
+    if (cpu->instructions != cpu->vmx.entry_instructions) {
         r->count = 0;
         return;
     }
-    if (repeats(r, notice->c, notice->a ^ notice->b << 16 ^ notice->d << 32, p->exit_registers) == PROGRESS_EXITS)
-        tell_exits(machine, cpu, notice, PROGRESS_EXITS);
+    if (comes_from_outside(reason)) {           /* timers do not end the series of an instruction that is never passed */
+        if (!at_once(machine, cpu, reason))
+            return;
+        r = &p->outside[notice->d / PAGE_SIZE % PROGRESS_VMCSS];
+    }
+    if (repeats(r, notice->c, notice->a ^ notice->b << 16 ^ notice->d << 32, p->exit_registers) == series(machine, cpu, reason))
+        tell_exits(machine, cpu, notice, r->count);
+}
+
+void progress_l1_entered(struct machine *machine, const struct cpu *cpu)
+{
+    machine->progress[cpu->index].entry_clock = cpu->clock;
 }
 
 /* No hypervisor moves GUEST_RIP back by a few bytes, for the same exit with the same registers, time and again. */
@@ -254,8 +293,8 @@ void progress_raised(struct machine *machine, struct cpu *cpu, const struct noti
     struct explanation *e;
     char what[WORDS_MAX], place[PLACE_MAX];
 
-    if (cpu->event.valid)
-        return;
+    if (cpu->event.valid || (cpu->vmx.non_root && vmx_intercepts_event(cpu, event)))
+        return;                             /* of a VM exit somebody else counts */
     if (repeats(r, cpu->rip, event->vector ^ (uint64_t)event->error_code << 8 ^ event->address << 24, registers_of(cpu)) != PROGRESS_EXCEPTIONS)
         return;
     e = explain_begin(machine, cpu, explain_key(cpu->rip, "progress.exception"));
@@ -372,6 +411,15 @@ void progress_halted(struct machine *machine, struct cpu *cpu)
 
 /* ---- where everybody is ---- */
 
+static void tell_series(struct explanation *e, const struct repeated *r)
+{
+    const char *name = exit_reason_name((uint32_t)(r->what & 0xffff));
+
+    if (r->count > 2)
+        explain_line(e, "   the same VM exit %s at guest rip 0x%" PRIx64 ", %" PRIu64 " times in a row%s", name ? name : "unknown", r->rip, r->count,
+                     exit_words((unsigned)r->what & 0xffff));
+}
+
 static void tell_place(struct explanation *e, struct cpu *cpu)
 {
     static const char *const activity[] = { "", ", halted", ", shut down", ", waits for a SIPI" };
@@ -383,11 +431,10 @@ static void tell_place(struct explanation *e, struct cpu *cpu)
     explain_line(e, "processor %u, L%u%s: %s (%s, CPL %u, interrupts %s; %" PRIu64 " instructions, clock %" PRIu64 ")", cpu->index,
                  machine_level(machine, cpu), cpu->activity <= ACTIVITY_WAIT_FOR_SIPI ? activity[cpu->activity] : "", place, mode_words(cpu), cpu_cpl(cpu),
                  cpu->rflags & RFLAGS_IF ? "on" : "off", cpu->instructions, cpu->clock);
-    for (unsigned i = 0; i < PROGRESS_VMCSS; i++)
-        if (p->exit[i].count > 2)
-            explain_line(e, "   the same VM exit %s at guest rip 0x%" PRIx64 ", %" PRIu64 " times in a row%s",
-                         exit_reason_name((uint32_t)(p->exit[i].what & 0xffff)) ? exit_reason_name((uint32_t)(p->exit[i].what & 0xffff)) : "unknown",
-                         p->exit[i].rip, p->exit[i].count, exit_words((unsigned)p->exit[i].what & 0xffff));
+    for (unsigned i = 0; i < PROGRESS_VMCSS; i++) {
+        tell_series(e, &p->exit[i]);
+        tell_series(e, &p->outside[i]);
+    }
     if (p->exception.count > 2)
         explain_line(e, "   the same %s at rip 0x%" PRIx64 ", %" PRIu64 " times in a row with the same registers",
                      exception_mnemonic(p->exception.what & 0xff) ? exception_mnemonic(p->exception.what & 0xff) : "event", p->exception.rip,

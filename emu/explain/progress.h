@@ -20,14 +20,14 @@ struct cpu;
 struct machine;
 struct notice;
 
-enum { PROGRESS_EXITS = 10000, PROGRESS_EXCEPTIONS = 20000, PROGRESS_WAITS = 10000, PROGRESS_VMCSS = 4, PROGRESS_LOOP_MAX = 64 };
+enum { PROGRESS_EXITS = 10000, PROGRESS_HALTS = 1000000, PROGRESS_EXCEPTIONS = 20000, PROGRESS_WAITS = 10000, PROGRESS_VMCSS = 4, PROGRESS_LOOP_MAX = 64 };
 
 struct repeated {
     uint64_t rip, what, registers, count;
 };
 
 struct progress {
-    struct repeated exit[PROGRESS_VMCSS], exception, refused_entry, moved_back;
+    struct repeated exit[PROGRESS_VMCSS], outside[PROGRESS_VMCSS], exception, refused_entry, moved_back;
     uint64_t exit_rip, exit_reason, exit_vmcs, exit_registers;  /* of the latest VM exit */
     uint64_t entry_clock;                   /* of the latest VM entry */
     uint64_t look_at, look_interval;        /* instructions: when to look for a loop */
@@ -41,6 +41,7 @@ struct progress {
 /* From the observer. */
 void progress_exited(struct machine *machine, struct cpu *cpu, const struct notice *notice);
 void progress_entered(struct machine *machine, struct cpu *cpu, const struct notice *notice);
+void progress_l1_entered(struct machine *machine, const struct cpu *cpu);      /* over the core */
 void progress_raised(struct machine *machine, struct cpu *cpu, const struct notice *notice);
 void progress_entry_failed(struct machine *machine, struct cpu *cpu);
 /* After each step of a machine that runs by itself; and how many ticks the next one may take. */

@@ -7,9 +7,9 @@
 
 #include "emu/decode/decode.h"
 #include "emu/explain/events.h"
+#include "emu/explain/fault.h"
 #include "emu/explain/interrupts.h"
 #include "emu/explain/msr_area.h"
-#include "emu/explain/page_walk.h"
 #include "emu/explain/place.h"
 #include "emu/explain/words.h"
 #include "emu/machine/parts.h"
@@ -17,53 +17,7 @@
 #include "model/vmx/vmx.h"
 
 /* How far back a handler may have begun to be named. */
-enum { NEAR = 64, STORY_LINES = 6 };
-
-/* RDMSR and WRMSR name their register, which no operand shows. */
-static void tell_msr(struct explanation *e, const struct cpu *cpu, const char *place)
-{
-    const char *name = msr_name((uint32_t)cpu->gpr[RCX]);
-    bool read = strstr(place, ": rdmsr"), write = strstr(place, ": wrmsr");
-
-    if (!read && !write)
-        return;
-    if (write)
-        explain_line(e, "WRMSR of MSR 0x%" PRIx32 " (ECX; %s), value 0x%08" PRIx32 "%08" PRIx32 " (EDX:EAX)", (uint32_t)cpu->gpr[RCX],
-                     name ? name : "this machine has no such MSR", (uint32_t)cpu->gpr[RDX], (uint32_t)cpu->gpr[RAX]);
-    else
-        explain_line(e, "RDMSR of MSR 0x%" PRIx32 " (ECX; %s)", (uint32_t)cpu->gpr[RCX], name ? name : "this machine has no such MSR");
-}
-
-/* #UD of SSE and AVX instructions while the bit of CR4 that allows them is 0: SDM Vol. 3, 2.5. */
-static void tell_simd(struct explanation *e, const struct cpu *cpu, const char *place)
-{
-    const char *bit = strstr(place, ": v") ? "OSXSAVE (bit 18)" : "OSFXSR (bit 9)";
-    uint64_t mask = strstr(place, ": v") ? CR4_OSXSAVE : CR4_OSFXSR;
-
-    if ((strstr(place, "xmm") || strstr(place, "ymm")) && !(cpu->cr4 & mask))
-        explain_line(e, "CR4.%s is 0: the instruction is not allowed before it is set [2.5]", bit);
-}
-
-/* IRET takes what it finds: an error code that was left there becomes RIP. */
-static void tell_iret(struct explanation *e, struct cpu *cpu, const char *place, bool here)
-{
-    unsigned word = code_bits(cpu) / 8;
-    uint64_t base = cpu_64bit(cpu) ? 0 : cpu->seg[SEG_SS].base, value[3] = { 0 };
-
-    if (!strstr(place, ": iret"))
-        return;
-    if (!here) {                    /* the stack has gone on since */
-        explain_line(e, "IRET takes RIP, CS and RFLAGS from the stack: the handler of an exception with an error code removes that first (ADD RSP, %u) [6.13]",
-                     word);
-        return;
-    }
-    for (unsigned i = 0; i < 3; i++)
-        if (place_peek(cpu, base + cpu->gpr[RSP] + (uint64_t)i * word, &value[i], word) != PEEK_DONE)
-            return;
-    explain_line(e, "IRET finds RIP 0x%" PRIx64 ", CS 0x%" PRIx64 ", RFLAGS 0x%" PRIx64 " at RSP 0x%" PRIx64
-                 ": if that is one word off, the handler did not remove the error code (ADD RSP, %u) [6.13]", value[0], value[1], value[2],
-                 cpu->gpr[RSP], word);
-}
+enum { NEAR = 64, STORY_LINES = 6, LANDING = 40 /* instructions of an exit path */ };
 
 /* "... could not be delivered: why; what that became" */
 static void tell_failure(struct explanation *e, const struct events *events, uint64_t number)
@@ -91,7 +45,7 @@ static void tell_handler_fault(struct explanation *e, struct cpu *cpu, const str
     event_words(what, sizeof what, &h->event);
     place_of_code(e->machine, cpu, h->rip, code, place, sizeof place);
     explain_line(e, "its handler was reached, and the first instruction there raised %s at %s", what, place);
-    tell_iret(e, cpu, place, false);
+    fault_tell_iret(e, cpu, place, false);
 }
 
 static void tell_story(struct explanation *e, struct cpu *cpu, const struct events *events)
@@ -201,12 +155,7 @@ void triple_fault_explain(struct machine *machine, struct cpu *cpu, enum shutdow
     bool injected = events->first.kind == NOTICE_INJECT && events->first.event.type != EVENT_EXTERNAL_INTERRUPT &&
                     events->crossing.kind == NOTICE_ENTRY && events->crossing.instructions == events->first.instructions;
     explain_line(e, "%s: triple fault. It began with %s%s at %s", who, what, injected ? ", injected by VM entry," : "", place);
-    tell_msr(e, cpu, place);
-    if (events->first.event.type == EVENT_HARDWARE_EXCEPTION && events->first.event.vector == VECTOR_UD)
-        tell_simd(e, cpu, place);
-    if (events->first.event.type == EVENT_HARDWARE_EXCEPTION && events->first.event.vector == VECTOR_PF)
-        page_walk_tell(e, cpu, events->first.event.address, events->first.event.error_code);
-    tell_iret(e, cpu, place, events->count == events->story + 1 || events->second.during.valid);
+    fault_tell(e, cpu, &events->first.event, place, events->count == events->story + 1 || events->second.during.valid);
     if (events->first.event.type == EVENT_EXTERNAL_INTERRUPT && interrupt_source(machine, cpu, events->first.event.vector, source, sizeof source))
         explain_line(e, "vector %02XH is %s: mask it, or load an IDT with a handler for it, before interrupts are enabled (STI)",
                      events->first.event.vector, source);
@@ -254,24 +203,42 @@ void abort_explain(struct machine *machine, struct cpu *cpu, uint64_t indicator,
     explain_end(e);
 }
 
+void shutdown_words(const struct machine *machine, const struct cpu *cpu, char *to, size_t size)
+{
+    const char *why = machine->shutdown[cpu->index];
+
+    if (why[0])
+        snprintf(to, size, "%s", why);
+    else if (cpu->vmx.non_root && machine_over_native(machine, cpu))
+        snprintf(to, size, "processor %u: VM entry has put the guest into the shutdown state (GUEST_ACTIVITY_STATE), which only an NMI or INIT ends", cpu->index);
+    else if (cpu->vmx.non_root && cpu->vmx.current)
+        snprintf(to, size, "processor %u: VM entry has put the guest of VMCS 0x%" PRIx64 " into the shutdown state (GUEST_ACTIVITY_STATE is 2), which only an NMI "
+                 "or INIT ends", cpu->index, cpu->vmx.current->pa);
+    else
+        snprintf(to, size, "processor %u is in the shutdown state", cpu->index);
+}
+
 void landing_explain(struct machine *machine, struct cpu *cpu, const struct event *event)
 {
     const struct events *events = &machine->events[cpu->index];
     bool in_guest = machine_over_native(machine, cpu) ? machine_level(machine, cpu) > 1 : cpu->vmx.non_root;
+    uint64_t since = cpu->instructions - events->crossing.instructions;
     struct explanation *e;
     char what[WORDS_MAX], place[PLACE_MAX];
 
-    if (!events->crossed || events->crossing.kind != NOTICE_EXIT || events->crossing.instructions != cpu->instructions || in_guest ||
-        cpu->event.valid || event->type != EVENT_HARDWARE_EXCEPTION || events->count != events->crossed)
+    if (!events->crossed || events->crossing.kind != NOTICE_EXIT || since > LANDING || in_guest || cpu->event.valid ||
+        event->type != EVENT_HARDWARE_EXCEPTION || event->vector == VECTOR_DB || event->vector == VECTOR_BP || events->count != events->crossed)
         return;
     e = explain_begin(machine, cpu, explain_key(cpu->rip, "landing"));
     if (!e)
         return;
     event_words(what, sizeof what, event);
     place_describe(machine, cpu, place, sizeof place);
-    explain_line(e, "the first instruction after a VM exit raised %s at %s", what, place);
-    if (event->vector == VECTOR_PF)
-        page_walk_tell(e, cpu, event->address, event->error_code);
+    if (since)
+        explain_line(e, "%" PRIu64 " instructions after a VM exit, %s at %s", since, what, place);
+    else
+        explain_line(e, "the first instruction after a VM exit raised %s at %s", what, place);
+    fault_tell(e, cpu, event, place, true);
     place_crossing(e, cpu, events, cpu->instructions);
     explain_end(e);
 }

@@ -16,7 +16,10 @@ void triple_fault_explain(struct machine *machine, struct cpu *cpu, enum shutdow
 /* A VMX abort with the given indicator, of the VMCS at `vmcs`, which over the core is L1's. */
 void abort_explain(struct machine *machine, struct cpu *cpu, uint64_t indicator, uint64_t vmcs);
 
-/* An exception: if it is that of the first instruction after a VM exit, the host state is at fault. */
+/* Why the processor is in the shutdown state, in one line. */
+void shutdown_words(const struct machine *machine, const struct cpu *cpu, char *to, size_t size);
+
+/* An exception: if it is the first one after a VM exit, and near, the host state may be at fault. */
 struct event;
 void landing_explain(struct machine *machine, struct cpu *cpu, const struct event *event);
 

@@ -24,7 +24,7 @@ struct symbols {
 void symbols_read(struct symbols *symbols, const struct file *file);
 void symbols_free(struct symbols *symbols);
 
-enum { SYMBOL_TEXT_MAX = 160 };
+enum { SYMBOL_TEXT_MAX = 250 };
 /* " <main+0x12 kernel/main.c:33>", without the line where the image tells none; "" where no symbol covers the address. `symbols`
  * may be NULL. Returns `to`. */
 const char *symbols_text(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX]);

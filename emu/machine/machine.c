@@ -7,6 +7,7 @@
 
 #include "emu/explain/place.h"
 #include "emu/explain/registers.h"
+#include "emu/explain/shutdown.h"
 #include "emu/machine/parts.h"
 
 /* Tables and programs begin at the bottom of memory. */
@@ -248,6 +249,7 @@ static void run_round(struct machine *machine, uint64_t *now)
 {
     struct model *model = machine->model;
     uint64_t work = machine->work, wake = UINT64_MAX;
+    char why[MACHINE_MESSAGE_MAX - 40];
     unsigned first;
 
     *now += machine_next_turn(machine, &first);
@@ -262,10 +264,12 @@ static void run_round(struct machine *machine, uint64_t *now)
     if (interrupted(machine))
         return;
     for (unsigned i = 0; i < model->cpu_count && wake == UINT64_MAX; i++)
-        if (model->cpu[i].activity == ACTIVITY_SHUTDOWN)
-            machine_stop(machine, MACHINE_SHUTDOWN, "%s, and all others are halted", machine->shutdown[i]);
-        else
+        if (model->cpu[i].activity == ACTIVITY_SHUTDOWN) {
+            shutdown_words(machine, &model->cpu[i], why, sizeof why);
+            machine_stop(machine, MACHINE_SHUTDOWN, "%s; all others are halted", why);
+        } else {
             progress_halted(machine, &model->cpu[i]);
+        }
     if (wake == UINT64_MAX)
         machine_stop(machine, MACHINE_DEAD_HALT, "all processors are halted and nothing can wake one");
     else if (wake > *now)

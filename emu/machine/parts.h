@@ -9,6 +9,7 @@
 #include "emu/explain/ept_walk.h"
 #include "emu/explain/events.h"
 #include "emu/explain/progress.h"
+#include "emu/explain/reentry.h"
 #include "emu/machine/host_memory.h"
 #include "emu/machine/machine.h"
 #include "emu/native/native.h"
@@ -37,6 +38,7 @@ struct machine {
     struct events events[MODEL_CPU_MAX];
     struct ept_watch ept[MODEL_CPU_MAX];
     struct progress progress[MODEL_CPU_MAX];
+    struct reentry reentry[REENTRY_VMCSS], reentry_of_l2[MODEL_CPU_MAX];    /* by VMCS; over the core, exits that L0 has not handed on yet */
     volatile int signal;            /* that asked the run to end; 0: none */
     char shutdown[MODEL_CPU_MAX][MACHINE_MESSAGE_MAX];  /* why the processor is in the shutdown state, in one line */
     struct explained explained;

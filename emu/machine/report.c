@@ -157,6 +157,17 @@ static void display_explain(struct machine *machine, struct cpu *cpu, const stru
     explain_end(e);
 }
 
+static void goes_on(struct machine *machine, const struct cpu *cpu, bool native)
+{
+    const struct vmcs *v = cpu->vmx.current;
+    uint64_t vmcs12 = 0;
+
+    if (native)
+        v = native_current(machine->native, cpu, &vmcs12) == 2 ? native_vmcs12(machine->native, vmcs12) : NULL;
+    if (v)
+        reentry_goes_on(machine, cpu, v);
+}
+
 /* For explanations: what the processor met, as the program on the machine sees it. What the core does with exits of L1 is its own. */
 static void watch(struct machine *machine, const struct notice *notice, unsigned level)
 {
@@ -172,6 +183,7 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
         if (!native || level > 1) {
             progress_exited(machine, cpu, notice);
             ept_exited(machine, cpu, notice);
+            reentry_exited(machine, cpu, notice);
         }
         break;
     case NOTICE_SHUTDOWN:
@@ -192,6 +204,10 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
             progress_entered(machine, cpu, notice);
         if (notice->kind == NOTICE_ENTRY && notice->c && !native)
             first_entry_explain(machine, cpu, cpu->vmx.current);
+        if (notice->kind == NOTICE_ENTRY && !native)
+            reentry_entered(machine, cpu, cpu->vmx.current);
+        if (notice->kind == NOTICE_ENTRY)
+            goes_on(machine, cpu, native);
         if (notice->kind == NOTICE_ENTRY_FAILED && !native)
             progress_entry_failed(machine, cpu);
         break;
@@ -200,6 +216,7 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
         break;
     case NOTICE_REFLECTED:
         ept_reflected(machine, cpu, notice);
+        reentry_reflected(machine, cpu);
         break;
     case NOTICE_RAISED:
         progress_raised(machine, cpu, notice);
@@ -237,9 +254,12 @@ static void notify(void *context, const struct notice *notice)
         return;
     }
     if (notice->kind == NOTICE_L1_ENTRY) {
-        if (machine->registers)
+        if (machine->registers && notice->c)
             register_check_notice(machine->registers, machine, notice);
-        first_entry_explain(machine, notice->cpu, notice->vmcs);
+        if (notice->c)
+            first_entry_explain(machine, notice->cpu, notice->vmcs);
+        reentry_entered(machine, notice->cpu, notice->vmcs);
+        progress_l1_entered(machine, notice->cpu);
         return;
     }
     if (notice->kind == NOTICE_REFUSED) {

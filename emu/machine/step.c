@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "emu/explain/place.h"
+#include "emu/explain/shutdown.h"
 #include "emu/machine/parts.h"
 #include "model/cpu/gate.h"
 #include "model/cpu/execute.h"
@@ -30,9 +31,10 @@ static enum status refused(struct machine *machine, struct cpu *cpu, const char 
 
 static enum status shut_down(struct machine *machine, struct cpu *cpu)
 {
-    const char *why = machine->shutdown[cpu->index];
+    char why[MACHINE_MESSAGE_MAX];
 
-    machine_stop(machine, MACHINE_SHUTDOWN, "%s", why[0] ? why : "a processor shut down");
+    shutdown_words(machine, cpu, why, sizeof why);
+    machine_stop(machine, MACHINE_SHUTDOWN, "%s", why);
     return STATUS_SHUTDOWN;
 }
 

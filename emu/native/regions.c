@@ -109,8 +109,8 @@ void regions_told(struct native_cpu *here, enum hal_event event, uint64_t a, uin
 {
     if (event == HAL_EVENT_NESTED_ENTRY)
         entering(here, 0);
-    if (event == HAL_EVENT_NESTED_ENTRY && a)
-        vmcs12_launched(here);
+    if (event == HAL_EVENT_NESTED_ENTRY)
+        vmcs12_entering(here, a);
     if (event == HAL_EVENT_NESTED_FAIL && !(a & EXIT_REASON_ENTRY_FAILURE))
         entering(here, a);
     if (event == HAL_EVENT_NESTED_FAIL)

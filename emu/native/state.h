@@ -124,9 +124,9 @@ void rule_broken(struct native_cpu *here, enum rule rule, uint64_t a, uint64_t b
 void shadowed_told(struct native_cpu *here, enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 void shadowed_after_exit(struct native_cpu *here);
 
-/* vmcs12.c: L1 has written a field; it launches its current VMCS; an entry of L1's failed with a VM-instruction error or an exit reason. */
+/* vmcs12.c: L1 has written a field; it enters its current VMCS; an entry of L1's failed with a VM-instruction error or an exit reason. */
 void vmcs12_written(struct native_cpu *here, uint64_t encoding, uint64_t value, uint64_t rip);
-void vmcs12_launched(struct native_cpu *here);
+void vmcs12_entering(struct native_cpu *here, bool launch);
 void vmcs12_entry_failed(struct native_cpu *here, uint64_t result, uint64_t qualification);
 
 /* regions.c: what L1 does with the regions of its VMCSs. */

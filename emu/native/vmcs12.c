@@ -61,16 +61,15 @@ static struct cpu view_of(const struct native_cpu *here)
     return view;
 }
 
-void vmcs12_launched(struct native_cpu *here)
+void vmcs12_entering(struct native_cpu *here, bool launch)
 {
     const struct observer *observer = &here->native->model->observer;
     struct native_region *r = here->current12 == ~0ull ? NULL : region_at(here->native, here->current12);
-    struct cpu view = view_of(here);
 
     if (!r || !observer->notify)
         return;
     r->vmcs.pa = r->pa;
-    observer->notify(observer->context, &(struct notice){ .kind = NOTICE_L1_ENTRY, .cpu = &view, .a = r->pa, .c = 1, .vmcs = &r->vmcs });
+    observer->notify(observer->context, &(struct notice){ .kind = NOTICE_L1_ENTRY, .cpu = here->cpu, .a = r->pa, .c = launch, .vmcs = &r->vmcs });
 }
 
 void vmcs12_entry_failed(struct native_cpu *here, uint64_t result, uint64_t qualification)

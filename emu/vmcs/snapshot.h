@@ -65,7 +65,7 @@ struct snapshot {
 void snapshot_take(struct snapshot *snapshot, const struct cpu *cpu, const struct vmcs *vmcs, bool native);
 void snapshot_write(const struct snapshot *snapshot, const struct symbols *symbols, FILE *to);
 /* "VMWRITE at rip 0x401234 <vmwrite+0x4>, called at rip 0x401367 <main+0x12>, then 3 VM exits" */
-enum { SNAPSHOT_WRITER_MAX = 300 };
+enum { SNAPSHOT_WRITER_MAX = 700 };
 void snapshot_writer(const struct snapshot *snapshot, enum vmcs_field field, const struct symbols *symbols, char *to,
                      size_t size);
 /* The same of a VMCS; `native`: a native L0 has written it. */

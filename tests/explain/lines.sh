@@ -16,7 +16,7 @@ line=$(grep -n '^static void cr4_smxe' $source | cut -d: -f1)
 told $image
 if pkg-config --exists libdw 2>/dev/null; then
     # the instruction is inlined from lib/processor.h; who called is in main.c
-    grep -qE "<cr4_smxe\+0x[0-9a-f]+ (mistakes/instructions.c:$line|lib/processor.h:[0-9]+)>" "$work/told"
+    grep -qE "<cr4_smxe\+0x[0-9a-f]+ (mistakes/instructions.c:$line|lib/processor.h:[0-9]+, inlined at mistakes/instructions.c:$line)>" "$work/told"
     result $? "file and line of an instruction" "$work/told"
     grep -qE "called from .*<main\+0x[0-9a-f]+ mistakes/main.c:[0-9]+>" "$work/told"
     result $? "file and line of its callers" "$work/told"

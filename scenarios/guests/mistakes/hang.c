@@ -245,6 +245,34 @@ static void timer_exits(void)
     }
 }
 
+/* The guest waits in HLT, and is entered there again and again, until the timer's interrupt comes; its handler ends the run. */
+static void idle_hypervisor(void)
+{
+    start_guest(guest_hlt, guest_hlt_end);
+    timer_start(0, 2000000);
+    while (!interrupts_taken[TIMER_VECTOR]) {
+        must(!guest_enter(&guest_of_mistakes) && vmread(VMCS_exit_reason) == EXIT_REASON_hlt, "HLT");
+        __asm__ volatile("sti\n\tnop\n\tcli");
+    }
+    vmclear((uintptr_t)guest_of_mistakes.vmcs);
+    vmxoff();
+}
+
+/* Exits of the hypervisor's own timer come between. */
+static void rip_not_advanced_with_timer(void)
+{
+    timer_start(TIMER_PERIODIC, 2000);
+    start_guest(guest_cpuid, guest_cpuid_end);
+    vmwrite(VMCS_pin_based_controls, vmread(VMCS_pin_based_controls) | PIN_external_interrupt_exiting);
+    for (;;) {
+        guest_enter(&guest_of_mistakes);
+        if (vmread(VMCS_exit_reason) == EXIT_REASON_external_interrupt) {
+            __asm__ volatile("sti\n\tnop\n\tcli");
+            apic_write(APIC_EOI, 0);
+        }
+    }
+}
+
 static void faults_many_times(void)
 {
     int vector;
@@ -273,6 +301,6 @@ const struct mistake mistakes_of_hangs[] = {
     { "cpuid-many-times", cpuid_many_times }, { "faults-many-times", faults_many_times }, { "display", display },
     { "exception-injected-for-ever", exception_injected_for_ever }, { "interrupt-not-acknowledged", interrupt_not_acknowledged },
     { "interrupt-window-left-open", interrupt_window_left_open }, { "preemption-timer-zero", preemption_timer_zero },
-    { "rip-moved-back", rip_moved_back }, { "timer-exits", timer_exits },
+    { "idle-hypervisor", idle_hypervisor }, { "rip-not-advanced-with-timer", rip_not_advanced_with_timer }, { "rip-moved-back", rip_moved_back }, { "timer-exits", timer_exits },
     { NULL, NULL },
 };

@@ -235,7 +235,45 @@ static void abort_msr_load(void)
     guest_enter(&guest_of_mistakes);
 }
 
+/* All of this program becomes user-mode pages. */
+static uint64_t *top_of_paging(void) { return (uint64_t *)(read_cr3() & ~0xfffull); }
+
+static void make_user(uint64_t *table, unsigned level)
+{
+    for (unsigned i = 0; i < PAGE / 8; i++)
+        if (table[i] & 1) {
+            table[i] |= 4;
+            if (level > 1 && !(table[i] & 0x80))
+                make_user((uint64_t *)(table[i] & 0xffffffffff000), level - 1);
+        }
+}
+
+static void with_user_pages(uint64_t bit)
+{
+    struct descriptor_table none = { 0, 0 };
+
+    __asm__ volatile("lidt %0" : : "m"(none));
+    make_user(top_of_paging(), read_cr4() & CR4_LA57 ? 5 : 4);
+    write_cr3(read_cr3());
+    write_cr4(read_cr4() | bit);
+    *(volatile uint8_t *)&guest_of_mistakes = 1;
+}
+
+static void smep(void) { with_user_pages(CR4_SMEP); }
+static void smap(void) { with_user_pages(CR4_SMAP); }
+
+static void pml4_reserved(void)
+{
+    uint64_t *table = top_of_paging();
+
+    if (read_cr4() & CR4_LA57)
+        table = (uint64_t *)(table[0] & 0xffffffffff000);
+    table[0] |= 0x80;
+    write_cr3(read_cr3());
+}
+
 const struct mistake mistakes_of_shutdown[] = {
+    { "smep", smep }, { "smap", smap }, { "pml4-reserved", pml4_reserved },
     { "idt-none", idt_none }, { "idt-short", idt_short }, { "idt-empty", idt_empty }, { "idt-unmapped", idt_unmapped },
     { "idt-32-bit", idt_32_bit }, { "gate-absent", gate_absent }, { "gate-call", gate_call }, { "gate-null-cs", gate_null_cs },
     { "gate-data-cs", gate_data_cs }, { "gate-far-cs", gate_far_cs }, { "gate-not-canonical", gate_not_canonical },

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* What hypervisors do wrong between a VM exit and the next VM entry, and faults of exit paths. */
+#include <stddef.h>
+
+#include "scenarios/guests/lib/second.h"
+#include "scenarios/guests/mistakes/mistakes.h"
+
+extern const uint8_t undefined[], undefined_end[], reader[], reader_end[], long_next[], long_next_end[], waits[], waits_end[], spins[],
+    spins_end[];
+__asm__(".pushsection .rodata\n"
+        "undefined: ud2\n   hlt\nundefined_end:\n"
+        "reader: movl 0x600000, %eax\n   hlt\nreader_end:\n"
+        "long_next: cpuid\n   movl $0x12345678, %esi\n   hlt\nlong_next_end:\n"
+        "waits: hlt\n   jmp waits\nwaits_end:\n"
+        "spins: hlt\n1: jmp 1b\nspins_end:\n"
+        ".popsection");
+
+static struct guest *const guest = &guest_of_mistakes;
+static uint8_t other_region[PAGE] __attribute__((aligned(PAGE)));
+static struct guest other_guest;
+
+static unsigned enter(void)
+{
+    must(!guest_enter(guest), "VM entry");
+    return (unsigned)vmread(VMCS_exit_reason);
+}
+
+static void leave(void)
+{
+    vmclear((uintptr_t)guest->vmcs);
+    vmxoff();
+}
+
+/* ---- injection ---- */
+
+static void injection_not_valid(void)
+{
+    start_guest(undefined, undefined_end);
+    vmwrite(VMCS_exception_bitmap, 1u << VECTOR_UD);
+    must(enter() == EXIT_REASON_exception_or_nmi, "#UD");
+    vmwrite(VMCS_entry_interruption_information, VECTOR_UD | EVENT_HARDWARE_EXCEPTION << 8);
+    enter();
+    leave();
+}
+
+static void page_fault(uint64_t cr2)
+{
+    start_guest(reader, reader_end);
+    vmwrite(VMCS_exception_bitmap, 1u << VECTOR_PF);
+    must(enter() == EXIT_REASON_exception_or_nmi && vmread(VMCS_exit_qualification) == 0x600000, "#PF");
+    __asm__ volatile("movq %0, %%cr2" : : "r"(cr2));
+    vmwrite(VMCS_entry_interruption_information, INTERRUPTION(VECTOR_PF, EVENT_HARDWARE_EXCEPTION) | INTERRUPTION_ERROR_CODE_VALID);
+    vmwrite(VMCS_entry_exception_error_code, 0);
+    vmwrite(VMCS_exception_bitmap, 0);
+    enter();
+    leave();
+}
+
+static void cr2_not_loaded(void) { page_fault(0x1234); }
+static void cr2_loaded(void) { page_fault(0x600000); }
+
+/* The page of the guest's IDT is away while an interrupt is delivered. */
+static void interrupted_delivery(bool again)
+{
+    uint64_t *entry;
+
+    start_guest(waits, waits_end);
+    entry = guest_ept_entry(guest, GUEST_IDT);
+    guest_gate(guest, 0x51, GUEST_CODE);
+    *entry = 0;
+    vmwrite(VMCS_guest_rflags, RFLAGS_FIXED | RFLAGS_IF);
+    vmwrite(VMCS_entry_interruption_information, INTERRUPTION(0x51, EVENT_EXTERNAL_INTERRUPT));
+    must(enter() == EXIT_REASON_ept_violation && vmread(VMCS_idt_vectoring_information) & INTERRUPTION_VALID, "an EPT violation during delivery");
+    *entry = ept_entry(guest->memory + GUEST_IDT, EPT_RIGHTS);
+    if (again)
+        vmwrite(VMCS_entry_interruption_information, vmread(VMCS_idt_vectoring_information));
+    for (unsigned i = 0; i < 8; i++) {
+        must(enter() == EXIT_REASON_hlt, "HLT");
+        vmwrite(VMCS_guest_rip, vmread(VMCS_guest_rip) + 1);
+    }
+    leave();
+}
+
+static void interrupt_lost(void) { interrupted_delivery(false); }
+static void interrupt_injected_again(void) { interrupted_delivery(true); }
+
+/* ---- RIP ---- */
+
+static void go_on_by(unsigned bytes)
+{
+    start_guest(long_next, long_next_end);
+    must(enter() == EXIT_REASON_cpuid, "CPUID");
+    vmwrite(VMCS_guest_rip, vmread(VMCS_guest_rip) + bytes);
+    enter();
+    leave();
+}
+
+static void rip_advanced_twice(void) { go_on_by(4); }
+static void rip_advanced_by_one(void) { go_on_by(1); }
+static void rip_skips_two(void) { go_on_by(7); }
+
+/* ---- exit paths ---- */
+
+/* The guest exits to `to`, where the stack is off by 8. */
+static void exit_to(const uint8_t *to)
+{
+    static uint8_t stack[PAGE] __attribute__((aligned(16)));
+
+    start_guest(waits, waits_end);
+    vmwrite(VMCS_host_rip, (uintptr_t)to);
+    vmwrite(VMCS_host_rsp, (uintptr_t)stack + sizeof stack - 8);
+    __asm__ volatile("vmlaunch\n"
+                     ".globl exit_saves\nexit_saves: nop\n nop\n movaps %%xmm0, -16(%%rsp)\n ud2\n" : : : "memory");
+}
+
+extern const uint8_t exit_saves[];
+static void exit_path_misaligned(void)
+{
+    write_cr4(read_cr4() | CR4_OSFXSR);
+    exit_to(exit_saves);
+}
+
+static void exit_path_without_osfxsr(void)
+{
+    write_cr4(read_cr4() & ~(uint64_t)CR4_OSFXSR);
+    exit_to(exit_saves);
+}
+
+static void guest_in_shutdown(void)
+{
+    start_guest(waits, waits_end);
+    vmwrite(VMCS_guest_activity_state, ACTIVITY_SHUTDOWN);
+    enter();
+}
+
+/* ---- two processors ---- */
+
+static volatile uint64_t task_of_first;
+static uint8_t one_stack[PAGE] __attribute__((aligned(16)));
+
+static void second_enters(void)
+{
+    static const struct controls controls = { .proc = PROC_hlt_exiting, .entry = ENTRY_ia32e_mode_guest };
+
+    must(!vmx_start_on(other_region), "VMX on the second processor");
+    must(!guest_create(&other_guest, 2, &controls, spins, spins_end), "the second guest");
+    guest_long_mode(&other_guest);
+    vmwrite(VMCS_host_rsp, (uintptr_t)one_stack + sizeof one_stack);
+    vmwrite(VMCS_host_tr_selector, task_of_first);
+    vmwrite(VMCS_guest_rip, GUEST_CODE + 1);
+    __asm__ volatile("vmlaunch" : : : "memory");
+}
+
+static void same_host_rsp(void)
+{
+    start_guest(spins, spins_end);
+    must(enter() == EXIT_REASON_hlt, "HLT");
+    vmwrite(VMCS_guest_rip, GUEST_CODE + 1);
+    task_of_first = vmread(VMCS_host_tr_selector);
+    vmwrite(VMCS_host_rsp, (uintptr_t)one_stack + sizeof one_stack);
+    second_wake();
+    second_does = second_enters;
+    __asm__ volatile("vmresume" : : : "memory");
+}
+
+const struct mistake mistakes_of_reentries[] = {
+    { "injection-not-valid", injection_not_valid }, { "cr2-not-loaded", cr2_not_loaded }, { "cr2-loaded", cr2_loaded },
+    { "interrupt-lost", interrupt_lost }, { "interrupt-injected-again", interrupt_injected_again },
+    { "rip-advanced-twice", rip_advanced_twice }, { "rip-advanced-by-one", rip_advanced_by_one }, { "rip-skips-two", rip_skips_two },
+    { "exit-path-misaligned", exit_path_misaligned }, { "exit-path-without-osfxsr", exit_path_without_osfxsr },
+    { "guest-in-shutdown", guest_in_shutdown }, { "same-host-rsp", same_host_rsp },
+    { NULL, NULL },
+};
