@@ -71,6 +71,8 @@ struct unexplored {
     bool found, told;               /* the engine's own */
 };
 /* Has the processor run through such a stretch?  engine_run() stops for the first one. And: which?  True once. */
+/* RIP of `cpu`, also while a device handles an access of an instruction that is being executed. */
+uint64_t engine_rip(struct engine *engine, const struct cpu *cpu);
 bool engine_met_unexplored(const struct engine *engine);
 bool engine_unexplored(struct engine *engine, struct unexplored *run);
 

@@ -41,6 +41,7 @@ enum notice_kind {
     NOTICE_SHADOW_WRITE,        /* VMWRITE in non-root operation to a shadow VMCS: a = encoding, b = value. Not traced */
     NOTICE_L1_ENTRY_FAILED,     /* as NOTICE_ENTRY_FAILED, by an L1 over a native L0: vmcs is what L1 wrote, cpu what L1 runs on. Not
                                    traced: the core's own events are */
+    NOTICE_L1_WRITE,            /* VMWRITE by an L1 over a native L0: a = address of its VMCS, b = encoding, c = RIP. Not traced */
     NOTICE_L1_ENTRY,            /* as NOTICE_ENTRY, by an L1 over a native L0: vmcs is what L1 wrote, c = launch or resume. Not traced */
     NOTICE_MISTAKE,             /* as NOTICE_VIOLATION, but it stops nothing: no rule forbids it, or an L1 over a native L0 did it */
 };

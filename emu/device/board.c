@@ -202,12 +202,12 @@ static void interrupt_end(void *context, struct cpu *cpu)
 
 void board_init(struct board *board, struct model *model, FILE *console)
 {
-    *board = (struct board){ .model = model, .context = board->context, .kick = board->kick, .warn = board->warn };
+    *board = (struct board){ .model = model, .context = board->context, .kick = board->kick, .warn = board->warn, .ipi = board->ipi };
     board->uart[0].console = console;
     pic_reset(&board->pic);
     for (unsigned i = 0; i < model->cpu_count; i++) {
         board->lapic[i] = (struct lapic){ .cpu = &model->cpu[i], .peer = board->lapic, .peers = model->cpu_count,
-                                           .ioapic = &board->ioapic };
+                                           .ioapic = &board->ioapic, .observer = &board->ipi };
         lapic_reset(&board->lapic[i]);
     }
     lapic_virtual_wire(&board->lapic[0]);

@@ -54,6 +54,7 @@ struct board {
     void *context;
     void (*kick)(void *context);
     void (*warn)(void *context, const char *text);
+    struct ipi_observer ipi;
 };
 
 /* 2024-01-01 00:00:00 UTC: the date at time 0, unless another one is given. */

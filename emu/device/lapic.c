@@ -25,7 +25,7 @@ bool lapic_software_enabled(const struct lapic *lapic)
 void lapic_clear(struct lapic *lapic)
 {
     *lapic = (struct lapic){
-        .cpu = lapic->cpu, .peer = lapic->peer, .peers = lapic->peers, .ioapic = lapic->ioapic,
+        .cpu = lapic->cpu, .peer = lapic->peer, .peers = lapic->peers, .ioapic = lapic->ioapic, .observer = lapic->observer,
         .base = lapic->base,
         .dfr = 0xffffffff, .spurious = 0xff,
         .lvt = { LVT_MASKED, LVT_MASKED, LVT_MASKED, LVT_MASKED, LVT_MASKED, LVT_MASKED },
@@ -173,19 +173,19 @@ static bool addressed(const struct lapic *lapic, bool logical, uint32_t destinat
 
 /*
  * Disabled by software (SVR) it still accepts NMI, INIT and SIPI (SDM Vol. 3, 11.4.7.2); disabled in IA32_APIC_BASE it is not there, and no
- * message reaches its processor (11.4.3).
+ * message reaches its processor (11.4.3). False: it takes nothing.
  */
-static void deliver(struct lapic *lapic, enum delivery mode, uint8_t vector, bool level)
+static bool deliver(struct lapic *lapic, enum delivery mode, uint8_t vector, bool level)
 {
     struct cpu *cpu = lapic->cpu;
 
     if (!lapic_enabled(lapic))
-        return;
+        return false;
     switch (mode) {
     case DELIVER_FIXED:
     case DELIVER_LOWEST:
         lapic_accept(lapic, vector, level);
-        break;
+        return lapic_software_enabled(lapic);
     case DELIVER_NMI:
         cpu->nmi_pending = true;
         break;
@@ -202,6 +202,7 @@ static void deliver(struct lapic *lapic, enum delivery mode, uint8_t vector, boo
     default:
         break;                                  /* SMI: the machine has no SMM; ExtINT by message: none */
     }
+    return true;
 }
 
 void lapic_message(struct lapic *any, enum delivery mode, bool logical, uint32_t destination, bool wide, uint8_t vector,
@@ -216,34 +217,45 @@ void lapic_message(struct lapic *any, enum delivery mode, bool logical, uint32_t
     }
 }
 
+/* To those that the destination, or the shorthand, names; whether any takes it. */
+static bool deliver_ipi(struct lapic *lapic, struct ipi *ipi, unsigned shorthand)
+{
+    bool wide = lapic_x2apic(lapic), taken = false;
+
+    for (unsigned i = 0; i < lapic->peers; i++) {
+        struct lapic *peer = &lapic->peer[i];
+        bool meant = shorthand == 0 ? addressed(peer, ipi->logical, ipi->destination, wide) : shorthand == 1 ? peer == lapic
+                                                                                          : shorthand == 2 || peer != lapic;
+        if (!meant)
+            continue;
+        ipi->addressed |= 1u << i;
+        taken |= deliver(peer, ipi->mode, ipi->vector, false);
+        if (shorthand == 0 && ipi->mode == DELIVER_LOWEST)      /* arbitration is model-specific: the first one is addressed */
+            break;
+    }
+    return taken;
+}
+
 /* Interrupt command: SDM Vol. 3, 11.6.1. */
 void lapic_send(struct lapic *lapic)
 {
     uint32_t low = (uint32_t)lapic->icr;
-    bool wide = lapic_x2apic(lapic);
-    uint32_t destination = (uint32_t)(wide ? lapic->icr >> 32 : lapic->icr >> 56);
-    enum delivery mode = low >> 8 & 7;
-    uint8_t vector = low & 0xff;
+    unsigned shorthand = low >> 18 & 3;
+    struct ipi ipi = {
+        .mode = low >> 8 & 7, .vector = low & 0xff, .logical = low & ICR_LOGICAL, .command = lapic->icr,
+        .destination = (uint32_t)(lapic_x2apic(lapic) ? lapic->icr >> 32 : lapic->icr >> 56),
+    };
 
-    if (mode == DELIVER_INIT && (low & ICR_LEVEL_TRIGGERED) && !(low & ICR_ASSERT))
+    if (ipi.mode == DELIVER_INIT && (low & ICR_LEVEL_TRIGGERED) && !(low & ICR_ASSERT))
         return;                                 /* INIT level de-assert: not supported since the Pentium 4 */
-    if (mode <= DELIVER_LOWEST && vector < 16) {
+    if (ipi.mode <= DELIVER_LOWEST && ipi.vector < 16) {
         error(lapic, ERROR_SEND_VECTOR);
         return;
     }
-    switch (low >> 18 & 3) {
-    case 0:
-        lapic_message(lapic, mode, low & ICR_LOGICAL, destination, wide, vector, false);
-        break;
-    case 1:
-        if (mode == DELIVER_FIXED)              /* to self: fixed delivery only (Table 11-3) */
-            deliver(lapic, mode, vector, false);
-        break;
-    case 2:
-    case 3:
-        for (unsigned i = 0; i < lapic->peers; i++)
-            if (&lapic->peer[i] != lapic || (low >> 18 & 3) == 2)
-                deliver(&lapic->peer[i], mode, vector, false);
-        break;
-    }
+    if (shorthand == 1 && ipi.mode != DELIVER_FIXED)
+        ipi.fate = IPI_NOT_TO_SELF;             /* Table 11-3 */
+    else if (!deliver_ipi(lapic, &ipi, shorthand))
+        ipi.fate = ipi.addressed ? IPI_DISABLED : shorthand ? IPI_SENT : IPI_NOBODY;
+    if (lapic->observer && lapic->observer->sent)
+        lapic->observer->sent(lapic->observer->context, lapic, &ipi);
 }

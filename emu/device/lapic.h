@@ -18,12 +18,35 @@ enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, 
 enum delivery { DELIVER_FIXED, DELIVER_LOWEST, DELIVER_SMI, DELIVER_NMI = 4, DELIVER_INIT, DELIVER_STARTUP, DELIVER_EXTINT };
 
 struct ioapic;
+struct lapic;
+
+/* What became of an inter-processor interrupt. */
+enum ipi_fate {
+    IPI_SENT,
+    IPI_NOBODY,                     /* no local APIC has that destination */
+    IPI_DISABLED,                   /* those that have it are disabled */
+    IPI_NOT_TO_SELF,                /* the shorthand "self" is for fixed interrupts (Table 11-3) */
+};
+struct ipi {
+    enum delivery mode;
+    enum ipi_fate fate;
+    uint8_t vector;
+    bool logical;
+    uint32_t destination, addressed;    /* addressed: one bit a processor */
+    uint64_t command;               /* the interrupt-command register */
+};
+/* Whoever wants to know of them. */
+struct ipi_observer {
+    void *context;
+    void (*sent)(void *context, const struct lapic *sender, const struct ipi *ipi);
+};
 
 struct lapic {
     struct cpu *cpu;
     struct lapic *peer;             /* all local APICs of the machine, this one among them */
     unsigned peers;
     struct ioapic *ioapic;          /* learns of the end of level-triggered interrupts; may be NULL */
+    const struct ipi_observer *observer;    /* may be NULL */
 
     uint64_t base;                  /* IA32_APIC_BASE */
     uint32_t tpr, ldr, dfr, spurious, divide;

@@ -93,19 +93,32 @@ static uint64_t call_of(struct cpu *cpu, uint64_t code, uint64_t stack, uint64_t
     return 0;
 }
 
-void caller_note(struct callers *callers, struct cpu *cpu, uint32_t encoding)
+bool caller_plain(const struct callers *callers, uint64_t rip)
+{
+    unsigned place = (rip >> 2) % 64;
+
+    return callers->known[place].rip == rip && callers->known[place].function == CALLER_PLAIN;
+}
+
+uint64_t caller_find(struct callers *callers, struct cpu *cpu)
 {
     uint64_t rip = cpu->rip;
     uint64_t code = cpu_64bit(cpu) ? 0 : cpu->seg[SEG_CS].base, stack = cpu_64bit(cpu) ? 0 : cpu->seg[SEG_SS].base;
-    enum vmcs_field field = vmcs_find(cpu->model, encoding);
     unsigned place = (rip >> 2) % 64;
 
-    if (field == VMCS_FIELD_COUNT || !cpu->vmx.current)
-        return;
     if (callers->known[place].rip != rip) {
         callers->known[place].rip = rip;
         callers->known[place].function = ends(cpu, code + rip) ? 0 : CALLER_PLAIN;
     }
-    if (callers->known[place].function != CALLER_PLAIN)
-        cpu->vmx.current->caller[field] = call_of(cpu, code, stack + cpu->gpr[RSP], rip, &callers->known[place].function);
+    if (callers->known[place].function == CALLER_PLAIN)
+        return 0;
+    return call_of(cpu, code, stack + cpu->gpr[RSP], rip, &callers->known[place].function);
+}
+
+void caller_note(struct callers *callers, struct cpu *cpu, uint32_t encoding)
+{
+    enum vmcs_field field = vmcs_find(cpu->model, encoding);
+
+    if (field < VMCS_FIELD_COUNT && cpu->vmx.current && !caller_plain(callers, cpu->rip))
+        cpu->vmx.current->caller[field] = caller_find(callers, cpu);
 }

@@ -13,5 +13,8 @@ struct callers {
 
 /* To be called after a VMWRITE of `cpu`, with RIP still at it: notes the call in the current VMCS, beside the writer. */
 void caller_note(struct callers *callers, struct cpu *cpu, uint32_t encoding);
+/* RIP of the call to the function that is nothing but the VMWRITE at RIP; 0: it is not known. And: is it known that there is no such function? */
+uint64_t caller_find(struct callers *callers, struct cpu *cpu);
+bool caller_plain(const struct callers *callers, uint64_t rip);
 
 #endif

@@ -156,6 +156,21 @@ static bool is_written(const struct vmcs *v)
     return v->written[FIELD_pin_based_controls] || v->written[FIELD_exit_controls] || v->written[FIELD_entry_controls];
 }
 
+/* Does a row ask for a secondary control that was written, and has no effect? */
+static bool rests_on_secondary(const struct entry_failure *failure)
+{
+    const struct vmcs *v = &failure->snapshot.vmcs;
+    unsigned fields[CHECK_FIELDS_MAX];
+
+    if (VMCS(v, processor_based_controls) & PROC_activate_secondary_controls || !VMCS(v, secondary_processor_based_controls))
+        return false;
+    for (unsigned i = 0; i < failure->rows; i++)
+        for (unsigned j = check_fields(failure->row[i], fields); j; j--)
+            if (fields[j - 1] == FIELD_secondary_processor_based_controls)
+                return true;
+    return false;
+}
+
 static void print(const struct entry_failure *failure, const struct symbols *symbols, FILE *to, const char *prefix, unsigned most)
 {
     char name[SYMBOL_TEXT_MAX];
@@ -188,6 +203,10 @@ static void print(const struct entry_failure *failure, const struct symbols *sym
                 "other values than are shown here\n", prefix);
     for (unsigned i = 0; i < failure->rows && i < most; i++)
         print_row(failure, failure->row[i], symbols, to, prefix);
+    if (rests_on_secondary(failure))
+        fprintf(to, "%s\"activate secondary controls\" (bit 31 of the primary processor-based controls, 0x%" PRIx64 ") is 0: the secondary ones, 0x%" PRIx64
+                    ", do not count [25.6.2]\n", prefix, VMCS(&failure->snapshot.vmcs, processor_based_controls),
+                VMCS(&failure->snapshot.vmcs, secondary_processor_based_controls));
     if (failure->rows > most)
         fprintf(to, "%sand %u more (--dump-vmcs FILE shows all)\n", prefix, failure->rows - most);
 }

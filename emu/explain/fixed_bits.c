@@ -16,6 +16,11 @@ enum { NAMES_CR0 = WORD_COUNT, NAMES_CR4 };
 static const struct { uint8_t word, bit; const char *name; } names[] = {
 #define CONTROL(word, name, bit, text) { WORD_##word, bit, text },
 #include "arch/vmx_controls.def"
+    /* Controls that the SDM has, and that nothing here implements (25.6.2, 25.7.1, 25.8.1): hypervisors for newer processors set them. */
+    { WORD_PROC2, 27, "Enable PCONFIG" }, { WORD_PROC2, 30, "VMM bus-lock detection" }, { WORD_PROC2, 31, "Instruction timeout" },
+    { WORD_EXIT, 25, "Clear IA32_RTIT_CTL" }, { WORD_EXIT, 26, "Clear IA32_LBR_CTL" }, { WORD_EXIT, 27, "Clear UINV" },
+    { WORD_EXIT, 30, "Save IA32_PERF_GLOBAL_CTRL" }, { WORD_EXIT, 31, "Activate secondary controls" },
+    { WORD_ENTRY, 18, "Load IA32_RTIT_CTL" }, { WORD_ENTRY, 19, "Load UINV" }, { WORD_ENTRY, 21, "Load guest IA32_LBR_CTL" }, { WORD_ENTRY, 23, "Load FRED" },
 #define CR_BIT(reg, name, bit) { NAMES_##reg, bit, #name },
 #define CR_BIT_UNUSED(reg, name, bit) { NAMES_##reg, bit, #name },
 #include "arch/cr_bits.def"

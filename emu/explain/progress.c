@@ -337,6 +337,7 @@ static void tell_unexplored(struct machine *machine, struct cpu *cpu)
     begun.rip = run.first - cpu->seg[SEG_CS].base;
     begun.instructions = run.instructions;
     place_crossing(e, &begun, &machine->events[cpu->index], run.instructions);
+    ipi_tell_start(e, cpu, run.instructions);
     place_registers(e, cpu);
     place_calls(e, cpu);
     events_tell(e, &machine->events[cpu->index]);

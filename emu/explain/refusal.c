@@ -16,7 +16,7 @@
 #include "model/vmx/profile.h"
 #include "model/vmx/vmx.h"
 
-enum { WORD_MAX = 240, SENTENCE_MAX = 600, OPERANDS_TOLD = 8 };
+enum { WORD_MAX = 240, SENTENCE_MAX = 600, OPERANDS_TOLD = 8, PLACES_TOLD = 3 };
 
 /* ---- words ---- */
 
@@ -302,16 +302,38 @@ static void outcome(const struct attempt *a, const struct refusal *refusal, char
     }
 }
 
+/* What one omission does to every access to the VMCS. */
+static bool is_of_all_fields(const struct refusal *refusal)
+{
+    return refusal == &refusal_table[REFUSED_field_no_vmcs];
+}
+
 /* The same for the same reason at the same place. A function that wraps VMREAD or RDMSR is one place for many operands: the
  * first few are told. */
 static uint64_t key_of(struct machine *machine, const struct attempt *a, const struct refusal *refusal)
 {
     uint64_t place = explain_key(a->cpu->rip, refusal->id), key = place ^ (a->operand + 1) * 0x9e3779b97f4a7c15;
 
+    for (uint64_t i = 0; i < PLACES_TOLD && is_of_all_fields(refusal) && !explain_told(machine, place); i++)
+        if (explain_new(machine, explain_key(i, refusal->id)))
+            return place;
+    if (is_of_all_fields(refusal))
+        return explain_key(0, refusal->id);
     for (uint64_t i = 0; i < OPERANDS_TOLD && !explain_told(machine, key); i++)
         if (explain_new(machine, place + i))
             return key;
     return explain_told(machine, key) ? key : place;
+}
+
+/* VMWRITE's operands stand in another order for another assembler. */
+static void tell_exchanged(struct explanation *e, const struct attempt *a)
+{
+    bool in_register = a->insn && a->insn->kind == OPERAND_REGISTER;
+    uint64_t value = in_register ? a->cpu->gpr[a->insn->rm % GPR_COUNT] : a->value;
+    enum vmcs_field field = value >> 16 ? VMCS_FIELD_COUNT : vmcs_known((uint32_t)value);
+
+    if (a->id == INSN_vmwrite && value && field < VMCS_FIELD_COUNT && vmcs_known((uint32_t)a->operand & ~1u) == VMCS_FIELD_COUNT)
+        explain_line(e, "are the operands exchanged?  The value, 0x%" PRIx64 ", is the encoding of %s", value, vmcs_field_name(field));
 }
 
 void refusal_explain(struct machine *machine, const struct notice *notice)
@@ -336,6 +358,9 @@ void refusal_explain(struct machine *machine, const struct notice *notice)
     else
         explain_line(e, "%s at rip 0x%" PRIx64 "%s %s", name, cpu->rip, symbols_text(machine->symbols, cpu->rip, symbol), result);
     explain_line(e, "refused: %s [%s] %s", notice->refusal->id, notice->refusal->section, sentence);
+    tell_exchanged(e, a);
+    if (is_of_all_fields(notice->refusal))
+        explain_line(e, "every VMREAD and VMWRITE fails like this until VMPTRLD has made a VMCS current; %d places of them are told", PLACES_TOLD);
     if (symbol[0]) {            /* an instruction in a function of its own does not say who wanted it */
         struct cpu caller = *cpu;
 

@@ -127,6 +127,21 @@ static void summarize(char to[MACHINE_MESSAGE_MAX], const char *who, const char 
     }
 }
 
+/* Did VM entry begin it?  Over the core, L1's: the core injects again what it has interrupted itself. */
+static bool was_injected(const struct machine *machine, const struct cpu *cpu, const struct events *events)
+{
+    const struct vmcs *v;
+    uint64_t vmcs12 = 0, information;
+
+    if (events->first.kind != NOTICE_INJECT || events->first.event.type == EVENT_EXTERNAL_INTERRUPT)
+        return false;
+    if (!machine_over_native(machine, cpu))
+        return events->crossing.kind == NOTICE_ENTRY && events->crossing.instructions == events->first.instructions;
+    v = native_current(machine->native, cpu, &vmcs12) == 2 ? native_vmcs12(machine->native, vmcs12) : NULL;
+    information = v && v->written[FIELD_entry_interruption_information] == 1 + v->exits ? VMCS(v, entry_interruption_information) : 0;
+    return information & INTERRUPTION_VALID && INTERRUPTION_VECTOR(information) == events->first.event.vector;
+}
+
 void triple_fault_explain(struct machine *machine, struct cpu *cpu, enum shutdown_whose whose)
 {
     const struct events *events = &machine->events[cpu->index];
@@ -152,8 +167,7 @@ void triple_fault_explain(struct machine *machine, struct cpu *cpu, enum shutdow
     struct explanation *e = explain_begin(machine, cpu, explain_key(events->first.rip, "shutdown.triple_fault"));
     if (!e)
         return;
-    bool injected = events->first.kind == NOTICE_INJECT && events->first.event.type != EVENT_EXTERNAL_INTERRUPT &&
-                    events->crossing.kind == NOTICE_ENTRY && events->crossing.instructions == events->first.instructions;
+    bool injected = was_injected(machine, cpu, events);
     explain_line(e, "%s: triple fault. It began with %s%s at %s", who, what, injected ? ", injected by VM entry," : "", place);
     fault_tell(e, cpu, &events->first.event, place, events->count == events->story + 1 || events->second.during.valid);
     if (events->first.event.type == EVENT_EXTERNAL_INTERRUPT && interrupt_source(machine, cpu, events->first.event.vector, source, sizeof source))
@@ -161,6 +175,7 @@ void triple_fault_explain(struct machine *machine, struct cpu *cpu, enum shutdow
                      events->first.event.vector, source);
     tell_story(e, cpu, events);
     place_crossing(e, cpu, events, events->first.instructions);
+    ipi_tell_start(e, cpu, events->first.instructions);
     tell_handler(e, events);
     place_registers(e, cpu);
     place_calls(e, cpu);

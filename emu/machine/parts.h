@@ -8,6 +8,7 @@
 #include "emu/explain/entry_failure.h"
 #include "emu/explain/ept_walk.h"
 #include "emu/explain/events.h"
+#include "emu/explain/ipi.h"
 #include "emu/explain/progress.h"
 #include "emu/explain/reentry.h"
 #include "emu/machine/host_memory.h"
@@ -47,6 +48,7 @@ struct machine {
     struct register_check *registers;   /* --check registers; or NULL */
     struct entry_failure failure;   /* the VM entry that failed last */
     struct callers callers;
+    struct startup startup[MODEL_CPU_MAX];
 };
 
 /* Prints a warning to options.messages, once for each distinct text. */

@@ -237,6 +237,18 @@ static bool is_told(enum notice_kind kind)
     return kind != NOTICE_RAISED && kind != NOTICE_REFLECTED && kind != NOTICE_ABORTED && kind != NOTICE_DISPLAY;
 }
 
+static void l1_wrote(struct machine *machine, const struct notice *notice)
+{
+    struct cpu view;
+    uint64_t caller = 0;
+
+    if (!caller_plain(&machine->callers, notice->c)) {
+        view = native_l1_view(machine->native, notice->cpu);
+        caller = view.rip == notice->c ? caller_find(&machine->callers, &view) : 0;
+    }
+    native_note_caller(machine->native, notice->a, notice->b, caller);
+}
+
 static void notify(void *context, const struct notice *notice)
 {
     struct machine *machine = context;
@@ -251,6 +263,10 @@ static void notify(void *context, const struct notice *notice)
     if (notice->kind == NOTICE_L1_ENTRY_FAILED) {
         entry_failure_of_l1(&machine->failure, notice);
         tell_failure(machine);
+        return;
+    }
+    if (notice->kind == NOTICE_L1_WRITE) {
+        l1_wrote(machine, notice);
         return;
     }
     if (notice->kind == NOTICE_L1_ENTRY) {
@@ -309,4 +325,5 @@ void machine_install(struct machine *machine)
     machine->board.context = machine;
     machine->board.kick = kick;
     machine->board.warn = warn;
+    machine->board.ipi = (struct ipi_observer){ machine, ipi_sent };
 }

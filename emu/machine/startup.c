@@ -19,7 +19,10 @@ static void take_init(struct machine *machine, struct cpu *cpu)
     lapic_clear(&machine->board.lapic[cpu->index]);
     tlb_flush_all(cpu, false);
     if (cpu->index == 0) {
-        machine_stop(machine, MACHINE_SHUTDOWN, "the bootstrap processor got an INIT: the machine has no firmware to go on with");
+        char sender[SYMBOL_TEXT_MAX + 160];
+
+        machine_stop(machine, MACHINE_SHUTDOWN, "the bootstrap processor got an INIT%s: the machine has no firmware to go on with",
+                     ipi_init_words(machine, cpu, sender, sizeof sender));
         return;
     }
     cpu->activity = ACTIVITY_WAIT_FOR_SIPI;
@@ -28,8 +31,9 @@ static void take_init(struct machine *machine, struct cpu *cpu)
 }
 
 /* SIPI: real mode at vector * 4 KB. */
-static void take_sipi(struct cpu *cpu)
+static void take_sipi(struct machine *machine, struct cpu *cpu)
 {
+    ipi_started(machine, cpu);
     cpu->seg[SEG_CS].selector = (uint16_t)(cpu->sipi_vector << 8);
     cpu->seg[SEG_CS].base = (uint64_t)cpu->sipi_vector << 12;
     cpu->rip = 0;
@@ -50,6 +54,6 @@ bool startup_signals(struct machine *machine, struct cpu *cpu)
     cpu->sipi_pending = false;
     if (cpu->activity != ACTIVITY_WAIT_FOR_SIPI)
         return false;
-    take_sipi(cpu);
+    take_sipi(machine, cpu);
     return true;
 }

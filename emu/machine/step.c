@@ -173,7 +173,7 @@ static enum status wait(struct machine *machine, struct cpu *cpu, uint64_t limit
         progress_halted(machine, cpu);
         machine_stop(machine, MACHINE_DEAD_HALT, "the processor is halted at rip 0x%" PRIx64 "%s and nothing can wake it (%s)",
                      cpu->rip, symbols_text(machine->symbols, cpu->rip, name), cpu->activity != ACTIVITY_HLT ? "not in the HLT state"
-                     : cpu->rflags & RFLAGS_IF ? "no timer is armed" : "interrupts are off");
+                     : cpu->rflags & RFLAGS_IF || cpu_pin_controls(cpu) & PIN_external_interrupt_exiting ? "no timer is armed" : "interrupts are off");
         return STATUS_SHUTDOWN;
     }
     if (machine->free_running && machine->model->cpu_count == 1 && progress_waited(machine, cpu)) {

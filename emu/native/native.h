@@ -61,6 +61,10 @@ struct native *native_open(struct model *model, struct trace *trace, enum hyperv
 void native_close(struct native *native);
 /* Hardware did a VMWRITE of this processor's guest to a shadow VMCS. */
 void native_shadow_write(struct native *native, const struct cpu *cpu, uint64_t encoding, uint64_t value);
+/* RIP of the call to the function that has written a field of L1's VMCS. */
+void native_note_caller(struct native *native, uint64_t address, uint64_t encoding, uint64_t caller);
+/* L1's processor as it was at its latest exit, which is being handled, or as it is: to look at its memory. */
+struct cpu native_l1_view(struct native *native, const struct cpu *cpu);
 /* L1's VMCS at the address, as L1 has written it; NULL: there is none. */
 const struct vmcs *native_vmcs12(struct native *native, uint64_t address);
 /* The run has ended: tells of what L1 left active. */

@@ -36,6 +36,16 @@ static void guest_state(struct cpu *l1, const struct vmcs *v)
     l1->vmx.vpid = (uint16_t)VMCS(v, virtual_processor_identifier);
 }
 
+struct cpu native_l1_view(struct native *native, const struct cpu *cpu)
+{
+    struct cpu view = *cpu;
+
+    (void)native;
+    if (!cpu->vmx.non_root && cpu->vmx.current)
+        guest_state(&view, cpu->vmx.current);
+    return view;
+}
+
 static uint64_t visible(uint64_t value, uint64_t mask, uint64_t shadow)
 {
     return (value & ~mask) | (shadow & mask);
@@ -72,7 +82,7 @@ static struct control_word control_word(uint32_t index)
     return (struct control_word){ .required = (uint32_t)value, .allowed = (uint32_t)(value >> 32) };
 }
 
-static struct vmx_capability shown_capability(void)
+struct vmx_capability native_shown_capability(void)
 {
     return (struct vmx_capability){
         .pin = control_word(MSR_ia32_vmx_true_pinbased_ctls), .proc = control_word(MSR_ia32_vmx_true_procbased_ctls),
@@ -171,7 +181,7 @@ static void explain(struct native_cpu *here, int outcome, unsigned vector)
     own_view(l1, v);
     if (insn->id == INSN_lmsw || insn->id == INSN_clts)
         operands(&attempt, &l1->cpu);   /* of CR0 as L1 sees it */
-    l1->capability = shown_capability();
+    l1->capability = native_shown_capability();
 
     const struct refusal *refusal = refusal_find(&attempt);
     const struct refusal moved = { "core.apic_base", outcome, "docs/core.md", "the core refuses a value {value} for IA32_APIC_BASE that moves "

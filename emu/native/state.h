@@ -108,6 +108,7 @@ void native_yield(enum status request);
 _Noreturn void native_stop(const char *reason);
 
 /* refusals.c: the core has told of an event (hal_log()). If it refused L1 something, the observer is told why (NOTICE_REFUSED). */
+struct vmx_capability native_shown_capability(void);     /* what the core offers to its L1: to be called while L0 runs */
 void refusals_log(struct native_cpu *here, enum hal_event event, uint64_t a, uint64_t result);
 
 /* reads.c: L0 read, or is about to write, memory; or it is about to enter its guest. */

@@ -5,6 +5,7 @@
  * it, when it is wanted.
  */
 #include "emu/native/state.h"
+#include "model/cpu/raise.h"
 #include "model/vmx/check.h"
 #include "model/vmx/vmx.h"
 
@@ -17,6 +18,16 @@ void vmcs12_written(struct native_cpu *here, uint64_t encoding, uint64_t value, 
         return;
     vmcs_set_field(&r->vmcs, field, VMCS_ENCODING_HIGH(encoding), value);
     vmcs_note_writer(&r->vmcs, field, rip);
+    cpu_notify(here->cpu, &(struct notice){ .kind = NOTICE_L1_WRITE, .a = r->pa, .b = encoding, .c = rip });
+}
+
+void native_note_caller(struct native *native, uint64_t address, uint64_t encoding, uint64_t caller)
+{
+    enum vmcs_field field = vmcs_find(native->model, (uint32_t)encoding);
+
+    for (unsigned i = 0; i < NATIVE_REGIONS; i++)
+        if (native->region[i].use && native->region[i].pa == address && field < VMCS_FIELD_COUNT)
+            native->region[i].vmcs.caller[field] = caller;
 }
 
 void native_shadow_write(struct native *native, const struct cpu *cpu, uint64_t encoding, uint64_t value)
@@ -84,6 +95,10 @@ void vmcs12_entry_failed(struct native_cpu *here, uint64_t result, uint64_t qual
     if ((result & 0xffff) == EXIT_REASON_entry_failure_msr_loading && result & EXIT_REASON_ENTRY_FAILURE)
         view.rip = VMCS(&r->vmcs, guest_rip);   /* the guest's state is loaded by then (27.4) */
     r->vmcs.pa = r->pa;
+    /* L1 is judged by the processor that it was shown. */
+    struct vmx_capability *capability = &here->native->model->capability, machine = *capability;
+    *capability = native_shown_capability();
     observer->notify(observer->context, &(struct notice){ .kind = NOTICE_L1_ENTRY_FAILED, .cpu = &view, .a = r->pa, .b = result,
                                                           .c = qualification, .vmcs = &r->vmcs });
+    *capability = machine;
 }

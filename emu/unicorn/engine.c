@@ -69,6 +69,13 @@ static void device_write(uint64_t base, uint64_t offset, unsigned size, uint64_t
     bus->mmio_write(bus->context, here->cpu, base + offset, size, value);
 }
 
+uint64_t engine_rip(struct engine *e, const struct cpu *cpu)
+{
+    if (!e->running || e->cpu != cpu || !cpu_restore_state_x86_64(e->library, FIELD(uintptr_t, e->library, CPU_MEM_IO_PC), false))
+        return cpu->rip;
+    return ENV64(e->env, EIP);
+}
+
 static uint64_t on_device_read(uc_engine *uc, uint64_t offset, unsigned size, void *base)
 {
     (void)uc;

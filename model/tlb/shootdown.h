@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shootdown (SDM Vol. 3, 29.4.3.4, 4.10.5): an EPT entry is changed by one processor, and each that may hold it executes INVEPT when it is asked
+ * Shootdown (SDM Vol. 3, 29.4.3.4): an EPT entry is changed by one processor, and each that may hold it executes INVEPT when it is asked
  * to, before its next VM entry. Until then a processor may use what it has remembered, and may leave and enter its guest: that is nobody's fault.
  */
 #ifndef SESQUI_MODEL_SHOOTDOWN_H

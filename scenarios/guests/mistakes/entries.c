@@ -52,7 +52,44 @@ static void cr4_smxe(void)
     guest_enter(&guest_of_mistakes);
 }
 
+/* What the processor has, and the core does not offer to its guest. */
+static void with_secondary(uint32_t control)
+{
+    start_guest(hlt_start, hlt_end);
+    put_field(VMCS_secondary_processor_based_controls, vmread(VMCS_secondary_processor_based_controls) | control);
+    guest_enter(&guest_of_mistakes);
+}
+
+static void vm_functions(void) { with_secondary(PROC2_enable_vm_functions); }
+static void page_modification_log(void) { with_secondary(PROC2_enable_pml); }
+
+static void unrestricted_not_activated(void)
+{
+    start_guest(hlt_start, hlt_end);
+    put_field(VMCS_secondary_processor_based_controls, PROC2_enable_ept | PROC2_unrestricted_guest);
+    put_field(VMCS_processor_based_controls, vmread(VMCS_processor_based_controls) & ~(uint64_t)PROC_activate_secondary_controls);
+    put_field(VMCS_guest_cr0, CR0_ET | CR0_NE);
+    guest_enter(&guest_of_mistakes);
+}
+
+/* VMWRITE in the order of another assembler. */
+static void vmwrite_exchanged(void)
+{
+    start_guest(hlt_start, hlt_end);
+    __asm__ volatile("vmwrite %0, %1" : : "r"((uint64_t)VMCS_pin_based_controls), "r"(0x3full) : "cc");
+}
+
+static void no_vmcs(void)
+{
+    start_vmx();
+    for (unsigned i = 0; i < 2; i++) {
+        __asm__ volatile("vmwrite %0, %0\n vmread %0, %0\n vmwrite %0, %0\n vmread %0, %0\n vmwrite %0, %0" : : "r"((uint64_t)VMCS_guest_rip) : "cc");
+    }
+}
+
 const struct mistake mistakes_of_entries[] = {
+    { "vm-functions", vm_functions }, { "page-modification-log", page_modification_log }, { "unrestricted-not-activated", unrestricted_not_activated },
+    { "vmwrite-exchanged", vmwrite_exchanged }, { "no-vmcs", no_vmcs },
     { "rflags-forgotten", forget_rflags }, { "rflags-forgotten-framed", forget_rflags_framed }, { "rflags-inline", forget_inline },
     { "control-unoffered", control_unoffered }, { "cr4-smxe", cr4_smxe },
     { NULL, NULL },
