@@ -92,7 +92,7 @@ void ipi_tell_start(struct explanation *e, const struct cpu *cpu, uint64_t instr
     if (!sipi->valid || instructions - sipi->instructions > NEAR)
         return;
     explain_line(e, "%" PRIu64 " instructions earlier processor %u was started at 0x%x by a SIPI with vector %02XH from processor %u at rip 0x%" PRIx64 "%s: the vector is the "
-                 "number of the 4-KByte page at which the code begins, in real-address mode [9.4.2]", instructions - sipi->instructions, cpu->index,
+                 "number of the 4-KByte page at which the code begins, in real-address mode [9.4]", instructions - sipi->instructions, cpu->index,
                  (unsigned)sipi->vector << 12, sipi->vector, sipi->sender, sipi->rip, symbols_text(e->machine->symbols, sipi->rip, name));
 }
 

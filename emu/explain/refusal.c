@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "emu/decode/decode.h"
 #include "emu/explain/bits.h"
 #include "emu/explain/place.h"
 #include "emu/machine/parts.h"
@@ -328,10 +329,15 @@ static uint64_t key_of(struct machine *machine, const struct attempt *a, const s
 /* VMWRITE's operands stand in another order for another assembler. */
 static void tell_exchanged(struct explanation *e, const struct attempt *a)
 {
-    bool in_register = a->insn && a->insn->kind == OPERAND_REGISTER;
-    uint64_t value = in_register ? a->cpu->gpr[a->insn->rm % GPR_COUNT] : a->value;
-    enum vmcs_field field = value >> 16 ? VMCS_FIELD_COUNT : vmcs_known((uint32_t)value);
+    struct cpu cpu = *a->cpu;
+    uint8_t code[INSTRUCTION_MAX];
+    struct insn insn = { .kind = OPERAND_NONE };
+    uint64_t value = a->value;
+    enum vmcs_field field;
 
+    if (a->id == INSN_vmwrite && decode(&cpu, code, fetch_code(&cpu, code), &insn) && insn.kind == OPERAND_REGISTER)
+        value = cpu.gpr[insn.rm % GPR_COUNT];
+    field = value >> 16 ? VMCS_FIELD_COUNT : vmcs_known((uint32_t)value);
     if (a->id == INSN_vmwrite && value && field < VMCS_FIELD_COUNT && vmcs_known((uint32_t)a->operand & ~1u) == VMCS_FIELD_COUNT)
         explain_line(e, "are the operands exchanged?  The value, 0x%" PRIx64 ", is the encoding of %s", value, vmcs_field_name(field));
 }

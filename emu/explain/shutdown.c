@@ -241,7 +241,7 @@ void landing_explain(struct machine *machine, struct cpu *cpu, const struct even
     struct explanation *e;
     char what[WORDS_MAX], place[PLACE_MAX];
 
-    if (!events->crossed || events->crossing.kind != NOTICE_EXIT || since > LANDING || in_guest || cpu->event.valid ||
+    if (!events->crossed || events->crossing.kind != NOTICE_EXIT || since > (machine->free_running ? LANDING : 0) || in_guest || cpu->event.valid ||
         event->type != EVENT_HARDWARE_EXCEPTION || event->vector == VECTOR_DB || event->vector == VECTOR_BP || events->count != events->crossed)
         return;
     e = explain_begin(machine, cpu, explain_key(cpu->rip, "landing"));

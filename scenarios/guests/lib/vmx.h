@@ -43,9 +43,9 @@ static inline vmx_result vmx_result_of(bool invalid, bool valid)
         vmx_result_of(invalid_, valid_); \
     })
 
-static inline vmx_result vmxon(uint64_t pa) { return VMX_INSTRUCTION("vmxon %2", "m"(pa)); }
-static inline vmx_result vmclear(uint64_t pa) { return VMX_INSTRUCTION("vmclear %2", "m"(pa)); }
-static inline vmx_result vmptrld(uint64_t pa) { return VMX_INSTRUCTION("vmptrld %2", "m"(pa)); }
+static inline __attribute__((always_inline)) vmx_result vmxon(uint64_t pa) { return VMX_INSTRUCTION("vmxon %2", "m"(pa)); }
+static inline __attribute__((always_inline)) vmx_result vmclear(uint64_t pa) { return VMX_INSTRUCTION("vmclear %2", "m"(pa)); }
+static inline __attribute__((always_inline)) vmx_result vmptrld(uint64_t pa) { return VMX_INSTRUCTION("vmptrld %2", "m"(pa)); }
 static inline vmx_result vmwrite_part(unsigned long field, unsigned long value)
 {
     return VMX_INSTRUCTION("vmwrite %3, %2", "r"(field), "rm"(value));

@@ -309,7 +309,6 @@ const struct mistake mistakes_of_memory[] = {
     { "active-on-two", active_on_two },
     { "cleared-in-guest", cleared_in_guest },
     { "loaded-in-guest", loaded_in_guest },
-
     { "shootdown", shootdown },
     { "shootdown-with-exits", shootdown_with_exits },
     { "shootdown-forgotten", shootdown_forgotten },
