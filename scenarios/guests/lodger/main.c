@@ -70,10 +70,11 @@ static volatile uint64_t *old(volatile uint64_t *place) { return (volatile uint6
 
 static const struct late_image *place_image(void)
 {
-    const struct segment *segment = (const struct segment *)(file + ((const struct elf *)file)->phoff);
+    const uint8_t *const there = (const uint8_t *)(DIRECT + (uint64_t)file);    /* it need not lie in the program's 8 MB */
+    const struct segment *segment = (const struct segment *)(there + ((const struct elf *)there)->phoff);
     uint8_t *const to = (uint8_t *)(DIRECT + POOL);
 
-    memcpy(to, file + segment->offset, segment->file_size);
+    memcpy(to, there + segment->offset, segment->file_size);
     memset(to + segment->file_size, 0, segment->memory_size - segment->file_size);
     for (unsigned i = 0; i < IMAGE_SEARCH; i += 8)
         if (*(const uint64_t *)(to + i) == LATE_IMAGE_SIGNATURE)
