@@ -60,10 +60,12 @@ trampoline:
 2:  hlt
     jmp 2b
 
-    /* To flat 32-bit protected mode without paging, as a boot loader leaves it. ESI: entry, ECX: IA32_EFER, EDX: 0. */
+    /* To flat 32-bit protected mode without paging, as a boot loader leaves it, from where the image is one to one. ESI: entry, ECX:
+     * IA32_EFER, EDX: 0. */
 protected_mode:
     pushq $SELECTOR_CODE_32
-    pushq $TRAMPOLINE + HERE(1f)
+    leaq 1f(%rip), %rax
+    pushq %rax
     lretq
     .code32
 1:  movl $0x11, %eax                        /* ET, PE */

@@ -129,30 +129,22 @@ _Noreturn void halt(void)
 
 _Noreturn void hal_fail_stop(const char *reason) { stop("L0 stopped", reason); }
 
-/* The barriers exist where CPUID and the MSRs say so; elsewhere there is nothing to do. */
-enum { MSR_PREDICTION_COMMAND = 0x49, MSR_FLUSH_COMMAND = 0x10b };
-enum { LEAF_7_EDX_MD_CLEAR = 1 << 10, LEAF_7_EDX_IBRS_IBPB = 1 << 26, LEAF_7_EDX_FLUSH_L1D = 1 << 28 };
+enum { MSR_PREDICTION_COMMAND = 0x49, MSR_FLUSH_COMMAND = 0x10b, LEAF_7_EDX_IBRS_IBPB = 1 << 26 };
 
-static bool has(uint32_t leaf_7_edx) { return hal_cpuid(0, 0).eax >= 7 && hal_cpuid(7, 0).edx & leaf_7_edx; }
-
+/* It exists where CPUID says so; elsewhere there is nothing to do. The others are for who knows that they exist (hv/barrier.c). */
 void hal_prediction_barrier(void)
 {
-    if (has(LEAF_7_EDX_IBRS_IBPB))
+    if (hal_cpuid(0, 0).eax >= 7 && hal_cpuid(7, 0).edx & LEAF_7_EDX_IBRS_IBPB)
         hal_wrmsr(MSR_PREDICTION_COMMAND, 1);
 }
 
-void hal_flush_l1d(void)
-{
-    if (has(LEAF_7_EDX_FLUSH_L1D))
-        hal_wrmsr(MSR_FLUSH_COMMAND, 1);
-}
+void hal_flush_l1d(void) { hal_wrmsr(MSR_FLUSH_COMMAND, 1); }
 
 void hal_clear_buffers(void)
 {
     static const uint16_t selector = SELECTOR_DATA;
 
-    if (has(LEAF_7_EDX_MD_CLEAR))
-        __asm__ volatile("verw %0" : : "m"(selector) : "cc");
+    __asm__ volatile("verw %0" : : "m"(selector) : "cc");
 }
 
 void hal_write_back_invalidate(void) { __asm__ volatile("wbinvd" : : : "memory"); }

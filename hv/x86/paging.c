@@ -55,14 +55,14 @@ static bool any_ram(uint64_t base, uint64_t end)
     return false;
 }
 
-/* The image at `linear`: code is read-only, the rest is no code. */
-static bool map_image(uint64_t linear, uint64_t image)
+/* Pages at `linear` for what is at [base, base + size), the image at `image` among it: its code is read-only, the rest is no code. */
+static bool map_small(uint64_t linear, uint64_t base, uint64_t size, uint64_t image)
 {
     bool done = true;
 
-    for (uint64_t at = 0; done && at < (uint64_t)(image_end - image_start); at += PAGE_SIZE)
-        done = map(linear + at, 1, (image + at) | PRESENT |
-                                   (at < (uint64_t)(image_writable - image_start) ? 0 : WRITABLE | EXECUTE_DISABLE));
+    for (uint64_t at = 0; done && at < size; at += PAGE_SIZE)
+        done = map(linear + at, 1, (base + at) | PRESENT |
+                                   (base + at - image < (uint64_t)(image_writable - image_start) ? 0 : WRITABLE | EXECUTE_DISABLE));
     return done;
 }
 
@@ -76,19 +76,24 @@ static void build_root_5(void)
 
 const char *paging_build(uint64_t linear)
 {
-    const uint64_t image = hal_pool().base.value, top = paging_top();
-    const bool one_to_one = options.late && linear == image;    /* passage.S is executed there */
-    const uint64_t code_end = one_to_one ? image + (uint64_t)(image_end - image_start) : image;
+    const uint64_t image = hal_pool().base.value, size = (uint64_t)(image_end - image_start), top = paging_top();
+    const uint64_t executed_end = options.late && linear == image ? image + size : image;   /* by passage.S, one to one */
     bool done = (root = hal_page_allocate().value) && (root_5 = hal_page_allocate().value);
 
     for (uint64_t a = 0; done && a < top; a += LARGE_PAGE)
-        done = map(a, 2, a | PRESENT | WRITABLE | LARGE | (image < a + LARGE_PAGE && a < code_end ? 0 : EXECUTE_DISABLE) |
-                         (any_ram(a, a + LARGE_PAGE) ? 0 : UNCACHEABLE));
-    done = done && map_image(IMAGE_VIRTUAL + IMAGE_LOAD, image) && (linear == image || map_image(linear, image));
+        done = image < a + LARGE_PAGE && a < executed_end ? map_small(a, a, LARGE_PAGE, image)
+                   : map(a, 2, a | PRESENT | WRITABLE | LARGE | EXECUTE_DISABLE | (any_ram(a, a + LARGE_PAGE) ? 0 : UNCACHEABLE));
+    done = done && map_small(IMAGE_VIRTUAL + IMAGE_LOAD, image, size, image) && (linear == image || map_small(linear, image, size, image));
     if (!done)
         return "too little memory: L0's pool is too small for its paging structures";
     build_root_5();
     return NULL;
+}
+
+/* Until now others have started there. */
+void paging_seal(void)
+{
+    map(0, 2, PRESENT | WRITABLE | LARGE | EXECUTE_DISABLE);
 }
 
 const char *paging_start(void)

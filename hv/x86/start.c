@@ -68,9 +68,9 @@ static _Noreturn void run(void)
 /* L1 on bare hardware, in the state in which it would be over L0. */
 static _Noreturn void run_bare(void)
 {
-    extern const uint8_t trampoline[], protected_mode[];
+    extern const uint8_t image_start[], protected_mode[];
 
-    __asm__ volatile("jmp *%0" : : "r"(TRAMPOLINE + (protected_mode - trampoline)), "S"(guest.rip),
+    __asm__ volatile("jmp *%0" : : "r"(hal_pool().base.value + (uint64_t)(protected_mode - image_start)), "S"(guest.rip),
                      "b"(guest.registers.gpr[RBX]), "c"(MSR_ia32_efer), "d"(0));
     __builtin_unreachable();
 }
@@ -116,6 +116,7 @@ void image_main(uint32_t magic, uint32_t information)
         check("the machine has more processors than the image is built for");
     check(guest_load(&guest));
     options_choose_strategy();
+    paging_seal();
     if (options.late)
         run_bare();
     go = true;

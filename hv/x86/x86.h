@@ -143,6 +143,8 @@ const char *pool_reserve(void);
 /* ---- paging.c ---- */
 /* Builds L0's own paging structures in the pool, and switches to the image's copy there. NULL, or why not. */
 const char *paging_start(void);
+/* All processors have been started: from now on nothing is both writable and code. */
+void paging_seal(void);
 /* The same but for the switch: in the caller's world, with the image at `linear` too. */
 const char *paging_build(uint64_t linear);
 /* What is below is mapped one to one. */
