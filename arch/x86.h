@@ -47,6 +47,7 @@ enum segment_register { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR
 #define CR4_PKE (1ull << 22)
 #define CR4_CET (1ull << 23)
 #define CR4_PKS (1ull << 24)
+#define CR4_LAM_SUP (1ull << 28)
 
 #define EFER_SCE (1ull << 0)
 #define EFER_LME (1ull << 8)

@@ -143,7 +143,7 @@ void capability_offer(const struct capability *physical, struct capability *offe
         .cr0_fixed0 = physical->cr0_fixed0,
         .cr0_fixed1 = physical->cr0_fixed1,
         .cr4_fixed0 = physical->cr4_fixed0,
-        .cr4_fixed1 = physical->cr4_fixed1,
+        .cr4_fixed1 = physical->cr4_fixed1 & ~CR4_LAM_SUP,
         .ept_vpid = physical->ept_vpid & EPT_VPID_OFFERED,
         .pin = restrict_word(physical->pin, PIN_OFFERED),
         .proc = restrict_word(physical->proc, PROC_OFFERED),
@@ -159,63 +159,23 @@ static uint64_t control_msr(uint32_t required, struct control_word word)
     return (uint64_t)word.allowed << 32 | required;
 }
 
+/* From IA32_VMX_BASIC on, in their order (A.1 to A.10). VM functions, tertiary and secondary exit controls are not offered. */
 bool capability_value(const struct capability *c, uint32_t index, uint64_t *value)
 {
-    switch (index) {
-    case MSR_ia32_vmx_basic:
-        *value = c->basic;
-        return true;
-    case MSR_ia32_vmx_pinbased_ctls:
-        *value = control_msr(c->pin.default1, c->pin);
-        return true;
-    case MSR_ia32_vmx_procbased_ctls:
-        *value = control_msr(c->proc.default1, c->proc);
-        return true;
-    case MSR_ia32_vmx_exit_ctls:
-        *value = control_msr(c->exit.default1, c->exit);
-        return true;
-    case MSR_ia32_vmx_entry_ctls:
-        *value = control_msr(c->entry.default1, c->entry);
-        return true;
-    case MSR_ia32_vmx_misc:
-        *value = c->misc;
-        return true;
-    case MSR_ia32_vmx_cr0_fixed0:
-        *value = c->cr0_fixed0;
-        return true;
-    case MSR_ia32_vmx_cr0_fixed1:
-        *value = c->cr0_fixed1;
-        return true;
-    case MSR_ia32_vmx_cr4_fixed0:
-        *value = c->cr4_fixed0;
-        return true;
-    case MSR_ia32_vmx_cr4_fixed1:
-        *value = c->cr4_fixed1;
-        return true;
-    case MSR_ia32_vmx_vmcs_enum:
-        *value = c->vmcs_enum;
-        return true;
-    case MSR_ia32_vmx_procbased_ctls2:
-        *value = control_msr(0, c->proc2);
-        return true;
-    case MSR_ia32_vmx_ept_vpid_cap:
-        *value = c->ept_vpid;
-        return true;
-    case MSR_ia32_vmx_true_pinbased_ctls:
-        *value = control_msr(c->pin.required, c->pin);
-        return true;
-    case MSR_ia32_vmx_true_procbased_ctls:
-        *value = control_msr(c->proc.required, c->proc);
-        return true;
-    case MSR_ia32_vmx_true_exit_ctls:
-        *value = control_msr(c->exit.required, c->exit);
-        return true;
-    case MSR_ia32_vmx_true_entry_ctls:
-        *value = control_msr(c->entry.required, c->entry);
-        return true;
-    default:                            /* VM functions, tertiary and secondary exit controls are not offered */
+    const uint64_t values[] = {
+        c->basic,
+        control_msr(c->pin.default1, c->pin), control_msr(c->proc.default1, c->proc), control_msr(c->exit.default1, c->exit),
+        control_msr(c->entry.default1, c->entry),
+        c->misc, c->cr0_fixed0, c->cr0_fixed1, c->cr4_fixed0, c->cr4_fixed1, c->vmcs_enum, control_msr(0, c->proc2), c->ept_vpid,
+        control_msr(c->pin.required, c->pin), control_msr(c->proc.required, c->proc), control_msr(c->exit.required, c->exit),
+        control_msr(c->entry.required, c->entry),
+    };
+
+    _Static_assert(sizeof values / sizeof *values == MSR_ia32_vmx_true_entry_ctls - MSR_ia32_vmx_basic + 1, "one for each");
+    if (index < MSR_ia32_vmx_basic || index > MSR_ia32_vmx_true_entry_ctls)
         return false;
-    }
+    *value = values[index - MSR_ia32_vmx_basic];
+    return true;
 }
 
 uint32_t control_adjust(struct control_word word, uint32_t wanted)

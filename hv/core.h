@@ -58,6 +58,7 @@ struct hv_machine {
     unsigned memory_address_width;      /* of that, the bits that address memory: those above are a key (SDM Vol. 4, IA32_TME_ACTIVATE) */
     uint64_t efer_allowed;              /* the bits of IA32_EFER that exist */
     bool pages_1g;
+    unsigned barriers;                  /* enum barrier: before an entry to L2 */
     struct hal_range pool;
     struct hal_range ram[RAM_RANGES];
     unsigned ram_count;
@@ -324,6 +325,11 @@ bool l1_update_entry(const struct hv_machine *machine, uint64_t address, uint64_
 /* The same at a linear address of L1, supervisor access, at most a page. False: #PF was injected; nothing moved. */
 bool l1_read_linear(struct hv_cpu *cpu, uint64_t linear, void *to, size_t length);
 bool l1_write_linear(struct hv_cpu *cpu, uint64_t linear, const void *from, size_t length);
+
+/* ---- barrier.c ---- */
+enum barrier { BARRIER_BUFFERS = 1, BARRIER_L1D = 2 };
+unsigned barriers_needed(void);
+void barriers_before_l2(const struct hv_cpu *cpu);
 
 /* ---- mtrr.c ---- */
 /* The memory type of [base, base + size), size 4 KB or 2 MB, aligned. False: not all of it has one. */

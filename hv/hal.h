@@ -91,7 +91,7 @@ _Noreturn void hal_release(const struct hal_capture *state);
 
 /* ---- barriers, each recorded by the model ---- */
 void hal_prediction_barrier(void);
-void hal_flush_l1d(void);
+void hal_flush_l1d(void);                       /* these two where CPUID has them: hv/barrier.c */
 void hal_clear_buffers(void);
 
 /* ---- physical memory: false = not RAM, or not accessible ---- */

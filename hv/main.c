@@ -34,6 +34,7 @@ static void read_cpuid(struct hv_machine *m)
     m->memory_address_width = m->physical_address_width - key_bits();
     m->efer_allowed = (edx & 1u << 11 ? EFER_SCE : 0) | (edx & 1u << 20 ? EFER_NXE : 0) | (edx & 1u << 29 ? EFER_LME | EFER_LMA : 0);
     m->pages_1g = edx & 1u << 26;
+    m->barriers = barriers_needed();
 }
 
 static bool msr_bitmap_create(struct hv_machine *m)
@@ -115,6 +116,8 @@ static bool enter(struct hv_cpu *cpu)
         cpu->breakpoints_met = 0;
         if (nmi_matters(cpu))
             nmi_before_entry(cpu);
+        if (cpu->level == 2 && cpu->machine->barriers)
+            barriers_before_l2(cpu);
         result = hal_enter(&cpu->registers, !vmcs->launched);
         pages_after_exit(cpu);
         cpu->nmi_due |= result > 0 && result & HAL_NMI;

@@ -56,34 +56,19 @@ void msr_bitmap_fill(uint8_t bitmap[PAGE_SIZE])
 /* The MSRs that entries and exits exchange: the guest's value is in the VMCS. */
 static bool vmcs_field_of(uint32_t index, enum vmcs_encoding *field)
 {
-    switch (index) {
-    case MSR_ia32_efer:
-        *field = VMCS_guest_ia32_efer;
-        return true;
-    case MSR_ia32_pat:
-        *field = VMCS_guest_ia32_pat;
-        return true;
-    case MSR_ia32_debugctl:
-        *field = VMCS_guest_ia32_debugctl;
-        return true;
-    case MSR_ia32_sysenter_cs:
-        *field = VMCS_guest_ia32_sysenter_cs;
-        return true;
-    case MSR_ia32_sysenter_esp:
-        *field = VMCS_guest_ia32_sysenter_esp;
-        return true;
-    case MSR_ia32_sysenter_eip:
-        *field = VMCS_guest_ia32_sysenter_eip;
-        return true;
-    case MSR_ia32_fs_base:
-        *field = VMCS_guest_fs_base;
-        return true;
-    case MSR_ia32_gs_base:
-        *field = VMCS_guest_gs_base;
-        return true;
-    default:
-        return false;
-    }
+    static const struct { uint32_t index; enum vmcs_encoding field; } exchanged[] = {
+        { MSR_ia32_efer, VMCS_guest_ia32_efer }, { MSR_ia32_pat, VMCS_guest_ia32_pat }, { MSR_ia32_debugctl, VMCS_guest_ia32_debugctl },
+        { MSR_ia32_sysenter_cs, VMCS_guest_ia32_sysenter_cs }, { MSR_ia32_sysenter_esp, VMCS_guest_ia32_sysenter_esp },
+        { MSR_ia32_sysenter_eip, VMCS_guest_ia32_sysenter_eip }, { MSR_ia32_fs_base, VMCS_guest_fs_base },
+        { MSR_ia32_gs_base, VMCS_guest_gs_base },
+    };
+
+    for (unsigned i = 0; i < sizeof exchanged / sizeof *exchanged; i++)
+        if (exchanged[i].index == index) {
+            *field = exchanged[i].field;
+            return true;
+        }
+    return false;
 }
 
 bool pat_valid(uint64_t value)

@@ -56,7 +56,7 @@ void vmcs01_update_masks(struct hv_cpu *cpu)
         fixed0 |= c->cr0_fixed0;
     vmwrite(VMCS_cr0_guest_host_mask, fixed0);
     vmwrite(VMCS_cr0_read_shadow, cr0);
-    vmwrite(VMCS_cr4_guest_host_mask, c->cr4_fixed0);
+    vmwrite(VMCS_cr4_guest_host_mask, c->cr4_fixed0 | (c->cr4_fixed1 & ~cpu->machine->offered.cr4_fixed1));
     vmwrite(VMCS_cr4_read_shadow, cr4);
 }
 

@@ -109,11 +109,28 @@ enum hal_result __wrap_hal_enter(struct hal_registers *registers, bool launch)
     return __real_hal_enter(registers, launch);
 }
 
+static unsigned flushes, clears;                /* of the L1 data cache, of buffers */
+void __real_hal_flush_l1d(void);
+void __wrap_hal_flush_l1d(void);
+void __wrap_hal_flush_l1d(void)
+{
+    flushes++;
+    __real_hal_flush_l1d();
+}
+
+void __real_hal_clear_buffers(void);
+void __wrap_hal_clear_buffers(void);
+void __wrap_hal_clear_buffers(void)
+{
+    clears++;
+    __real_hal_clear_buffers();
+}
+
 static void setup(void)
 {
     memset(&extra, 0, sizeof extra);
     memset(list, 0, sizeof list);
-    written = check_level = check_entries = 0;
+    written = check_level = check_entries = flushes = clears = 0;
 }
 
 static const char *const strategy[] = { "trap", "copy", "flip" };
@@ -221,7 +238,7 @@ START_TEST(cpuid_hides)
 {
     static const struct { uint32_t leaf, subleaf, of, bits; } hidden[] = {
         { 1, 0, 2, 1u << 6 | 1u << 2 | 1u << 4 }, { 1, 0, 3, 1u << 21 }, { 6, 0, 0, 1u << 19 | 1u << 23 }, { 7, 0, 1, 1u << 25 },
-        { 7, 0, 2, 1u << 13 }, { 7, 0, 3, 1u << 18 }, { 7, 1, 2, 1u << 5 }, { 0xd, 1, 2, 1u << 8 }, { 0x14, 0, 0, 1 },
+        { 7, 0, 2, 1u << 13 }, { 7, 0, 3, 1u << 18 }, { 7, 1, 2, 1u << 5 }, { 7, 1, 0, 1u << 26 }, { 0xd, 1, 2, 1u << 8 }, { 0x14, 0, 0, 1 },
         { 0x14, 1, 1, ~0u }, { 0x23, 0, 0, 1u << 4 | 1u << 5 },
     };
     static const unsigned gpr[] = { RAX, RBX, RCX, RDX };
@@ -229,9 +246,19 @@ START_TEST(cpuid_hides)
     extra.leaf = hidden[_i].leaf;
     extra.subleaf = hidden[_i].subleaf;
     (&extra.set.eax)[hidden[_i].of] = ~0u;
-    RUN(0, "l1 register rcx %u\nl1 cpuid 0x%x\nexpect exit cpuid to=l0\n", hidden[_i].subleaf, hidden[_i].leaf);
+    RUN(0, "l1 cpuid 0x%x %u\nexpect exit cpuid to=l0\n", hidden[_i].leaf, hidden[_i].subleaf);
     ck_assert_uint_eq(entered.gpr[gpr[hidden[_i].of]] & hidden[_i].bits, 0);
     ck_assert(entered.gpr[gpr[hidden[_i].of]] || hidden[_i].leaf == 0x14);      /* and no more than that */
+}
+END_TEST
+
+/* CR4.LAM_SUP exists in this processor; to L1 it does not, for L0 takes operands' addresses as they are. */
+START_TEST(linear_address_masking)
+{
+    extra.msr[0].index = MSR_ia32_vmx_cr4_fixed1;
+    extra.msr[0].value = 0x1f77ff | 1u << 28;
+    extra.msrs = 1;
+    RUN(_i, "l1 mov_to_cr 4 0x10000020\nexpect exit cr_access to=l0\nexpect fault 13 0\nl1 rdmsr ia32_vmx_cr4_fixed1\nexpect value 0x1f77ff\n");
 }
 END_TEST
 
@@ -350,6 +377,27 @@ START_TEST(a_machine_check_in_l0)
 }
 END_TEST
 
+/* Each entry to L2 clears what the processor would leak, L0's own entries included; none where it needs none. */
+START_TEST(barriers_before_l2)
+{
+    static const struct { uint32_t edx; uint64_t capabilities; unsigned flushes, clears; } row[] = {
+        { 0, 0, 0, 0 }, { 1u << 10, 0, 0, 2 }, { 1u << 28, 0, 2, 0 }, { 1u << 10 | 1u << 28, 0, 2, 2 },
+        { 1u << 10 | 1u << 28 | 1u << 29, 1, 0, 2 }, { 1u << 28 | 1u << 29, 1 << 3, 0, 0 }, { 1u << 10 | 1u << 29, 1 << 5, 0, 2 },
+        { 1u << 10 | 1u << 29, 0xe120, 0, 0 }, { 1u << 28, 1, 2, 0 },   /* without bit 29 there is no MSR to ask */
+    };
+
+    extra.leaf = 7;
+    extra.set.edx = row[_i / 3].edx;
+    extra.msr[0].index = 0x10a;
+    extra.msr[0].value = row[_i / 3].capabilities;
+    extra.msrs = 1;
+    RUN(_i % 3, NESTED "l1 set proc.use_msr_bitmaps\nl1 fill 0x20000 0\nl1 vmwrite msr_bitmap_address 0x20000\nl1 cpuid 0\nl1 vmlaunch\n"
+        "l2 rdmsr ia32_misc_enable\nexpect exit rdmsr to=l0\n");
+    ck_assert_uint_eq(flushes, row[_i / 3].flushes);
+    ck_assert_uint_eq(clears, row[_i / 3].clears);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("hv hardware");
@@ -362,7 +410,8 @@ int main(void)
     tcase_add_loop_test(tcase, forbidden_in_the_entry_list, 0, 3 * forbiddens);
     tcase_add_test(tcase, others_pass);
     tcase_add_loop_test(tcase, branches_are_not_stored_in_l0, 0, 5);
-    tcase_add_loop_test(tcase, cpuid_hides, 0, 11);
+    tcase_add_loop_test(tcase, cpuid_hides, 0, 12);
+    tcase_add_loop_test(tcase, linear_address_masking, 0, 3);
     tcase_add_loop_test(tcase, an_exit_in_an_enclave, 0, 3);
     tcase_add_loop_test(tcase, instructions_that_the_model_lacks, 0, 12);
     tcase_add_loop_test(tcase, unblocking_by_iret_undefined, 0, 9);
@@ -370,6 +419,7 @@ int main(void)
     tcase_add_loop_test(tcase, keys_are_no_addresses, 0, 3);
     tcase_add_loop_test(tcase, what_stores_is_refused, 0, 2);
     tcase_add_loop_test(tcase, a_machine_check_in_l0, 0, 15);
+    tcase_add_loop_test(tcase, barriers_before_l2, 0, 27);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }
