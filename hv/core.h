@@ -147,7 +147,14 @@ static inline void vmcs_update(enum vmcs_encoding field, uint64_t value)
 }
 
 /* Makes a VMCS current, and with it the level that runs next. */
-void vmcs_select(struct hv_cpu *cpu, unsigned level);
+static inline void vmcs_select(struct hv_cpu *cpu, unsigned level)
+{
+    if (cpu->level == level)
+        return;
+    if (hal_vmptrld(level == 1 ? cpu->vmcs01.region : cpu->vmcs02->region) != HAL_OK)
+        hal_fail_stop("a VMPTRLD of L0 failed");
+    cpu->level = level;
+}
 /* A fresh region, VMCLEARed: its identifier is the revision, and `indicator`. False: no page, or hardware refuses it. */
 bool vmcs_create(const struct hv_machine *machine, uint32_t indicator, struct hardware_vmcs *vmcs);
 /* VMXOFF; no VMCS of this processor is active afterwards, and all may be used again. */
@@ -204,14 +211,10 @@ void init_after_vmxoff(struct hv_cpu *cpu);
 void init_started(struct hv_cpu *cpu);
 
 /* ---- nmi.c: NMIs that came to L0 are its guest's ---- */
-/* Is an NMI due, or does the VMCS that is current ask for an exit for one? If not, the two below have nothing to do. */
-static inline bool nmi_matters(const struct hv_cpu *cpu)
-{
-    return cpu->nmi_due || cpu->machine_check_due || cpu->proving || (cpu->level == 1 ? &cpu->vmcs01 : cpu->vmcs02)->nmi_window;
-}
-/* The VMCS that is current asks hardware for an exit when its guest could take the NMI that is due, or no longer asks. */
+/* The VMCS that is current asks hardware for an exit when its guest could take the NMI that is due, or no longer asks. Nothing is to be
+ * done if neither an NMI nor a machine check is due and it does not ask. */
 void nmi_before_entry(struct hv_cpu *cpu);
-/* An exit that this brought about: true if it has been handled. */
+/* An exit from the guest of a VMCS that asks: true if it has been handled. */
 bool nmi_exit(struct hv_cpu *cpu);
 /* A machine check is due, and no other event waits to be delivered: it is an exit then, which cpu->exit tells of. */
 bool machine_check_exits(struct hv_cpu *cpu);
@@ -310,10 +313,10 @@ void l1_read(const struct hv_machine *machine, enum hal_datum datum, uint64_t ad
 void l1_write(const struct hv_machine *machine, uint64_t address, const void *from, size_t length);
 /* What l1_read() reads where nothing is L1's. */
 void l1_read_absent(void *to, size_t length);
-/* A piece of a page, of which l1_owns() has told; hal_reading() has said what it is. */
-static inline void l1_read_piece(bool owned, uint64_t address, void *to, size_t length)
+/* A piece of a page of which l1_owns() has told that it is L1's; hal_reading() has said what it is. */
+static inline void l1_read_owned(uint64_t address, void *to, size_t length)
 {
-    if (!owned || !hal_pm_read(PA(address), to, length))
+    if (!hal_pm_read(PA(address), to, length))
         l1_read_absent(to, length);
 }
 /* The first dword of a VMXON or VMCS region. */

@@ -79,7 +79,7 @@ static void handle_l1(struct hv_cpu *cpu)
         hal_fail_stop("the processor refused L1's state in vmcs01");
     if (cpu->presence->abandoned && late_go_back(cpu))
         return;
-    if (nmi_matters(cpu) && nmi_exit(cpu))
+    if (cpu->vmcs01.nmi_window && nmi_exit(cpu))
         return;
     if (reason == EXIT_REASON_vmcall && late_call(cpu))
         return;

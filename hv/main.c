@@ -106,15 +106,15 @@ static bool enter(struct hv_cpu *cpu)
     if (cpu->told_level != cpu->level) {
         cpu->told_level = cpu->level;
         hal_log(HAL_EVENT_LEVEL, cpu->level, vmcs->region.value,
-                cpu->level == 2 && vmcs12_ept(cpu) ? VMCS12(cpu, ept_pointer) : 0, 0);
+                cpu->level == 2 && cpu->nested.vmcs12->settled.ept ? VMCS12(cpu, ept_pointer) : 0, 0);
     }
     do {
-        if (machine_check_exits(cpu))
+        if (cpu->machine_check_due && machine_check_exits(cpu))
             return true;
         pages_before_entry(cpu);
         cpu->entries.count = 0;                 /* what the guest writes from now on counts */
         cpu->breakpoints_met = 0;
-        if (nmi_matters(cpu))
+        if (cpu->nmi_due || cpu->machine_check_due || cpu->proving || vmcs->nmi_window)
             nmi_before_entry(cpu);
         if (cpu->level == 2 && cpu->machine->barriers)
             barriers_before_l2(cpu);

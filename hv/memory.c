@@ -60,7 +60,10 @@ void l1_read(const struct hv_machine *m, enum hal_datum datum, uint64_t address,
     while (length) {
         size_t size = piece(address, length);
         hal_reading(datum);
-        l1_read_piece(l1_owns(m, address), address, bytes, size);
+        if (l1_owns(m, address))
+            l1_read_owned(address, bytes, size);
+        else
+            l1_read_absent(bytes, size);
         address += size;
         bytes += size;
         length -= size;

@@ -76,8 +76,6 @@ bool nmi_exit(struct hv_cpu *cpu)
 {
     const uint32_t reason = cpu->exit.reason;
 
-    if (!current(cpu)->nmi_window)
-        return false;
     if (reason == EXIT_REASON_exception_or_nmi) {
         exit_need(cpu, EXIT_interruption);
         if (INTERRUPTION_TYPE(cpu->exit.interruption) != EVENT_NMI || wanted_by_l1(cpu))
@@ -114,7 +112,7 @@ bool nmi_exit(struct hv_cpu *cpu)
  */
 bool machine_check_exits(struct hv_cpu *cpu)
 {
-    if (!cpu->machine_check_due || vmread(VMCS_entry_interruption_information) & INTERRUPTION_VALID)
+    if (vmread(VMCS_entry_interruption_information) & INTERRUPTION_VALID)
         return false;
     cpu->machine_check_due = false;
     exit_invent(cpu, (struct exit_record){ .reason = EXIT_REASON_exception_or_nmi, .interruption = MACHINE_CHECK });

@@ -2,15 +2,6 @@
 /* Access to the current VMCS, and what both VMCSs have in common. */
 #include "hv/core.h"
 
-void vmcs_select(struct hv_cpu *cpu, unsigned level)
-{
-    if (cpu->level == level)
-        return;
-    if (hal_vmptrld(level == 1 ? cpu->vmcs01.region : cpu->vmcs02->region) != HAL_OK)
-        hal_fail_stop("a VMPTRLD of L0 failed");
-    cpu->level = level;
-}
-
 bool vmcs_create(const struct hv_machine *machine, uint32_t indicator, struct hardware_vmcs *vmcs)
 {
     *vmcs = (struct hardware_vmcs){ .region = hal_page_allocate() };

@@ -53,19 +53,22 @@ static bool same_bits(const uint64_t a[MSR_BITMAP_WORDS], const uint64_t b[MSR_B
     return !changed;
 }
 
-static void copy_msr_bits(struct hv_cpu *cpu)
+void bitmap_copy(struct hv_cpu *cpu)
 {
     struct nested *n = &cpu->nested;
     const uint64_t page = VMCS12(cpu, msr_bitmap_address);
-    const bool owned = n->vmcs12->settled.msr_bitmap;
     uint64_t bits[MSR_BITMAP_WORDS], *to = bits;
 
     hal_reading(HAL_DATUM_BITMAP);
+    if (n->vmcs12->settled.msr_bitmap) {
 #define X(offset, bytes)                                                                                            \
-    l1_read_piece(owned, page + (offset), to, (bytes));                                                             \
-    to += (bytes) / sizeof *to;
-    BITMAP_PIECES(X)
+        l1_read_owned(page + (offset), to, (bytes));                                                                \
+        to += (bytes) / sizeof *to;
+        BITMAP_PIECES(X)
 #undef X
+    } else {
+        l1_read_absent(bits, sizeof bits);
+    }
     if (n->msr_bits_known && same_bits(bits, n->msr_bits12))
         return;
     for (unsigned i = 0; i < MSR_BITMAP_WORDS; i++)
@@ -83,12 +86,6 @@ void bitmap_choose(struct hv_cpu *cpu)
         settled->io_bitmap_b = io_bitmap(cpu, VMCS12(cpu, io_bitmap_b_address));
     }
     settled->msr_bitmap = VMCS12(cpu, processor_based_controls) & PROC_use_msr_bitmaps && l1_owns(cpu->machine, VMCS12(cpu, msr_bitmap_address));
-}
-
-void bitmap_copy(struct hv_cpu *cpu)
-{
-    if (VMCS12(cpu, processor_based_controls) & PROC_use_msr_bitmaps)
-        copy_msr_bits(cpu);
 }
 
 bool bitmap_wants_msr(const struct hv_cpu *cpu, uint32_t index, bool write)

@@ -77,8 +77,10 @@ void nested_enter(struct hv_cpu *cpu)
         fail_early(cpu, VM_ERROR_entry_invalid_host_state);
         return;
     }
-    n->plan.msr_count = msr_area_copy_entry_list(cpu);
-    if (!msr_area_before_entry(cpu)) {
+    if (!n->plan.settled)
+        settle(cpu);
+    n->plan.msr_count = VMCS12(cpu, entry_msr_load_count) ? msr_area_copy_entry_list(cpu) : 0;
+    if (n->plan.msr_count && !msr_area_before_entry(cpu)) {
         hal_log(HAL_EVENT_HANDLED, cpu->exit.reason, 0, 0, 0);
         shadow_leave(cpu);
         return;
@@ -89,10 +91,9 @@ void nested_enter(struct hv_cpu *cpu)
         fail_late(cpu, EXIT_REASON_entry_failure_msr_loading, MSR_AREA_MAX + 1);
         return;
     }
-    if (!n->plan.settled)
-        settle(cpu);
-    bitmap_copy(cpu);
-    n->plan.eptp = vmcs12_ept(cpu) ? vept_pointer(cpu) : ept_pointer(&cpu->machine->ept01);
+    if (VMCS12(cpu, processor_based_controls) & PROC_use_msr_bitmaps)
+        bitmap_copy(cpu);
+    n->plan.eptp = n->vmcs12->settled.ept ? vept_pointer(cpu) : ept_pointer(&cpu->machine->ept01);
     n->plan.vpid = vpid_before_entry(cpu);
     shadow_enter(cpu);
     if (n->plan.refused) {                      /* by hardware too, which judges its share of the controls first */
@@ -247,6 +248,6 @@ void nested_exit(struct hv_cpu *cpu)
             vmcs02_keep(cpu, KEPT_MSR_COUNT, VMCS_entry_msr_load_count, 0);
         cpu->nested.entering = false;
     }
-    if (!(nmi_matters(cpu) && nmi_exit(cpu)) && !handle(cpu))
+    if (!(cpu->vmcs02->nmi_window && nmi_exit(cpu)) && !handle(cpu))
         reflect_exit(cpu);
 }

@@ -63,8 +63,6 @@ static bool belongs(const struct field *field, enum field_set_id set)
         return field->copy == COPY_B;
     case SET_FLIP:
         return field->flip != FLIP_I;
-    case SET_FLIP_VERIFIED:
-        return field->flip == FLIP_V;
     case SET_COUNT:
         break;
     }

@@ -297,7 +297,7 @@ static bool hypercall(struct hv_cpu *cpu)
     return true;
 }
 
-void nested_instruction(struct hv_cpu *cpu)
+static void other_instruction(struct hv_cpu *cpu)
 {
     const enum exit_reason reason = (enum exit_reason)cpu->exit.reason;
 
@@ -331,12 +331,6 @@ void nested_instruction(struct hv_cpu *cpu)
     case EXIT_REASON_vmwrite:
         vmwrite_instruction(cpu);
         return;
-    case EXIT_REASON_vmlaunch:
-        enter_instruction(cpu, true);
-        return;
-    case EXIT_REASON_vmresume:
-        enter_instruction(cpu, false);
-        return;
     case EXIT_REASON_invept:
         invept(cpu);
         return;
@@ -346,4 +340,14 @@ void nested_instruction(struct hv_cpu *cpu)
     default:
         hal_fail_stop("an exit that is no VMX instruction");
     }
+}
+
+void nested_instruction(struct hv_cpu *cpu)
+{
+    const bool launch = cpu->exit.reason == EXIT_REASON_vmlaunch;
+
+    if (!launch && cpu->exit.reason != EXIT_REASON_vmresume)
+        other_instruction(cpu);
+    else if (permitted(cpu, cpu->nested.on))
+        enter_instruction(cpu, launch);
 }

@@ -20,11 +20,8 @@ static struct entry *read_list(struct hv_cpu *cpu, enum hal_datum datum, uint64_
 uint32_t msr_area_copy_entry_list(struct hv_cpu *cpu)
 {
     const uint32_t count = VMCS12_32(cpu, entry_msr_load_count);
-    struct entry *list;
+    struct entry *list = read_list(cpu, HAL_DATUM_ENTRY_MSR_LIST, VMCS12(cpu, entry_msr_load_address), count);
 
-    if (!count)
-        return 0;
-    list = read_list(cpu, HAL_DATUM_ENTRY_MSR_LIST, VMCS12(cpu, entry_msr_load_address), count);
     if (!list)
         return MSR_AREA_MAX + 1;
     for (uint32_t i = 0; i < count; i++) {
@@ -87,11 +84,8 @@ static bool x2apic(uint32_t index) { return index >> 8 == 0x8; }
 bool nested_msr_store(struct hv_cpu *cpu)
 {
     const uint64_t address = VMCS12(cpu, exit_msr_store_address), count = VMCS12(cpu, exit_msr_store_count);
-    const struct entry *list;
+    const struct entry *list = read_list(cpu, HAL_DATUM_EXIT_MSR_STORE_LIST, address, count);
 
-    if (!count)
-        return true;
-    list = read_list(cpu, HAL_DATUM_EXIT_MSR_STORE_LIST, address, count);
     if (!list)
         return false;
     for (uint64_t i = 0; i < count; i++) {
@@ -106,11 +100,8 @@ bool nested_msr_store(struct hv_cpu *cpu)
 bool nested_msr_load(struct hv_cpu *cpu)
 {
     const uint64_t count = VMCS12(cpu, exit_msr_load_count);
-    const struct entry *list;
+    const struct entry *list = read_list(cpu, HAL_DATUM_EXIT_MSR_LOAD_LIST, VMCS12(cpu, exit_msr_load_address), count);
 
-    if (!count)
-        return true;
-    list = read_list(cpu, HAL_DATUM_EXIT_MSR_LOAD_LIST, VMCS12(cpu, exit_msr_load_address), count);
     if (!list)
         return false;
     for (uint64_t i = 0; i < count; i++)

@@ -44,7 +44,7 @@ enum field_set_id {
     SET_WRITTEN_LATE,                   /* ... if L1 wrote one of them */
     SET_SAVED, SET_SAVED_LATE,          /* guest state back from vmcs02: at each exit, or when L1 looks */
     SET_COPY_READ, SET_COPY_WRITTEN,    /* copy: what L1 reads, and of that what it writes, in the shadow VMCS */
-    SET_FLIP, SET_FLIP_VERIFIED,        /* flip: what L1 shares with hardware, and of that what is checked */
+    SET_FLIP,                           /* flip: what L1 shares with hardware */
     SET_COUNT
 };
 struct field_set {
@@ -84,6 +84,13 @@ struct settled {
     /* Pages of L1's that hardware uses, or a private one, if L1 uses them; whether L1 has the page of its MSR bitmap. */
     physical_address io_bitmap_a, io_bitmap_b, virtual_apic;
     bool msr_bitmap;
+    /* L1 uses EPT, and its VPID or 0; what stood for them last: it is looked up anew if it does no more. */
+    bool ept;
+    uint16_t vpid12;
+    unsigned shadow, vpid_slot;
+    uint64_t shadow_key;
+    bool conditional_stays;             /* vmcs02_conditional_stays() */
+    uint32_t proc02, entry02;           /* hardware's processor-based and entry controls */
 };
 
 /* ---- vmcs12.c ---- */
@@ -255,8 +262,9 @@ void vmcs02_prepare(struct hv_cpu *cpu);
 void vmcs02_write_controls(struct hv_cpu *cpu);
 /* L1's pages that hardware uses itself, chosen anew for an L2 that runs: some may be L1's no more. */
 void vmcs02_choose_pages(struct hv_cpu *cpu);
-/* Processor-based controls as hardware shall have them. */
+/* Processor-based and entry controls as hardware shall have them. */
 uint32_t vmcs02_processor_based_controls(const struct hv_cpu *cpu);
+uint32_t vmcs02_entry_controls(const struct hv_cpu *cpu);
 /* Guest state that is loaded under a control, or carried over; what is in hardware as it shall be stays (vmcs12->late). */
 void vmcs02_write_conditional(struct hv_cpu *cpu, vmcs_writer *write);
 /* Writes a field unless its value is known to be this. */
@@ -277,7 +285,7 @@ void vmcs12_from_hardware(struct vmcs12 *vmcs12, unsigned field);
 /* ---- bitmap.c ---- */
 /* The I/O bitmaps that hardware shall use: L1's, or a private one where L1 has none; and whether L1 has an MSR bitmap. */
 void bitmap_choose(struct hv_cpu *cpu);
-/* Brings the private MSR bitmap up to date for an entry to L2. */
+/* Brings the private MSR bitmap up to date for an entry to L2, whose L1 uses one. */
 void bitmap_copy(struct hv_cpu *cpu);
 /* Does L1 intercept this access of L2 to an MSR? */
 bool bitmap_wants_msr(const struct hv_cpu *cpu, uint32_t index, bool write);
@@ -294,7 +302,7 @@ void virtual_apic_write(struct hv_cpu *cpu);
 bool virtual_apic_refused(struct hv_cpu *cpu);
 
 /* ---- msr_area.c: SDM Vol. 3, 27.4, 28.4, 28.6 ---- */
-/* Copies L1's VM-entry MSR-load list for hardware, which will fail at the entries that msrs.def refuses. Returns its length, or MSR_AREA_MAX + 1 if it is too long. */
+/* Copies L1's VM-entry MSR-load list, which has entries, for hardware, which will fail at the entries that msrs.def refuses. Returns its length, or MSR_AREA_MAX + 1 if it is too long. */
 uint32_t msr_area_copy_entry_list(struct hv_cpu *cpu);
 /* The list is about to be loaded. False: an INIT of L0's comes first, and L1 executes its instruction again. And it was, as far as it went. */
 bool msr_area_before_entry(struct hv_cpu *cpu);

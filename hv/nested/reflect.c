@@ -172,7 +172,7 @@ static void arrive(struct hv_cpu *cpu, const struct left_alone *before, bool blo
         vmx_abort(cpu, ABORT_IA32E_MODE);
     else if (!load_host_state(cpu, before, blocked))
         vmx_abort(cpu, ABORT_HOST_PDPTES);
-    else if (!nested_msr_load(cpu))
+    else if (VMCS12(cpu, exit_msr_load_count) && !nested_msr_load(cpu))
         vmx_abort(cpu, ABORT_LOADING_MSRS);
 }
 
@@ -182,7 +182,7 @@ void reflect_exit(struct hv_cpu *cpu)
 
     log_reflection(cpu);
     shadow_save(cpu);
-    if (!nested_msr_store(cpu)) {
+    if (VMCS12(cpu, exit_msr_store_count) && !nested_msr_store(cpu)) {
         vmx_abort(cpu, ABORT_SAVING_MSRS);
         return;
     }

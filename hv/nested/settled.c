@@ -35,6 +35,12 @@ void settle(struct hv_cpu *cpu)
     s->given = __atomic_load_n(&cpu->machine->given.count, __ATOMIC_ACQUIRE);      /* before who chooses looks at the list */
     bitmap_choose(cpu);
     virtual_apic_choose(cpu);
+    s->ept = vmcs12_ept(cpu);
+    s->vpid12 = vmcs12_secondary(cpu) & PROC2_enable_vpid ? (uint16_t)VMCS12(cpu, virtual_processor_identifier) : 0;
+    s->shadow_key = ~0ull;
+    s->conditional_stays = vmcs02_conditional_stays(cpu);
+    s->proc02 = vmcs02_processor_based_controls(cpu);
+    s->entry02 = vmcs02_entry_controls(cpu);
     s->processor_based_controls = VMCS12(cpu, processor_based_controls);
     s->entry_controls = VMCS12(cpu, entry_controls);
     s->l1_long_mode = l1_long_mode(cpu);

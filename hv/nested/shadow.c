@@ -11,7 +11,7 @@ static void trap_enter(struct hv_cpu *cpu)
         cpu->vmcs02->kept_known[i] = false;
     fields_to_hardware(cpu, cpu->nested.vmcs12, SET_WRITTEN);
     fields_to_hardware(cpu, cpu->nested.vmcs12, SET_WRITTEN_LATE);
-    vmcs02_keep(cpu, KEPT_PROC, VMCS_processor_based_controls, vmcs02_processor_based_controls(cpu));
+    vmcs02_keep(cpu, KEPT_PROC, VMCS_processor_based_controls, cpu->nested.vmcs12->settled.proc02);
     vmcs02_write_controls(cpu);
     vmcs02_write_conditional(cpu, vmwrite);
 }

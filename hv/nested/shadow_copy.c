@@ -94,12 +94,12 @@ void copy_enter(struct hv_cpu *cpu)
     struct vmcs12 *vmcs12 = cpu->nested.vmcs12;
 
     vmcs_select(cpu, 2);
-    if (vmcs12->late && !vmcs02_conditional_stays(cpu))
+    if (vmcs12->late && !vmcs12->settled.conditional_stays)
         save_late(cpu, vmcs12);
     fields_to_hardware(cpu, vmcs12, SET_WRITTEN);
     if (shadow->dirty)
         fields_to_hardware(cpu, vmcs12, SET_WRITTEN_LATE);
-    vmcs02_keep(cpu, KEPT_PROC, VMCS_processor_based_controls, vmcs02_processor_based_controls(cpu));
+    vmcs02_keep(cpu, KEPT_PROC, VMCS_processor_based_controls, vmcs12->settled.proc02);
     vmcs02_write_controls(cpu);
     vmcs02_write_conditional(cpu, vmwrite);
     shadow->dirty = false;

@@ -79,7 +79,11 @@ void flip_fetch(struct hv_cpu *cpu)
 {
     flip(cpu, cpu->nested.vmcs12, 0);
     vmcs_select(cpu, 2);
-    fields_from_hardware(cpu, cpu->nested.vmcs12, SET_FLIP_VERIFIED);
+#define FETCH_I(name)
+#define FETCH_F(name)
+#define FETCH_V(name) VMCS12(cpu, name) = vmread(VMCS_##name);
+#define FIELD_CLASS(name, class, copy, flip, reason) FETCH_##flip(name)
+#include "hv/nested/field_classes.def"
 }
 
 /* What vmcs02.c looks at of L2 to choose what to write: in IA-32e mode it needs nothing. */
@@ -92,12 +96,12 @@ static void read_paging(struct vmcs12 *vmcs12)
 
 void flip_enter(struct hv_cpu *cpu)
 {
-    const uint32_t proc = vmcs02_processor_based_controls(cpu);
     struct vmcs12 *vmcs12 = cpu->nested.vmcs12;
+    const uint32_t proc = vmcs12->settled.proc02;
 
     if (!(VMCS12(cpu, entry_controls) & ENTRY_ia32e_mode_guest))
         read_paging(vmcs12);
-    if (vmcs12->late && !vmcs02_conditional_stays(cpu))
+    if (vmcs12->late && !vmcs12->settled.conditional_stays)
         vmcs02_save_conditional(vmcs12);
     cpu->nested.shadow.proc_edited = proc != VMCS12_32(cpu, processor_based_controls);
     if (cpu->nested.shadow.proc_edited)

@@ -233,9 +233,19 @@ static struct vept_root *shadow_of(struct hv_cpu *cpu, const struct ept12 *ept12
 
 uint64_t vept_pointer(struct hv_cpu *cpu)
 {
-    const struct ept12 ept12 = ept12_of(cpu);
+    struct settled *settled = &cpu->nested.vmcs12->settled;
+    struct vept *vept = &cpu->nested.vept;
+    struct vept_root *root = &vept->root[settled->shadow];
 
-    return pointer_of(shadow_of(cpu, &ept12));
+    if (root->ept.root.value && root->key == settled->shadow_key) {
+        root->last_use = ++vept->use_clock;
+    } else {
+        const struct ept12 ept12 = ept12_of(cpu);
+        root = shadow_of(cpu, &ept12);
+        settled->shadow = (unsigned)(root - vept->root);
+        settled->shadow_key = root->key;
+    }
+    return pointer_of(root);
 }
 
 bool vept_affordable(const struct hv_machine *m)

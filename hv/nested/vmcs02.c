@@ -77,6 +77,13 @@ uint32_t vmcs02_processor_based_controls(const struct hv_cpu *cpu)
                           (virtual_apic_absent(cpu) ? PROC_cr8_load_exiting : 0));
 }
 
+uint32_t vmcs02_entry_controls(const struct hv_cpu *cpu)
+{
+    return control_adjust(cpu->machine->physical.entry,
+                          (VMCS12_32(cpu, entry_controls) & ENTRY_ia32e_mode_guest) | ENTRY_load_debug_controls |
+                          ENTRY_load_ia32_efer | ENTRY_load_ia32_pat);
+}
+
 /* The exit goes to L0 with its host state; it must not lose what L2 had, whatever L1 wants saved. */
 static uint32_t exit_controls(const struct hv_cpu *cpu)
 {
@@ -123,14 +130,11 @@ static void write_settled(struct hv_cpu *cpu)
 
 void vmcs02_write_controls(struct hv_cpu *cpu)
 {
-    const struct capability *c = &cpu->machine->physical;
     const struct entry_plan *plan = &cpu->nested.plan;
-    const uint32_t entry = VMCS12_32(cpu, entry_controls) & ENTRY_ia32e_mode_guest;
 
     if (!plan->settled || !cpu->vmcs02->kept_known[KEPT_PIN])
         write_settled(cpu);
-    vmcs02_keep(cpu, KEPT_ENTRY, VMCS_entry_controls,
-                control_adjust(c->entry, entry | ENTRY_load_debug_controls | ENTRY_load_ia32_efer | ENTRY_load_ia32_pat));
+    vmcs02_keep(cpu, KEPT_ENTRY, VMCS_entry_controls, cpu->nested.vmcs12->settled.entry02);
     vmcs02_keep(cpu, KEPT_VPID, VMCS_virtual_processor_identifier, plan->vpid);
     vmcs02_keep(cpu, KEPT_EPTP, VMCS_ept_pointer, plan->eptp);
     vmcs02_keep(cpu, KEPT_MSR_COUNT, VMCS_entry_msr_load_count, plan->msr_count);

@@ -14,11 +14,6 @@ static void flush(uint64_t type, unsigned vpid, uint64_t linear)
         hal_fail_stop("an INVVPID of L0 failed");
 }
 
-static uint16_t vpid12(const struct hv_cpu *cpu)
-{
-    return vmcs12_secondary(cpu) & PROC2_enable_vpid ? (uint16_t)VMCS12(cpu, virtual_processor_identifier) : 0;
-}
-
 /* The slot of one of L1's VPIDs, or VPID_SLOTS. */
 static unsigned find(const struct vpids *vpids, uint16_t vpid)
 {
@@ -48,21 +43,21 @@ static unsigned take(struct vpids *vpids, uint16_t vpid)
 uint16_t vpid_before_entry(struct hv_cpu *cpu)
 {
     struct vpids *vpids = &cpu->nested.vpids;
-    const uint16_t vpid = vpid12(cpu);
-    unsigned slot;
+    struct settled *settled = &cpu->nested.vmcs12->settled;
 
-    if (!vpid) {
+    if (!settled->vpid12) {
         flush(INVVPID_SINGLE, VPID_L2_UNTAGGED, 0);
         return VPID_L2_UNTAGGED;
     }
-    slot = take(vpids, vpid);
-    vpids->slot[slot].last_use = ++vpids->use_clock;
-    return (uint16_t)(VPID_L2_FIRST + slot);
+    if (vpids->slot[settled->vpid_slot].vpid12 != settled->vpid12)
+        settled->vpid_slot = take(vpids, settled->vpid12);
+    vpids->slot[settled->vpid_slot].last_use = ++vpids->use_clock;
+    return (uint16_t)(VPID_L2_FIRST + settled->vpid_slot);
 }
 
 void vpid_after_exit(struct hv_cpu *cpu)
 {
-    if (!vpid12(cpu))
+    if (!cpu->nested.vmcs12->settled.vpid12)
         flush(INVVPID_SINGLE, VPID_L1, 0);
 }
 
