@@ -47,10 +47,11 @@ enum late_answer { LATE_DONE = 0, LATE_REFUSED = 1, LATE_UNKNOWN = 2 };
 enum { LATE_ALIGNMENT = 0x20000 };
 struct late_image {
     unsigned long long signature;
-    unsigned long long size;    /* of the image in memory; the pool needs at least `smallest` bytes */
+    unsigned long long size;    /* of the image in memory; the pool needs at least `smallest` bytes, and `per_processor` for each but one */
     unsigned long long smallest;
     unsigned long long prepare, load;   /* where the functions are, from the image's beginning */
-    unsigned long long processors;      /* that it is built for */
+    unsigned long long processors;      /* that it takes at most */
+    unsigned long long per_processor;   /* bytes more of the pool for each processor but the first */
 };
 enum late_range_type { LATE_RAM = 1 };  /* any other: not RAM, in the numbers of ACPI's and the multiboot memory map */
 struct late_range { unsigned long long base, size, type; };

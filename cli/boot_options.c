@@ -16,7 +16,7 @@ static const char usage[] =
     "  --module \"F ARGS\" a module of the image: file F, and the text \"F ARGS\" without F's folders; repeatable\n"
     "  --initrd FILE     the initrd of a Linux kernel; else a module with the text \"initrd\"\n"
     "  --memory SIZE     RAM: 512M unless told; 1M to 4G\n"
-    "  --cpus N          processors: 1 unless told; 1 to 8\n"
+    "  --cpus N          processors: 1 unless told; 1 to 80\n"
     "  --hv[=STRATEGY]   the core as L0; strategy for L1's VMCSs: trap (unless told), copy or flip\n"
     "  --late            with --hv: the image runs on the bare machine until it asks for the core (docs/metal.md)\n"
     "  --vmx-profile P   processors of a generation: max (unless told), haswell, skylake or icelake\n"

@@ -19,7 +19,7 @@
 #define PAGE_OFFSET (PAGE_SIZE - 1)
 
 enum { RAM_RANGES = 64 };
-enum { HV_CPUS = 8 };
+enum { HV_CPUS = 128 };
 enum { GIVEN_PAGES = 64 };
 
 /* VPIDs are tags of one processor's TLB: the same ones serve on every processor. 0 is root operation's. L2's: vpid.c. */
@@ -130,6 +130,9 @@ struct hv_cpu {
     bool waits_for_sipi;                /* so does the next entry's guest */
     struct nested nested;
 };
+
+/* Of the machine's processors, those that the core has a place for; the others cannot be had. */
+static inline unsigned processors_kept(void) { return hal_cpu_count() < HV_CPUS ? hal_cpu_count() : HV_CPUS; }
 
 _Static_assert(sizeof(struct hv_cpu) <= HAL_CPU_LOCAL_SIZE, "the processor's state fits its local memory");
 _Static_assert(sizeof(struct hv_machine) <= HAL_MACHINE_LOCAL_SIZE, "the machine's state fits its local memory");

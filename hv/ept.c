@@ -141,12 +141,13 @@ static bool map_ram(struct hv_machine *m, uint64_t from, uint64_t end)
     const uint64_t leaf = EPT_RIGHTS | EPT_MEMORY_TYPE_BITS(MEMORY_WB);
 
     while (from < end) {
-        bool large = !(from & (EPT_SPAN(2) - 1)) && l1_memory(m, from, EPT_SPAN(2)) == L1_RAM;
-        uint64_t size = large ? EPT_SPAN(2) : EPT_SPAN(1);
+        unsigned level = m->physical.ept_vpid & EPT_CAP_1G ? 3 : 2;
+        while (level > 1 && (from & (EPT_SPAN(level) - 1) || l1_memory(m, from, EPT_SPAN(level)) != L1_RAM))
+            level--;
         if (l1_owns(m, from) &&
-            ept_map(&m->ept01, from, large ? 2 : 1, from | leaf | (large ? EPT_LARGE : 0)) == EPT_NO_PAGE)
+            ept_map(&m->ept01, from, level, from | leaf | (level > 1 ? EPT_LARGE : 0)) == EPT_NO_PAGE)
             return false;
-        from += size;
+        from += EPT_SPAN(level);
     }
     return true;
 }

@@ -159,6 +159,8 @@ struct hv_l1 {
 void hv_l1(struct hv_l1 *l1);
 /* A VMX capability MSR as L1 is shown it. False: there is no such MSR. */
 bool hv_l1_capability(uint32_t index, uint64_t *value);
+/* Pages of pool that L0 asks for on a machine with so many processors and so many bytes of RAM. */
+uint64_t hv_pool_pages(unsigned processors, uint64_t ram);
 /* NULL, or what the processor lacks for a strategy; trap needs nothing beyond the core's own needs. */
 const char *hv_refusal(enum hv_strategy strategy);
 /* Takes this processor into VMX operation and runs its guest for ever, from the state hal_capture() gives. Returns only on

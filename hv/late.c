@@ -16,7 +16,7 @@ void late_loaded(struct hv_cpu *cpu)
 
 void late_failed(struct hv_machine *m)
 {
-    for (unsigned i = 0; i < HV_CPUS; i++) {
+    for (unsigned i = 0; i < processors_kept(); i++) {
         hal_lock(&m->lock);
         m->presence[i].abandoned = m->late && !m->rolls_back && !m->finalised && m->presence[i].over_l0;
         hal_unlock(&m->lock);

@@ -25,7 +25,7 @@ static unsigned key_bits(void)
     return activate >> 32 & 15;
 }
 
-/* SDM Vol. 3, 2.2.1: of IA32_EFER NXE, SCE and LME exist as CPUID says; 4.1.4: so do 1-GByte pages. */
+/* SDM Vol. 3, 2.2.1: of IA32_EFER NXE, SCE and LME exist as CPUID says; so do 1-GByte pages. */
 static void read_cpuid(struct hv_machine *m)
 {
     const uint32_t edx = hal_cpuid(0x80000001, 0).edx;
@@ -238,6 +238,17 @@ bool hv_l1_capability(uint32_t index, uint64_t *value)
     const struct hv_cpu *cpu = hal_cpu_local();
 
     return capability_value(&cpu->machine->offered, index, value);
+}
+
+/*
+ * Each processor has half a share of the pool for its shadow EPTs (nested/vept.c), and of the rest its VMCSs and private pages.
+ * A quarter of the pool is EPT01's at most, and where it has no 1-GByte pages it takes a page for each GByte.
+ */
+uint64_t hv_pool_pages(unsigned processors, uint64_t ram)
+{
+    const uint64_t each = 256, least = 8 * each, pages = each * processors, for_ram = 8 * (ram >> 30);
+
+    return least > pages ? (least > for_ram ? least : for_ram) : (pages > for_ram ? pages : for_ram);
 }
 
 const char *hv_refusal(enum hv_strategy strategy)

@@ -90,7 +90,7 @@ static void wait_for(struct hv_machine *m, unsigned other, unsigned count)
 
 static bool unreachable(const struct hv_machine *m)
 {
-    for (unsigned i = 0; i < HV_CPUS; i++)
+    for (unsigned i = 0; i < processors_kept(); i++)
         if (m->presence[i].unreachable)
             return true;
     return false;
@@ -131,7 +131,7 @@ enum page_given_result page_give(struct hv_cpu *cpu, uint64_t page)
     if (result != PAGE_GIVEN)
         return result;
     look(cpu);
-    for (unsigned i = 0; i < HV_CPUS; i++)
+    for (unsigned i = 0; i < processors_kept(); i++)
         if (i != hal_cpu_index())
             wait_for(m, i, count);
     hal_pm_zero_page(PA(page));

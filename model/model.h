@@ -11,7 +11,7 @@
 #include "model/vmx/capability.h"
 #include "model/vmx/vmcs.h"
 
-enum { MODEL_CPU_MAX = 8, REFUSAL_MAX = 160 };
+enum { MODEL_CPU_MAX = 80, REFUSAL_MAX = 160 };
 
 struct model {
     struct memory memory;

@@ -18,7 +18,7 @@ static const char *check_options(const struct machine_options *options)
     if (options->memory_size < 1 << 20 || options->memory_size > 4ull << 30 || options->memory_size % (1 << 20))
         return "the memory size must be a whole number of megabytes from 1 MB to 4 GB";
     if (options->cpus < 1 || options->cpus > MODEL_CPU_MAX)
-        return "the machine has 1 to 8 processors";
+        return "the machine has 1 to 80 processors";
     return NULL;
 }
 

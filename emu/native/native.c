@@ -17,18 +17,22 @@ enum { STACK_SIZE = 256 * 1024, POOL_SHARE = 4,
 
 _Thread_local struct native_cpu *native_here;
 
+uint64_t native_pool_size(unsigned cpus, uint64_t memory) { return hv_pool_pages(cpus, memory) * PAGE_SIZE; }
+
 struct native *native_open(struct model *model, struct trace *trace, enum hypervisor hypervisor, char *error,
                            size_t error_size)
 {
-    uint64_t low = model->memory.size < MEMORY_HOLE ? model->memory.size : MEMORY_HOLE;
-    if (low < (uint64_t)NATIVE_POOL_SIZE * POOL_SHARE) {
-        snprintf(error, error_size, "%llu MB of memory leave no room for L0's pool of %d MB: give at least %d MB",
-                 (unsigned long long)(model->memory.size >> 20), NATIVE_POOL_SIZE >> 20, NATIVE_POOL_SIZE * POOL_SHARE >> 20);
+    const uint64_t low = model->memory.size < MEMORY_HOLE ? model->memory.size : MEMORY_HOLE;
+    const uint64_t pool = native_pool_size(model->cpu_count, model->memory.size);
+    if (low < pool * POOL_SHARE) {
+        snprintf(error, error_size, "%llu MB of memory leave no room for L0's pool of %llu MB: give at least %llu MB",
+                 (unsigned long long)(model->memory.size >> 20), (unsigned long long)(pool >> 20),
+                 (unsigned long long)(pool * POOL_SHARE >> 20));
         return NULL;
     }
     struct native *native = calloc(1, sizeof *native);
     if (native) {
-        native->pool_pages = NATIVE_POOL_SIZE / PAGE_SIZE;
+        native->pool_pages = pool / PAGE_SIZE;
         native->pool_used = calloc(1, native->pool_pages);
         native->pool_released = calloc(1, native->pool_pages);
         native->owner = calloc(1, model->memory.size / PAGE_SIZE);
@@ -42,7 +46,7 @@ struct native *native_open(struct model *model, struct trace *trace, enum hyperv
     native->model = model;
     native->trace = trace;
     native->strategy = hypervisor == HYPERVISOR_COPY ? HV_COPY : hypervisor == HYPERVISOR_FLIP ? HV_FLIP : HV_TRAP;
-    native->pool_base = low - NATIVE_POOL_SIZE;
+    native->pool_base = low - pool;
     host_memory_touch(memory_at(&model->memory, native->pool_base, POOL_FIRST), POOL_FIRST);
     for (uint64_t i = 0; i < model->memory.size / PAGE_SIZE; i++)
         model->memory.watch[i] |= WATCH_PRIVATE;    /* until the core says whose it is */

@@ -15,7 +15,8 @@
 
 struct native;
 
-enum { NATIVE_POOL_SIZE = 8 << 20 };    /* bytes of memory that L0 takes for itself */
+/* Bytes of memory that L0 takes for itself on a machine with so many processors and so much memory: 8 MB on a small one. */
+uint64_t native_pool_size(unsigned cpus, uint64_t memory);
 
 /*
  * What L0 executed, for `sesqui bench nested`: uses of primitives, bytes that it moved through hal_pm_*, entries for which

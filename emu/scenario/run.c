@@ -398,10 +398,10 @@ static bool open_machine(struct run *run, const struct scenario_options *options
     const char *unused;
     profile_find(profile_name((unsigned)h->operand[4], &unused), &machine.lacks);
     run->statement = header ? header : native ? native : &run->program->statement[0];
-    if (machine.memory_size < 4 * MEMORY_STEP + (absent ? NATIVE_POOL_SIZE : 0))
+    const uint64_t taken = absent ? native_pool_size(machine.cpus, machine.memory_size) : 0;
+    if (machine.memory_size < 4 * MEMORY_STEP + taken)
         return run_fail(run, "a scenario needs at least 4 MB of memory%s", absent ? ", and what L0 would take" : "");
-    if (absent)
-        machine.memory_size -= NATIVE_POOL_SIZE;
+    machine.memory_size -= taken;
     run->machine = machine_open(&machine, message, sizeof message);
     if (!run->machine)
         return run_fail(run, "%s", message);

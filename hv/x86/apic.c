@@ -41,7 +41,7 @@ bool apic_send(enum apic_target target, unsigned id, unsigned message)
 
 bool hal_kick(unsigned cpu, enum hal_kick kind)
 {
-    return cpu < PROCESSORS && cpu < processor_count &&
+    return cpu < processor_blocks &&
            apic_send(APIC_ONE, processors[cpu].apic_id, kind == HAL_KICK_INIT ? APIC_INIT : APIC_NMI);
 }
 
@@ -51,17 +51,21 @@ static void delay(unsigned microseconds)
         port_out(DELAY_PORT, 1, 0);
 }
 
-void trampoline_write(void)
+static volatile uint32_t *word(unsigned offset) { return at(TRAMPOLINE + offset); }
+
+/* The table is that of the image where the boot loader put it, which the code leaves before anything else comes there. */
+static void trampoline_write(void)
 {
     uint8_t *page = at(TRAMPOLINE);
 
     memcpy(page, trampoline, (size_t)(trampoline_end - trampoline));
-    *(uint32_t *)(page + TRAMPOLINE_CR3) = (uint32_t)paging_root(false);
     memcpy(page + TRAMPOLINE_GDT, boot_gdt_pointer, 6);
+    *word(TRAMPOLINE_COUNT) = *word(TRAMPOLINE_CR3) = 0;
 }
 
-void processors_start(void)
+unsigned processors_start(void)
 {
+    trampoline_write();
     apic_send(APIC_OTHERS, 0, APIC_INIT);
     delay(INIT_DELAY);
     for (unsigned i = 0; i < 2; i++) {
@@ -69,6 +73,17 @@ void processors_start(void)
         delay(STARTUP_DELAY);
     }
     delay(ARRIVAL_DELAY);
+    return *word(TRAMPOLINE_COUNT) + 1;
+}
+
+void processors_release(void)
+{
+    const uint32_t all = *word(TRAMPOLINE_COUNT) + 1;
+
+    processor_blocks = all < PROCESSORS ? all : PROCESSORS;
+    *word(TRAMPOLINE_CR3) = (uint32_t)paging_root(false);
+    while (*(volatile uint32_t *)&processor_count < all)
+        hal_pause();
 }
 
 void processors_stop(void)

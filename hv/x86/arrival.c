@@ -105,7 +105,7 @@ static struct processor *find(void)
 {
     const unsigned id = apic_id();
 
-    for (unsigned i = 0; i < processor_count && i < PROCESSORS; i++)
+    for (unsigned i = 0; i < processor_blocks; i++)
         if (processors[i].apic_id == id)
             return &processors[i];
     print("sesqui: load refused: more processors than the image is built for: it does not know that with local APIC ID %u\n", id);

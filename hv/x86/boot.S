@@ -43,15 +43,19 @@ start:
 trampoline:
     movw %cs, %ax
     movw %ax, %ds
-    lgdtl TRAMPOLINE_GDT
+    lock incl TRAMPOLINE_COUNT
+1:  pause
     movl TRAMPOLINE_CR3, %eax
+    testl %eax, %eax
+    jz 1b
+    lgdtl TRAMPOLINE_GDT
     long_mode
     ljmpl $SELECTOR_CODE, $TRAMPOLINE + HERE(1f)
     .code64
     /* EDI: the processor's number; the first one counted as 0. */
 1:  movl $1, %edi
     lock xaddl %edi, processor_count
-    cmpl $PROCESSORS, %edi
+    cmpl processor_blocks, %edi
     jae 2f
     imulq $PROCESSOR_SIZE, %rdi, %rax
     leaq processors + PROCESSOR_STACK_TOP(%rax), %rsp

@@ -13,11 +13,13 @@
 #define IMAGE_LOAD 0x100000
 /* The page below 1 MB where other processors start: SIPI vector 8. */
 #define TRAMPOLINE 0x8000
+#define TRAMPOLINE_COUNT 0xfe8                 /* processors that have come there; they wait for CR3 */
 #define TRAMPOLINE_CR3 0xff0
 #define TRAMPOLINE_GDT 0xff8
 
-/* Of a pool that an operating system gives: bytes beside the image. */
+/* Of a pool that an operating system gives: bytes beside the image, and for each processor but the first. */
 #define SMALLEST_POOL 0x400000
+#define POOL_PER_PROCESSOR (PROCESSOR_SIZE + 0xc0000)
 
 /* Selectors of L0's GDT: those of the model's back end, so that traces compare. */
 #define SELECTOR_CODE_32 0x08
@@ -26,13 +28,14 @@
 #define SELECTOR_TSS 0x20
 #define CODE_DESCRIPTOR 0x00af9b000000ffff     /* 64-bit code, CPL 0 */
 
-/* Processors that the image is built for. */
+/* Most processors that the image takes: HV_CPUS of hv/core.h. */
 #ifndef PROCESSORS
-#define PROCESSORS 8
+#define PROCESSORS 128
 #endif
 
 /*
- * struct processor, aligned to its size: whoever runs on its stack finds it. The frame is the top of the stack on which VM exits
+ * struct processor, aligned to its size: whoever runs on its stack finds it. The first is the end of the image; in the pool the others
+ * follow. The frame is the top of the stack on which VM exits
  * begin: see world.S. The passage is what late load needs: passage.S.
  */
 #define PROCESSOR_SIZE 0x20000

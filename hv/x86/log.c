@@ -137,7 +137,7 @@ _Noreturn void stop(const char *what, const char *why)
     print("sesqui: %s: %s\n", what, why);
     stopped = true;
     /* INIT ends a guest, and then hal_enter() sees `stopped`. Outside VMX operation it would reset the processor. */
-    for (unsigned i = 0; i < processor_count && i < PROCESSORS; i++)
+    for (unsigned i = 0; i < processor_blocks; i++)
         if (processors[i].ready && i != hal_cpu_index())
             hal_kick(i, HAL_KICK_INIT);
     halt();

@@ -76,7 +76,7 @@ static void build_root_5(void)
 
 const char *paging_build(uint64_t linear)
 {
-    const uint64_t image = hal_pool().base.value, size = (uint64_t)(image_end - image_start), top = paging_top();
+    const uint64_t image = hal_pool().base.value, size = image_size(), top = paging_top();
     const uint64_t executed_end = options.late && linear == image ? image + size : image;   /* by passage.S, one to one */
     bool done = (root = hal_page_allocate().value) && (root_5 = hal_page_allocate().value);
 

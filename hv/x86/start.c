@@ -2,9 +2,9 @@
 /* From the boot loader to the core: what the image does before its guest runs. docs/metal.md. */
 #include "hv/x86/x86.h"
 
-/* Aligned by image.ld: an alignment of the object would move the multiboot headers away from the file's beginning. */
-__attribute__((section(".bss.processors"))) struct processor processors[PROCESSORS];
-uint32_t processor_count = 1;
+/* `processors` to image.ld, which aligns it: an alignment of the object would move the multiboot headers away from the file's beginning. */
+__attribute__((section(".bss.processors"), used)) static struct processor first;
+uint32_t processor_count = 1, processor_blocks = 1;
 static struct hal_capture guest;                /* the first processor's: L1 as loaded */
 static volatile bool go;                        /* the other processors may start their guests */
 
@@ -87,7 +87,7 @@ void image_other(unsigned index)
 /* The others have told who they are; those beyond PROCESSORS will be refused. They wait for a SIPI again, as before. */
 static void late_start(void)
 {
-    for (unsigned i = 1; i < processor_count && i < PROCESSORS; i++) {
+    for (unsigned i = 1; i < processor_blocks; i++) {
         wait_for(&processors[i].ready);
         processors[i].ready = false;
     }
@@ -97,7 +97,7 @@ static void late_start(void)
 
 void image_main(uint32_t magic, uint32_t information)
 {
-    const char *word;
+    const char *word, *why;
 
     log_open(0x3f8);
     tables_load(0);
@@ -106,10 +106,13 @@ void image_main(uint32_t magic, uint32_t information)
     memory_describe();
     if ((word = options_read(boot.text)))
         stop("unknown option (docs/metal.md lists them)", word);
-    check(pool_reserve());
-    check(paging_start());
-    trampoline_write();
-    processors_start();
+    why = pool_reserve(processors_start());
+    if (!why)
+        why = paging_start();
+    if (why)
+        processors_stop();                      /* they would wait for ever */
+    check(why);
+    processors_release();
     if (options.late)
         late_start();
     else if (processor_count > PROCESSORS)

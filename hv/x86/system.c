@@ -16,7 +16,7 @@ static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) { 
 /* Is what L0 has at [linear, ...) its own?  It has memory one to one, and the image where it is linked. */
 static bool address_taken(uint64_t linear, uint64_t pool)
 {
-    const uint64_t size = (uint64_t)(image_end - image_start);
+    const uint64_t size = image_size();
 
     return linear != pool && (linear < paging_top() || overlap(linear, size, IMAGE_VIRTUAL + IMAGE_LOAD, size) ||
                               (uint64_t)((int64_t)(linear << 16) >> 16) != linear);
@@ -41,8 +41,6 @@ static const char *read_processors(const struct late_system *s)
     if (!s->processor_count || s->processor_count > UINT32_MAX)
         return "the list of processors is empty, or absurd";
     processor_count = (uint32_t)s->processor_count;
-    for (unsigned i = 0; i < processor_count && i < PROCESSORS; i++)
-        processors[i].apic_id = s->local_apic_id[i];
     return NULL;
 }
 
@@ -56,8 +54,11 @@ static const char *read_system(const struct late_system *s)
         return "this image has been prepared before: put it there anew";
     if (here() != s->linear)
         return "the image is not where it was announced";
-    if ((why = read_ranges(s)) || (why = read_processors(s)) || (why = pool_given(s->pool, s->pool_size, s->linear)))
+    if ((why = read_ranges(s)) || (why = read_processors(s)) || (why = pool_given(s->pool, s->pool_size, s->linear, processor_count)))
         return why;
+    processor_blocks = processor_count < PROCESSORS ? processor_count : PROCESSORS;
+    for (unsigned i = 0; i < processor_blocks; i++)
+        processors[i].apic_id = s->local_apic_id[i];
     if (address_taken(s->linear, s->pool))
         return "the image is at a linear address that L0 has for something else: neither where memory would be one to one, nor in "
                "the image's own";

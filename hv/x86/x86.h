@@ -68,9 +68,9 @@ _Static_assert(offsetof(struct processor, captured) == PROCESSOR_CAPTURED &&
 _Static_assert(offsetof(struct processor, registers) == PROCESSOR_FRAME, "world.S knows the place");
 _Static_assert(offsetof(struct processor, local) == PROCESSOR_STACK_TOP, "boot.S knows the place");
 _Static_assert(sizeof(struct processor) == PROCESSOR_SIZE, "boot.S knows the size");
-extern struct processor processors[PROCESSORS];
-/* Processors of the machine; those beyond PROCESSORS cannot be had. */
-extern uint32_t processor_count;
+extern struct processor processors[];
+/* Processors of the machine, and how many of them have a place in `processors`: PROCESSORS at most, the others cannot be had. */
+extern uint32_t processor_count, processor_blocks;
 struct processor *this_processor(void);
 
 /* ---- cpu.c: instructions that the back end needs, and the core does not ---- */
@@ -133,12 +133,15 @@ extern struct boot boot;
 const char *boot_read(uint32_t magic, uint64_t information);
 
 /* ---- pool.c ---- */
-/* The pool is where an operating system put the image, and is at `linear` while its paging is in use. NULL, or why not. */
-const char *pool_given(uint64_t base, uint64_t size, uint64_t linear);
+/* The pool is where an operating system put the image, and is at `linear` while its paging is in use; for `count` processors, as above. NULL,
+ * or why not. */
+const char *pool_given(uint64_t base, uint64_t size, uint64_t linear, unsigned count);
 /* What is at `physical` in the pool, in the world that runs now. */
 void *in_pool(uint64_t physical);
-/* Chooses the pool at the top of RAM below 4 GB, clear of modules, and moves the image there. NULL, or why not. */
-const char *pool_reserve(void);
+/* Chooses the pool at the top of RAM below 4 GB, clear of modules, large enough for `count` processors, or for PROCESSORS. NULL, or why not. */
+const char *pool_reserve(unsigned count);
+/* Of the image in the pool, places for the other processors included: the pool's beginning. Bytes. */
+uint64_t image_size(void);
 
 /* ---- paging.c ---- */
 /* Builds L0's own paging structures in the pool, and switches to the image's copy there. NULL, or why not. */
@@ -183,10 +186,12 @@ enum apic_target { APIC_ONE, APIC_OTHERS };
 unsigned apic_id(void);
 /* False: the local APIC is disabled. */
 bool apic_send(enum apic_target target, unsigned id, unsigned message);
-/* Puts the code for other processors, and protected_mode, into the page TRAMPOLINE. */
-void trampoline_write(void);
-/* Starts all other processors; returns when they run. And back to where they were: they wait for a SIPI. */
-void processors_start(void);
+/* Starts all other processors, into the page TRAMPOLINE, where they wait; how many there are, with this one. protected_mode is
+ * there, too. */
+unsigned processors_start(void);
+/* They go on into L0, which has its paging structures and a place for each. Returns when all have come. */
+void processors_release(void);
+/* And back to where they were: they wait for a SIPI. */
 void processors_stop(void);
 
 /* ---- log.c ---- */

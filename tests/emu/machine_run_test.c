@@ -275,8 +275,8 @@ START_TEST(refused_options)
         { { .memory_size = 0, .cpus = 1 }, "1 MB to 4 GB" },
         { { .memory_size = (1 << 20) + 4096, .cpus = 1 }, "1 MB to 4 GB" },
         { { .memory_size = (4ull << 30) + (1 << 20), .cpus = 1 }, "1 MB to 4 GB" },
-        { { .memory_size = 1 << 20, .cpus = 0 }, "1 to 8" },
-        { { .memory_size = 1 << 20, .cpus = MODEL_CPU_MAX + 1 }, "1 to 8" },
+        { { .memory_size = 1 << 20, .cpus = 0 }, "1 to 80" },
+        { { .memory_size = 1 << 20, .cpus = MODEL_CPU_MAX + 1 }, "1 to 80" },
     };
     char error[400];
     ck_assert_ptr_null(machine_open(&row[_i].options, error, sizeof error));

@@ -218,7 +218,7 @@ static uint64_t sane(struct maker *m, uint32_t encoding)
 /* Not in L0's pool, where processors look for descriptors and paging structures (differences.def, pool). */
 static uint64_t elsewhere(uint64_t address)
 {
-    const uint64_t pool = MEMORY_SIZE - NATIVE_POOL_SIZE;
+    const uint64_t pool = MEMORY_SIZE - native_pool_size(1, MEMORY_SIZE);
 
     return (address & 0xffffffff) >= pool && (address & 0xffffffff) < MEMORY_SIZE ? address & ~pool : address;
 }

@@ -61,6 +61,7 @@ says "the firmware has locked VMX off" --feature-control 1 --module $guest
 says "the processor lacks EPT" --vmx -ept --module $guest
 says "the processor lacks VPIDs" --vmx -vpid --module $guest
 says "unknown option (docs/metal.md lists them): hv=flop" --append "hv=flop" --module $guest
+says "no RAM below 4 GB is free for L0's pool" --memory 64 --cpus 66 --module $guest
 two=build/image-2/sesqui.elf
 image=$two says "the machine has more processors than the image is built for" --cpus 3 --module $guest
 image=$two boot $two --cpus 2 --module $guest 2>"$work/messages" | cmp - "$work/bare" >>"$work/messages" 2>&1

@@ -6,7 +6,7 @@
 #define SECOND_START 0x8000
 #define AT(label) (SECOND_START + (label) - second_start)
 #define STACK_SIZE 16384
-#define STACKS 4
+#define STACKS 128
 
     .text
     .code16

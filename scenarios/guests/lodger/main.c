@@ -207,7 +207,7 @@ unsigned main(const void *information)
     late_load *const load = (late_load *)(DIRECT + POOL + image->load);
     expect("ENDBR64 at prepare()", *(const uint32_t *)prepare, ENDBR64);
     expect("ENDBR64 at load()", *(const uint32_t *)load, ENDBR64);
-    expect("it fits the pool", image->smallest <= POOL_SIZE, true);
+    expect("it fits the pool", image->smallest + image->per_processor <= POOL_SIZE, true);
     *old(&over) = 1;
     refusals(prepare);
     place_image();
