@@ -18,6 +18,8 @@ static void begin(void)
     machine = (struct hv_machine){ .physical_address_width = 40 };
     cpu = (struct hv_cpu){ .machine = &machine };
     vmcs12 = cpu.nested.vmcs12 = &cpu.nested.slot[0];
+    for (unsigned i = 0; i < FIELD_COUNT; i++)
+        vmcs12->field[i] = i + 1;
     cpu.nested.plan.carried.efer = EFER_LMA;
     settle(&cpu);
     ck_assert(settled_holds(&cpu));
