@@ -84,6 +84,9 @@ void processors_release(void)
     *word(TRAMPOLINE_CR3) = (uint32_t)paging_root(false);
     while (*(volatile uint32_t *)&processor_count < all)
         hal_pause();
+    for (unsigned i = 1; i < processor_blocks; i++)     /* out of the page, which will be no code any more */
+        while (!*(struct processor *volatile *)&processors[i].self)
+            hal_pause();
 }
 
 void processors_stop(void)
