@@ -125,99 +125,33 @@ void shadow_tell_vmcs12(struct hv_cpu *cpu)
 #include "hv/exit_parts.def"
 }
 
-/* ---- the switches: what a strategy does not mention it does nothing about ---- */
+/* ---- what each strategy does when ---- */
 
-void shadow_load(struct hv_cpu *cpu)
-{
-    if (cpu->strategy == HV_COPY)
-        copy_load(cpu);
-    else if (cpu->strategy == HV_FLIP)
-        flip_load(cpu);
-}
+#define NOTHING (void)0
+#define BY_STRATEGY(cpu, trap, copy, flip)                                                                          \
+    do {                                                                                                            \
+        if ((cpu)->strategy == HV_TRAP)                                                                             \
+            trap;                                                                                                   \
+        else if ((cpu)->strategy == HV_COPY)                                                                        \
+            copy;                                                                                                   \
+        else                                                                                                        \
+            flip;                                                                                                   \
+    } while (0)
 
-void shadow_release(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
-{
-    if (cpu->strategy == HV_COPY)
-        copy_release(cpu, vmcs12);
-    else if (cpu->strategy == HV_FLIP)
-        flip_release(cpu, vmcs12);
-}
-
+void shadow_load(struct hv_cpu *cpu) { BY_STRATEGY(cpu, NOTHING, copy_load(cpu), flip_load(cpu)); }
+void shadow_release(struct hv_cpu *cpu, struct vmcs12 *v) { BY_STRATEGY(cpu, NOTHING, copy_release(cpu, v), flip_release(cpu, v)); }
 void shadow_before_read(struct hv_cpu *cpu, enum field_index field)
 {
-    if (cpu->strategy == HV_COPY)
-        copy_before_read(cpu, field);
-    else if (cpu->strategy == HV_FLIP)
-        flip_before_read(cpu, field);
+    BY_STRATEGY(cpu, NOTHING, copy_before_read(cpu, field), flip_before_read(cpu, field));
 }
-
-void shadow_before_write(struct hv_cpu *cpu)
-{
-    if (cpu->strategy == HV_COPY)
-        copy_before_write(cpu);
-    else if (cpu->strategy == HV_FLIP)
-        flip_before_write(cpu);
-}
-
-void shadow_written(struct hv_cpu *cpu, enum field_index field)
-{
-    if (cpu->strategy == HV_COPY)
-        copy_written(cpu, field);
-}
-
-void shadow_fetch(struct hv_cpu *cpu)
-{
-    if (cpu->strategy == HV_COPY)
-        copy_fetch(cpu);
-    else if (cpu->strategy == HV_FLIP)
-        flip_fetch(cpu);
-}
-
-void shadow_enter(struct hv_cpu *cpu)
-{
-    if (cpu->strategy == HV_TRAP)
-        trap_enter(cpu);
-    else if (cpu->strategy == HV_COPY)
-        copy_enter(cpu);
-    else
-        flip_enter(cpu);
-}
-
-void shadow_before_injection(struct hv_cpu *cpu)
-{
-    if (cpu->strategy == HV_FLIP)
-        flip_before_injection(cpu);
-}
-
-void shadow_save(struct hv_cpu *cpu)
-{
-    if (cpu->strategy == HV_TRAP)
-        trap_save(cpu);
-    else if (cpu->strategy == HV_COPY)
-        copy_save(cpu);
-    else
-        flip_save(cpu);
-}
-
-void shadow_tell(struct hv_cpu *cpu)
-{
-    if (cpu->strategy == HV_TRAP)
-        shadow_tell_vmcs12(cpu);
-    else if (cpu->strategy == HV_COPY)
-        copy_tell(cpu);
-    else
-        flip_tell(cpu);
-}
-
-void shadow_leave(struct hv_cpu *cpu)
-{
-    if (cpu->strategy == HV_TRAP)
-        vmcs_select(cpu, 1);
-    else if (cpu->strategy == HV_COPY)
-        copy_leave(cpu);
-    else
-        flip_leave(cpu);
-}
+void shadow_before_write(struct hv_cpu *cpu) { BY_STRATEGY(cpu, NOTHING, copy_before_write(cpu), flip_before_write(cpu)); }
+void shadow_written(struct hv_cpu *cpu, enum field_index field) { BY_STRATEGY(cpu, NOTHING, copy_written(cpu, field), NOTHING); }
+void shadow_fetch(struct hv_cpu *cpu) { BY_STRATEGY(cpu, NOTHING, copy_fetch(cpu), flip_fetch(cpu)); }
+void shadow_enter(struct hv_cpu *cpu) { BY_STRATEGY(cpu, trap_enter(cpu), copy_enter(cpu), flip_enter(cpu)); }
+void shadow_before_injection(struct hv_cpu *cpu) { BY_STRATEGY(cpu, NOTHING, NOTHING, flip_before_injection(cpu)); }
+void shadow_save(struct hv_cpu *cpu) { BY_STRATEGY(cpu, trap_save(cpu), copy_save(cpu), flip_save(cpu)); }
+void shadow_tell(struct hv_cpu *cpu) { BY_STRATEGY(cpu, shadow_tell_vmcs12(cpu), copy_tell(cpu), flip_tell(cpu)); }
+void shadow_leave(struct hv_cpu *cpu) { BY_STRATEGY(cpu, vmcs_select(cpu, 1), copy_leave(cpu), flip_leave(cpu)); }
 
 void shadow_controls(struct hv_cpu *cpu, uint32_t proc)
 {

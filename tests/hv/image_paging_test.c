@@ -22,6 +22,7 @@ struct options options;
 static uint8_t pool[256][PAGE_SIZE] __attribute__((aligned(4096)));
 static unsigned taken;
 
+uint64_t image_size(void) { return IMAGE_SIZE; }
 struct hal_range hal_pool(void) { return (struct hal_range){ PA(POOL), IMAGE_SIZE + sizeof pool }; }
 physical_address hal_page_allocate(void) { return PA(taken < 256 ? POOL + IMAGE_SIZE + taken++ * PAGE_SIZE : 0); }
 void *in_pool(uint64_t physical) { return pool[(physical - POOL - IMAGE_SIZE) / PAGE_SIZE]; }
