@@ -520,7 +520,9 @@ static void sensitive(struct maker *m)
     case 3: case 4: case 5: LINE(m, rdmsr, index); break;
     case 6: case 7:
         if (index != MSR_ia32_apic_base && index != MSR_ia32_tsc_deadline)
-            LINE(m, wrmsr, index, index == MSR_ia32_pat ? pat(m) : index == MSR_ia32_efer ? sane(m, VMCS_host_ia32_efer) : value_for(m, VMCS_guest_rsp));
+            LINE(m, wrmsr, index, index == MSR_ia32_pat ? pat(m) : index == MSR_ia32_efer ? sane(m, VMCS_host_ia32_efer)
+                 /* Over the core bit 34 is out of reach (hv/msrs.def). */
+                 : index == MSR_ia32_misc_enable ? value_for(m, VMCS_guest_rsp) & 0xffffffff : value_for(m, VMCS_guest_rsp));
         break;
     case 8: case 9: LINE(m, in, PICK(m, ports), 1ull << below(m, 3)); break;
     case 10: LINE(m, out, 0x80 + below(m, 2), 1, below(m, 256)); break;
