@@ -101,8 +101,16 @@ static void give(struct list *list, enum vmcs_field field, bool high, uint64_t v
 /* The end of a name at `end`: what separates it from its value, taken off. */
 static const char *name_end(const char *start, const char *end)
 {
+    const char *index;
+
     while (end > start && (strchr(" \t=:|>,;\"'-", end[-1]) != NULL) && end[-1])
         end--;
+    if (end > start && end[-1] == ']') {        /* "cr0[0]": the number of a virtual processor */
+        for (index = end - 1; index > start && isdigit((unsigned char)index[-1]);)
+            index--;
+        if (index < end - 1 && index > start + 1 && index[-1] == '[' && wordy(index[-2]))
+            end = index - 1;
+    }
     return end;
 }
 
@@ -374,6 +382,39 @@ static size_t without_comment(const char *line, size_t length)
     return length;
 }
 
+/* "[ 9021.315014] ", "00:00:18.504321 ": the end of a time at the beginning of a line, or the line's beginning. */
+static const char *behind_time(const char *line, const char *end)
+{
+    const char *c = line;
+    unsigned digits = 0, marks = 0;
+    bool bracket;
+
+    while (c < end && (*c == ' ' || *c == '\t'))
+        c++;
+    bracket = c < end && *c == '[';
+    for (c += bracket; c < end && (isdigit((unsigned char)*c) || *c == '.' || *c == ':' || (bracket && *c == ' ')); c++) {
+        digits += isdigit((unsigned char)*c) != 0;
+        marks += *c == '.' || *c == ':';
+    }
+    if (bracket && c < end && *c == ']')
+        c++;
+    else if (bracket || marks < 2)              /* "1:2.3", not a number */
+        return line;
+    return digits > 2 && marks && c < end && (*c == ' ' || *c == '\t') ? c : line;
+}
+
+/* What a time, and a "#" that logs put behind it, stand in front of. */
+static const char *without_front(const char *line, const char *end)
+{
+    const char *c = behind_time(line, end);
+
+    if (c == line)
+        return line;
+    while (c < end && (*c == ' ' || *c == '\t' || *c == '#'))
+        c++;
+    return c;
+}
+
 /* The first word of a line is this, and `rest` what follows it. */
 static bool begins(const char *line, const char *end, const char *word, const char **rest)
 {
@@ -423,11 +464,12 @@ static void doubt(struct list *list, const char *line, const char *end)
 
 static void read_line(struct list *list, const char *line, size_t length)
 {
-    const char *end, *rest;
+    const char *end = line + length, *rest;
     uint64_t value;
     enum form form;
 
-    length = without_comment(line, length);
+    line = without_front(line, end);
+    length = without_comment(line, (size_t)(end - line));
     end = line + length;
     if (begins(line, end, "vmcs", &rest) && rest < end && number(rest, end, list->bare, &value, &form) == end) {
         if (list->any) {

@@ -401,6 +401,20 @@ found "$folder/given" <<<guest.cs.type
 printf 'guest_tr_access_rights = 0x83\nentry_controls = 0x13ff\n' >"$folder/given"
 found "$folder/given" <<<guest.tr.type
 
+# ---- times in front, and what logs put behind them ----
+printf '%s\n' 'pin_based_controls = 0x16' 'guest_rflags = 0' 'GUEST_CS_ACCESS_RIGHT = 0xa09b' >"$folder/plain"
+sed 's/^/[ 9021.315014]  # /' "$folder/plain" >"$folder/dmesg"
+sed 's/ = /   /; s/^/00:00:18.504321 /' "$folder/plain" >"$folder/vbox"
+for file in plain dmesg vbox; do found "$folder/$file" <<<guest.rflags.fixed; done
+checked 1 "$folder/dmesg"
+has '"GUEST_CS_ACCESS_RIGHT" is no VMCS field that is known here' "$folder/out"
+printf '# guest_rflags = 0\nguest_rip = 0x1000\n' >"$folder/commented"
+checked 0 "$folder/commented"                   # a line that somebody has taken out
+printf 'rflags[0]\t\t0x0\nguest_cr3[0]\t\t0x1000\n' >"$folder/indexed"
+checked 0 "$folder/indexed"
+printf 'guest_cr3[0]\t\t0x1000\nrflags[0]\t\t0x0\n' >"$folder/indexed"
+found "$folder/indexed" <<<guest.rflags.fixed
+
 # ---- rows that only some processors have ----
 undecided control.injection.error_code_vector 'entry_interruption_information = 0x80000b15\n'
 undecided control.injection.error_code_missing 'entry_interruption_information = 0x8000030d\nguest_cr0 = 0x80050033\nprocessor_based_controls = 0x401e172\n'
