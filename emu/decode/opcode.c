@@ -94,12 +94,34 @@ bool prefix_add(struct prefixes *p, uint8_t byte, bool mode64)
     return true;
 }
 
+/* The rows of an opcode, in their order: each stop of the CPU engine asks for them. By number from 1; 0: there is none, or no other. */
+struct row_index {
+    uint8_t first[MAP_COUNT][256], next[ROW_COUNT + 1];
+};
+
+static const struct row_index *row_index(void)
+{
+    static struct row_index index;
+    static bool made;
+
+    if (made)
+        return &index;
+    for (unsigned i = ROW_COUNT; i > 0; i--) {
+        uint8_t *first = &index.first[rows[i - 1].map][rows[i - 1].opcode];
+
+        index.next[i] = *first;
+        *first = (uint8_t)i;
+    }
+    made = true;
+    return &index;
+}
+_Static_assert(sizeof rows / sizeof *rows < 256, "a row's number has 8 bits");
+
 enum opcode_interest opcode_interest(enum opcode_map map, uint8_t opcode)
 {
-    for (const struct row *r = rows; r < rows + ROW_COUNT; r++)
-        if (r->map == map && r->opcode == opcode)
-            return r->form == NO_MODRM ? OPCODE_SENSITIVE : OPCODE_ASK_MODRM;
-    return OPCODE_ORDINARY;
+    unsigned first = row_index()->first[map][opcode];
+
+    return !first ? OPCODE_ORDINARY : rows[first - 1].form == NO_MODRM ? OPCODE_SENSITIVE : OPCODE_ASK_MODRM;
 }
 
 static bool form_matches(const struct row *r, uint8_t modrm)
@@ -131,9 +153,14 @@ static bool prefix_matches(enum mandatory mandatory, const struct prefixes *p)
 
 enum insn_id opcode_find(enum opcode_map map, uint8_t opcode, const struct prefixes *prefixes, uint8_t modrm)
 {
-    for (const struct row *r = rows; r < rows + ROW_COUNT; r++)
-        if (r->map == map && r->opcode == opcode && form_matches(r, modrm) && prefix_matches((enum mandatory)r->mandatory, prefixes))
+    const struct row_index *index = row_index();
+
+    for (unsigned i = index->first[map][opcode]; i; i = index->next[i]) {
+        const struct row *r = &rows[i - 1];
+
+        if (form_matches(r, modrm) && prefix_matches((enum mandatory)r->mandatory, prefixes))
             return r->id == INSN_pause && (prefixes->rex & 1) ? INSN_none : r->id;     /* F3 41 90: XCHG R8, RAX */
+    }
     return INSN_none;
 }
 

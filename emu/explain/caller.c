@@ -5,6 +5,7 @@
 
 #include "model/cpu/execute.h"
 #include "model/cpu/translate.h"
+#include "model/tlb/tlb.h"
 
 /* How long a function is that does nothing but one VMWRITE, and how far above the stack pointer its return address stands:
  * compilers without optimisation put the arguments on the stack first. */
@@ -17,8 +18,13 @@ static bool peek(struct cpu *cpu, uint64_t linear, void *to, unsigned length)
 
     for (uint8_t *at = to; length; ) {
         unsigned left = PAGE_SIZE - (unsigned)(linear % PAGE_SIZE), part = length < left ? length : left;
-        struct translation translation = translate(cpu, linear, access);
+        const struct tlb_entry *remembered = tlb_find(cpu, linear);         /* nearly always, and soon found */
+        struct translation translation = { .result = TRANSLATION_OK };
 
+        if (remembered)
+            translation.pa = remembered->mapping.pa_page | (linear & ~PAGE_MASK);
+        else
+            translation = translate(cpu, linear, access);
         if (translation.result != TRANSLATION_OK || !memory_read(&cpu->model->memory, translation.pa, at, part))
             return false;
         linear += part;
@@ -67,7 +73,7 @@ static bool begins(struct cpu *cpu, uint64_t code, uint64_t function, uint64_t r
  * The CALL to `*function`, or 0: a return address near the top of the stack behind a CALL to there. 0 in *function: to
  * wherever a function can begin that has only the VMWRITE at `rip`; it is set then.
  */
-static uint64_t call_of(struct cpu *cpu, uint64_t code, uint64_t stack, uint64_t rip, uint64_t *function)
+static uint64_t call_of(struct cpu *cpu, uint64_t code, uint64_t stack, uint64_t rip, uint64_t *function, unsigned *slot)
 {
     unsigned width = cpu_64bit(cpu) ? 8 : 4;
     uint8_t slots[8 * SLOTS], call[CALL_LENGTH];
@@ -88,6 +94,7 @@ static uint64_t call_of(struct cpu *cpu, uint64_t code, uint64_t stack, uint64_t
         if (*function ? target != *function : target > rip || rip - target >= BEFORE_MAX || !begins(cpu, code, target, rip))
             continue;
         *function = target;
+        *slot = i;
         return back - CALL_LENGTH;
     }
     return 0;
@@ -109,10 +116,19 @@ uint64_t caller_find(struct callers *callers, struct cpu *cpu)
     if (callers->known[place].rip != rip) {
         callers->known[place].rip = rip;
         callers->known[place].function = ends(cpu, code + rip) ? 0 : CALLER_PLAIN;
+        callers->known[place].back = 0;
     }
     if (callers->known[place].function == CALLER_PLAIN)
         return 0;
-    return call_of(cpu, code, stack + cpu->gpr[RSP], rip, &callers->known[place].function);
+    /* The same caller as before, most often. */
+    unsigned width = cpu_64bit(cpu) ? 8 : 4;
+    uint64_t back = 0, call;
+    if (callers->known[place].back && peek(cpu, stack + cpu->gpr[RSP] + width * callers->known[place].slot, &back, width) &&
+        back == callers->known[place].back)
+        return back - CALL_LENGTH;
+    call = call_of(cpu, code, stack + cpu->gpr[RSP], rip, &callers->known[place].function, &callers->known[place].slot);
+    callers->known[place].back = call ? call + CALL_LENGTH : 0;
+    return call;
 }
 
 void caller_note(struct callers *callers, struct cpu *cpu, uint32_t encoding)

@@ -8,7 +8,11 @@
 /* Places of VMWRITEs, and where the function begins that is nothing else; CALLER_PLAIN: there is none. All 0 at first. */
 #define CALLER_PLAIN (~0ull)
 struct callers {
-    struct { uint64_t rip, function; } known[64];
+    struct {
+        uint64_t rip, function;
+        uint64_t back;                  /* the return address that was found last, 0: none; in which slot of the stack */
+        unsigned slot;
+    } known[64];
 };
 
 /* To be called after a VMWRITE of `cpu`, with RIP still at it: notes the call in the current VMCS, beside the writer. */
