@@ -9,6 +9,7 @@
 #include "emu/explain/loaded_state.h"
 #include "emu/explain/place.h"
 #include "emu/explain/refusal.h"
+#include "emu/explain/selector.h"
 #include "emu/explain/shutdown.h"
 #include "emu/explain/region.h"
 #include "emu/explain/registers.h"
@@ -221,6 +222,8 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
     case NOTICE_RAISED:
         progress_raised(machine, cpu, notice);
         loaded_state_explain(machine, cpu, notice->event);
+        if (machine->free_running)
+            selector_explain(machine, cpu, notice->event);
         landing_explain(machine, cpu, notice->event);
         /* fall through */
     case NOTICE_INJECT:

@@ -272,7 +272,16 @@ static void pml4_reserved(void)
     write_cr3(read_cr3());
 }
 
+/* Selectors of descriptors that the instruction does not want. */
+static void ltr_twice(void) { __asm__ volatile("str %%ax\n\tltr %%ax" : : : "rax"); }
+static void ds_beyond_limit(void) { __asm__ volatile("movl $0x7fd8, %%eax\n\tmovl %%eax, %%ds" : : : "rax"); }
+static void ss_of_code(void) { __asm__ volatile("movl %%cs, %%eax\n\tmovl %%eax, %%ss" : : : "rax"); }
+static void es_of_ldt(void) { __asm__ volatile("xorl %%eax, %%eax\n\tlldt %%ax\n\tmovl $0xc, %%eax\n\tmovl %%eax, %%es" : : : "rax"); }
+static void far_return_to_data(void) { __asm__ volatile("movl %%ss, %%eax\n\tpushq %%rax\n\tpushq $0\n\tlretq" : : : "rax"); }
+
 const struct mistake mistakes_of_shutdown[] = {
+    { "ltr-twice", ltr_twice }, { "ds-beyond-limit", ds_beyond_limit }, { "ss-of-code", ss_of_code }, { "es-of-ldt", es_of_ldt },
+    { "far-return-to-data", far_return_to_data },
     { "smep", smep }, { "smap", smap }, { "pml4-reserved", pml4_reserved },
     { "idt-none", idt_none }, { "idt-short", idt_short }, { "idt-empty", idt_empty }, { "idt-unmapped", idt_unmapped },
     { "idt-32-bit", idt_32_bit }, { "gate-absent", gate_absent }, { "gate-call", gate_call }, { "gate-null-cs", gate_null_cs },
