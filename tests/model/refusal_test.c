@@ -365,7 +365,7 @@ END_TEST
 START_TEST(outcomes)
 {
     static const char *const undefined[] = {
-        "getsec.smx", "rsm.smm", "monitor.absent", "rdtscp.control", "invpcid.register_operand", "invpcid.control",
+        "instruction.lock", "vmx.register_operand", "getsec.smx", "rsm.smm", "monitor.absent", "rdtscp.control", "invpcid.register_operand", "invpcid.control",
         "xsetbv.osxsave", "cr.number", "dr.number", "dr.de", "ldtr.protected", "ldtr.virtual_8086", "memory.register_operand",
         "vmx.absent", "vmx.operation", "vmx.protected", "vmx.virtual_8086", "vmx.compatibility", "invept.absent",
         "invvpid.absent", "vmxon.absent", "vmxon.protected", "vmxon.vmxe", "vmxon.virtual_8086", "vmxon.compatibility",
