@@ -44,6 +44,30 @@ static void rows(const enum row_state row[], enum verdict_kind kind, uint64_t va
         fputc('\n', to);
 }
 
+/* Of QEMU's registers CR0 and CR4 are the guest's view. What fails if the hypervisor hands them on as they are? */
+static void as_seen(const struct snapshot *s, const enum row_state row[], enum verdict_kind kind, uint64_t value, FILE *to)
+{
+    static struct snapshot handed_on;
+    static enum row_state then[SNAPSHOT_ROWS_MAX];
+    unsigned count = 0;
+
+    if (!s->registers || !s->given[FIELD_cr0_read_shadow] || !s->given[FIELD_cr4_read_shadow])
+        return;
+    handed_on = *s;
+    VMCS(&handed_on.vmcs, guest_cr0) = VMCS(&s->vmcs, cr0_read_shadow) | CR0_NE;
+    VMCS(&handed_on.vmcs, guest_cr4) = VMCS(&s->vmcs, cr4_read_shadow) | CR4_VMXE;
+    handed_on.given[FIELD_guest_cr0] = handed_on.given[FIELD_guest_cr4] = true;
+    if (!snapshot_check(&handed_on, then))
+        return;
+    for (unsigned i = 0; i < check_count; i++)
+        if (then[i] != ROW_HOLDS && row[i] == ROW_HOLDS && in_question(kind, value, check_table[i].group) &&
+            strcmp(check_table[i].id, "guest.cr0.must_be_1") != 0)         /* which unrestricted guests need not */
+            fprintf(to, "%s %s (%s)", count++ ? "," : "  suspect: if the hypervisor enters with the guest's CR0 and CR4 as they are here:", check_table[i].id,
+                    check_table[i].text);
+    if (count)
+        fputc('\n', to);
+}
+
 static bool part_given(const struct snapshot *s, const char *name)
 {
     for (unsigned i = 0; i < capability_part_count; i++)
@@ -182,6 +206,7 @@ void suspects_print(const struct snapshot *s, const enum row_state row[], enum v
     else if (kind == VERDICT_ERROR && value != VM_ERROR_entry_invalid_control && value != VM_ERROR_entry_invalid_host_state)
         fputs("  suspect: no check of a VMCS: this error is about the instruction and the VMCS's launch state\n", to);
     rows(row, kind, value, to);
+    as_seen(s, row, kind, value, to);
     if (in_question(kind, value, CHECK_CONTROLS))
         controls(s, to);
     if (in_question(kind, value, CHECK_HOST))

@@ -98,20 +98,50 @@ static void give(struct list *list, enum vmcs_field field, bool high, uint64_t v
     list->any = true;
 }
 
-/* The end of a name at `end`: what separates it from its value, taken off. */
+/* An index at the end of a name: "rflags[0]", of the first virtual processor. Where it begins. */
+static const char *index_begins(const char *start, const char *end)
+{
+    const char *c = end - 1;
+
+    if (end - start < 4 || *c != ']')
+        return NULL;
+    while (c > start && isdigit((unsigned char)c[-1]))
+        c--;
+    return c < end - 1 && c - start > 1 && c[-1] == '[' && wordy(c[-2]) ? c - 1 : NULL;
+}
+
+/* The end of a name at `end`: what separates it from its value, and an index, taken off. */
 static const char *name_end(const char *start, const char *end)
 {
-    const char *index;
-
     while (end > start && (strchr(" \t=:|>,;\"'-", end[-1]) != NULL) && end[-1])
         end--;
-    if (end > start && end[-1] == ']') {        /* "cr0[0]": the number of a virtual processor */
-        for (index = end - 1; index > start && isdigit((unsigned char)index[-1]);)
-            index--;
-        if (index < end - 1 && index > start + 1 && index[-1] == '[' && wordy(index[-2]))
-            end = index - 1;
+    return index_begins(start, end) ? index_begins(start, end) : end;
+}
+
+/* What printk, journals and other programs put before a line: "[ 9021.315]", "00:00:18.504330", "<6>", "(XEN)". Where the line itself begins. */
+static const char *after_prefix(const char *line, const char *end)
+{
+    enum { PREFIX_MAX = 60 };
+
+    for (;;) {
+        const char *c = line, *close = NULL;
+
+        while (c < end && (*c == ' ' || *c == '\t'))
+            c++;
+        if (c < end && (*c == '[' || *c == '<' || *c == '('))
+            close = memchr(c, *c == '[' ? ']' : *c == '<' ? '>' : ')', (size_t)(end - c < PREFIX_MAX ? end - c : PREFIX_MAX));
+        if (close) {
+            line = close + 1;
+            continue;
+        }
+        const char *stamp = c;
+        unsigned separators = 0;
+        for (; stamp < end && (isdigit((unsigned char)*stamp) || *stamp == ':' || *stamp == '.' || *stamp == '-'); stamp++)
+            separators += !isdigit((unsigned char)*stamp);
+        if (separators < 2 || stamp == end || (*stamp != ' ' && *stamp != '\t'))
+            return c;
+        line = stamp;
     }
-    return end;
 }
 
 /* Is a value due here?  After =, :, |, ->, what separates columns, or a blank. */
@@ -325,6 +355,44 @@ static bool name_and_encoding(struct list *list, const char *line, const char *e
     return false;
 }
 
+/* "cs desc[0]  0x0/0xffffffff/0xa09b": base, limit and access rights in one. Returns where they end, or NULL. */
+static const char *descriptor(struct list *list, struct piece name, const char *c, const char *end)
+{
+    static const char *const part[] = { "base", "limit", "access rights" };
+    const char *subject = about(name.start, (size_t)(name.end - name.start));
+    uint64_t value[3];
+    enum form form[3];
+    unsigned count = 0;
+    enum vmcs_field field[3];
+
+    while (count < 3 && (c = number(c, end, list->bare, &value[count], &form[count])) != NULL) {
+        count++;
+        if (c == end || *c != '/')
+            break;
+        c++;
+    }
+    if (!c || count < 2)
+        return NULL;
+    for (unsigned i = 0; i < count; i++) {
+        char text[NAME_MAX_BYTES + 20];
+        size_t length = (size_t)(name.end - name.start);
+        bool high;
+
+        for (size_t cut = 0; cut + 4 < length; cut++)       /* "desc", "descriptor" say nothing */
+            if (strncasecmp(name.start + cut, " desc", 5) == 0)
+                length = cut;
+        int used = snprintf(text, sizeof text, "%.*s %s", (int)length, name.start, part[i]);
+        field[i] = field_by_any_name(text, (size_t)used, subject ? NULL : "guest", &high);
+        if (field[i] == VMCS_FIELD_COUNT)
+            return NULL;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        give(list, field[i], false, value[i]);
+        count_form(list, form[i], false);
+    }
+    return c;
+}
+
 /* The pairs of a line. Returns whether there were any. */
 static bool pairs(struct list *list, const char *line, const char *end)
 {
@@ -344,7 +412,16 @@ static bool pairs(struct list *list, const char *line, const char *end)
             start = c - NAME_MAX_BYTES;                 /* of what is no name the end is enough */
         bool after_encoding = encoded.end > encoded.start;
         struct piece name = after_encoding ? encoded : (struct piece){ start, name_end(start, c) };
+        const char *behind = rest < end && *rest == '/' ? descriptor(list, name, c, end) : NULL;
+        if (behind) {
+            found = true;
+            start = c = behind;
+            c--;
+            continue;
+        }
         enum vmcs_field field = resolve(list, subject, name, &high, &whole);
+        if (field == VMCS_FIELD_COUNT && name.end < c && *name.end == '[')      /* of a virtual processor: the guest's */
+            field = field_by_any_name(name.start, (size_t)(name.end - name.start), "guest", &high);
 
         if (field != VMCS_FIELD_COUNT && !after_encoding && is_encoding(field, high, c, rest, value) &&
             number_follows(list, rest, end)) {
@@ -433,11 +510,9 @@ static bool begins(const char *line, const char *end, const char *word, const ch
 /* "NAME = " with a name that has the shape of a field's, and nothing that could be read: worth a note. */
 static void doubt(struct list *list, const char *line, const char *end)
 {
-    const char *c = line, *name, *name_stop;
+    const char *c = after_prefix(line, end), *name, *name_stop;
     bool high, underscore = false;
 
-    while (c < end && (*c == ' ' || *c == '\t'))
-        c++;
     for (name = c; c < end && wordy(*c); c++)
         underscore |= *c == '_';
     name_stop = c;
@@ -469,7 +544,16 @@ static void read_line(struct list *list, const char *line, size_t length)
     enum form form;
 
     line = without_front(line, end);
-    length = without_comment(line, (size_t)(end - line));
+    length = (size_t)(end - line);
+    if (list->reader->hashes) {
+        const char *start = after_prefix(line, line + length);
+
+        if (start < line + length && *start == '#') {
+            length -= (size_t)(start + 1 - line);
+            line = start + 1;
+        }
+    }
+    length = without_comment(line, length);
     end = line + length;
     if (begins(line, end, "vmcs", &rest) && rest < end && number(rest, end, list->bare, &value, &form) == end) {
         if (list->any) {
@@ -563,6 +647,17 @@ static const char *base_text(const struct list *list)
                        : "numbers are read as decimal: nothing in the file tells their base (0x in front makes one hexadecimal)";
 }
 
+/* A verdict and what an exit says of itself, and next to nothing of what was entered. */
+static bool verdict_alone(const struct snapshot *s)
+{
+    unsigned fields = 0;
+    uint64_t value;
+
+    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
+        fields += s->given[i] && i != FIELD_guest_rip && VMCS_ENCODING_TYPE(vmcs_encoding(i)) != VMCS_TYPE_EXIT_INFORMATION;
+    return !fields && s->given[FIELD_exit_reason] && snapshot_verdict(s, &value) != VERDICT_NONE;
+}
+
 bool list_read(struct snapshot_reader *reader, struct snapshot *snapshot)
 {
     const char *line;
@@ -604,6 +699,10 @@ bool list_read(struct snapshot_reader *reader, struct snapshot *snapshot)
         }
     }
     snapshot->numbers = base_text(&list);
+    if (list.any && verdict_alone(snapshot)) {
+        reader->verdict = snapshot_verdict(snapshot, &reader->verdict_value);
+        return false;
+    }
     if (!list.any)
         reader->common = *snapshot;                     /* its notes say why */
     return list.any;

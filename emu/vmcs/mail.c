@@ -212,11 +212,23 @@ static void plain(struct out *out, const char *c, const char *end)
 
 /* ---- lines that a terminal has cut at its width ---- */
 
-/* Does the line begin with digits that are no word's first letters? */
+/* A time of day or a number of seconds, with which a line begins and none goes on: "00:00:18.504330", "9021.3150" */
+static bool is_stamp(const char *c, const char *end)
+{
+    const char *start = c;
+
+    while (c < end && *c >= '0' && *c <= '9')
+        c++;
+    return c > start && end - c > 1 && (*c == ':' || *c == '.' || *c == '-') && c[1] >= '0' && c[1] <= '9';
+}
+
+/* Does the line begin with digits that are no word's first letters, and no time? */
 static bool goes_on(const char *c, const char *end)
 {
     const char *start = c;
 
+    if (is_stamp(c, end))
+        return false;
     while (c < end && digit(*c) >= 0)
         c++;
     return c > start && (c == end || !(((*c | 32) >= 'a' && (*c | 32) <= 'z') || *c == '_'));
@@ -254,7 +266,7 @@ static void rejoin(struct out *out, const char *text, size_t length)
 
         memcpy(out->text + out->length, line, this);
         out->length += this;
-        if (next && width && this == width && next + 1 < end && next[1] != '[' && next[1] != '(' && next[1] != '\n') {
+        if (next && width && this == width && next + 1 < end && next[1] != '[' && next[1] != '(' && next[1] != '\n' && !is_stamp(next + 1, end)) {
             joined++;
         } else if (next) {
             for (joined++; joined; joined--)

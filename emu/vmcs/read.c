@@ -273,10 +273,21 @@ bool snapshot_read(struct snapshot_reader *reader, struct snapshot *snapshot)
         reader->found = true;
         return true;
     }
-    if (reader->found || !reader->log)
-        return false;
-    /* Somebody's list with a word of KVM's logs in it. */
-    reader->log = false;
-    reader->cursor.at = reader->cursor.line = 0;
-    return reader->found = read_one(reader, snapshot);
+    if (!reader->found && reader->log) {        /* somebody's list with a word of KVM's logs in it */
+        reader->log = false;
+        reader->cursor.at = reader->cursor.line = 0;
+        if (read_one(reader, snapshot))
+            return reader->found = true;
+    }
+    if (!reader->found && !reader->hashes && !reader->prose && !reader->definitions && reader->common.verdict == VERDICT_NONE) {
+        struct snapshot_reader again = { .cursor = { .text = reader->cursor.text, .length = reader->cursor.length }, .begun = true, .hashes = true };
+
+        snapshot_begin(&(struct snapshot_reader){ .turn = 0 }, &again.common);
+        if (read_one(&again, snapshot)) {
+            *reader = again;
+            return reader->found = true;
+        }
+        reader->hashes = true;
+    }
+    return false;
 }

@@ -110,6 +110,7 @@ struct snapshot_reader {
     unsigned turn;
     bool surveyed;                      /* of a list: these are known */
     bool bare;                          /* numbers are hexadecimal without 0x */
+    bool hashes;                        /* each line begins with #, which is no comment */
     bool prose, definitions;            /* no list: a few fields among many sentences; names and encodings without values */
     struct list_numbers numbers;        /* of the whole text */
     bool begun, log, found;             /* the format is chosen; it is a log; there was a VMCS */

@@ -443,6 +443,41 @@ checked 1 "$folder/bits"
 has '0, but must be 1: bit 1 (reserved), bit 2 (reserved) (on every processor)' "$folder/out"
 has '0, but must be 1: NE (bit 5) (on every processor)' "$folder/out"
 
+# ---- whatever programs put before each line: read as without it, notes included ----
+cat >"$folder/plain" <<'END'
+VMX_VMCS32_CTRL_ENTRY               0x000093ff
+VMX_VMCS_GUEST_CR0                  0x80050033
+VMX_VMCS_CTRL_CR0_MASK              0xffffffffe005003f
+VMX_VMCS_GUEST_CR4                  0x3626f8
+VMX_VMCS_CTRL_EPTP_FULL             0x00000003a7a5d01e
+VMX_VMCS_HOST_RSP                   0xffffa80ec0f30d60
+VMX_VMCS_HOST_RIP                   0xfffff8051a6a21d4
+VMX_VMCS_GUEST_RIP                  0x8000fffffffff000
+VMX_VMCS32_GUEST_CS_ACCESS_RIGHT    0xa09b
+VMX_VMCS_GUEST_OF_NOBODY            = 0x1
+END
+checked 1 "$folder/plain"
+has guest.rip.identical "$folder/out"
+has '"VMX_VMCS_GUEST_OF_NOBODY" is no VMCS field' "$folder/out"
+sed 1d "$folder/out" >"$folder/expected"
+for prefix in '[ 9021.315023] ' '[ 9021.315023]  # ' '# ' '00:00:18.504330 ' '<6>' '(XEN) ' '[1.5] (XEN) ' '2024-05-01 12:33:04.123 '; do
+    sed "s/^/$prefix/" "$folder/plain" >"$folder/prefixed"
+    checked 1 "$folder/prefixed"
+    sed 1d "$folder/out" | cmp -s - "$folder/expected"
+    report $? "the same with \"$prefix\" before each line"
+done
+# ---- bhyvectl's: an index behind each name, descriptors in one ----
+printf 'efer[0]\t\t0x500\ncr0[0]\t\t0x80050033\ncr4[0]\t\t0x2020\nrflags[0]\t0x0\ncs desc[0]\t0x0/0xffffffff/0xa09b\ntr desc[0]\t0x1000/0x2087/0x83\ngdtr[0]\t\t0x3000/0x1007f\n' >"$folder/index"
+printf 'cs[0]\t\t0x10\nhost_cr0\t0x80050033\nhost_cr4\t0x3426e0\nentry_ctls[0]\t0xd3ff\n' >>"$folder/index"
+checked 1 "$folder/index"
+for row in guest.rflags.fixed guest.tr.type guest.gdtr.limit; do has $row "$folder/out"; done
+refused 'it says exit reason 33' <<<$'vm exit[0]\n\treason\t\tVMX\n\trip\t\t0x000000000000fff0\n\texit_reason\t33 (Entry failure due to invalid guest state)'
+
+# ---- QEMU's CR4 is the guest's view: what fails with it is a suspect ----
+sed 's/CR4=[0-9a-f]*/CR4=00000000/; s/EFER=[0-9a-f]*/EFER=0000000000000500/; s/00008900/00008b00/' tests/cli/dumps/qemu-64.txt >"$folder/view"
+timeout 20 "$sesqui" check-vmcs "$folder/view" >"$folder/out"
+has "if the hypervisor enters with the guest's CR0 and CR4 as they are here: guest.ia32e.pae" "$folder/out"
+
 # Generated pages are current.
 "$sesqui" checks --markdown | cmp -s - docs/checks.md
 report $? "docs/checks.md is current (make docs)"
