@@ -267,8 +267,10 @@ void guest_advance_with(uint64_t rflags);
 /* CR0 and CR4 as the guest reads them: bits that the mask keeps come from the read shadow. */
 uint64_t guest_visible_cr0(void);
 uint64_t guest_visible_cr4(void);
-/* An address to be accessed, by CR4.LA57; one to be loaded into a register, by what the processor has (SDM Vol. 3, 4.5). */
+/* An address to be accessed, by the guest's CR4.LA57, or that of another CR4; one to be loaded into a register, by what the processor has (SDM
+ * Vol. 3, 4.5). */
 bool canonical(uint64_t linear);
+bool canonical_under(uint64_t cr4, uint64_t linear);
 bool canonical_in_register(const struct hv_cpu *cpu, uint64_t linear);
 
 /* ---- inject.c ---- */

@@ -72,19 +72,19 @@ uint64_t guest_visible_cr4(void)
     return visible(VMCS_guest_cr4, VMCS_cr4_guest_host_mask, VMCS_cr4_read_shadow);
 }
 
-static bool sign_extended(uint64_t linear, bool la57)
+bool canonical_under(uint64_t cr4, uint64_t linear)
 {
-    const unsigned unused = la57 ? 64 - 57 : 64 - 48;
+    const unsigned unused = cr4 & CR4_LA57 ? 64 - 57 : 64 - 48;
 
     return (uint64_t)((int64_t)(linear << unused) >> unused) == linear;
 }
 
 bool canonical(uint64_t linear)
 {
-    return sign_extended(linear, vmread(VMCS_guest_cr4) & CR4_LA57);
+    return canonical_under(vmread(VMCS_guest_cr4), linear);
 }
 
 bool canonical_in_register(const struct hv_cpu *cpu, uint64_t linear)
 {
-    return sign_extended(linear, cpu->machine->offered.cr4_fixed1 & CR4_LA57);
+    return canonical_under(cpu->machine->offered.cr4_fixed1, linear);
 }

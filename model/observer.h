@@ -13,6 +13,7 @@ struct cpu;
 struct attempt;
 struct check;
 struct vmcs;
+struct vmx_capability;
 struct refusal;
 struct event;
 
@@ -79,6 +80,7 @@ struct notice {
     const struct attempt *attempt;
     const struct event *event;  /* while the observer is called */
     const struct vmcs *vmcs;            /* NOTICE_L1_ENTRY_FAILED */
+    const struct vmx_capability *capability;    /* the same: what the machine has; meanwhile the model has what L1 is offered */
     const struct stale_entry *stale;    /* NOTICE_VIOLATION and NOTICE_MISTAKE of RULE_ISOLATION; or NULL */
     const char *text;           /* static storage */
 };

@@ -93,7 +93,13 @@ static uint32_t port_in(void *context, struct cpu *cpu, uint16_t port, unsigned 
 
 static void port_out(void *context, struct cpu *cpu, uint16_t port, unsigned size, uint32_t value)
 {
-    bus_port_out(context, cpu, port, size, value);
+    struct board *board = context;
+
+    if (board->end == BOARD_RUNNING) {
+        board->out_cpu = cpu->index;
+        board->out_rip = cpu->rip;
+    }
+    bus_port_out(board, cpu, port, size, value);
 }
 
 /* Offset into the local APIC's registers, or -1: `cpu` sees its own, in xAPIC mode only. */

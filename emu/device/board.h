@@ -48,6 +48,8 @@ struct board {
     bool load_requested;            /* the processor that just wrote BOARD_LOAD_PORT asks for L0 (late load) */
     enum board_end end;             /* how the guest asked to stop */
     uint32_t exit_value;            /* BOARD_EXIT */
+    unsigned out_cpu;               /* the latest OUT: its processor and RIP */
+    uint64_t out_rip;
     unsigned shutdown_progress;     /* characters of "Shutdown" seen at port 0x8900 */
 
     /* Set by the machine. `kick`: what decides when the CPU engine must stop has changed. `warn`: a limit was met. */

@@ -7,17 +7,13 @@
 enum { SELECT = 0x00, WINDOW = 0x10, REGISTER_ID = 0, REGISTER_VERSION = 1, REGISTER_ARBITRATION = 2, TABLE = 0x10 };
 enum { VERSION = 0x11 | (IOAPIC_PINS - 1) << 16 };
 
-#define ENTRY_LOGICAL (1ull << 11)
-#define ENTRY_REMOTE_IRR (1ull << 14)              /* a level-triggered interrupt is on its way or in service */
-#define ENTRY_LEVEL (1ull << 15)
-#define ENTRY_MASKED (1ull << 16)
 #define ENTRY_WRITABLE 0xff0000000001afffull        /* not delivery status (12), not remote IRR (14) */
 
 void ioapic_reset(struct ioapic *ioapic, struct lapic *lapic)
 {
     *ioapic = (struct ioapic){ .lapic = lapic };
     for (unsigned i = 0; i < IOAPIC_PINS; i++)
-        ioapic->entry[i] = ENTRY_MASKED;
+        ioapic->entry[i] = IOAPIC_MASKED;
 }
 
 uint32_t ioapic_read(const struct ioapic *ioapic, unsigned offset)
@@ -41,23 +37,23 @@ uint32_t ioapic_read(const struct ioapic *ioapic, unsigned offset)
 
 bool ioapic_masked(const struct ioapic *ioapic, unsigned pin)
 {
-    return ioapic->entry[pin] & ENTRY_MASKED;
+    return ioapic->entry[pin] & IOAPIC_MASKED;
 }
 
 static void send(struct ioapic *ioapic, unsigned pin)
 {
     uint64_t entry = ioapic->entry[pin];
 
-    lapic_message(ioapic->lapic, entry >> 8 & 7, entry & ENTRY_LOGICAL, (uint32_t)(entry >> 56), false, (uint8_t)entry,
-                  entry & ENTRY_LEVEL);
+    ioapic->fate[pin] = (uint8_t)lapic_message(ioapic->lapic, entry >> 8 & 7, entry & IOAPIC_LOGICAL, (uint32_t)(entry >> 56), false,
+                                               (uint8_t)entry, entry & IOAPIC_LEVEL);
 }
 
 /* A level-triggered pin asks as long as its line is up and nobody serves it. */
 static void service(struct ioapic *ioapic, unsigned pin)
 {
-    if (!ioapic->line[pin] || (ioapic->entry[pin] & (ENTRY_LEVEL | ENTRY_MASKED | ENTRY_REMOTE_IRR)) != ENTRY_LEVEL)
+    if (!ioapic->line[pin] || (ioapic->entry[pin] & (IOAPIC_LEVEL | IOAPIC_MASKED | IOAPIC_REMOTE_IRR)) != IOAPIC_LEVEL)
         return;
-    ioapic->entry[pin] |= ENTRY_REMOTE_IRR;
+    ioapic->entry[pin] |= IOAPIC_REMOTE_IRR;
     send(ioapic, pin);
 }
 
@@ -66,7 +62,7 @@ static void write_entry(struct ioapic *ioapic, unsigned pin, bool high, uint32_t
     uint64_t old = ioapic->entry[pin];
     uint64_t new = high ? (old & 0xffffffff) | (uint64_t)value << 32 : (old & ~0xffffffffull) | value;
 
-    new = (new & ENTRY_WRITABLE) | (new & ENTRY_LEVEL ? old & ENTRY_REMOTE_IRR : 0);
+    new = (new & ENTRY_WRITABLE) | (new & IOAPIC_LEVEL ? old & IOAPIC_REMOTE_IRR : 0);
     ioapic->entry[pin] = new;
     service(ioapic, pin);
 }
@@ -88,7 +84,7 @@ void ioapic_line(struct ioapic *ioapic, unsigned pin, bool level)
     bool rising = level && !ioapic->line[pin];
 
     ioapic->line[pin] = level;
-    if (rising && !(ioapic->entry[pin] & (ENTRY_MASKED | ENTRY_LEVEL)))
+    if (rising && !(ioapic->entry[pin] & (IOAPIC_MASKED | IOAPIC_LEVEL)))
         send(ioapic, pin);
     service(ioapic, pin);
 }
@@ -96,9 +92,9 @@ void ioapic_line(struct ioapic *ioapic, unsigned pin, bool level)
 void ioapic_end_of_interrupt(struct ioapic *ioapic, uint8_t vector)
 {
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
-        if (!(ioapic->entry[pin] & ENTRY_REMOTE_IRR) || (uint8_t)ioapic->entry[pin] != vector)
+        if (!(ioapic->entry[pin] & IOAPIC_REMOTE_IRR) || (uint8_t)ioapic->entry[pin] != vector)
             continue;
-        ioapic->entry[pin] &= ~ENTRY_REMOTE_IRR;
+        ioapic->entry[pin] &= ~IOAPIC_REMOTE_IRR;
         service(ioapic, pin);
     }
 }

@@ -11,11 +11,17 @@ enum { IOAPIC_SIZE = 4096, IOAPIC_PINS = 24 };
 
 struct lapic;
 
+#define IOAPIC_LOGICAL (1ull << 11)
+#define IOAPIC_REMOTE_IRR (1ull << 14)      /* a level-triggered interrupt is on its way or in service */
+#define IOAPIC_LEVEL (1ull << 15)
+#define IOAPIC_MASKED (1ull << 16)
+
 struct ioapic {
     struct lapic *lapic;            /* any local APIC of the machine: messages go to all */
     uint8_t id, select;
     uint64_t entry[IOAPIC_PINS];    /* the redirection table; bit 14 is the remote IRR */
     bool line[IOAPIC_PINS];
+    uint8_t fate[IOAPIC_PINS];      /* enum ipi_fate of the pin's latest interrupt */
 };
 
 void ioapic_reset(struct ioapic *ioapic, struct lapic *lapic);

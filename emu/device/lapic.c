@@ -205,16 +205,20 @@ static bool deliver(struct lapic *lapic, enum delivery mode, uint8_t vector, boo
     return true;
 }
 
-void lapic_message(struct lapic *any, enum delivery mode, bool logical, uint32_t destination, bool wide, uint8_t vector,
-                   bool level)
+enum ipi_fate lapic_message(struct lapic *any, enum delivery mode, bool logical, uint32_t destination, bool wide, uint8_t vector,
+                            bool level)
 {
+    enum ipi_fate fate = IPI_NOBODY;
+
     for (unsigned i = 0; i < any->peers; i++) {
         if (!addressed(&any->peer[i], logical, destination, wide))
             continue;
-        deliver(&any->peer[i], mode, vector, level);
+        bool taken = deliver(&any->peer[i], mode, vector, level);
+        fate = taken && mode <= DELIVER_LOWEST && vector < 16 ? IPI_VECTOR : taken || fate == IPI_SENT ? IPI_SENT : IPI_DISABLED;
         if (mode == DELIVER_LOWEST)             /* arbitration is model-specific: the first one is addressed */
             break;
     }
+    return fate;
 }
 
 /* To those that the destination, or the shorthand, names; whether any takes it. */
@@ -250,12 +254,11 @@ void lapic_send(struct lapic *lapic)
         return;                                 /* INIT level de-assert: not supported since the Pentium 4 */
     if (ipi.mode <= DELIVER_LOWEST && ipi.vector < 16) {
         error(lapic, ERROR_SEND_VECTOR);
-        return;
-    }
-    if (shorthand == 1 && ipi.mode != DELIVER_FIXED)
+        ipi.fate = IPI_VECTOR;
+    } else if (shorthand == 1 && ipi.mode != DELIVER_FIXED)
         ipi.fate = IPI_NOT_TO_SELF;             /* Table 11-3 */
     else if (!deliver_ipi(lapic, &ipi, shorthand))
-        ipi.fate = ipi.addressed ? IPI_DISABLED : shorthand ? IPI_SENT : IPI_NOBODY;
+        ipi.fate = shorthand > 1 ? IPI_SENT : ipi.addressed ? IPI_DISABLED : IPI_NOBODY;     /* "all": whoever is there */
     if (lapic->observer && lapic->observer->sent)
         lapic->observer->sent(lapic->observer->context, lapic, &ipi);
 }

@@ -25,6 +25,7 @@ enum ipi_fate {
     IPI_SENT,
     IPI_NOBODY,                     /* no local APIC has that destination */
     IPI_DISABLED,                   /* those that have it are disabled */
+    IPI_VECTOR,                     /* vectors below 16 are not sent */
     IPI_NOT_TO_SELF,                /* the shorthand "self" is for fixed interrupts (Table 11-3) */
 };
 struct ipi {
@@ -83,8 +84,8 @@ int lapic_pending(const struct lapic *lapic);
 uint8_t lapic_acknowledge(struct lapic *lapic);
 void lapic_end_of_interrupt(struct lapic *lapic);
 /* A message arrives (an IPI, the IOAPIC): `destination` is 8 bits wide unless `wide`. */
-void lapic_message(struct lapic *any, enum delivery mode, bool logical, uint32_t destination, bool wide, uint8_t vector,
-                   bool level);
+enum ipi_fate lapic_message(struct lapic *any, enum delivery mode, bool logical, uint32_t destination, bool wide, uint8_t vector,
+                            bool level);
 
 /* When the timer raises its next interrupt; ~0 if never. And: raises what came up until cpu->clock. */
 uint64_t lapic_next(const struct lapic *lapic);

@@ -15,8 +15,10 @@ void entry_failure_row(struct entry_failure *failure, const struct check *row)
         failure->complete = false;
         failure->rows = 0;
     }
-    if (failure->rows < SNAPSHOT_ROWS_MAX)
+    if (failure->rows < SNAPSHOT_ROWS_MAX) {
+        failure->of_core[failure->rows] = false;
         failure->row[failure->rows++] = row;
+    }
 }
 
 static void note_msr(struct entry_failure *failure, const struct cpu *cpu, const struct vmcs *vmcs)
@@ -30,7 +32,8 @@ void entry_failure_of_l1(struct entry_failure *failure, const struct notice *not
 {
     /* L1's processor is a copy of the machine's: the checks only look. */
     struct cpu cpu = *notice->cpu;
-    bool holds[SNAPSHOT_ROWS_MAX];
+    const struct vmx_capability offered = cpu.model->capability;
+    bool holds[SNAPSHOT_ROWS_MAX], holds_here[SNAPSHOT_ROWS_MAX];
 
     failure->complete = failure->has_vmcs = failure->of_l1 = true;
     failure->native = false;
@@ -42,9 +45,14 @@ void entry_failure_of_l1(struct entry_failure *failure, const struct notice *not
     snapshot_take(&failure->snapshot, notice->cpu, notice->vmcs, false);
     note_msr(failure, notice->cpu, notice->vmcs);
     check_rows(&cpu, notice->vmcs, holds);
+    cpu.model->capability = *notice->capability;
+    check_rows(&cpu, notice->vmcs, holds_here);
+    cpu.model->capability = offered;
     for (unsigned i = 0; i < check_count && failure->rows < SNAPSHOT_ROWS_MAX; i++)
-        if (!holds[i])
+        if (!holds[i]) {
+            failure->of_core[failure->rows] = holds_here[i];
             failure->row[failure->rows++] = &check_table[i];
+        }
 }
 
 void entry_failure_complete(struct entry_failure *failure, const struct notice *notice, bool native)
@@ -120,9 +128,9 @@ static bool uses_ept(const struct vmcs *v)
            VMCS(v, secondary_processor_based_controls) & PROC2_enable_ept;
 }
 
-static void print_row(const struct entry_failure *failure, const struct check *row, const struct symbols *symbols, FILE *to,
-                      const char *prefix)
+static void print_row(const struct entry_failure *failure, unsigned number, const struct symbols *symbols, FILE *to, const char *prefix)
 {
+    const struct check *row = failure->row[number];
     unsigned fields[CHECK_FIELDS_MAX], count = check_fields(row, fields), pdpte = pdpte_of(row);
     char bits[FIXED_BITS_TEXT_MAX];
 
@@ -142,6 +150,9 @@ static void print_row(const struct entry_failure *failure, const struct check *r
         fprintf(to, "%s    entry control \"IA-32e mode guest\" is 0 (bit 9), so CR4.PAE means PAE paging: a 64-bit guest needs the control\n", prefix);
     if (fixed_bits_text(row, &failure->snapshot.capability, NULL, &failure->snapshot.vmcs, bits))
         fprintf(to, "%s    %s\n", prefix, bits);
+    if (failure->of_core[number])
+        fprintf(to, "%s    this processor has it, and the core does not offer it to L1: L1 reads so in IA32_VMX_* (docs/core.md, \"Not built, and refused or hidden\")\n",
+                prefix);
 }
 
 /* What memory shows of an active VMCS (model/vmx/vmcs.h), and nothing that a program would write. */
@@ -187,8 +198,9 @@ static void print(const struct entry_failure *failure, const struct symbols *sym
     fputs(": ", to);
     print_result(failure, to);
     fputc('\n', to);
-    if (failure->of_l1 && !failure->rows && failure->result == VM_ERROR_entry_invalid_control)
-        fprintf(to, "%sthe core offers L1 less than this processor has: compare the controls with what L1 reads in IA32_VMX_*\n", prefix);
+    if (failure->of_l1 && !failure->rows && !failure->msr[0] && failure->result != VMX_FAIL_INVALID)
+        fprintf(to, "%sno check fails on what L1 has written: the core has refused it for a reason of its own (docs/core.md, \"Not built, and refused or hidden\")\n",
+                prefix);
     if (failure->msr[0])
         fprintf(to, "%sMSR not loaded: %s\n", prefix, failure->msr);
     if (!failure->has_vmcs || !failure->rows)
@@ -202,7 +214,7 @@ static void print(const struct entry_failure *failure, const struct symbols *sym
         fprintf(to, "%sL1 has written none of the controls of this VMCS by VMWRITE: if its region was copied from another's, the core may have found "
                 "other values than are shown here\n", prefix);
     for (unsigned i = 0; i < failure->rows && i < most; i++)
-        print_row(failure, failure->row[i], symbols, to, prefix);
+        print_row(failure, i, symbols, to, prefix);
     if (rests_on_secondary(failure))
         fprintf(to, "%s\"activate secondary controls\" (bit 31 of the primary processor-based controls, 0x%" PRIx64 ") is 0: the secondary ones, 0x%" PRIx64
                     ", do not count [25.6.2]\n", prefix, VMCS(&failure->snapshot.vmcs, processor_based_controls),

@@ -14,6 +14,7 @@
 
 struct entry_failure {
     const struct check *row[SNAPSHOT_ROWS_MAX];     /* that failed, of the entry under way */
+    bool of_core[SNAPSHOT_ROWS_MAX];                /* the row would hold on the machine: the core offers L1 less */
     unsigned rows;
     bool complete;                                  /* what follows is of the last entry that failed */
     bool has_vmcs, native, late;                    /* late: with a VM exit */

@@ -96,12 +96,15 @@ static void tell_lapic(struct explanation *e, const struct lapic *lapic)
     else if (timer & LVT_MASKED)
         explain_line(e, "   the local APIC's timer is masked (LVT 0x%" PRIx32 ")", timer);
     else if (lapic_next(lapic) == UINT64_MAX)
-        explain_line(e, "   the local APIC's timer is not masked but not armed: %s mode, vector %02XH, %s", mode[LVT_TIMER_MODE(timer)], timer & 0xff,
-                     LVT_TIMER_MODE(timer) == TIMER_DEADLINE ? "IA32_TSC_DEADLINE is 0" : lapic->timer_expired || lapic->initial_count
+        explain_line(e, "   the local APIC's timer is not masked but not armed: %s mode, vector %02XH%s, %s", mode[LVT_TIMER_MODE(timer)], timer & 0xff,
+                     (timer & 0xff) < 16 ? ", which is below 16 and never accepted" : "", LVT_TIMER_MODE(timer) == TIMER_DEADLINE ? "IA32_TSC_DEADLINE is 0" : lapic->timer_expired || lapic->initial_count
                      ? "it has run down" : "its initial count is 0");
     else
         explain_line(e, "   the local APIC's timer runs: %s mode, vector %02XH%s", mode[LVT_TIMER_MODE(timer)], timer & 0xff,
                      (timer & 0xff) < 16 ? ", which is below 16 and not accepted" : "");
+    if ((lapic->errors | lapic->errors_visible) & (ERROR_SEND_VECTOR | ERROR_RECEIVE_VECTOR))
+        explain_line(e, "   the local APIC has refused interrupts with a vector below 16 (error-status register: 0x%" PRIx32 ") [11.5.3]",
+                     lapic->errors | lapic->errors_visible);
     if (serving >= 0)
         explain_line(e, "   vector %02XH is in service in the local APIC: no EOI was written for it, so that no vector of class %XH or below is delivered",
                      (unsigned)serving, (unsigned)serving >> 4);
@@ -128,16 +131,38 @@ static void tell_pic(struct explanation *e, const struct board *board)
         explain_line(e, "   the PIT's channel 0 does not run");
 }
 
+/* Does the pin ask, or has it asked in vain? */
+static bool tell_pin(struct explanation *e, const struct ioapic *ioapic, unsigned pin)
+{
+    static const char *const in_vain[] = { [IPI_NOBODY] = "no local APIC has that destination: its interrupt was lost",
+                                           [IPI_DISABLED] = "the local APIC there is disabled: its interrupt was lost",
+                                           [IPI_VECTOR] = "vectors below 16 are not accepted: its interrupt was lost" };
+    uint64_t entry = ioapic->entry[pin];
+    unsigned fate = ioapic->fate[pin];
+    const char *vain = fate < sizeof in_vain / sizeof in_vain[0] ? in_vain[fate] : NULL;
+
+    if (!(ioapic->line[pin] && entry & IOAPIC_LEVEL) && !(entry & IOAPIC_REMOTE_IRR) && !vain)
+        return false;
+    explain_line(e, "   pin %u of the IOAPIC: its line is %s, %s-triggered, vector %02XH to %s 0x%x%s%s%s", pin, ioapic->line[pin] ? "up" : "down",
+                 entry & IOAPIC_LEVEL ? "level" : "edge", (unsigned)entry & 0xff, entry & IOAPIC_LOGICAL ? "logical destination" : "local APIC ID",
+                 (unsigned)(entry >> 56), vain ? "; " : "", vain ? vain : "",
+                 entry & IOAPIC_REMOTE_IRR && !vain ? "; remote IRR is set: it has been delivered, and no EOI was written for it yet" : "");
+    return true;
+}
+
 static void tell_ioapic(struct explanation *e, const struct ioapic *ioapic)
 {
-    unsigned open = 0;
+    unsigned open = 0, told = 0;
 
-    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++)
+    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
         open += !ioapic_masked(ioapic, pin);
+        told += !ioapic_masked(ioapic, pin) && tell_pin(e, ioapic, pin);
+    }
     if (!open)
         explain_line(e, "   the IOAPIC: all pins are masked");
-    else
-        explain_line(e, "   the IOAPIC: %u pins are not masked, and none of them asks for an interrupt", open);
+    else if (open > told)
+        explain_line(e, "   the IOAPIC: %u %spin%s not masked, and %s for an interrupt", open - told, told ? "other " : "",
+                     open - told == 1 ? " is" : "s are", open - told == 1 ? "does not ask" : "none of them asks");
 }
 
 void interrupts_tell(struct explanation *e, const struct cpu *cpu)

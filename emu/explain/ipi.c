@@ -55,6 +55,8 @@ static void tell_lost(struct machine *machine, const struct lapic *sender, const
                  symbols_text(machine->symbols, rip, name), ipi->command);
     if (ipi->fate == IPI_NOT_TO_SELF)
         explain_line(e, "the shorthand \"self\" (bits 19:18 are 01) is for fixed interrupts only");
+    else if (ipi->fate == IPI_VECTOR)
+        explain_line(e, "vectors below 16 are not sent: the error-status register (ESR) gets bit 5 [11.5.3]");
     else if (ipi->fate == IPI_DISABLED)
         explain_line(e, "the local APIC with that destination, 0x%" PRIx32 ", is disabled: its spurious-interrupt register has bit 8 = 0 until the processor sets it",
                      ipi->destination);

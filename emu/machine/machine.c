@@ -212,6 +212,15 @@ static void limit_reached(struct machine *machine, struct cpu *cpu)
     machine_stop(machine, MACHINE_LIMIT, "the limit of %" PRIu64 " instructions was reached at %s", machine->options.limit, place);
 }
 
+/* As on the bare machine a shutdown of L1's ends the run, and not only once all the others are halted. */
+static bool shut_down_over_core(struct machine *machine, const struct cpu *cpu)
+{
+    if (cpu->activity != ACTIVITY_SHUTDOWN || !machine_over_native(machine, cpu) || machine_level(machine, cpu) != 1 || !machine->shutdown[cpu->index][0])
+        return false;
+    machine_stop(machine, MACHINE_SHUTDOWN, "%s", machine->shutdown[cpu->index]);
+    return true;
+}
+
 /* Runs one processor until its clock has reached `target`. */
 static void run_to(struct machine *machine, struct cpu *cpu, uint64_t target)
 {
@@ -221,7 +230,7 @@ static void run_to(struct machine *machine, struct cpu *cpu, uint64_t target)
             limit_reached(machine, cpu);
             return;
         }
-        if (interrupted(machine))
+        if (interrupted(machine) || shut_down_over_core(machine, cpu))
             return;
         if (left < target - cpu->clock)
             limit = cpu->clock + left;
@@ -242,6 +251,19 @@ uint64_t machine_next_turn(struct machine *machine, unsigned *first)
     machine->turns = x;
     *first = (unsigned)(x >> 32) % machine->model->cpu_count;
     return x ? 1 + (uint32_t)x % TURN : TURN;
+}
+
+/* Nobody sends the bootstrap processor a SIPI, and there is no firmware: an INIT that it got was a mistake. */
+static void nothing_wakes(struct machine *machine)
+{
+    const struct cpu *first = &machine->model->cpu[0];
+    char sender[SYMBOL_TEXT_MAX + 160] = "";
+
+    ipi_init_words(machine, first, sender, sizeof sender);
+    if (*sender)
+        machine_stop(machine, MACHINE_DEAD_HALT, "all processors are halted and nothing can wake one: the bootstrap processor got an INIT%s", sender);
+    else
+        machine_stop(machine, MACHINE_DEAD_HALT, "all processors are halted and nothing can wake one");
 }
 
 /* Several processors take turns; time is skipped when none of them has anything to do. */
@@ -271,7 +293,7 @@ static void run_round(struct machine *machine, uint64_t *now)
             progress_halted(machine, &model->cpu[i]);
         }
     if (wake == UINT64_MAX)
-        machine_stop(machine, MACHINE_DEAD_HALT, "all processors are halted and nothing can wake one");
+        nothing_wakes(machine);
     else if (wake > *now)
         *now = wake;
 }

@@ -117,6 +117,7 @@ static void unmatched(struct machine *machine)
 static void look_at_board(struct machine *machine)
 {
     struct board *board = &machine->board;
+    char name[SYMBOL_TEXT_MAX];
 
     switch (board->end) {
     case BOARD_RUNNING:
@@ -134,7 +135,8 @@ static void look_at_board(struct machine *machine)
         unmatched(machine);
         return;
     case BOARD_RESET:
-        machine_stop(machine, MACHINE_SHUTDOWN, "the guest reset the machine");
+        machine_stop(machine, MACHINE_SHUTDOWN, "the guest reset the machine: processor %u, L%u, at rip 0x%" PRIx64 "%s", board->out_cpu,
+                     machine_level(machine, &machine->model->cpu[board->out_cpu]), board->out_rip, symbols_text(machine->symbols, board->out_rip, name));
         return;
     }
 }

@@ -99,6 +99,6 @@ void vmcs12_entry_failed(struct native_cpu *here, uint64_t result, uint64_t qual
     struct vmx_capability *capability = &here->native->model->capability, machine = *capability;
     *capability = native_shown_capability();
     observer->notify(observer->context, &(struct notice){ .kind = NOTICE_L1_ENTRY_FAILED, .cpu = &view, .a = r->pa, .b = result,
-                                                          .c = qualification, .vmcs = &r->vmcs });
+                                                          .c = qualification, .vmcs = &r->vmcs, .capability = &machine });
     *capability = machine;
 }

@@ -116,7 +116,7 @@ static bool host_size(const struct hv_cpu *cpu)
 
     if (host64 != now64 || (guest64 && !host64))
         return false;
-    return host64 ? cr4 & CR4_PAE && canonical_in_register(cpu, rip) : !(cr4 & CR4_PCIDE) && !(rip >> 32);
+    return host64 ? cr4 & CR4_PAE && canonical_under(cr4, rip) : !(cr4 & CR4_PCIDE) && !(rip >> 32);
 }
 
 bool check12_host_state(const struct hv_cpu *cpu)

@@ -75,6 +75,7 @@ static const char *const scenario[] = {
     L2 "l1 vmwrite cr3_target_count 5\nl1 vmlaunch\nexpect fail 7\n",       /* hardware's refusal becomes L1's */
     L2 "l1 vmwrite host_cr4 0\nl1 vmlaunch\nexpect fail 8\nl1 vmread vm_instruction_error\nexpect value 8\n",
     L2 "l1 vmwrite host_rip 0x4000000000000000\nl1 vmlaunch\nexpect fail 8\n",
+    L2 "l1 vmwrite host_rip 0x8000000100119\nl1 vmlaunch\nexpect fail 8\n",      /* canonical by 57 bits, and host CR4.LA57 is 0 */
     L2 "l1 clear exit.host_address_space_size\nl1 vmlaunch\nexpect fail 8\n",
     L2 "l1 vmwrite host_tr_selector 0\nl1 vmlaunch\nexpect fail 8\n",
     L2 "l1 vmwrite guest_activity_state 2\nl1 vmlaunch\nexpect entry failed\nl1 vmread exit_reason\n"

@@ -49,6 +49,23 @@ static void wrong_after_exit(void)
     enter_with(VMCS_guest_rflags, 0);
 }
 
+/* What the machine has, and the core does not offer. */
+static void without_core(unsigned long field, uint64_t set)
+{
+    start_guest(halter, halter_end);
+    enter_with(field, vmread(field) | set);
+}
+
+static void hidden_vm_functions(void) { without_core(VMCS_secondary_processor_based_controls, PROC2_enable_vm_functions); }
+
+static void hidden_walk_length(void)
+{
+    start_guest(halter, halter_end);
+    enter_with(VMCS_ept_pointer, (vmread(VMCS_ept_pointer) & ~0x38ull) | 4 << 3);       /* 5 levels, less 1 */
+}
+
+static void hidden_shutdown(void) { without_core(VMCS_guest_activity_state, ACTIVITY_SHUTDOWN); }
+
 static _Alignas(16) uint64_t msr_area[4];
 
 /* The second of two entries cannot be loaded. */
@@ -118,6 +135,9 @@ const struct mistake mistakes_of_failed_entries[] = {
     { "wrong-host-state", wrong_host_state },
     { "wrong-guest-state", wrong_guest_state },
     { "wrong-after-exit", wrong_after_exit },
+    { "hidden-vm-functions", hidden_vm_functions },
+    { "hidden-walk-length", hidden_walk_length },
+    { "hidden-shutdown", hidden_shutdown },
     { "msr-not-loaded", msr_not_loaded },
     { "msr-value", msr_value },
     { "host-msr-value", host_msr_value },
