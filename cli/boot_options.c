@@ -29,7 +29,7 @@ static const char usage[] =
     "  --check registers a hypervisor's exit path must give its guest all registers back: which it does not, and where\n"
     "  --explain=WHICH   why something failed, on stderr: once for each place and reason (unless told), all, or none\n"
     "  --trace FILE      one line an event; - is stdout\n"
-    "  --trace-limit SIZE  the most that FILE gets: 1G unless told; 0: no limit. The trace's last line says so\n"
+    "  --trace-limit SIZE  the most that FILE gets: 1G unless told (a plain number: MB); 0: no limit. The trace's last line says so\n"
     "  --symbols         names for addresses in the trace, from the image's symbol table (messages always have them)\n"
     "  --dump-vmcs FILE  the VMCS of each VM entry that fails, for `sesqui check-vmcs`; - is stdout\n"
     "  --limit N         stop after N instructions (status 120); 0: never, as unless told\n"

@@ -22,7 +22,7 @@ static const char usage[] =
     "not those of folders in it.\n"
     "\n"
     "  --trace FILE       write the traces to FILE; - is standard output\n"
-    "  --trace-limit SIZE the most that FILE gets: 1G unless told; 0: no limit\n"
+    "  --trace-limit SIZE the most that FILE gets: 1G unless told (a plain number: MB); 0: no limit\n"
     "  --full-trace       trace what preparation lines do, too, and the native L0's VMREADs and VMWRITEs\n"
     "  --dump-vmcs FILE   the VMCS of a VM entry at which a scenario fails, for `sesqui check-vmcs`\n"
     "  --explain=WHICH    why something failed, as comments: once for each place and reason, all, or none; unless told:\n"
