@@ -62,14 +62,16 @@ static void on_signal(int signal)
 
 static void catch_signals(struct machine *machine)
 {
-    static const int signals[] = { SIGINT, SIGTERM };
-    const struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
-    struct sigaction before;
+    static const int signals[] = { SIGINT, SIGTERM, SIGPIPE };
+    struct sigaction action = { .sa_handler = on_signal }, before;
 
     running = machine;
-    for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++)
+    for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        /* Where the reader of one output has gone, each further write says so again: the others are to be completed all the same. */
+        action.sa_flags = signals[i] == SIGPIPE ? 0 : (int)SA_RESETHAND;
         if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN)
             sigaction(signals[i], &action, NULL);
+    }
 }
 
 static int run(const struct boot *boot, struct machine *machine, int argc, char **argv)

@@ -30,6 +30,12 @@ result $? "SIGTERM: status 143, and where the processor is" "$work/err"
 [ "$(tail -c 1 "$work/trace" | od -An -c | tr -d ' ')" = '\n' ]
 result $? "the trace ends with a whole line" "$work/trace"
 
+"$sesqui" boot build/guests/turnstile.elf --trace "$work/trace" 2>"$work/err" </dev/null | head -c 10 >"$work/console"
+status=${PIPESTATUS[0]}
+[ "$status" = 2 ] && grep -q 'standard output could not be written in full' "$work/err" && [ -s "$work/trace" ] &&
+    [ "$(tail -c 1 "$work/trace" | od -An -c | tr -d ' ')" = '\n' ]
+result $? "a reader that goes away: status 2, and the trace ends with a whole line" "$work/err"
+
 stopped TERM mistakes --append rip-not-advanced --hv
 [ $status = 143 ] && grep -q 'the same VM exit cpuid at guest rip 0x8000' "$work/err"
 result $? "SIGTERM over the core: status 143, and the exit that repeats" "$work/err"
