@@ -356,6 +356,21 @@ START_TEST(blocking_after_a_failed_entry)
 }
 END_TEST
 
+/* The last entry may end where memory does. */
+START_TEST(an_area_at_the_end_of_memory)
+{
+    struct vmcs *v = f.cpu->vmx.current;
+
+    fixture_store64(&f, FIXTURE_MEMORY - 16, MSR_ia32_tsc_aux);
+    fixture_store64(&f, FIXTURE_MEMORY - 8, 0x77);
+    VMCS(v, entry_msr_load_address) = VMCS(v, exit_msr_store_address) = VMCS(v, exit_msr_load_address) = FIXTURE_MEMORY - 16;
+    VMCS(v, entry_msr_load_count) = VMCS(v, exit_msr_store_count) = VMCS(v, exit_msr_load_count) = 1;
+    fixture_enter(&f);
+    ck_assert_uint_eq(CPU_MSR(f.cpu, ia32_tsc_aux), 0x77);
+    fixture_exit(&f, EXIT_REASON_cpuid);
+}
+END_TEST
+
 /* A.6, 27.4, 28.4: 512 entries are the most; where the 513th is met, an entry fails and an exit aborts. */
 START_TEST(as_many_entries_as_recommended)
 {
@@ -400,6 +415,7 @@ int main(void)
     tcase_add_test(tcase, pending_debug_exceptions_by_reason);
     tcase_add_loop_test(tcase, efer_by_the_controls, 0, 8);
     tcase_add_loop_test(tcase, blocking_after_a_failed_entry, 0, 4);
+    tcase_add_test(tcase, an_area_at_the_end_of_memory);
     tcase_add_loop_test(tcase, as_many_entries_as_recommended, 0, 6);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

@@ -7,7 +7,7 @@
 #   --room ROOM        model, arch, unicorn or device; several with commas (all four)
 #   --only EXPRESSION  mutants whose line (rule, file, line, site, text) fits this Perl expression
 #   --shard I/N        of N equal parts, drawn by a digest of each mutant, the Ith
-#   --sample COUNT     COUNT of them, drawn by --seed TEXT (1)
+#   --sample COUNT     COUNT of them: the first ones in the order in which all are judged, or those that --seed TEXT draws
 #   --quick            the unit tests and the scenarios alone
 #   --jobs N           mutants at a time (1)
 #   --fresh            judges again what has been judged before
@@ -33,7 +33,7 @@ require './tests/mutants/plant.pl';
 
 my $here = 'tests/mutants/machine';
 my $base = 'build/mutants/machine';
-my %option = (room => 'model,arch,unicorn,device', only => '', shard => '1/1', sample => '', seed => 1, jobs => 1,
+my %option = (room => 'model,arch,unicorn,device', only => '', shard => '1/1', sample => '', seed => '', jobs => 1,
               report => 'build/report/mutants-machine');
 my %flag = map { $_ => 0 } qw(quick fresh cached list);
 my %room_of = ('model' => 'model', 'arch' => 'arch', 'emu/unicorn' => 'unicorn', 'emu/device' => 'device');
@@ -72,7 +72,7 @@ for (split /\n/, `perl tests/mutants/plant.pl describe $here/rules.list`) {
 @chosen = grep { hex(substr($_->{digest}, 0, 7)) % $shards == $shard - 1 } @all;
 @chosen = grep { join("\t", @$_{qw(rule file line site text)}) =~ /$option{only}/ } @chosen if $option{only} ne '';
 if ($option{sample} ne '') {
-    my %draw = map { $_->{digest} => sha1_hex("$option{seed} $_->{digest}") } @chosen;
+    my %draw = map { $_->{digest} => sha1_hex($option{seed} eq '' ? $_->{digest} : "$option{seed} $_->{digest}") } @chosen;
     @chosen = (sort { $draw{$a->{digest}} cmp $draw{$b->{digest}} } @chosen)[0 .. ($option{sample} < @chosen ? $option{sample} : @chosen) - 1];
 }
 @chosen or fail('no mutant fits');
@@ -248,8 +248,8 @@ sub valid {
 }
 for (@chosen) { my $known = $known{$_->{digest}}; $noticed{$_->{file}}{$known->{by}}++ if $known && $known->{verdict} eq 'killed'; }
 my @todo = $flag{cached} ? () : grep { $flag{fresh} || !valid($known{$_->{digest}}) } @chosen;
-# Drawn: whatever has been judged at any moment is a random sample of what was chosen.
-@todo = sort { sha1_hex($a->{digest}) cmp sha1_hex($b->{digest}) } @todo;
+# Drawn: whatever has been judged at any moment is a random sample of what was chosen. What has been judged before, with other tests, comes last.
+@todo = sort { !$known{$b->{digest}} cmp !$known{$a->{digest}} || sha1_hex($a->{digest}) cmp sha1_hex($b->{digest}) } @todo;
 
 # ---- the run ----
 
