@@ -80,6 +80,7 @@ static void prepare(const struct inward *x, enum road road)
     memory_write32(&f->model->memory, FIXTURE_TSS + 4, x->esp0 ? x->esp0 : FIXTURE_RING0_STACK);
     memory_write32(&f->model->memory, FIXTURE_TSS + 8, !x->ss0 ? STACK : x->ss0 & 0xffff);
     f->cpu->seg[SEG_TR].limit = x->tr_limit ? x->tr_limit : 0x67;
+    f->cpu->rflags = RFLAGS_FIXED | RFLAGS_IF;
     PUT(f, TARGET, at_target);
     PUT(f, FIXTURE_CODE, by_int);
     if (road == BY_CALL)
@@ -128,8 +129,19 @@ START_TEST(inward_transfers)
     ck_assert_uint_eq(f->cpu->seg[SEG_CS].selector & ~3u, CODE);
     ck_assert_uint_eq(cpu_cpl(f->cpu), x->code == FLAT(0xfb) || x->code == FLAT(0x9f) ? 3 : 0);
     if (cpu_cpl(f->cpu) == 0) {
+        const uint32_t frame[] = { FIXTURE_CODE + (road == BY_INT ? 2 : road == BY_CALL ? 7 : 0), SELECTOR_USER_CODE32, RFLAGS_FIXED | RFLAGS_IF, FIXTURE_STACK,
+                                   SELECTOR_USER_DATA };
+        unsigned at = (x->esp0 ? x->esp0 : FIXTURE_RING0_STACK) - (road == BY_CALL ? 16 : 20);
+
+        ck_assert_uint_eq(f->cpu->gpr[RSP], at);
+        for (unsigned i = 0; i < 5; i++) {
+            if (road == BY_CALL && i == 2)
+                continue;               /* a call pushes no flags */
+            ck_assert_msg(memory_read32(&f->model->memory, at) == frame[i], "%s, road %u: %u of the frame", x->what, road, i);
+            at += 4;
+        }
         ck_assert_uint_eq(f->cpu->seg[SEG_SS].selector, STACK);
-        ck_assert_uint_eq(f->cpu->gpr[RSP], (x->esp0 ? x->esp0 : FIXTURE_RING0_STACK) - (road == BY_CALL ? 16 : 20));
+        ck_assert_uint_eq(f->cpu->rflags, RFLAGS_FIXED | (road == BY_CALL ? RFLAGS_IF : 0));
     }
 }
 END_TEST
@@ -248,6 +260,80 @@ START_TEST(inward_returns)
 }
 END_TEST
 
+/* 5.8.5: a call gate copies as many parameters as it says. */
+START_TEST(parameters)
+{
+    const struct inward x = { .what = "parameters" };
+
+    for (unsigned count = 0; count < 32; count += 31) {
+        unsigned at;
+
+        prepare(&x, BY_CALL);
+        f->ram[FIXTURE_GDT + GATE + 4] = (uint8_t)count;
+        for (unsigned i = 0; i < 40; i++)
+            memory_write32(&f->model->memory, FIXTURE_STACK + 4 * i, 0x1000 + i);
+        fixture_run(f);
+        ck_assert_uint_eq(f->cpu->rip, TARGET);
+        at = FIXTURE_RING0_STACK - 16 - 4 * count;
+        ck_assert_uint_eq(f->cpu->gpr[RSP], at);
+        for (unsigned i = 0; i < count; i++)
+            ck_assert_uint_eq(memory_read32(&f->model->memory, at + 8 + 4 * i), 0x1000 + i);
+        ck_assert_uint_eq(memory_read32(&f->model->memory, at + 8 + 4 * count), FIXTURE_STACK);
+    }
+}
+END_TEST
+
+/* ---- LDTR and TR ---- */
+
+BLOB32(load_ldtr, "lldt ax\n hlt");
+BLOB32(load_tr, "ltr ax\n hlt");
+/* Vol. 2, LLDT and LTR. */
+START_TEST(system_segments)
+{
+    static const struct {
+        const char *what;
+        bool ltr;
+        unsigned selector, vector, error_code;
+        uint64_t descriptor;
+    } rows[] = {
+        { "an LDT", false, CODE, 0, 0, 0x0000820058000fff }, { "a null LDT", false, 3, 0, 0, 0 },
+        { "an LDT in an LDT", false, CODE | 4, VECTOR_GP, CODE | 4, 0x0000820058000fff }, { "an LDT that is a TSS", false, CODE, VECTOR_GP, CODE, 0x0000890058000fff },
+        { "an LDT that is data", false, CODE, VECTOR_GP, CODE, FLAT(0x92) }, { "an LDT that is not present", false, CODE, VECTOR_NP, CODE, 0x0000020058000fff },
+        { "an LDT beyond the GDT", false, BEYOND, VECTOR_GP, BEYOND, 0 }, { "a TSS", true, CODE, 0, 0, 0x0000890058000fff },
+        { "a TSS of 16 bits", true, CODE, 0, 0, 0x0000810058000fff }, { "no TSS", true, 0, VECTOR_GP, 0, 0 },
+        { "a busy TSS", true, CODE, VECTOR_GP, CODE, 0x00008b0058000fff }, { "a TSS in an LDT", true, CODE | 4, VECTOR_GP, CODE | 4, 0x0000890058000fff },
+        { "a TSS that is an LDT", true, CODE, VECTOR_GP, CODE, 0x0000820058000fff }, { "a TSS that is not present", true, CODE, VECTOR_NP, CODE, 0x0000090058000fff },
+        { "a TSS beyond the GDT", true, BEYOND, VECTOR_GP, BEYOND, 0 },
+    };
+    const struct segment *seg;
+
+    fixture_protected(f);
+    fixture_put64(f, FIXTURE_GDT + CODE, rows[_i].descriptor);
+    f->cpu->gpr[RAX] = rows[_i].selector;
+    if (rows[_i].ltr)
+        PUT(f, FIXTURE_CODE, load_tr);
+    else
+        PUT(f, FIXTURE_CODE, load_ldtr);
+    fixture_run(f);
+    seg = &f->cpu->seg[rows[_i].ltr ? SEG_TR : SEG_LDTR];
+    if (rows[_i].vector) {
+        fixture_expect_event(f, rows[_i].vector, rows[_i].error_code, FIXTURE_CODE);
+        ck_assert_uint_eq(seg->selector, rows[_i].ltr ? SELECTOR_TSS : 0);
+        return;
+    }
+    fixture_expect_instruction(f, INSN_hlt, FIXTURE_CODE + 3);
+    ck_assert_uint_eq(seg->selector, rows[_i].selector);
+    if (rows[_i].descriptor) {
+        ck_assert_uint_eq(seg->base, 0x5800);
+        ck_assert_uint_eq(seg->limit, 0xfff);
+        ck_assert_uint_eq(f->ram[FIXTURE_GDT + CODE + 5], (rows[_i].descriptor >> 40 & 0xff) | (rows[_i].ltr ? 2 : 0));     /* busy now */
+        ck_assert_uint_eq(seg->access_rights, f->ram[FIXTURE_GDT + CODE + 5]);
+    } else {
+        ck_assert(seg->access_rights & AR_UNUSABLE);
+    }
+}
+END_TEST
+
 /* ---- real-address mode ---- */
 
 BLOB16(real_int, "int 0x30");
@@ -265,10 +351,13 @@ START_TEST(real_mode_vectors)
     fixture_put(f, f->cpu->seg[SEG_CS].base + f->cpu->rip, real_int, (size_t)(real_int_end - real_int));
     PUT(f, 0x10200, at_target);
     f->cpu->seg[SEG_CS].limit = rows[_i].cs_limit;
+    f->cpu->rflags = RFLAGS_FIXED | RFLAGS_IF | RFLAGS_AC;
     fixture_run(f);
     fixture_deliver(f);
     if (rows[_i].well)
         fixture_expect_instruction(f, INSN_hlt, 0x200);
+    if (rows[_i].well)
+        ck_assert_uint_eq(f->cpu->rflags, RFLAGS_FIXED);
     else
         ck_assert(f->stop.reason == STOP_EVENT && f->stop.event.vector == VECTOR_GP);
 }
@@ -284,6 +373,8 @@ int main(void)
     tcase_add_loop_test(tc, jumps_through_call_gates, 0, 5);
     tcase_add_loop_test(tc, outward_returns, 0, (int)(sizeof outwards / sizeof outwards[0]) * 2);
     tcase_add_loop_test(tc, inward_returns, 0, 2);
+    tcase_add_test(tc, parameters);
+    tcase_add_loop_test(tc, system_segments, 0, 15);
     tcase_add_loop_test(tc, real_mode_vectors, 0, 6);
     suite_add_tcase(suite, tc);
     return suite_run(suite);

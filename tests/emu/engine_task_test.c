@@ -160,6 +160,28 @@ START_TEST(the_new_address_space)
 }
 END_TEST
 
+/* A task of virtual-8086 mode: its segments are paragraphs, whatever the GDT says. */
+START_TEST(a_task_of_virtual_8086_mode)
+{
+    tasks(true, true);
+    put(OTHER_TSS, &layouts[1], layouts[1].flags, RFLAGS_FIXED | RFLAGS_VM);
+    put(OTHER_TSS, &layouts[1], layouts[1].ip, 0x200);
+    for (unsigned s = 0; s < 6; s++)
+        put(OTHER_TSS, &layouts[1], layouts[1].segments + 4 * s, 0x2000 + s);
+    PUT(f, FIXTURE_CODE, task_jump);
+    PUT(f, 0x20010 + 0x200, task_end);
+    fixture_run(f);
+    fixture_expect_instruction(f, INSN_hlt, 0x200);
+    ck_assert_uint_eq(cpu_cpl(f->cpu), 3);
+    for (unsigned s = 0; s < 6; s++) {
+        ck_assert_uint_eq(f->cpu->seg[s].selector, 0x2000 + s);
+        ck_assert_uint_eq(f->cpu->seg[s].base, (0x2000 + s) << 4);
+        ck_assert_uint_eq(f->cpu->seg[s].limit, 0xffff);
+        ck_assert_uint_eq(f->cpu->seg[s].access_rights, 0xf3);
+    }
+}
+END_TEST
+
 /* ---- Table 8-1 ---- */
 
 #define DESCRIPTOR(rights) ((rights) | 0x00cf000000000000ull | 0xffff)
@@ -244,6 +266,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, every_field, 0, 8);
     tcase_add_loop_test(tc, the_new_address_space, 0, 3);
+    tcase_add_test(tc, a_task_of_virtual_8086_mode);
     tcase_add_loop_test(tc, every_fault, 0, (int)(sizeof faults / sizeof faults[0]));
     tcase_add_loop_test(tc, the_old_tss_too_small, 0, 2);
     suite_add_tcase(suite, tc);

@@ -104,6 +104,38 @@ START_TEST(read_only_msrs)
 }
 END_TEST
 
+/* What software writes is what it reads. */
+START_TEST(writable_msrs)
+{
+    static const uint32_t indices[] = { 0x174, 0x175, 0x176, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103 };
+
+    for (unsigned i = 0; i < sizeof indices / sizeof indices[0]; i++) {
+        uint64_t value = 0x12345000 + 4 * i, read = 0;
+
+        ck_assert_msg(msr_write(f.cpu, indices[i], value), "WRMSR %x", indices[i]);
+        ck_assert_msg(msr_read(f.cpu, indices[i], &read) && read == value, "RDMSR %x: %lx", indices[i], (unsigned long)read);
+    }
+}
+END_TEST
+
+/* Both halves of the fields of 64 bits (B.2), and their bits alone. */
+START_TEST(halves_of_fields)
+{
+    for (uint32_t encoding = 0x2000; encoding < 0x2040; encoding += 2) {
+        uint64_t value = 0;
+
+        if (vmcs_find(f.model, encoding) == VMCS_FIELD_COUNT)
+            continue;
+        ck_assert_int_eq(vmx_vmwrite(f.cpu, encoding, 0x1122334455667788), VMX_SUCCEED);
+        ck_assert_int_eq(vmx_vmread(f.cpu, encoding + 1, &value), VMX_SUCCEED);
+        ck_assert_uint_eq(value, 0x11223344);
+        ck_assert_int_eq(vmx_vmwrite(f.cpu, encoding + 1, 0xaabbccdd99aabbcc), VMX_SUCCEED);
+        ck_assert_int_eq(vmx_vmread(f.cpu, encoding, &value), VMX_SUCCEED);
+        ck_assert_uint_eq(value, 0x99aabbcc55667788);
+    }
+}
+END_TEST
+
 /* Each of the 256 types, where there is room for one: Vol. 3, 12.11.2.1, 12.12.2. */
 START_TEST(memory_types)
 {
@@ -222,6 +254,55 @@ START_TEST(instruction_information_bit_by_bit)
 }
 END_TEST
 
+/* ---- what stops in non-root operation ---- */
+
+/* With every control and mask 1, each instruction of 26.1.2 and 26.1.3 is looked at before it executes. */
+START_TEST(every_control_at_once)
+{
+    static const char *const reason[INSN_COUNT] = {
+#define INSTRUCTION(name, exit_reason) [INSN_##name] = #exit_reason,
+#include "arch/instructions.def"
+    };
+    struct vmcs *v = f.cpu->vmx.current;
+
+    VMCS(v, processor_based_controls) = f.model->capability.proc.allowed & ~(PROC_use_tpr_shadow | PROC_use_msr_bitmaps | PROC_use_io_bitmaps |
+        PROC_monitor_trap_flag | PROC_interrupt_window_exiting | PROC_nmi_window_exiting);
+    VMCS(v, secondary_processor_based_controls) |= PROC2_descriptor_table_exiting | PROC2_wbinvd_exiting | PROC2_rdrand_exiting |
+        PROC2_rdseed_exiting | PROC2_enable_rdtscp | PROC2_enable_invpcid;
+    VMCS(v, cr0_guest_host_mask) = VMCS(v, cr4_guest_host_mask) = ~0ull;
+    fixture_enter(&f);
+    for (enum insn_id id = 1; id < INSN_COUNT; id++) {
+        bool stops = f.cpu->intercepts >> id & 1, wanted = strcmp(reason[id], "none") != 0;
+
+        ck_assert_msg(stops || !wanted, "%s", insn_name(id));
+    }
+}
+END_TEST
+
+/* Linear addresses in exit information: 32 bits outside 64-bit mode, and bases of FS and GS alone in it. */
+START_TEST(linear_addresses)
+{
+    struct insn insn = { .id = INSN_invlpg, .kind = OPERAND_MEMORY, .address_size = 8, .operand_size = 4, .segment = SEG_DS, .displacement = 0x2000,
+                         .base = RBX, .index = RSI, .scale = 3 };
+
+    f.cpu->gpr[RBX] = 0x100000000ull;
+    f.cpu->gpr[RSI] = 0x10;
+    f.cpu->seg[SEG_DS].base = f.cpu->seg[SEG_GS].base = 0xfffff000;
+    ck_assert_uint_eq(insn_linear(f.cpu, &insn), 0x100002080);
+    insn.segment = SEG_GS;
+    ck_assert_uint_eq(insn_linear(f.cpu, &insn), 0x200001080);
+    insn.address_size = 4;
+    ck_assert_uint_eq(insn_linear(f.cpu, &insn), 0x100001080);
+    f.cpu->seg[SEG_CS].access_rights = 0xc09b;
+    CPU_MSR(f.cpu, ia32_efer) = 0;
+    ck_assert_uint_eq(insn_linear(f.cpu, &insn), 0x1080);
+    insn.segment = SEG_DS;
+    insn.address_size = 2;
+    f.cpu->gpr[RBX] = 0xf000;
+    ck_assert_uint_eq(insn_linear(f.cpu, &insn), 0x80);
+}
+END_TEST
+
 /* ---- profiles ---- */
 
 /* For each: 1 if the profile has the control of that word and bit, haswell, skylake, icelake; then the bits of IA32_VMX_EPT_VPID_CAP. */
@@ -274,7 +355,11 @@ int main(void)
     tcase_add_test(tcase, fields_of_no_control);
     tcase_add_test(tcase, checks_are_of_the_group_of_their_section);
     tcase_add_test(tcase, read_only_msrs);
+    tcase_add_test(tcase, writable_msrs);
+    tcase_add_test(tcase, halves_of_fields);
     tcase_add_test(tcase, memory_types);
+    tcase_add_test(tcase, every_control_at_once);
+    tcase_add_test(tcase, linear_addresses);
     tcase_add_test(tcase, cpuid_bit_by_bit);
     tcase_add_test(tcase, cpuid_beyond);
     tcase_add_loop_test(tcase, instruction_information_bit_by_bit, 0, INSN_COUNT);

@@ -356,6 +356,19 @@ START_TEST(blocking_after_a_failed_entry)
 }
 END_TEST
 
+/* 27.3.2.1: bit 10 of DR7 is 1 whatever the field says. 27.6: an event is injected with the valid bit alone, a pending MTF exit, too. */
+START_TEST(fixed_and_invalid)
+{
+    struct vmcs *v = f.cpu->vmx.current;
+
+    VMCS(v, guest_dr7) = 0;
+    VMCS(v, entry_interruption_information) = EVENT_OTHER << 8;
+    fixture_enter(&f);
+    ck_assert_uint_eq(f.cpu->dr7, 0x400);
+    ck_assert(!f.cpu->vmx.mtf_pending && !f.cpu->event.valid);
+}
+END_TEST
+
 /* The last entry may end where memory does. */
 START_TEST(an_area_at_the_end_of_memory)
 {
@@ -415,6 +428,7 @@ int main(void)
     tcase_add_test(tcase, pending_debug_exceptions_by_reason);
     tcase_add_loop_test(tcase, efer_by_the_controls, 0, 8);
     tcase_add_loop_test(tcase, blocking_after_a_failed_entry, 0, 4);
+    tcase_add_test(tcase, fixed_and_invalid);
     tcase_add_test(tcase, an_area_at_the_end_of_memory);
     tcase_add_loop_test(tcase, as_many_entries_as_recommended, 0, 6);
     suite_add_tcase(suite, tcase);

@@ -277,7 +277,7 @@ static inline void fixture_exit(struct vmx_fixture *f, uint32_t reason)
 
     ck_assert_int_eq(vmx_exit(f->cpu, &information), STATUS_VM_EXIT);
     ck_assert(!f->cpu->vmx.non_root);
-    ck_assert(f->cpu->intercepts == 0);
+    ck_assert(f->cpu->intercepts == 0 && f->cpu->vmx.eptp == 0);
 }
 
 #endif
