@@ -9,6 +9,7 @@
 #   --shard I/N        of N equal parts, drawn by a digest of each mutant, the Ith
 #   --sample COUNT     COUNT of them: the first ones in the order in which all are judged, or those that --seed TEXT draws
 #   --quick            the unit tests and the scenarios alone
+#   --tests EXPRESSION what nothing has noticed yet, again, with the unit tests whose names fit; nothing but what they notice is kept
 #   --jobs N           mutants at a time (1)
 #   --fresh            judges again what has been judged before
 #   --cached           judges nothing: reports what is known
@@ -33,7 +34,7 @@ require './tests/mutants/plant.pl';
 
 my $here = 'tests/mutants/machine';
 my $base = 'build/mutants/machine';
-my %option = (room => 'model,arch,unicorn,device', only => '', shard => '1/1', sample => '', seed => '', jobs => 1,
+my %option = (room => 'model,arch,unicorn,device', only => '', shard => '1/1', sample => '', seed => '', tests => '', jobs => 1,
               report => 'build/report/mutants-machine');
 my %flag = map { $_ => 0 } qw(quick fresh cached list);
 my %room_of = ('model' => 'model', 'arch' => 'arch', 'emu/unicorn' => 'unicorn', 'emu/device' => 'device');
@@ -47,7 +48,7 @@ while (@ARGV) {
     my ($name) = $word =~ /^--(\w+)$/;
     if (defined $name && exists $flag{$name}) { $flag{$name} = 1; }
     elsif (defined $name && exists $option{$name}) { @ARGV or fail("$word needs a value (--help)"); $option{$name} = shift; }
-    elsif ($word eq '--help' || $word eq '-h') { print map { s/^# ?//r . "\n" } (split /\n/, read_file($0))[2 .. 21]; exit 0; }
+    elsif ($word eq '--help' || $word eq '-h') { print map { s/^# ?//r . "\n" } (split /\n/, read_file($0))[2 .. 22]; exit 0; }
     else { fail("unknown option \"$word\" (--help)"); }
 }
 my ($shard, $shards) = $option{shard} =~ m{^(\d+)/(\d+)$} or fail("--shard $option{shard}: I/N is wanted");
@@ -121,6 +122,7 @@ my $all_tests = sha1_hex(map { $_->{digest} } @tests);
 my $judges = $flag{quick} ? $quick_tests : $all_tests;      # what stands behind "nothing has noticed"
 $digest{$_->{name}} = $_->{digest} for @tests;
 @tests = @quick if $flag{quick};
+@tests = map { { %$_, units => [ grep { /$option{tests}/ } @{$_->{units}} ] } } grep { $_->{units} && grep { /$option{tests}/ } @{$_->{units}} } @tests if $option{tests} ne '';
 
 # Runs a test with the libraries of a folder; [how it ended: '', 'assertion', 'crash', 'time'; the output's file].
 sub run_test {
@@ -218,7 +220,7 @@ sub one {
     my @link = ('ld', '-shared', '-soname', "libsesqui-$part.so", '-o', $library, $part eq 'engine' ? @wraps : (),
                 (map { $new{$_} // $objects{$part}{$_} } sort keys %{$objects{$part}}), $ENV{MACHINE_LIBGCC});
     system(@link) == 0 or exit 2;
-    for my $test ($part eq 'engine' ? @tests[1, 0, 2 .. $#tests] : @tests) {
+    for my $test ($part eq 'engine' && @tests > 1 ? @tests[1, 0, 2 .. $#tests] : @tests) {
         next if $test->{only} && $file !~ $test->{only};
         my $how = run_test($test, $folder, $test->{units} ? order($file, $test) : ());
         $how = 'transcript' if !$how && $test->{transcript} && read_file("$folder/out") ne $test->{said};
@@ -248,6 +250,7 @@ sub valid {
 }
 for (@chosen) { my $known = $known{$_->{digest}}; $noticed{$_->{file}}{$known->{by}}++ if $known && $known->{verdict} eq 'killed'; }
 my @todo = $flag{cached} ? () : grep { $flag{fresh} || !valid($known{$_->{digest}}) } @chosen;
+@todo = grep { $known{$_->{digest}} && $known{$_->{digest}}{verdict} eq 'survived' } @chosen if $option{tests} ne '';
 # Drawn: whatever has been judged at any moment is a random sample of what was chosen. What has been judged before, with other tests, comes last.
 @todo = sort { !$known{$b->{digest}} cmp !$known{$a->{digest}} || sha1_hex($a->{digest}) cmp sha1_hex($b->{digest}) } @todo;
 
@@ -259,7 +262,7 @@ if (@todo) {
     for my $test (@tests) {
         mkdir "$work/0";
         my $before = sum0((times)[2, 3]);
-        my $how = run_test($test, "$work/0");
+        my $how = run_test($test, "$work/0", $test->{units} ? @{$test->{units}} : ());
         $test->{seconds} = sum0((times)[2, 3]) - $before;
         fail("$test->{name} fails without a fault: $how: " . complaint("$work/0")) if $how;
         $test->{said} = read_file("$work/0/out") if $test->{transcript};
@@ -285,6 +288,7 @@ if (@todo) {
     while (<$from>) {
         chomp;
         my ($i, $verdict, $how, $by, $complaint) = split /\t/, $_, -1;
+        next if $option{tests} ne '' && $verdict ne 'killed' && ++$done;
         my $given = $verdict eq 'killed' && $how eq 'assertion' ? $digest{$by} : $judges;
         $known{$todo[$i]{digest}} = { verdict => $verdict, how => $how, by => $by, complaint => $complaint, given => $given };
         syswrite($keep, join("\t", $todo[$i]{digest}, $verdict, $how, $by, $complaint, $given) . "\n");
