@@ -348,7 +348,7 @@ size_t fetch_code(struct cpu *cpu, uint8_t bytes[15])
     struct access access = { ACCESS_FETCH, user, false, true };
     size_t length = 0;
     while (length < INSTRUCTION_MAX) {
-        uint64_t linear = cpu->seg[SEG_CS].base + cpu->rip + length;
+        uint64_t linear = cpu_code_base(cpu) + cpu->rip + length;
         if (!cpu_64bit(cpu))
             linear = (uint32_t)linear;
         struct translation t = translate(cpu, linear, access);

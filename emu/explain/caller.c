@@ -110,7 +110,7 @@ bool caller_plain(const struct callers *callers, uint64_t rip)
 uint64_t caller_find(struct callers *callers, struct cpu *cpu)
 {
     uint64_t rip = cpu->rip;
-    uint64_t code = cpu_64bit(cpu) ? 0 : cpu->seg[SEG_CS].base, stack = cpu_64bit(cpu) ? 0 : cpu->seg[SEG_SS].base;
+    uint64_t code = cpu_code_base(cpu), stack = cpu_64bit(cpu) ? 0 : cpu->seg[SEG_SS].base;
     unsigned place = (rip >> 2) % 64;
 
     if (callers->known[place].rip != rip) {

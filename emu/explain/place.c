@@ -161,7 +161,7 @@ static bool pop(const struct stack *stack, uint64_t at, uint64_t *value)
 
 static bool returns_to(const struct stack *stack, uint64_t address)
 {
-    return address && follows_call(stack->cpu, stack->cpu->seg[SEG_CS].base + address);
+    return address && follows_call(stack->cpu, cpu_code_base(stack->cpu) + address);
 }
 
 /* Fills `call` by frame pointers: each frame is above the one before. */

@@ -329,12 +329,12 @@ static void tell_unexplored(struct machine *machine, struct cpu *cpu)
                  symbols_text(machine->symbols, run.first, symbol), place);
     if (run.jumped) {
         struct cpu then = *cpu;
-        then.rip = run.origin - cpu->seg[SEG_CS].base;
+        then.rip = run.origin - cpu_code_base(cpu);
         place_describe(machine, &then, place, sizeof place);
         explain_line(e, "the way there: %s", place);
     }
     begun = *cpu;
-    begun.rip = run.first - cpu->seg[SEG_CS].base;
+    begun.rip = run.first - cpu_code_base(cpu);
     begun.instructions = run.instructions;
     place_crossing(e, &begun, &machine->events[cpu->index], run.instructions);
     ipi_tell_start(e, cpu, run.instructions);

@@ -80,6 +80,7 @@ uint32_t __wrap_cpu_ldub_code_x86_64(library_env *env, uint64_t address)
 struct view {
     bool patched;
     bool aligned;               /* it has a memory operand that must be aligned to 16 bytes */
+    uint8_t repeats;            /* a string instruction with a REP prefix: its address size */
     uint8_t bytes[2], shadow;
     uint8_t length;             /* bytes looked at, prefixes included */
 };
@@ -137,6 +138,11 @@ static struct view look(const struct engine *e, uint64_t pc)
     }
     if (map == MAP_ONE_BYTE) {
         switch (opcode) {
+        case 0xa4: case 0xa5: case 0xa6: case 0xa7:     /* MOVS, CMPS */
+        case 0xaa: case 0xab: case 0xac: case 0xad: case 0xae: case 0xaf:       /* STOS, LODS, SCAS */
+            if (prefixes.rep || prefixes.repne)
+                view.repeats = mode64 ? (prefixes.address_size ? 4 : 8) : !!(hflags & HF_CS32) != prefixes.address_size ? 4 : 2;
+            return view;
         case 0xfb: view.shadow = BLOCKING_BY_STI; return view;
         case 0x17: view.shadow = mode64 ? 0 : BLOCKING_BY_MOV_SS; return view;
         case 0x8e:
@@ -225,6 +231,7 @@ static void translate_insn(void *db, library_cpu *cpu)
         b->offset[b->count++] = (uint16_t)(pc - b->pc);
     b->shadow = view.shadow;
     b->patched = view.patched;
+    b->repeats = view.repeats;
     if (view.patched)
         translate_as(e, db, cpu, view.bytes, view.length);
     else

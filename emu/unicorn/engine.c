@@ -203,7 +203,7 @@ static size_t executed_code(struct engine *e, uint8_t code[INSTRUCTION_MAX])
 {
     struct cpu *cpu = e->cpu;
     const struct block *b = e->current;
-    uint64_t pc = cpu->seg[SEG_CS].base + cpu->rip;
+    uint64_t pc = cpu_code_base(cpu) + cpu->rip;
     if (e->position != WITHIN_BLOCK || !b || b->ram == ~0ull || (pc ^ b->pc) & PAGE_MASK)
         return fetch_code(cpu, code);
     size_t here_bytes = PAGE_SIZE - (pc & ~PAGE_MASK), n = here_bytes < INSTRUCTION_MAX ? here_bytes : INSTRUCTION_MAX;
@@ -336,7 +336,7 @@ static bool fetch_is_cut(struct engine *e, uint8_t code[INSTRUCTION_MAX], size_t
     if (!decode(cpu, code, INSTRUCTION_MAX, &insn) || insn.length <= length)
         return false;
     e->access = ACCESS_FETCH;
-    e->linear = cpu->seg[SEG_CS].base + cpu->rip + length;
+    e->linear = cpu_code_base(cpu) + cpu->rip + length;
     if (!cpu_64bit(cpu))
         e->linear = (uint32_t)e->linear;
     e->translation = translate(cpu, e->linear, fetch);

@@ -29,6 +29,7 @@ struct block {
     uint16_t length;            /* in bytes */
     uint8_t shadow;             /* BLOCKING_BY_STI or BLOCKING_BY_MOV_SS if its last instruction shadows the next */
     bool patched;               /* its last instruction is not the one the library has translated */
+    uint8_t repeats;            /* its last instruction is a string instruction with a REP prefix: its address size in bytes; or 0 */
     struct aligned_operand aligned;
     uint16_t offset[];          /* of each instruction from pc */
 };

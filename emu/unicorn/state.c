@@ -118,6 +118,7 @@ void state_load(struct engine *e)
     ENV64(env, EFLAGS) = cpu->rflags;           /* uc_emu_start() takes the arithmetic flags out of it */
     for (unsigned i = 0; i < SEG_COUNT; i++)
         put_segment(env, i, cpu->seg[i].selector, cpu->seg[i].base, cpu->seg[i].limit, flags_of(cpu->seg[i].access_rights));
+    SEGMENT(uint64_t, env, SEG_CS, SEGMENT_BASE) = cpu_code_base(cpu);  /* the library adds it in each mode; it writes none back */
     put_segment(env, LIBRARY_GDTR, 0, cpu->gdtr.base, cpu->gdtr.limit, 0);
     put_segment(env, LIBRARY_IDTR, 0, cpu->idtr.base, cpu->idtr.limit, 0);
     memcpy(e->segments, (uint8_t *)env + SEGMENTS, sizeof e->segments);
@@ -149,6 +150,19 @@ static uint32_t shadow(const struct engine *e, uint64_t retired)
     return last->shadow == BLOCKING_BY_STI && !e->sti_shadows ? 0 : last->shadow;
 }
 
+/*
+ * Has an iteration of a repeated string instruction ended that was not the last?  What comes between two of them finds RF set, and pushes
+ * it: interrupts and traps (SDM Vol. 3, 18.3.1.1). So no breakpoint on the instruction is met again when it goes on. The library looks at
+ * the count once more after the last iteration.
+ */
+static bool between_iterations(const struct engine *e, uint64_t rip)
+{
+    const struct block *b = e->current;
+
+    return e->position == BETWEEN_BLOCKS && b && b->repeats && b->count && ENV64(e->env, REGS + 8 * RCX) << (64 - 8 * b->repeats) &&
+           rip + SEGMENT(uint64_t, e->env, SEG_CS, SEGMENT_BASE) == b->pc + b->offset[b->count - 1];
+}
+
 void state_store(struct engine *e)
 {
     struct cpu *cpu = e->cpu;
@@ -164,6 +178,8 @@ void state_store(struct engine *e)
     cpu->rip = rip;
     cpu->rflags = ENV64(env, EFLAGS);
     if (e->resumed_rf && e->position == WITHIN_BLOCK && e->current && retired == e->retired - e->current->count)
+        cpu->rflags |= RFLAGS_RF;
+    if (between_iterations(e, rip))
         cpu->rflags |= RFLAGS_RF;
     e->retired = retired;
     for (unsigned i = 0; i < SEG_COUNT; i++) {

@@ -115,6 +115,8 @@ static inline bool cpu_64bit(const struct cpu *cpu)     /* 64-bit mode, not comp
 {
     return cpu_long_mode(cpu) && (cpu->seg[SEG_CS].access_rights & AR_L);
 }
+/* What RIP is added to: in 64-bit mode nothing, though a VM entry may have loaded a base for CS (SDM Vol. 3, 3.2.4). */
+static inline uint64_t cpu_code_base(const struct cpu *cpu) { return cpu_64bit(cpu) ? 0 : cpu->seg[SEG_CS].base; }
 static inline bool cpu_virtual_8086(const struct cpu *cpu) { return cpu->rflags & RFLAGS_VM; }
 
 /* Address of the next instruction after one of `length` bytes: RIP, or outside 64-bit mode EIP. */

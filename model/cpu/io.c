@@ -87,15 +87,19 @@ static uint64_t count(const struct cpu *cpu, const struct insn *insn)
     return cpu->gpr[RCX] & address_mask(insn);
 }
 
-/* One element moved; the instruction is over when no more are due. */
+/* One element moved; the instruction is over when no more are due. Until then RF is set between two of them (18.3.1.1). */
 static enum status finish_string(struct cpu *cpu, const struct insn *insn, enum gpr index)
 {
     uint64_t step = insn->operand_size;
+    bool more;
 
     advance(cpu, insn, index, cpu->rflags & RFLAGS_DF ? -step : step);
     if (insn->rep)
         advance(cpu, insn, RCX, ~0ull);
-    cpu_retire(cpu, insn->rep && count(cpu, insn) ? 0 : insn->length);
+    more = insn->rep && count(cpu, insn);
+    cpu_retire(cpu, more ? 0 : insn->length);
+    if (more)
+        cpu->rflags |= RFLAGS_RF;
     return STATUS_OK;
 }
 

@@ -224,6 +224,58 @@ START_TEST(interrupts_and_nmi)
 }
 END_TEST
 
+/*
+ * 18.3.1.1: between two iterations of a repeated string instruction RF is set: an interrupt pushes it, and a breakpoint on the instruction
+ * is not met again. Before the first one and after the last one it is clear; a jump to itself is no iteration.
+ */
+BLOB(event_rep_stos, "nop\n rep stosb\n hlt");
+BLOB(event_rep_movs, "nop\n rep movsq\n hlt");
+BLOB(event_rep_lods, "nop\n rep lodsw\n hlt");
+BLOB(event_rep_cmps, "nop\n repe cmpsd\n hlt");
+BLOB(event_rep_scas, "nop\n repne scasb\n hlt");
+BLOB(event_no_rep, "nop\n 1: jmp 1b\n hlt");
+START_TEST(repetitions_set_rf)
+{
+    static const uint8_t *const blob[] = { event_rep_stos, event_rep_movs, event_rep_lods, event_rep_cmps, event_rep_scas, event_no_rep };
+    const bool repeats = _i < 5;
+    unsigned between = 0;
+
+    fixture_put(f, FIXTURE_CODE, blob[_i], 8);
+    f->cpu->gpr[RSI] = 0x31000, f->cpu->gpr[RDI] = 0x32000, f->cpu->gpr[RCX] = 5;
+    f->cpu->gpr[RAX] = 1;                       /* SCAS does not find it */
+    f->request.single_step = true;
+    for (unsigned step = 0; step < 8 && fixture_run(f) == STOP_LIMIT; step++) {
+        const bool unfinished = f->cpu->rip == FIXTURE_CODE + 1 && step > 0 && f->cpu->gpr[RCX];
+        ck_assert_uint_eq(f->cpu->rflags & RFLAGS_RF, unfinished && repeats ? RFLAGS_RF : 0);
+        between += unfinished;
+    }
+    ck_assert_uint_eq(between, repeats ? 4 : 7);
+    if (!repeats)
+        return;
+    fixture_expect_instruction(f, INSN_hlt, f->cpu->rip);
+    ck_assert_uint_eq(f->cpu->rflags & RFLAGS_RF, 0);
+
+    PUT(f, FIXTURE_CODE + 0x100, event_frame);
+    fixture_gate(f, 0x50, FIXTURE_CODE + 0x100, 0);
+    f->cpu->dr[0] = FIXTURE_CODE + 1;
+    f->cpu->dr7 = 0x401;
+    f->cpu->rip = FIXTURE_CODE;
+    f->cpu->rflags |= RFLAGS_IF;
+    f->cpu->gpr[RSI] = 0x31000, f->cpu->gpr[RDI] = 0x32000, f->cpu->gpr[RCX] = 5;
+    fixture_run(f);
+    ck_assert(fixture_run(f) == STOP_EVENT && f->stop.event.vector == VECTOR_DB);   /* once, before the first */
+    f->cpu->rflags |= RFLAGS_RF;
+    fixture_run(f);
+    ck_assert(f->cpu->gpr[RCX] == 4 && fixture_run(f) == STOP_LIMIT && f->cpu->gpr[RCX] == 3);
+    f->request.single_step = false;
+    f->cpu->event = (struct event){ .valid = true, .vector = 0x50, .type = EVENT_EXTERNAL_INTERRUPT };
+    fixture_run(f);
+    fixture_expect_instruction(f, INSN_hlt, FIXTURE_CODE + 0x100 + 24);
+    ck_assert_uint_eq(f->cpu->gpr[RDI], FIXTURE_CODE + 1);
+    ck_assert(f->cpu->gpr[R8] & RFLAGS_RF);
+}
+END_TEST
+
 static void expect_debug_trap(uint64_t pending, uint64_t rip)
 {
     ck_assert_int_eq(f->stop.reason, STOP_LIMIT);
@@ -339,6 +391,7 @@ int main(void)
     tcase_add_test(tc, sti_shadow);
     tcase_add_test(tc, shadow_at_an_instruction_that_stops);
     tcase_add_test(tc, interrupts_and_nmi);
+    tcase_add_loop_test(tc, repetitions_set_rf, 0, 6);
     tcase_add_test(tc, single_step_trap);
     tcase_add_test(tc, single_step_of_a_jump_to_itself);
     tcase_add_test(tc, single_step_on_branches);

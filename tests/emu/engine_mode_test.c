@@ -49,6 +49,37 @@ START_TEST(paging_32_bit) { fixture_paging32(f); protected_code(); } END_TEST
 START_TEST(paging_pae) { fixture_pae(f); protected_code(); } END_TEST
 
 /*
+ * In 64-bit mode CS, DS, ES and SS have no base and no limit, whatever a VM entry has loaded (3.2.4, 5.3.1): code is where RIP says, so are
+ * operands, strings and frames; and the registers keep what they hold.
+ */
+BLOB(mode_bases, "lea rsi,[rip+1f]\n mov rax,[rsi]\n mov [rbx],rax\n push rax\n pop rcx\n lea rdi,[rbx+8]\n movsq\n call 2f\n int 0x44\n cpuid\n hlt\n"
+                 "2: mov rdx,[rsp]\n ret\n 1: .quad 0x1122334455667788");
+BLOB(mode_bases_handler, "mov r8,[rsp]\n iretq");
+START_TEST(bases_of_64_bit_code_are_none)
+{
+    struct segment *seg = f->cpu->seg;
+
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, mode_bases);
+    PUT(f, FIXTURE_CODE + 0x300, mode_bases_handler);
+    fixture_gate(f, 0x44, FIXTURE_CODE + 0x300, 0);
+    seg[SEG_CS].base = 0x12345000, seg[SEG_DS].base = 0x1000, seg[SEG_ES].base = 0x777, seg[SEG_SS].base = 0x3000;
+    seg[SEG_CS].limit = seg[SEG_DS].limit = seg[SEG_SS].limit = 3;
+    f->cpu->gpr[RBX] = 0x30000;
+    fixture_run(f);
+    fixture_expect_event(f, 0x44, 0, f->cpu->rip);
+    ck_assert(f->cpu->gpr[RCX] == 0x1122334455667788 && fixture_get64(f, 0x30000) == 0x1122334455667788);
+    ck_assert_uint_eq(fixture_get64(f, 0x30008), 0x1122334455667788);
+    ck_assert_uint_eq(f->cpu->gpr[RDX], f->cpu->rip);
+    ck_assert(seg[SEG_CS].base == 0x12345000 && seg[SEG_CS].limit == 3 && seg[SEG_SS].base == 0x3000);
+    fixture_deliver(f);
+    fixture_expect_instruction(f, INSN_cpuid, f->cpu->rip);
+    ck_assert_uint_eq(f->cpu->gpr[R8], f->cpu->rip);
+    ck_assert_uint_eq(seg[SEG_CS].base, 0);             /* IRET has loaded it */
+}
+END_TEST
+
+/*
  * Virtual-8086 mode (21.2.5, 21.3): IRETD enters it, segments are paragraphs; an interrupt goes through the gate to level 0 with
  * the segment registers on its stack, there they are null; IRETD goes back. INT n below IOPL 3 is a #GP.
  */
@@ -334,6 +365,7 @@ int main(void)
     tcase_add_test(tc, real_mode);
     tcase_add_test(tc, protected_mode);
     tcase_add_test(tc, virtual_8086_mode);
+    tcase_add_test(tc, bases_of_64_bit_code_are_none);
     tcase_add_test(tc, paging_32_bit);
     tcase_add_test(tc, paging_pae);
     tcase_add_test(tc, page_faults_of_32_bit_paging);

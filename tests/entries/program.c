@@ -128,7 +128,7 @@ static void count(const struct cpu *cpu, struct tally *t, bool vmx_operation)
 /* The physical address of the next instruction; 0 if L1 has run away to where no code may be written. */
 static uint64_t next_instruction(struct cpu *cpu)
 {
-    const uint64_t linear = cpu_64bit(cpu) ? cpu->rip : (uint32_t)(cpu->seg[SEG_CS].base + cpu->rip);
+    const uint64_t linear = cpu_64bit(cpu) ? cpu->rip : (uint32_t)(cpu_code_base(cpu) + cpu->rip);
     const struct translation t = translate(cpu, linear, (struct access){ .kind = ACCESS_FETCH, .probe = true, .user = cpu_cpl(cpu) == 3 });
 
     return t.result == TRANSLATION_OK && ((t.pa >= PLACE_CODE && t.pa < PLACE_DIRECTORY) ||

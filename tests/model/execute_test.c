@@ -830,7 +830,9 @@ START_TEST(ins_and_outs)
     ck_assert_uint_eq(f.cpu->gpr[RSI], DATA);
     ck_assert_uint_eq(f.cpu->gpr[RCX], 1);
     ck_assert_uint_eq(f.cpu->rip, FIXTURE_HOST_RIP + 2);        /* one iteration at a time */
+    ck_assert(f.cpu->rflags & RFLAGS_RF);                       /* 18.3.1.1: between two of them */
     ck_assert_int_eq(string_io(INSN_outs, true, 2), STATUS_OK);
+    ck_assert(!(f.cpu->rflags & RFLAGS_RF));
     ck_assert_uint_eq(last_value, 0x2010);
     ck_assert_uint_eq(f.cpu->gpr[RCX], 0);
     ck_assert_uint_eq(f.cpu->rip, FIXTURE_HOST_RIP + 4);
