@@ -339,6 +339,51 @@ START_TEST(a_fault_leaves_the_table_clean)
 END_TEST
 
 BLOB(query, ".byte 0x0f,0x02,0xc8,0x0f,0x03,0xd0\n hlt");
+/*
+ * docs/limits.md, "Data segments": what the library accesses by itself is not checked against limit, type and null selector, nor is fetching
+ * against the limit of CS; each of these is a #GP on hardware. What the model accesses is checked: here LGDT's operand.
+ */
+BLOB32(unchecked_load, "mov eax,[ebx]\n hlt");
+BLOB32(unchecked_store, "mov [ebx],eax\n hlt");
+BLOB32(checked_operand, "lgdt [ebx]\n hlt");
+START_TEST(what_native_accesses_are_not_checked_for)
+{
+    static const struct { struct segment ds; bool store; } cases[] = {
+        { { SELECTOR_DATA, 0x4093, 0xf, 0 }, false },                           /* beyond the limit */
+        { { SELECTOR_DATA, 0x4097, 0x5000, 0 }, false },                        /* expand-down: below the limit */
+        { { 0, AR_UNUSABLE, 0, 0 }, false },                                    /* null */
+        { { SELECTOR_DATA, 0xc091, 0xffffffff, 0 }, true },                     /* read-only */
+        { { SELECTOR_CODE32, 0xc099, 0xffffffff, 0 }, false },                  /* execute-only */
+    };
+
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fixture_protected(f);
+        f->cpu->seg[SEG_DS] = cases[i].ds;
+        f->cpu->gpr[RBX] = 0x3000;
+        if (cases[i].store)
+            PUT(f, FIXTURE_CODE, unchecked_store);
+        else
+            PUT(f, FIXTURE_CODE, unchecked_load);
+        fixture_run(f);
+        fixture_expect_instruction(f, INSN_hlt, FIXTURE_CODE + 2);
+        if (cases[i].store)
+            continue;
+        PUT(f, FIXTURE_CODE, checked_operand);
+        f->cpu->rip = FIXTURE_CODE;
+        fixture_run(f);
+        fixture_expect_instruction(f, INSN_lgdt, FIXTURE_CODE);
+        ck_assert_int_eq(execute(f->cpu, &f->stop.insn), STATUS_EVENT);
+        ck_assert(f->cpu->event.vector == VECTOR_GP && f->cpu->event.error_code == 0);
+        f->cpu->event.valid = false;
+    }
+    fixture_protected(f);
+    PUT(f, FIXTURE_CODE, unchecked_load);
+    f->cpu->seg[SEG_CS].limit = 0xfff;
+    fixture_run(f);
+    fixture_expect_instruction(f, INSN_hlt, FIXTURE_CODE + 2);
+}
+END_TEST
+
 START_TEST(types_of_ia_32e_mode)
 {
     for (unsigned type = 0; type < 16; type++) {
@@ -478,6 +523,7 @@ int main(void)
     tcase_add_test(tc, software_interrupts_push_rf_as_0);
     tcase_add_test(tc, offsets_and_bases_by_the_target_s_mode);
     tcase_add_test(tc, a_fault_leaves_the_table_clean);
+    tcase_add_test(tc, what_native_accesses_are_not_checked_for);
     tcase_add_test(tc, types_of_ia_32e_mode);
     tcase_add_test(tc, a_jump_to_a_task);
     tcase_add_test(tc, a_call_through_a_task_gate_and_back);
