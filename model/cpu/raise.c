@@ -171,6 +171,10 @@ enum status cpu_raise(struct cpu *cpu, struct event event)
     };
 
     event.valid = true;
+    if (event.type == EVENT_HARDWARE_EXCEPTION && !cpu_protected(cpu)) {
+        event.has_error_code = false;   /* in real-address mode there are none, whoever met the exception: 21.1.4, 28.2.2 */
+        event.error_code = 0;
+    }
     cpu_notify(cpu, &(struct notice){ .kind = NOTICE_RAISED, .event = &event });
     /* 26.2: the exception bitmap is asked about an exception before it can become a double fault. */
     if (!cpu->event.valid || (cpu->vmx.non_root && vmx_intercepts_event(cpu, &event)))
@@ -190,7 +194,7 @@ enum status cpu_raise(struct cpu *cpu, struct event event)
 
 enum status cpu_fault(struct cpu *cpu, enum vector vector, uint32_t error_code)
 {
-    bool error = has_error_code(vector) && cpu_protected(cpu);      /* no error codes in real-address mode */
+    bool error = has_error_code(vector);
 
     return cpu_raise(cpu, (struct event){
         .vector = (uint8_t)vector, .type = EVENT_HARDWARE_EXCEPTION, .has_error_code = error,

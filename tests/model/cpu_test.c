@@ -281,6 +281,10 @@ START_TEST(no_error_code_in_real_mode)
     ck_assert_int_eq(cpu_fault(f.cpu, VECTOR_GP, 0), STATUS_EVENT);
     ck_assert_uint_eq(f.cpu->event.vector, VECTOR_DF);
     ck_assert(!f.cpu->event.has_error_code);
+    f.cpu->event.valid = false;                                         /* nor where the CPU engine met it */
+    ck_assert_int_eq(cpu_raise(f.cpu, (struct event){ .vector = VECTOR_GP, .type = EVENT_HARDWARE_EXCEPTION, .has_error_code = true,
+                                                      .error_code = 8 }), STATUS_EVENT);
+    ck_assert(!f.cpu->event.has_error_code && !f.cpu->event.error_code);
 }
 END_TEST
 
