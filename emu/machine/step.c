@@ -248,8 +248,8 @@ static enum status run(struct machine *machine, struct cpu *cpu, uint64_t limit)
         TRY(event_deliver(cpu));
         /* It may leave IF = 1 (trap gates): then the boundary before the handler's first instruction counts. And it is the
          * step that the monitor trap flag and its like wait for (SDM Vol. 3, 26.5.2). */
-        if (awaiting || horizon <= cpu->clock + 1)
-            return STATUS_OK;
+        if (awaiting || horizon <= cpu->clock + 1 || boundary_deadline(cpu) <= cpu->clock + 1)
+            return STATUS_OK;           /* the last: a data breakpoint on the frame */
     }
     struct engine_request request = {
         .limit = horizon, .single_step = horizon <= cpu->clock + 1, .stop_when_interruptible = awaiting,

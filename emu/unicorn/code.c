@@ -32,6 +32,10 @@ static uint32_t variant_of(const struct engine *e)
         variant |= VARIANT_NON_ROOT;
     if (e->cpu->cr4 & CR4_UMIP)
         variant |= VARIANT_UMIP;
+    if (e->cpu->cr4 & CR4_VME)
+        variant |= VARIANT_VME;
+    if (e->cpu->cr4 & CR4_PVI)
+        variant |= VARIANT_PVI;
     for (unsigned i = 0; i < VARIANT_ROW_COUNT; i++)
         if (e->cpu->intercepts >> variant_rows[i] & 1)
             variant |= 1u << (VARIANT_ROWS + i);
@@ -74,6 +78,19 @@ uint32_t __wrap_cpu_ldub_code_x86_64(library_env *env, uint64_t address)
     if (e->patching && address - e->patch_pc < 2)
         return e->patch[address - e->patch_pc];
     return __real_cpu_ldub_code_x86_64(env, address);
+}
+
+/* Where the virtual interrupt flag stands in for IF, the model executes what uses it: the library knows none. VM, IOPL and CPL are part of
+ * its key of blocks. */
+static bool uses_virtual_flag(const struct engine *e, uint8_t opcode)
+{
+    uint64_t flags = ENV64(e->env, EFLAGS);
+    bool interrupt_flag = opcode == 0xfa || opcode == 0xfb;
+    if ((flags & RFLAGS_IOPL) == RFLAGS_IOPL || !(ENV32(e->env, HFLAGS) & HF_PE))
+        return false;
+    if (flags & RFLAGS_VM)
+        return e->variant & VARIANT_VME && (interrupt_flag || opcode == 0x9c || opcode == 0x9d || opcode == 0xcd);
+    return e->variant & VARIANT_PVI && (ENV32(e->env, HFLAGS) & 3) == 3 && interrupt_flag;
 }
 
 /* What the translator shall see of an instruction. */
@@ -143,7 +160,16 @@ static struct view look(const struct engine *e, uint64_t pc)
             if (prefixes.rep || prefixes.repne)
                 view.repeats = mode64 ? (prefixes.address_size ? 4 : 8) : !!(hflags & HF_CS32) != prefixes.address_size ? 4 : 2;
             return view;
-        case 0xfb: view.shadow = BLOCKING_BY_STI; return view;
+        case 0xfa:
+        case 0xfb:
+        case 0x9c:
+        case 0x9d:
+        case 0xcd:
+            if (uses_virtual_flag(e, opcode))
+                show(&view, ud2);
+            else if (opcode == 0xfb)
+                view.shadow = BLOCKING_BY_STI;
+            return view;
         case 0x17: view.shadow = mode64 ? 0 : BLOCKING_BY_MOV_SS; return view;
         case 0x8e:
             modrm = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length);
@@ -178,8 +204,12 @@ static struct view look(const struct engine *e, uint64_t pc)
      * (TPAUSE, UMWAIT, UMONITOR) and that the library takes for a fence. */
     if (map == MAP_0F && opcode == 0xae && (prefixes.operand_size || prefixes.rep || prefixes.repne)) {
         modrm = (uint8_t)__real_cpu_ldub_code_x86_64(e->env, pc + view.length);
-        if (modrm >= 0xc0 && !(prefixes.rep && (modrm >> 3 & 7) < 4))
+        /* WRFSBASE and WRGSBASE of 64 bits: the library takes addresses that are not canonical. */
+        bool write_base = mode64 && (prefixes.rex & 8) && (modrm >> 3 & 7) >= 2;
+        if (modrm >= 0xc0 && (!(prefixes.rep && (modrm >> 3 & 7) < 4) || write_base)) {
+            view.length += write_base;
             show(&view, ud2);
+        }
         return view;
     }
     if (map != MAP_ONE_BYTE && opcode_aligned(map, opcode, &prefixes)) {
@@ -196,7 +226,9 @@ static struct view look(const struct engine *e, uint64_t pc)
         return view;
     /* SMSW to a 32-bit register gives all of CR0 on processors; the library stores 16 bits outside 64-bit mode. */
     bool wide_smsw = id == INSN_smsw && modrm >= 0xc0 && !mode64;
-    if (wide_smsw || row_stops(e->variant, id, (modrm >> 3 & 7u) | (prefixes.rex & 4u) << 1, hflags & 3))
+    /* SGDT and SIDT store all of the base, whatever the operand size (SDM Vol. 2, SGDT, operation); the library, of 16 bits, 24 bits. */
+    bool short_table = (id == INSN_sgdt || id == INSN_sidt) && prefixes.operand_size == !!(hflags & HF_CS32);
+    if (wide_smsw || short_table || row_stops(e->variant, id, (modrm >> 3 & 7u) | (prefixes.rex & 4u) << 1, hflags & 3))
         show(&view, ud2);
     return view;
 }

@@ -357,7 +357,8 @@ static void stop_undefined(struct engine *e, struct stop *stop)
         stop->text = "a sensitive instruction that is not in RAM";
         return;
     }
-    if (first_opcode(cpu, code, length, &at) == 0xf1 && stop_software(e, stop))
+    uint8_t opcode = first_opcode(cpu, code, length, &at);
+    if ((opcode == 0xf1 || (opcode == 0xcd && e->current && e->current->patched)) && stop_software(e, stop))
         return;
     if (fetch_is_cut(e, code, length, stop))
         return;
@@ -365,6 +366,26 @@ static void stop_undefined(struct engine *e, struct stop *stop)
         stop_exception(stop, VECTOR_UD, false, 0);
     else
         stop->reason = STOP_INSTRUCTION;
+}
+
+/*
+ * #NM that the library raised for an MMX or SSE instruction: CR0.EM = 1 and, for SSE, CR4.OSFXSR = 0 make it #UD whatever CR0.TS is
+ * (SDM Vol. 3, Tables 13-1, 14-1); the library looks at TS first.
+ */
+static bool undefined_after_all(struct engine *e)
+{
+    uint8_t code[INSTRUCTION_MAX];
+    size_t length = executed_code(e, code), at;
+    bool prefixed = false;
+    if (first_opcode(e->cpu, code, length, &at) != 0x0f || at + 1 >= length)
+        return false;
+    if (e->cpu->cr0 & CR0_EM)
+        return true;
+    for (size_t i = 0; i < at; i++)
+        prefixed |= code[i] == 0x66 || code[i] == 0xf2 || code[i] == 0xf3;
+    uint8_t opcode = code[at + 1];
+    bool mmx = !prefixed && ((opcode >= 0x60 && opcode <= 0x7f) || opcode >= 0xd0);
+    return !(e->cpu->cr4 & CR4_OSFXSR) && !mmx && opcode != 0xae && opcode != 0x38 && opcode != 0x3a;
 }
 
 static void finish(struct engine *e, struct stop *stop)
@@ -383,7 +404,10 @@ static void finish(struct engine *e, struct stop *stop)
         stop->reason = STOP_APIC_WRITE;
         break;
     case LEFT_EVENT:
-        stop_event(stop, e->event);
+        if (e->event.vector == VECTOR_NM && e->event.type == EVENT_HARDWARE_EXCEPTION && undefined_after_all(e))
+            stop_exception(stop, VECTOR_UD, false, 0);
+        else
+            stop_event(stop, e->event);
         break;
     case LEFT_FAULT:
         stop_fault(e, stop);

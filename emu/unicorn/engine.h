@@ -57,6 +57,8 @@ enum {
     VARIANT_SINGLE = 1u << 0,       /* one instruction a block */
     VARIANT_NON_ROOT = 1u << 1,     /* MOV from CR0, CR4 and SMSW stop */
     VARIANT_UMIP = 1u << 2,         /* SGDT, SIDT, SLDT, STR and SMSW stop above CPL 0 */
+    VARIANT_VME = 1u << 3,          /* CLI, STI, PUSHF, POPF and INT n stop where IOPL is not enough in virtual-8086 mode */
+    VARIANT_PVI = 1u << 4,          /* CLI and STI stop there at CPL 3 */
     VARIANT_ROWS = 8,               /* from this bit on: one bit for each row of variant_rows[] that stops */
 };
 

@@ -129,6 +129,13 @@ static uint64_t place_of(struct engine *e, uintptr_t ra)
     return ENV64(e->env, EIP);
 }
 
+/* Before a store that is not aligned the library asks for the page of its last byte, from that page's beginning on: no access. Each byte
+ * comes here afterwards. */
+static bool is_look_ahead(uint64_t va, unsigned size)
+{
+    return !(va & ~PAGE_MASK) && (size > 8 || (size & (size - 1)));
+}
+
 bool __wrap_x86_cpu_tlb_fill_x86_64(library_cpu *cpu, uint64_t va, int size, int access, int mmu, bool probe, uintptr_t ra)
 {
     struct engine *e = engine_here();
@@ -144,12 +151,14 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(library_cpu *cpu, uint64_t va, int size, int
         .user = mmu == MMU_USER,
         .smap_override = mmu == MMU_SUPERVISOR_AC,
     };
+    /* Outside 64-bit mode CS.base + EIP wraps (SDM Vol. 1, 3.3.1); the library does not cut the sum. */
+    uint64_t linear = access == LIBRARY_FETCH && !(ENV32(e->env, HFLAGS) & HF_CS64) ? (uint32_t)va : va;
     e->fills++;
-    struct translation t = translate(e->cpu, va, how);
+    struct translation t = translate(e->cpu, linear, how);
     if (t.result == TRANSLATION_OK) {
         if (e->alignment_checked && mmu == MMU_USER && access != LIBRARY_FETCH && (va & (unsigned)(size - 1)))
             leave_event(e, VECTOR_AC, true, 0, WITHIN_BLOCK, ra);
-        if (e->debug_armed && access != LIBRARY_FETCH)
+        if (e->debug_armed && access != LIBRARY_FETCH && !is_look_ahead(va, (unsigned)size))
             debug_access(e, va, (unsigned)size, how.kind);
         if (access != LIBRARY_FETCH && (memory_watched(&e->model->memory, t.pa) & WATCH_ACCESSES))
             vmcs_touched(e->cpu, t.pa, (unsigned)size, access == LIBRARY_WRITE, place_of(e, ra));
@@ -158,7 +167,7 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(library_cpu *cpu, uint64_t va, int size, int
     }
     if (t.result == TRANSLATION_APIC_ACCESS && map_virtual_apic(e, va, (unsigned)size, how.kind, mmu, ra))
         return true;
-    e->linear = va;
+    e->linear = linear;
     e->access = how.kind;
     e->translation = t;
     leave(e, LEFT_FAULT, access == LIBRARY_FETCH ? BETWEEN_BLOCKS : WITHIN_BLOCK, ra);

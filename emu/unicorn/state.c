@@ -197,7 +197,8 @@ void state_store(struct engine *e)
     CPU_MSR(cpu, ia32_kernel_gs_base) = ENV64(env, KERNEL_GS_BASE);     /* SWAPGS */
     cpu->interruptibility &= ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
     cpu->interruptibility |= shadow(e, retired);
-    cpu->pending_debug |= e->debug_pending;
+    if (e->left != LEFT_FAULT && e->left != LEFT_EVENT)     /* what an instruction met before its own fault is forgotten with it */
+        cpu->pending_debug |= e->debug_pending;
     /* The library forgets the single step of MOV SS and POP SS; it is held back by one instruction (SDM Vol. 3, 6.8.3). */
     if ((cpu->interruptibility & BLOCKING_BY_MOV_SS) && (cpu->rflags & RFLAGS_TF) &&
         !(CPU_MSR(cpu, ia32_debugctl) & DEBUGCTL_BTF))

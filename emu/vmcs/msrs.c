@@ -13,6 +13,7 @@ enum { READONLY, CANONICAL, PAT, MTRR, OTHER };
 #define KIND_CANONICAL CANONICAL
 #define KIND_PAT PAT
 #define KIND_MTRR MTRR
+#define KIND_HALF OTHER
 
 static const struct { uint32_t index; uint8_t kind; } known[] = {
 #define MSR(name, index, kind) { index, KIND_##kind },

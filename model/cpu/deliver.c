@@ -137,6 +137,17 @@ void delivery_page_fault(struct cpu *cpu, const struct event *event)
         fault_address_loaded(cpu, &copy);
 }
 
+uint64_t delivery_flags(const struct cpu *cpu)
+{
+    const struct event *event = &cpu->event;
+    bool by_instruction = event->type == EVENT_SOFTWARE_INTERRUPT || event->type == EVENT_SOFTWARE_EXCEPTION ||
+                          event->type == EVENT_PRIVILEGED_SOFTWARE_EXCEPTION;
+
+    if (event->pushes_resume_flag)
+        return cpu->rflags | RFLAGS_RF;
+    return by_instruction && !event->injected ? cpu->rflags & ~RFLAGS_RF : cpu->rflags;
+}
+
 bool delivery_pushes_resume_flag(const struct event *event)
 {
     return concerns(event, FAULT);

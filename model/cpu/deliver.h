@@ -22,6 +22,8 @@ extern const struct delivery_effect delivery_table[DELIVERY_ROWS];
 void delivery_begin(struct cpu *cpu);
 /* A page fault was found that does not exit: that much happens even if it is not the one that is delivered. */
 void delivery_page_fault(struct cpu *cpu, const struct event *event);
+/* RFLAGS as the frame of cpu->event, or the TSS, has them: RF by 18.3.1.1. An instruction has cleared it when it began. */
+uint64_t delivery_flags(const struct cpu *cpu);
 /* Would the image of RFLAGS that delivery saves have RF = 1 because of the event (18.3.1.1)?  For VM exits that it causes itself. */
 bool delivery_pushes_resume_flag(const struct event *event);
 

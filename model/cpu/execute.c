@@ -9,9 +9,11 @@
 
 #include "model/cpu/access.h"
 #include "model/cpu/cr.h"
+#include "model/cpu/deliver.h"
 #include "model/cpu/raise.h"
 #include "model/cpu/segment.h"
 #include "model/cpu/time.h"
+#include "model/cpu/virtual.h"
 #include "model/cpu/walk.h"
 #include "model/model.h"
 #include "model/random.h"
@@ -308,6 +310,36 @@ static enum status load_table_register(struct cpu *cpu, const struct insn *insn)
     return done(cpu, insn);
 }
 
+/* Whatever the operand size all of the base is stored: 64 bits in 64-bit mode, else 32 (SDM Vol. 2, SGDT, operation). */
+static enum status store_table_register(struct cpu *cpu, const struct insn *insn)
+{
+    const struct table_register *table = insn->id == INSN_sgdt ? &cpu->gdtr : &cpu->idtr;
+    unsigned length = cpu_64bit(cpu) ? 10 : 6;
+    uint64_t linear;
+    uint8_t image[10];
+
+    image[0] = (uint8_t)table->limit;
+    image[1] = (uint8_t)(table->limit >> 8);
+    memcpy(image + 2, &table->base, sizeof(table->base));
+    TRY(operand_linear(cpu, insn, length, true, &linear));
+    TRY(linear_write(cpu, linear, image, length, false));
+    return done(cpu, insn);
+}
+
+/* SDM Vol. 2, WRFSBASE/WRGSBASE. */
+static enum status write_segment_base(struct cpu *cpu, const struct insn *insn)
+{
+    struct attempt attempt = attempt_of(cpu, insn);
+    const struct refusal *refusal;
+
+    TRY(operand_read(cpu, insn, insn->operand_size, &attempt.value));
+    refusal = cpu_refuses(REFUSALS_segment_base, &attempt);
+    if (refusal)
+        return refusal_raise(cpu, &attempt, refusal);
+    cpu->seg[insn->id == INSN_wrfsbase ? SEG_FS : SEG_GS].base = attempt.value;
+    return done(cpu, insn);
+}
+
 static enum status perform(struct cpu *cpu, const struct insn *insn)
 {
     switch (insn->id) {
@@ -363,11 +395,19 @@ static enum status perform(struct cpu *cpu, const struct insn *insn)
         return move_to_segment(cpu, insn);
     case INSN_lar: case INSN_lsl: case INSN_verr: case INSN_verw:
         return query_descriptor(cpu, insn);
+    case INSN_cli: case INSN_sti:
+        return virtual_flag_change(cpu, insn);
+    case INSN_pushf: case INSN_popf:
+        return virtual_flags_move(cpu, insn);
+    case INSN_wrfsbase: case INSN_wrgsbase:
+        return write_segment_base(cpu, insn);
     case INSN_lldt:
         return load_ldtr(cpu, insn);
     case INSN_ltr:
         return load_task_register(cpu, insn);
-    case INSN_sgdt: case INSN_sidt: case INSN_sldt: case INSN_str:
+    case INSN_sgdt: case INSN_sidt:
+        return store_table_register(cpu, insn);
+    case INSN_sldt: case INSN_str:
         return native(cpu, insn);
     default:
         return model_refuse(cpu, "execute() was given an instruction without a row in arch/instructions.def");
@@ -389,7 +429,7 @@ static enum status intercepted(struct cpu *cpu, struct exit_information *informa
     return cpu_vm_exit(cpu, information);
 }
 
-enum status execute(struct cpu *cpu, const struct insn *insn)
+static enum status in_order(struct cpu *cpu, const struct insn *insn)
 {
     bool mov_dr = insn->id == INSN_mov_to_dr || insn->id == INSN_mov_from_dr;
     struct attempt attempt = attempt_of(cpu, insn);
@@ -414,4 +454,15 @@ enum status execute(struct cpu *cpu, const struct insn *insn)
     if (vmx_intercepts(cpu, insn, &information))
         return intercepted(cpu, &information, insn);
     return perform(cpu, insn);
+}
+
+/* Data breakpoints are traps (18.3.1.2): those that an instruction has met before a fault of its own are forgotten with it. */
+enum status execute(struct cpu *cpu, const struct insn *insn)
+{
+    uint64_t pending = cpu->pending_debug;
+    enum status status = in_order(cpu, insn);
+
+    if (status == STATUS_EVENT && delivery_pushes_resume_flag(&cpu->event))
+        cpu->pending_debug = pending;
+    return status;
 }

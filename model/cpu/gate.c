@@ -5,6 +5,7 @@
 #include "model/cpu/deliver.h"
 #include "model/cpu/raise.h"
 #include "model/cpu/segment.h"
+#include "model/cpu/virtual.h"
 #include "model/cpu/walk.h"
 #include "model/model.h"
 
@@ -211,16 +212,19 @@ static enum status deliver_to_task(struct cpu *cpu, const struct delivery *d)
 enum status event_deliver(struct cpu *cpu)
 {
     struct event event;
-    struct delivery d = { .event = &event, .return_rip = cpu->rip, .flags = cpu->rflags };
+    struct delivery d = { .event = &event, .return_rip = cpu->rip };
 
     delivery_begin(cpu);        /* an event that the model raised or injected has begun already */
     event = cpu->event;
     if (software(&event) || event.type == EVENT_PRIVILEGED_SOFTWARE_EXCEPTION)
         d.return_rip = cpu_next_rip(cpu, event.instruction_length);
-    if (event.pushes_resume_flag)
-        d.flags |= RFLAGS_RF;
-    else if (!event.injected && (software(&event) || event.type == EVENT_PRIVILEGED_SOFTWARE_EXCEPTION))
-        d.flags &= ~RFLAGS_RF;  /* 18.3.1.1: it was cleared when the instruction began */
+    d.flags = delivery_flags(cpu);
+    if (event.type == EVENT_SOFTWARE_INTERRUPT && !event.injected && cpu_virtual_8086(cpu)) {
+        bool delivered;
+        TRY(virtual_interrupt(cpu, event.vector, d.return_rip, &delivered));
+        if (delivered)
+            return STATUS_OK;
+    }
     if (!cpu_protected(cpu)) {
         TRY(deliver_real(cpu, &d));
     } else {

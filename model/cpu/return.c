@@ -2,6 +2,7 @@
 /* Far RET and IRET: SDM Vol. 2, RET, IRET. */
 #include "model/cpu/raise.h"
 #include "model/cpu/segment.h"
+#include "model/cpu/virtual.h"
 #include "model/cpu/walk.h"
 #include "model/model.h"
 #include "model/vmx/vmx.h"
@@ -161,18 +162,25 @@ static enum status iret_unprotected(struct cpu *cpu, const struct stack *stack, 
     struct segment code = cpu->seg[SEG_CS];
     uint64_t rip, selector, flags;
 
-    if (cpu_virtual_8086(cpu) && (cpu->rflags & RFLAGS_IOPL) != RFLAGS_IOPL)
+    bool own_flag = cpu_virtual_8086(cpu) && virtual_flag_used(cpu) && size == 2;       /* Vol. 3, 21.3.2 */
+
+    if (cpu_virtual_8086(cpu) && (cpu->rflags & RFLAGS_IOPL) != RFLAGS_IOPL && !own_flag)
         return cpu_fault(cpu, VECTOR_GP, 0);
     TRY(stack_read(cpu, stack, 0, size, &rip));
     TRY(stack_read(cpu, stack, 1, size, &selector));
     TRY(stack_read(cpu, stack, 2, size, &flags));
     code.selector = (uint16_t)selector;
     code.base = (uint32_t)code.selector << 4;
-    if (!code_address(cpu, &code, &rip))
+    if (!code_address(cpu, &code, &rip) || (own_flag && !virtual_flags_allowed(cpu, flags)))
         return cpu_fault(cpu, VECTOR_GP, 0);
     cpu->seg[SEG_CS] = code;
     cpu->gpr[RSP] = stack_moved(stack, 3 * (int64_t)size);
-    retire(cpu, rip, flags, loadable(cpu, size) & ~(RFLAGS_VIF | RFLAGS_VIP));
+    if (!own_flag) {
+        retire(cpu, rip, flags, loadable(cpu, size) & ~(RFLAGS_VIF | RFLAGS_VIP));
+        return STATUS_OK;
+    }
+    cpu_retire_branch(cpu, rip);
+    virtual_flags_load(cpu, flags);
     return STATUS_OK;
 }
 

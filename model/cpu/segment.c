@@ -102,8 +102,6 @@ void descriptor_set_type(struct cpu *cpu, const struct descriptor *d, const stru
 enum status segment_load_prepare(struct cpu *cpu, struct segment_load *load)
 {
     load->span.count = 0;
-    if (is_code(load->segment.access_rights) && is_code64(cpu, load->segment.access_rights))
-        load->segment.base = 0;                 /* 64-bit code has none (SDM Vol. 3, 3.2.4) */
     if (load->segment.access_rights & (TYPE_ACCESSED | AR_UNUSABLE))
         return STATUS_OK;
     load->segment.access_rights |= TYPE_ACCESSED;
@@ -115,6 +113,8 @@ void segment_load_commit(struct cpu *cpu, enum segment_register number, const st
     if (load->span.count)
         descriptor_set_type(cpu, &load->descriptor, &load->span, load->segment.access_rights);
     cpu->seg[number] = load->segment;
+    if (number == SEG_CS && is_code64(cpu, load->segment.access_rights))
+        cpu->seg[number].base = 0;              /* 64-bit code has none (SDM Vol. 3, 3.2.4); a data segment register keeps it */
 }
 
 /* ---- data segments and SS ---- */

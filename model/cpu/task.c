@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/cpu/cr.h"
+#include "model/cpu/deliver.h"
 #include "model/cpu/execute.h"
 #include "model/cpu/raise.h"
 #include "model/cpu/segment.h"
@@ -235,14 +236,14 @@ static enum status switch_to(struct cpu *cpu, const struct descriptor *d, uint16
     struct segment tss = descriptor_segment(d, selector);
     struct task task = { .wide = AR_TYPE(tss.access_rights) & 8 };
     bool old_wide = AR_TYPE(cpu->seg[SEG_TR].access_rights) & 8;
-    uint64_t old_flags = cpu->rflags & ~(source == TASK_BY_IRET ? RFLAGS_NT : 0), flags;
+    uint64_t old_flags = source == TASK_BY_GATE ? delivery_flags(cpu) : cpu->rflags & ~RFLAGS_RF, flags;
     uint8_t image[DYNAMIC_32_SIZE];
     uint16_t link = cpu->seg[SEG_TR].selector;
     unsigned size;
     struct writes w;
 
-    if (source == TASK_BY_GATE && cpu->event.pushes_resume_flag)
-        old_flags |= RFLAGS_RF;
+    if (source == TASK_BY_IRET)
+        old_flags &= ~RFLAGS_NT;
     TRY(read_tss(cpu, &tss, &task));
     size = image_of(cpu, old_wide, next_rip, old_flags, image);
     TRY(locate(cpu, d, &tss, source, size, &w));

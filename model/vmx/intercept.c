@@ -340,7 +340,7 @@ bool vmx_intercepts_event(struct cpu *cpu, const struct event *event)
 }
 
 #define INSN_BIT(name) (1ull << INSN_##name)
-_Static_assert(INSN_COUNT <= 64, "one bit per instruction");
+_Static_assert(INSN_vmfunc < 64, "one bit for each instruction that can be intercepted");
 
 static uint64_t non_root_intercepts(const struct vmcs *v)
 {

@@ -192,12 +192,12 @@ END_TEST
 
 START_TEST(native_instructions_have_no_stop_bit)
 {
-    struct insn sgdt = with_memory(INSN_sgdt, DATA);
+    struct insn sldt = with_memory(INSN_sldt, DATA);
 
     f.cpu->intercepts = ~0ull;
-    ck_assert_int_eq(execute(f.cpu, &sgdt), STATUS_NATIVE);
-    ck_assert(!(f.cpu->intercepts >> INSN_sgdt & 1));
-    ck_assert(f.cpu->intercepts >> INSN_sidt & 1);
+    ck_assert_int_eq(execute(f.cpu, &sldt), STATUS_NATIVE);
+    ck_assert(!(f.cpu->intercepts >> INSN_sldt & 1));
+    ck_assert(f.cpu->intercepts >> INSN_str & 1);
     ck_assert_uint_eq(f.cpu->rip, FIXTURE_HOST_RIP);
 }
 END_TEST

@@ -110,6 +110,10 @@ START_TEST(kinds)
     refuse(MSR_ia32_lstar, 1ull << 56);
     refuse(MSR_ia32_sysenter_eip, 1ull << 63);
     refuse(MSR_ia32_kernel_gs_base, 1ull << 56);
+    put(MSR_ia32_tsc_aux, 0xffffffff);
+    refuse(MSR_ia32_tsc_aux, 1ull << 32);
+    put(MSR_ia32_fmask, 0x47700);
+    refuse(MSR_ia32_fmask, 1ull << 63);
     refuse(MSR_ia32_mtrrcap, 0);
     refuse(MSR_ia32_vmx_basic, get(MSR_ia32_vmx_basic));
     ck_assert_uint_eq(get(MSR_ia32_vmx_basic) & 0x7fffffff, VMCS_REVISION);

@@ -44,6 +44,9 @@ static const struct { const char *name; const char *in; } expected[INSN_COUNT] =
     [INSN_call_far] = { "far CALL", "NNNN" },   [INSN_ret_far] = { "far RET", "NNNN" },
     [INSN_mov_to_segment] = { "MOV to segment", "NNNN" }, [INSN_pop_segment] = { "POP to segment", "NNNN" },
     [INSN_load_far_pointer] = { "LES", "NNNN" },
+    [INSN_cli] = { "CLI", "----" },             [INSN_sti] = { "STI", "----" },            /* without VIF the CPU engine's */
+    [INSN_pushf] = { "PUSHF", "----" },         [INSN_popf] = { "POPF", "----" },
+    [INSN_wrfsbase] = { "WRFSBASE", "UUUU" },   [INSN_wrgsbase] = { "WRGSBASE", "UUUU" },  /* without CR4.FSGSBASE */
     [INSN_lar] = { "LAR", "NNUU" },             [INSN_lsl] = { "LSL", "NNUU" },
     [INSN_verr] = { "VERR", "NNUU" },           [INSN_verw] = { "VERW", "NNUU" },
     [INSN_vmcall] = { "VMCALL", "XXXX" },       [INSN_vmclear] = { "VMCLEAR", "XXUU" },
