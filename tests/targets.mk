@@ -2,7 +2,7 @@
 # Targets that test, measure and explain. Included by the Makefile.
 
 # What `make test` runs, besides the unit tests: programs that print TAP.
-TAP_TESTS := $(filter-out tests/conformance/% tests/metal/bochs.sh tests/metal/compare.sh tests/metal/%on_bochs.sh tests/processor/processor.sh tests/mutants/run.sh tests/mutants/judge.sh tests/mutants/regressions.sh,$(sort $(wildcard tests/*/*.sh)))
+TAP_TESTS := $(filter-out tests/conformance/% tests/metal/bochs.sh tests/metal/compare.sh tests/metal/%on_bochs.sh tests/mutants/run.sh tests/mutants/judge.sh tests/mutants/regressions.sh,$(sort $(wildcard tests/*/*.sh)))
 
 # Fuzz targets: tests/fuzz/NAME.c with LLVMFuzzerTestOneInput(); here with standalone.c, which needs no clang.
 FUZZ_MODEL := $(addprefix $(B)/tests/fuzz/,vmcs_random check_parts)
@@ -76,7 +76,7 @@ run: deps
 # Everything is built twice: as users run it, and with the address and undefined-behaviour sanitizers. The unit tests and
 # the scenarios run sanitized; the programs that boot images run both builds where it matters.
 test: deps
-	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=release all mutants-prepare mutants-machine-prepare build/release/tests/fuzz/check_parts
+	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=release all mutants-prepare mutants-machine-prepare bochs-parts build/release/tests/fuzz/check_parts build/release/tests/instructions/instructions
 	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=asan all tests
 	@tests/run.sh $(patsubst build/release/%,build/asan/%,$(patsubst %.c,build/asan/%,$(TEST_SRC))) $(TAP_TESTS)
 
@@ -131,6 +131,8 @@ help:
 	@echo "make test                build and run every test (the sanitized build too)"
 	@echo "make linux               Debian's stock kernel, from its packages, to user space and a guest of KVM (FLAVOUR, LINUX_OPTIONS)"
 	@echo "make fuzz-vmcs           ten million VMCSs from random numbers, sanitized (FUZZ_COUNT, FUZZ_SEED)"
+	@echo "make processor           20,000 programs of system-level instructions on our machine and on Bochs (SEED)"
+	@echo "make instructions        a million user-level instructions on the CPU engine and on this host's processor (SEED)"
 	@echo "make equivalence         random programs of L1 and L2, bare and over the core (PROGRAMS, SEED)"
 	@echo "make entries             states that L1 can reach, and whether L0 enters them (STATES, SEED)"
 	@echo "make coverage            line and branch coverage as HTML in build/report/coverage/"

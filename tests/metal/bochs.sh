@@ -17,6 +17,7 @@ Boots a multiboot image on Bochs as Debian packages it, headless. The first seri
     --until TEXT           the guest has ended when a line of its console begins with TEXT
     --limit SECONDS        give up after so many seconds (default 60)
     --serial2 FILE         what the guest writes to the second serial port
+    --debug-port FILE      what the guest writes to port 0xe9, behind what Bochs itself says
     --log FILE             keep Bochs's own log there
     --installed            boot nothing: exit status 0 if all that is needed is installed
     --help
@@ -35,12 +36,12 @@ complain()
 top=$(cd "$(dirname "$0")/../.." && pwd)
 loader=$top/build/release/tests/metal/memory_image
 firmware=$top/build/metal/firmware.rom
-append="" modules=() memory=128 cpus=1 cpu=corei7_skylake_x until="" limit=60 log="" serial2="" image="" installed=""
+append="" modules=() memory=128 cpus=1 cpu=corei7_skylake_x until="" limit=60 log="" serial2="" debug_port="" image="" installed=""
 while [ $# != 0 ]; do
     case $1 in
     --help) usage; exit 0 ;;
     --installed) installed=1; shift; continue ;;
-    --append | --module | --memory | --cpus | --cpu | --until | --limit | --log | --serial2)
+    --append | --module | --memory | --cpus | --cpu | --until | --limit | --log | --serial2 | --debug-port)
         [ $# -ge 2 ] || complain 2 "$1 needs a value (try --help)" ;;
     -*) complain 2 "$1: no such option (try --help)" ;;
     *) [ -z "$image" ] || complain 2 "one image at a time, please: \"$1\" is a second one"
@@ -56,6 +57,7 @@ while [ $# != 0 ]; do
     --limit) limit=$2 ;;
     --log) log=$2 ;;
     --serial2) serial2=$2 ;;
+    --debug-port) debug_port=$2 ;;
     esac
     shift 2
 done
@@ -93,7 +95,7 @@ vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
 sound: driver=dummy, waveoutdrv=dummy
 plugin_ctrl: unmapped=1, serial=1
 megs: $memory
-cpu: model=$cpu, count=$cpus, ips=4000000, reset_on_triple_fault=0
+cpu: model=$cpu, count=$cpus, ips=4000000, reset_on_triple_fault=0, ignore_bad_msrs=0
 optramimage1: file=$work/start, address=0x8f000
 optramimage2: file=$work/information, address=0x90000
 optramimage3: file=$work/image, address=0x100000
@@ -104,11 +106,12 @@ panic: action=report
 error: action=report
 info: action=report
 clock: sync=none, time0=1
+port_e9_hack: enabled=$([ -n "$debug_port" ] && echo 1 || echo 0)
 END
 echo c >"$work/debugger"            # the packaged Bochs is a debugger: "continue"
 : >"$work/serial"
 : >"$work/log"
-bochs-bin -q -f "$work/bochsrc" -rc "$work/debugger" </dev/null >"$work/out" 2>&1 &
+bochs-bin -q -f "$work/bochsrc" -rc "$work/debugger" </dev/null >"${debug_port:-$work/out}" 2>&1 &
 bochs_pid=$!
 tail -n +1 -s 0.1 --pid=$bochs_pid -f "$work/serial" &
 tail_pid=$!
@@ -124,7 +127,7 @@ ended()
     elif grep -q '3rd ([0-9]*) exception with no resolution' "$work/log"; then
         status=121 reason="the processor shut down (a triple fault)"
     elif ! kill -0 $bochs_pid 2>/dev/null; then
-        status=123 reason="Bochs gave up: $(grep -h '>>PANIC<<' "$work/log" "$work/out" | tail -1 | cut -c1-200)"
+        status=123 reason="Bochs gave up: $(grep -h '>>PANIC<<' "$work/log" "${debug_port:-$work/out}" | tail -1 | cut -c1-200)"
     else
         return 1
     fi

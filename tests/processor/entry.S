@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Into a program and, by whatever exception ends it, out again. Everything here lies below 4 GB. */
+/* Into a step of a program in IA-32e mode and, by whatever exception ends it, out again. Everything here lies below 4 GB. */
 #include "tests/processor/layout.h"
 
     .code64
@@ -16,10 +16,9 @@ enter:
     pushq %r15
     movq %rsp, harness_rsp
     movq %rdi, %rsi
-    movl $48, %eax                          /* its accessed and busy flags are fresh: see environment.c */
     lgdt START_GDTR(%rsi)
     lidt START_IDTR(%rsi)
-    movl START_TR(%rsi), %eax
+    movl START_TR(%rsi), %eax               /* available: environment_again() */
     ltr %ax
     movl START_LDTR(%rsi), %eax
     lldt %ax
@@ -35,11 +34,21 @@ enter:
     movq %rax, %cr0
     movq START_CR4(%rsi), %rax
     movq %rax, %cr4
+    movq START_DR(%rsi), %rax
+    movq %rax, %dr0
+    movq START_DR + 8(%rsi), %rax
+    movq %rax, %dr1
+    movq START_DR + 16(%rsi), %rax
+    movq %rax, %dr2
+    movq START_DR + 24(%rsi), %rax
+    movq %rax, %dr3
     pushq START_FRAME + 32(%rsi)
     pushq START_FRAME + 24(%rsi)
     pushq START_FRAME + 16(%rsi)
     pushq START_FRAME + 8(%rsi)
     pushq START_FRAME(%rsi)
+    movq START_DR7(%rsi), %rax
+    movq %rax, %dr7
     movq START_GPRS(%rsi), %rax
     movq START_GPRS + 8(%rsi), %rcx
     movq START_GPRS + 16(%rsi), %rdx
@@ -74,63 +83,78 @@ stubs:
     .endr
 
 ended:
-    movq %rax, record + 16
-    movq %rcx, record + 24
-    movq %rdx, record + 32
-    movq %rbx, record + 40
-    movq %rsp, record + 48
-    movq %rbp, record + 56
-    movq %rsi, record + 64
-    movq %rdi, record + 72
-    movq %r8, record + 80
-    movq %r9, record + 88
-    movq %r10, record + 96
-    movq %r11, record + 104
-    movq %r12, record + 112
-    movq %r13, record + 120
-    movq %r14, record + 128
-    movq %r15, record + 136
-    popq record
-    popq record + 8
-    movq $record + 144, %rdi
+    movq %rax, record + RECORD_GPRS
+    movq %rcx, record + RECORD_GPRS + 8
+    movq %rdx, record + RECORD_GPRS + 16
+    movq %rbx, record + RECORD_GPRS + 24
+    movq %rsp, record + RECORD_GPRS + 32
+    movq %rbp, record + RECORD_GPRS + 40
+    movq %rsi, record + RECORD_GPRS + 48
+    movq %rdi, record + RECORD_GPRS + 56
+    movq %r8, record + RECORD_GPRS + 64
+    movq %r9, record + RECORD_GPRS + 72
+    movq %r10, record + RECORD_GPRS + 80
+    movq %r11, record + RECORD_GPRS + 88
+    movq %r12, record + RECORD_GPRS + 96
+    movq %r13, record + RECORD_GPRS + 104
+    movq %r14, record + RECORD_GPRS + 112
+    movq %r15, record + RECORD_GPRS + 120
+    movq %dr6, %rax
+    movq %rax, record + RECORD_DR6
+    movq %dr7, %rax
+    movq %rax, record + RECORD_DR7
+    xorl %eax, %eax
+    movq %rax, %dr7
+    popq record + RECORD_VECTOR
+    popq record + RECORD_ERROR
+    movq $record + RECORD_FRAME, %rdi
     movl $5, %ecx
 1:  popq (%rdi)                             /* RIP, CS, RFLAGS, RSP, SS */
     addq $8, %rdi
-    loop 1b
-    xorl %eax, %eax
+    decl %ecx
+    jnz 1b
     movl %ds, %eax
-    movq %rax, record + 184
+    movq %rax, record + RECORD_SEGMENTS
     movl %es, %eax
-    movq %rax, record + 192
+    movq %rax, record + RECORD_SEGMENTS + 8
     movl %fs, %eax
-    movq %rax, record + 200
+    movq %rax, record + RECORD_SEGMENTS + 16
     movl %gs, %eax
-    movq %rax, record + 208
+    movq %rax, record + RECORD_SEGMENTS + 24
     movl %ss, %eax
-    movq %rax, record + 216
-    sldt %eax
-    movq %rax, record + 224
-    str %eax
-    movq %rax, record + 232
+    movq %rax, record + RECORD_SEGMENTS + 32
+    xorl %eax, %eax
+    sldt %ax
+    movq %rax, record + RECORD_LDTR
+    str %ax
+    movq %rax, record + RECORD_TR
     movl $0xc0000100, %ecx                  /* IA32_FS_BASE, IA32_GS_BASE */
     rdmsr
-    movl %eax, record + 240
-    movl %edx, record + 244
+    movl %eax, record + RECORD_FS_BASE
+    movl %edx, record + RECORD_FS_BASE + 4
     incl %ecx
     rdmsr
-    movl %eax, record + 248
-    movl %edx, record + 252
+    movl %eax, record + RECORD_GS_BASE
+    movl %edx, record + RECORD_GS_BASE + 4
     movq %cr2, %rax
-    movq %rax, record + 256
-    movq %dr6, %rax
-    movq %rax, record + 264
-    cld
+    movq %rax, record + RECORD_CR2
+    movq %cr0, %rax
+    movq %rax, record + RECORD_CR0
+    movq %cr3, %rax
+    movq %rax, record + RECORD_CR3
+    movq %cr4, %rax
+    movq %rax, record + RECORD_CR4
+
+    .globl ended_64bit                      /* from here on the same for legacy.S */
+ended_64bit:
     lgdt harness_gdtr
-    movl $16, %eax
+    movl $SELECTOR_DATA, %eax
     movl %eax, %ss
     movl %eax, %ds
     movl %eax, %es
     movq harness_rsp, %rsp
+    pushq $2
+    popfq
     popq %r15
     popq %r14
     popq %r13
@@ -141,7 +165,7 @@ ended:
 
     .bss
     .balign 8
-    .globl record, harness_gdtr
+    .globl record, harness_gdtr, harness_rsp
 record:
     .skip RECORD_SIZE
 harness_rsp:

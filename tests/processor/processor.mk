@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-# The random programs of the processor, as an image; tests/processor/processor.sh runs it here and on Bochs.
+# make processor: random programs of system-level instructions, as an image that runs here and on Bochs (docs/processor.md).
 PROCESSOR := $(BARE)/processor
 PROCESSOR_IMAGE := $(PROCESSOR)/programs.elf
-PROCESSOR_OBJECTS := $(addprefix $(PROCESSOR)/,entry.o main.o environment.o generate.o)
+PROCESSOR_OBJECTS := $(addprefix $(PROCESSOR)/,$(addsuffix .o,entry legacy main environment task generate emit transfer system access))
 -include $(PROCESSOR_OBJECTS:.o=.d)
 
 $(PROCESSOR)/%.o: tests/processor/%.c
@@ -23,4 +23,4 @@ $(PROCESSOR_IMAGE): $(PROCESSOR)/programs.elf64
 tests: $(PROCESSOR_IMAGE)
 .PHONY: processor
 processor: $(B)/sesqui $(PROCESSOR_IMAGE) $(BOCHS_PARTS)
-	@SESQUI=$(B)/sesqui tests/processor/processor.sh --count 20000
+	@SESQUI=$(B)/sesqui tests/processor/processor.sh --seed $(SEED) --count 20000 --progress --stale
