@@ -151,7 +151,7 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(library_cpu *cpu, uint64_t va, int size, int
         .user = mmu == MMU_USER,
         .smap_override = mmu == MMU_SUPERVISOR_AC,
     };
-    /* Outside 64-bit mode CS.base + EIP wraps (SDM Vol. 1, 3.3.1); the library does not cut the sum. */
+    /* Outside 64-bit mode CS.base + EIP wraps (SDM Vol. 1, 3.3); the library does not cut the sum. */
     uint64_t linear = access == LIBRARY_FETCH && !(ENV32(e->env, HFLAGS) & HF_CS64) ? (uint32_t)va : va;
     e->fills++;
     struct translation t = translate(e->cpu, linear, how);

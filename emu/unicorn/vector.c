@@ -36,7 +36,7 @@ static int element(const uint8_t *operand, unsigned i, uint32_t control)
     }
 }
 
-/* 4.1.5: the absolute value of EAX or RAX, saturated to the number of elements. */
+/* The absolute value of EAX or RAX, saturated to the number of elements. */
 static unsigned explicit_length(uint64_t value, uint32_t control)
 {
     int64_t length = control & WIDE_LENGTH ? (int64_t)value : (int32_t)value, most = elements(control);
@@ -53,7 +53,7 @@ static unsigned implicit_length(const uint8_t *operand, uint32_t control)
     return length;
 }
 
-/* 4.1.3, 4.1.6: bit j of the intermediate result. */
+/* Bit j of the intermediate result. */
 static bool aggregate(const uint8_t *a, unsigned a_length, const uint8_t *b, unsigned b_length, unsigned j, uint32_t control)
 {
     switch (control >> 2 & 3) {

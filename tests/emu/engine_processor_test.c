@@ -286,7 +286,7 @@ START_TEST(lengths_of_any_size)
 }
 END_TEST
 
-/* "cd" in "abcdef": at 2; and at the end of the register what fits is enough (4.1.6). */
+/* "cd" in "abcdef": at 2; and at the end of the register what fits is enough. */
 BLOB(search, LOAD "pcmpistri xmm1,xmm2,0x0c\n ud2");
 START_TEST(equal_ordered)
 {

@@ -84,7 +84,7 @@ uint32_t environment_flags(const struct program *program);           /* accessed
 uint32_t environment_msrs(void);
 extern uint8_t window[WINDOW_PAGES][PAGE];
 
-/* task.c: the TSSs of legacy modes. */
+/* tasks.c: the TSSs of legacy modes. */
 void tasks_prepare(struct program *program, uint32_t cr3);
 void tasks_again(void);
 extern uint8_t fault_tss[];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The tasks of legacy modes (SDM Vol. 3, 8.2): the one that runs, two others, and that of double faults. */
+/* The tasks of legacy modes (SDM Vol. 3, 8.2.1): the one that runs, two others, and that of double faults. */
 #include "scenarios/guests/lib/console.h"
 #include "tests/processor/program.h"
 
