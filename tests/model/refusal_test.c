@@ -370,7 +370,7 @@ START_TEST(outcomes)
 {
     static const char *const undefined[] = {
         "instruction.lock", "vmx.register_operand", "getsec.smx", "rsm.smm", "monitor.absent", "rdtscp.control", "invpcid.register_operand", "invpcid.control",
-        "xsetbv.osxsave", "cr.number", "dr.number", "dr.de", "ldtr.protected", "ldtr.virtual_8086", "memory.register_operand",
+        "xsetbv.osxsave", "segment_base.fsgsbase", "cr.number", "dr.number", "dr.de", "ldtr.protected", "ldtr.virtual_8086", "memory.register_operand",
         "vmx.absent", "vmx.operation", "vmx.protected", "vmx.virtual_8086", "vmx.compatibility", "invept.absent",
         "invvpid.absent", "vmxon.absent", "vmxon.protected", "vmxon.vmxe", "vmxon.virtual_8086", "vmxon.compatibility",
         "vmcall.operation", "vmcall.virtual_8086", "vmcall.compatibility", "vmfunc.root", "vmfunc.control", "vmfunc.number",
