@@ -132,6 +132,7 @@ help:
 	@echo "make linux               Debian's stock kernel, from its packages, to user space and a guest of KVM (FLAVOUR, LINUX_OPTIONS)"
 	@echo "make fuzz-vmcs           ten million VMCSs from random numbers, sanitized (FUZZ_COUNT, FUZZ_SEED)"
 	@echo "make processor           20,000 programs of system-level instructions on our machine and on Bochs (SEED)"
+	@echo "make exits               10,000 random guests on our machine and on Bochs, VM exit by VM exit (SEED)"
 	@echo "make instructions        a million user-level instructions on the CPU engine and on this host's processor (SEED)"
 	@echo "make equivalence         random programs of L1 and L2, bare and over the core (PROGRAMS, SEED)"
 	@echo "make entries             states that L1 can reach, and whether L0 enters them (STATES, SEED)"

@@ -105,7 +105,7 @@ function compare(program,   step, name, a, b, text, i, kind)
         if (a == b)
             continue
         kind = a == "" ? b : a
-        kind = substr(kind, 1, index(kind ":", ":") - 1) "#" (match(a, /vector=[0-9a-f]+/) ? substr(a, RSTART + 7, RLENGTH - 7) : 0)
+        kind = substr(kind, 1, index(kind ":", ":") - 1) "#" (match(a, / (vector|exit)=[0-9a-f]+/) ? substr(a, index(a, "=") + 1, RLENGTH - index(substr(a, RSTART), "=")) : 0)
         text = a == "" || b == "" ? " " (a == "" ? "ours" : "theirs") "=missing:0" : difference(a, b)
         for (i = 1; i <= rules; i++)
             if (kind ~ step_rule[i] && text ~ difference_rule[i]) {

@@ -9,7 +9,7 @@ _Alignas(4096) static uint64_t pml4[512], pdpt[512], low_directory[512], low_tab
 _Alignas(4096) static uint32_t directory32[1024], low_table32[1024], window_table32[1024];
 _Alignas(32) static uint64_t pae_pointers[4];
 _Alignas(16) static uint8_t handler_stack[8192];
-uint64_t harness_cr3;
+uint64_t harness_cr3, harness_cr4 = CR4_PAE;
 
 enum { PRESENT = 1, WRITABLE = 2, USER = 4, ACCESSED = 0x20, DIRTY = 0x40, LARGE = 0x80 };
 #define NO_EXECUTE (1ull << 63)
@@ -226,10 +226,19 @@ static uint64_t page_flags(struct program *p, unsigned page)
     return flags;
 }
 
+static uint64_t first_entries[WINDOW_PAGES];
+
 static void prepare_pages(struct program *p)
 {
+    for (uint32_t i = 0; i < WINDOW_PAGES; i++)
+        first_entries[i] = physical(window[i]) | page_flags(p, i);
+    environment_pages(p);
+}
+
+void environment_pages(const struct program *p)
+{
     for (uint32_t i = 0; i < WINDOW_PAGES; i++) {
-        uint64_t entry = physical(window[i]) | page_flags(p, i);
+        uint64_t entry = first_entries[i];
         window_table[i] = entry;
         low_table[ALIAS_FIRST + i] = p->mode == MODE_PAE ? entry : 0;
         window_table32[i] = (uint32_t)entry;
@@ -303,7 +312,7 @@ void environment_registers(struct program *p, unsigned at)
 void harness_state(void)
 {
     write_cr0(HARNESS_CR0);                     /* tables are written whatever their pages say */
-    write_cr4(CR4_PAE);
+    write_cr4(harness_cr4);
     wrmsr(0xc0000080, 0xd01);                   /* SCE, LME, LMA, NXE */
 }
 

@@ -2,7 +2,7 @@
 # make processor: random programs of system-level instructions, as an image that runs here and on Bochs (docs/processor.md).
 PROCESSOR := $(BARE)/processor
 PROCESSOR_IMAGE := $(PROCESSOR)/programs.elf
-PROCESSOR_OBJECTS := $(addprefix $(PROCESSOR)/,$(addsuffix .o,entry legacy main environment tasks generate emit transfer system access))
+PROCESSOR_OBJECTS := $(addprefix $(PROCESSOR)/,$(addsuffix .o,entry legacy main report environment tasks generate emit transfer system access))
 -include $(PROCESSOR_OBJECTS:.o=.d)
 
 $(PROCESSOR)/%.o: tests/processor/%.c

@@ -71,11 +71,19 @@ unsigned below(struct program *program, unsigned n);
 int chance(struct program *program, unsigned percent);
 uint64_t random64(struct program *program);
 
+/* report.c */
+void report_open(const uint32_t *information);                      /* multiboot information: options on the command line */
+uint64_t option(const char *name, uint64_t otherwise);
+void put(const char *text);                                         /* to the console, or with the option e9 to port E9H */
+void number_in(uint64_t value, unsigned base);
+void word(const char *name, uint64_t value);                        /* " name=value", unless it is 0 */
+
 /* environment.c: tables, pages, registers. */
 void environment_open(void);
 void environment_prepare(struct program *program);
 void environment_registers(struct program *program, unsigned at);    /* of the step whose code is at this place of the code page */
 void environment_again(void);               /* before each step */
+void environment_pages(const struct program *program);              /* the accessed and dirty flags that it began with */
 void harness_state(void);
 uint16_t random_selector(struct program *program);
 uint32_t environment_sum(enum window_page page, unsigned first, unsigned end);     /* of its bytes from `first` on */
@@ -116,6 +124,6 @@ void enter_legacy(const struct start *start);
 extern volatile struct record record;
 extern uint8_t stubs[], stubs_legacy[], fault_task[];
 extern struct __attribute__((packed)) harness_table { uint16_t limit; uint64_t base; } harness_gdtr;
-extern uint64_t harness_cr3;
+extern uint64_t harness_cr3, harness_cr4;
 
 #endif

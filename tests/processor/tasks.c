@@ -11,7 +11,7 @@ uint8_t fault_tss[0x68];
 static uint32_t fault_cr3;
 static uint8_t fault_stack[256];
 
-static void put(uint8_t *tss, unsigned at, uint32_t value, unsigned size)
+static void store(uint8_t *tss, unsigned at, uint32_t value, unsigned size)
 {
     for (unsigned i = 0; i < size; i++, value >>= 8)
         tss[at + i] = (uint8_t)value;
@@ -19,11 +19,11 @@ static void put(uint8_t *tss, unsigned at, uint32_t value, unsigned size)
 
 static void inner_stacks(struct program *p, uint8_t *tss)
 {
-    put(tss, TSS_ESP0, WINDOW_AT(PAGE_INNER) + 0x400, 4);
-    put(tss, TSS_SS0, DATA0, 2);
+    store(tss, TSS_ESP0, WINDOW_AT(PAGE_INNER) + 0x400, 4);
+    store(tss, TSS_SS0, DATA0, 2);
     for (unsigned level = 1; level < 3; level++) {
-        put(tss, TSS_ESP0 + 8 * level, WINDOW_AT(PAGE_INNER) + 0x400 * (level + 1), 4);
-        put(tss, TSS_SS0 + 8 * level, (random_selector(p) & ~3u) | level, 2);
+        store(tss, TSS_ESP0 + 8 * level, WINDOW_AT(PAGE_INNER) + 0x400 * (level + 1), 4);
+        store(tss, TSS_SS0 + 8 * level, (random_selector(p) & ~3u) | level, 2);
     }
 }
 
@@ -57,18 +57,18 @@ static void other_task(struct program *p, uint8_t *tss, uint32_t cr3)
 
     segments(p, selector, eflags);
     inner_stacks(p, tss);
-    put(tss, 0, chance(p, 60) ? TASK : random_selector(p), 2);
-    put(tss, TSS_CR3, cr3, 4);
-    put(tss, TSS_EIP, eflags & RFLAGS_VM ? PAGE_LANDING * PAGE : WINDOW_AT(PAGE_LANDING), 4);
-    put(tss, TSS_EFLAGS, eflags, 4);
+    store(tss, 0, chance(p, 60) ? TASK : random_selector(p), 2);
+    store(tss, TSS_CR3, cr3, 4);
+    store(tss, TSS_EIP, eflags & RFLAGS_VM ? PAGE_LANDING * PAGE : WINDOW_AT(PAGE_LANDING), 4);
+    store(tss, TSS_EFLAGS, eflags, 4);
     for (unsigned i = 0; i < 8; i++)
-        put(tss, TSS_GPRS + 4 * i, (uint32_t)random64(p), 4);
-    put(tss, TSS_GPRS + 4 * RSP, (eflags & RFLAGS_VM ? 0 : WINDOW) + PAGE_STACK * PAGE + 0x600, 4);
+        store(tss, TSS_GPRS + 4 * i, (uint32_t)random64(p), 4);
+    store(tss, TSS_GPRS + 4 * RSP, (eflags & RFLAGS_VM ? 0 : WINDOW) + PAGE_STACK * PAGE + 0x600, 4);
     for (unsigned i = 0; i < 6; i++)
-        put(tss, TSS_SEGMENTS + 4 * i, selector[i], 2);
-    put(tss, TSS_LDTR, chance(p, 85) ? LOCAL_TABLE : chance(p, 50) ? 0 : random_selector(p), 2);
-    put(tss, TSS_TRAP, chance(p, 10), 2);
-    put(tss, TSS_MAP, 0x68, 2);
+        store(tss, TSS_SEGMENTS + 4 * i, selector[i], 2);
+    store(tss, TSS_LDTR, chance(p, 85) ? LOCAL_TABLE : chance(p, 50) ? 0 : random_selector(p), 2);
+    store(tss, TSS_TRAP, chance(p, 10), 2);
+    store(tss, TSS_MAP, 0x68, 2);
 }
 
 static void old_task(struct program *p, uint8_t *tss)
@@ -78,17 +78,17 @@ static void old_task(struct program *p, uint8_t *tss)
 
     segments(p, selector, eflags);
     for (unsigned level = 0; level < 3; level++) {
-        put(tss, OLD_SP0 + 4 * level, PAGE_INNER * PAGE + 0x400 * (level + 1), 2);
-        put(tss, OLD_SP0 + 4 * level + 2, level ? (random_selector(p) & ~3u) | level : STACK16, 2);
+        store(tss, OLD_SP0 + 4 * level, PAGE_INNER * PAGE + 0x400 * (level + 1), 2);
+        store(tss, OLD_SP0 + 4 * level + 2, level ? (random_selector(p) & ~3u) | level : STACK16, 2);
     }
-    put(tss, 0, chance(p, 60) ? TASK : random_selector(p), 2);
-    put(tss, OLD_IP, PAGE_LANDING * PAGE, 2);
-    put(tss, OLD_FLAGS, eflags, 2);
+    store(tss, 0, chance(p, 60) ? TASK : random_selector(p), 2);
+    store(tss, OLD_IP, PAGE_LANDING * PAGE, 2);
+    store(tss, OLD_FLAGS, eflags, 2);
     for (unsigned i = 0; i < 8; i++)
-        put(tss, OLD_GPRS + 2 * i, i == RSP ? PAGE_STACK * PAGE + 0x600 : (uint32_t)random64(p), 2);
+        store(tss, OLD_GPRS + 2 * i, i == RSP ? PAGE_STACK * PAGE + 0x600 : (uint32_t)random64(p), 2);
     for (unsigned i = 0; i < 4; i++)
-        put(tss, OLD_SEGMENTS + 2 * i, selector[i] == CODE32 ? CODE16 : selector[i] == USER32 ? USER16 : selector[i], 2);
-    put(tss, OLD_LDTR, chance(p, 85) ? LOCAL_TABLE : 0, 2);
+        store(tss, OLD_SEGMENTS + 2 * i, selector[i] == CODE32 ? CODE16 : selector[i] == USER32 ? USER16 : selector[i], 2);
+    store(tss, OLD_LDTR, chance(p, 85) ? LOCAL_TABLE : 0, 2);
 }
 
 void tasks_prepare(struct program *p, uint32_t cr3)
@@ -98,10 +98,10 @@ void tasks_prepare(struct program *p, uint32_t cr3)
     memset(tss, 0, PAGE);
     memset(window[PAGE_TASKS], 0, PAGE);
     inner_stacks(p, tss);
-    put(tss, 0, OTHER_TASK, 2);
-    put(tss, TSS_CR3, cr3, 4);
-    put(tss, TSS_LDTR, LOCAL_TABLE, 2);
-    put(tss, TSS_MAP, 0x68, 2);
+    store(tss, 0, OTHER_TASK, 2);
+    store(tss, TSS_CR3, cr3, 4);
+    store(tss, TSS_LDTR, LOCAL_TABLE, 2);
+    store(tss, TSS_MAP, 0x68, 2);
     for (unsigned i = 0x68; i < 0x100; i++)
         tss[i] = (uint8_t)random64(p);
     other_task(p, window[PAGE_TASKS], cr3);
@@ -113,11 +113,11 @@ void tasks_prepare(struct program *p, uint32_t cr3)
 void tasks_again(void)
 {
     memset(fault_tss, 0, sizeof fault_tss);
-    put(fault_tss, TSS_CR3, fault_cr3, 4);
-    put(fault_tss, TSS_EIP, (uint32_t)(uintptr_t)fault_task, 4);
-    put(fault_tss, TSS_EFLAGS, RFLAGS_FIXED, 4);
-    put(fault_tss, TSS_GPRS + 4 * RSP, (uint32_t)(uintptr_t)fault_stack + sizeof fault_stack, 4);
+    store(fault_tss, TSS_CR3, fault_cr3, 4);
+    store(fault_tss, TSS_EIP, (uint32_t)(uintptr_t)fault_task, 4);
+    store(fault_tss, TSS_EFLAGS, RFLAGS_FIXED, 4);
+    store(fault_tss, TSS_GPRS + 4 * RSP, (uint32_t)(uintptr_t)fault_stack + sizeof fault_stack, 4);
     for (unsigned i = 0; i < 6; i++)
-        put(fault_tss, TSS_SEGMENTS + 4 * i, i == SEG_CS ? CODE32 : DATA0, 2);
-    put(fault_tss, TSS_MAP, 0x68, 2);
+        store(fault_tss, TSS_SEGMENTS + 4 * i, i == SEG_CS ? CODE32 : DATA0, 2);
+    store(fault_tss, TSS_MAP, 0x68, 2);
 }
