@@ -340,6 +340,9 @@ void environment_prepare(struct program *p)
     fill(window[PAGE_CODE], INT3, 2 * PAGE);    /* and PAGE_LANDING */
     fill(window[PAGE_RIGHTS], INT3, 4 * PAGE);
     p->code = window[PAGE_CODE];
+    write_cr4(harness_cr4 | CR4_OSFXSR);        /* what earlier programs have left in XMM1 depends on where the batch began */
+    __asm__ volatile("pxor %%xmm1, %%xmm1" : : : "memory");
+    write_cr4(harness_cr4);
     wrmsr(0xc0000081, (uint64_t)(chance(p, 80) ? 0x200008 : (uint32_t)random64(p) & 0xfffcfffc) << 32);
     wrmsr(0xc0000082, WINDOW_AT(PAGE_LANDING));
     wrmsr(0xc0000083, 0);
