@@ -101,9 +101,9 @@ refused 'not a memory size' boot "$folder/good" --memory 18014398509481984G
 refused '1 MB to 4 GB' boot "$folder/good" --memory 0
 refused '1 MB to 4 GB' boot "$folder/good" --memory 5G
 refused '1 MB to 4 GB' boot "$folder/good" --memory 1500K
-refused '1 to 8 processors' boot "$folder/good" --cpus 0
-refused '1 to 8 processors' boot "$folder/good" --cpus 9
-refused '1 to 8 processors' boot "$folder/good" --cpus 4294967297
+refused '1 to 80 processors' boot "$folder/good" --cpus 0
+refused '1 to 80 processors' boot "$folder/good" --cpus 81
+refused '1 to 80 processors' boot "$folder/good" --cpus 4294967297
 refused 'not a number' boot "$folder/good" --cpus two
 refused 'not a number' boot "$folder/good" --limit 5x
 refused 'not a number' boot "$folder/good" --seed ''

@@ -272,7 +272,7 @@ START_TEST(every_control_at_once)
     VMCS(v, cr0_guest_host_mask) = VMCS(v, cr4_guest_host_mask) = ~0ull;
     fixture_enter(&f);
     for (enum insn_id id = 1; id < INSN_COUNT; id++) {
-        bool stops = f.cpu->intercepts >> id & 1, wanted = strcmp(reason[id], "none") != 0;
+        bool stops = id < 64 && f.cpu->intercepts >> id & 1, wanted = strcmp(reason[id], "none") != 0;
 
         ck_assert_msg(stops || !wanted, "%s", insn_name(id));
     }
