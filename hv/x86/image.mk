@@ -11,9 +11,9 @@ IMAGE_FLAGS := -std=gnu11 -O2 -g -I. -Wall -Wextra -Werror -Wshadow -Wstrict-pro
                -fno-asynchronous-unwind-tables -fcf-protection=none -fno-strict-aliasing -fno-common -Wa,--noexecstack \
                -Wframe-larger-than=6144 $(IMAGE_DEFINES) -MMD -MP
 # Late load begins in its caller's world, where the image is at another address: all code is position-independent, without a table
-# of addresses. gcc sees the image as one program: the primitives are expanded where the core uses them. What the compiler itself
+# of addresses. gcc sees the image as one program (clang links without, and would complain of options that only compiling needs): the primitives are expanded where the core uses them. What the compiler itself
 # may call is not part of that, for it does so when everything else is done.
-IMAGE_FLAGS += -fvisibility=hidden $(if $(shell $(CC) --version | grep -i clang),,-flto=auto)
+IMAGE_FLAGS += -fvisibility=hidden $(if $(shell $(CC) --version | grep -i clang),-Wno-unused-command-line-argument,-flto=auto)
 $(IMAGE_OBJ)/hv/x86/text.o: IMAGE_FLAGS += -fno-lto
 IMAGE_SRC := $(sort $(wildcard hv/*.c hv/*/*.c hv/x86/*.S))
 IMAGE_OBJECTS := $(addprefix $(IMAGE_OBJ)/,$(addsuffix .o,$(basename $(IMAGE_SRC))))

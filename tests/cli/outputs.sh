@@ -85,7 +85,7 @@ result $? "devices may be shared" err
 
 # ---- nothing is touched before the command can begin ----
 for output in precious new; do
-    for mistake in "missing" "module --memory 1" "image --memory 7G" "image --cpus 9" "image --initrd missing" "good.scn" \
+    for mistake in "missing" "module --memory 1" "image --memory 7G" "image --cpus 81" "image --initrd missing" "good.scn" \
                    "image --serial2 missing/x" "image --vmx nonsense" "image --hv trap" "image image" "--nonsense image" "/"; do
         # shellcheck disable=SC2086
         timeout 60 "$sesqui" boot --trace $output $mistake >out 2>err </dev/null

@@ -212,7 +212,7 @@ START_TEST(a_store_that_is_not_aligned_meets_no_other_breakpoint)
 END_TEST
 
 BLOB(pop_to_nowhere, "pop qword ptr [rbx]");
-BLOB(far_call_to_nowhere, "rex.w call far ptr [rbx]");
+BLOB(far_call_to_nowhere, ".byte 0x48,0xff,0x1b");     /* CALL far [RBX] with REX.W, for clang's assembler */
 START_TEST(a_fault_forgets_breakpoints_met_on_the_way)
 {
     fixture_long_mode(f);

@@ -17,7 +17,7 @@ enum { ENTRIES = 12, TSS_HERE = 24, TSS_OTHER = 64, TASK_GATE_ENTRY = 80, INTERR
 static uint64_t gdt[ENTRIES], idt[GATES];
 static uint32_t other_tss[26];
 static _Alignas(16) uint8_t other_stack[4096];
-static volatile uint32_t switches, vector = ~0u, error_code;
+volatile uint32_t switches, vector = ~0u, error_code;
 volatile uint32_t resume;                       /* a fault goes on there */
 void np_entry(void);
 void gp_entry(void);
@@ -27,7 +27,6 @@ void other_task(void);
 __asm__("np_entry: movl $11, vector\n popl error_code\n pushl resume\n popl (%esp)\n iretl\n"
         "gp_entry: movl $13, vector\n popl error_code\n pushl resume\n popl (%esp)\n iretl\n"
         "other_task: incl switches\n iretl\n jmp other_task\n");
-__asm__(".globl vector, error_code, switches");
 
 static uint64_t gate(void (*handler)(void), unsigned type)
 {
