@@ -146,6 +146,8 @@ START_TEST(each_need_is_named)
         { &poor.proc.allowed, 4, 31, true, "the processor lacks secondary controls" },
         { &poor.proc.required, 4, 15, false, "accesses to CR3 must exit" },
         { &poor.proc.required, 4, 16, false, "accesses to CR3 must exit" },
+        { &poor.pin.allowed, 4, 5, true, "the processor lacks virtual NMIs and NMI-window exiting" },
+        { &poor.proc.allowed, 4, 22, true, "the processor lacks virtual NMIs and NMI-window exiting" },
         { &poor.proc2.allowed, 4, 1, true, "the processor lacks EPT" },
         { &poor.proc2.allowed, 4, 5, true, "the processor lacks VPIDs" },
         { &poor.proc2.allowed, 4, 7, true, "the processor lacks unrestricted guests" },
@@ -164,6 +166,8 @@ START_TEST(each_need_is_named)
         { &poor.ept_vpid, 8, 25, true, "single-context INVEPT is missing" },
         { &poor.ept_vpid, 8, 32, true, "single-context INVVPID is missing" },
         { &poor.ept_vpid, 8, 41, true, "single-context INVVPID is missing" },
+        { &poor.ept_vpid, 8, 26, true, "INVEPT or INVVPID of all contexts is missing" },
+        { &poor.ept_vpid, 8, 42, true, "INVEPT or INVVPID of all contexts is missing" },
     };
     for (unsigned i = 0; i < sizeof row / sizeof *row; i++) {
         uint64_t value = 0;

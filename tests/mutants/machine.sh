@@ -4,7 +4,8 @@
 #
 #   tests/mutants/machine.sh [SEED]     by SEED instead of the commit, to see again what a run has shown
 set -u
-count=60 most=15 report=build/report/mutants-machine-smoke
+# Of a drawn sample 77 % are noticed by now (docs/mutants.md): 14 of 60 survive on average; 26 are three and a half standard deviations more.
+count=60 most=26 report=build/report/mutants-machine-smoke
 seed=${1:-$(git rev-parse HEAD 2>/dev/null || echo none)}
 mkdir -p "$(dirname $report)"
 rm -f $report.tsv
