@@ -95,7 +95,7 @@ vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
 sound: driver=dummy, waveoutdrv=dummy
 plugin_ctrl: unmapped=1, serial=1
 megs: $memory
-cpu: model=$cpu, count=$cpus, ips=4000000, reset_on_triple_fault=0, ignore_bad_msrs=0
+cpu: model=$cpu, count=$cpus, ips=4000000, reset_on_triple_fault=0, ignore_bad_msrs=$([ -n "$debug_port" ] && echo 0 || echo 1)
 optramimage1: file=$work/start, address=0x8f000
 optramimage2: file=$work/information, address=0x90000
 optramimage3: file=$work/image, address=0x100000
