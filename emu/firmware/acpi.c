@@ -18,7 +18,7 @@ struct table {
     uint8_t bytes[TABLE_MAX];
 };
 
-static uint8_t sum(const uint8_t *bytes, size_t size)
+uint8_t table_sum(const uint8_t *bytes, size_t size)
 {
     uint8_t total = 0;
 
@@ -51,7 +51,7 @@ static uint32_t end(struct memory *memory, struct table *table, uint32_t *at)
 
     for (unsigned i = 0; i < 4; i++)
         aml->bytes[4 + i] = (uint8_t)(size >> 8 * i);
-    aml->bytes[9] = (uint8_t)-sum(aml->bytes, size);
+    aml->bytes[9] = (uint8_t)-table_sum(aml->bytes, size);
     memory_write(memory, here, aml->bytes, size);
     *at = here + size;
     return here;
@@ -181,8 +181,8 @@ static void write_rsdp(struct memory *memory, uint32_t at, uint32_t rsdt, uint32
     aml_raw(&aml, sizeof rsdp, 4);
     aml_raw(&aml, xsdt, 8);
     aml_raw(&aml, 0, 4);
-    rsdp[CHECKSUM] = (uint8_t)-sum(rsdp, FIRST_PART);
-    rsdp[EXTENDED_CHECKSUM] = (uint8_t)-sum(rsdp, sizeof rsdp);
+    rsdp[CHECKSUM] = (uint8_t)-table_sum(rsdp, FIRST_PART);
+    rsdp[EXTENDED_CHECKSUM] = (uint8_t)-table_sum(rsdp, sizeof rsdp);
     memory_write(memory, at, rsdp, sizeof rsdp);
 }
 

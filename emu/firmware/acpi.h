@@ -13,6 +13,8 @@ enum { ACPI_BASE = 0xe0000, ACPI_END = 0xf0000, ACPI_RSDP = ACPI_BASE, ACPI_RSDP
 /* Writes all of it into the model's memory. */
 void acpi_write(struct model *model);
 void mp_table_write(struct model *model);
+/* The sum of bytes that is 0 in a whole table of either kind. */
+uint8_t table_sum(const uint8_t *bytes, size_t size);
 /* The content of the DSDT. */
 void dsdt_write(struct aml *aml, unsigned processors);
 

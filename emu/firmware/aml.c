@@ -6,7 +6,7 @@
 
 enum { ZERO = 0x00, ONE = 0x01, NAME = 0x08, BYTE = 0x0a, WORD = 0x0b, DWORD = 0x0c, STRING = 0x0d, QWORD = 0x0e, SCOPE = 0x10,
        BUFFER = 0x11, PACKAGE = 0x12, METHOD = 0x14, DUAL_NAME = 0x2e, MULTI_NAME = 0x2f, EXTENDED = 0x5b, REGION = 0x80, FIELD = 0x81,
-       DEVICE = 0x82, IF = 0xa0, ELSE = 0xa1 };
+       DEVICE = 0x82, IF = 0xa0 };
 enum { SPACE_PCI_CONFIG = 2, FIELD_BYTE_ACCESS = 1, LENGTH_SIZE = 3 };
 
 void aml_byte(struct aml *aml, uint8_t value)
@@ -160,12 +160,6 @@ size_t aml_package(struct aml *aml, unsigned elements)
 size_t aml_if(struct aml *aml)
 {
     aml_byte(aml, IF);
-    return open(aml);
-}
-
-size_t aml_else(struct aml *aml)
-{
-    aml_byte(aml, ELSE);
     return open(aml);
 }
 

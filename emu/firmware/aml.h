@@ -38,8 +38,7 @@ size_t aml_scope(struct aml *aml, const char *path);
 size_t aml_device(struct aml *aml, const char *path);
 size_t aml_method(struct aml *aml, const char *path, unsigned arguments);
 size_t aml_package(struct aml *aml, unsigned elements);
-size_t aml_if(struct aml *aml);             /* the condition comes first */
-size_t aml_else(struct aml *aml);
+size_t aml_if(struct aml *aml);             /* the condition comes first in it */
 void aml_close(struct aml *aml, size_t opened);
 /* A buffer of resource descriptors; closing it adds the end tag. */
 size_t aml_resources(struct aml *aml);

@@ -121,9 +121,7 @@ static void link_device(struct aml *aml, unsigned pirq)
     aml_close_resources(aml, resources);
 
     method = aml_method(aml, "_STA", 0);            /* If (PRQx & 0x80) { Return (0x0d) } Return (0x0f) */
-    aml_byte(aml, 0xa0);
-    branch = aml->size;
-    aml_raw(aml, 0, 3);
+    branch = aml_if(aml);
     aml_byte(aml, AND);
     full_field(aml, pirq);
     aml_integer(aml, PIRQ_OFF);
@@ -229,9 +227,7 @@ static void pci_root(struct aml *aml)
     routing_table(aml, "PRTL", false);
     routing_table(aml, "PRTA", true);
     method = aml_method(aml, "_PRT", 0);            /* If (\PICF) { Return (PRTA) } Return (PRTL) */
-    aml_byte(aml, 0xa0);
-    branch = aml->size;
-    aml_raw(aml, 0, 3);
+    branch = aml_if(aml);
     aml_name(aml, "\\PICF");
     aml_byte(aml, RETURN);
     aml_name(aml, "PRTA");

@@ -7,15 +7,6 @@
 enum { POINTER_SIZE = 16, TABLE_AT = MP_BASE + POINTER_SIZE, HEADER_SIZE = 44, CONTENT_MAX = MP_END - TABLE_AT, XAPIC_IDS = 255 };
 enum { BUS_ISA = 1, BUS_PCI = 0, ENTRY_INTERRUPT = 3, ENTRY_LOCAL = 4, TYPE_INT = 0, TYPE_NMI = 1, TYPE_EXTINT = 3, ALL_LOCAL = 0xff };
 
-static uint8_t sum(const uint8_t *bytes, size_t size)
-{
-    uint8_t total = 0;
-
-    for (size_t i = 0; i < size; i++)
-        total = (uint8_t)(total + bytes[i]);
-    return total;
-}
-
 /* Polarity and trigger as of the bus: flags 0; level, active high: 0x0d. */
 static void interrupt(struct aml *aml, uint8_t entry, uint8_t type, uint8_t flags, uint8_t bus, uint8_t line, uint8_t apic, uint8_t pin)
 {
@@ -62,8 +53,8 @@ void mp_table_write(struct model *model)
     bytes[5] = (uint8_t)(aml.size >> 8);
     bytes[34] = (uint8_t)entries;
     bytes[35] = (uint8_t)(entries >> 8);
-    bytes[7] = (uint8_t)-sum(bytes, aml.size);
-    pointer[10] = (uint8_t)-sum(pointer, sizeof pointer);
+    bytes[7] = (uint8_t)-table_sum(bytes, aml.size);
+    pointer[10] = (uint8_t)-table_sum(pointer, sizeof pointer);
     memory_write(&model->memory, MP_BASE, pointer, sizeof pointer);
     memory_write(&model->memory, TABLE_AT, bytes, aml.size);
 }

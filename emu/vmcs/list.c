@@ -459,39 +459,6 @@ static size_t without_comment(const char *line, size_t length)
     return length;
 }
 
-/* "[ 9021.315014] ", "00:00:18.504321 ": the end of a time at the beginning of a line, or the line's beginning. */
-static const char *behind_time(const char *line, const char *end)
-{
-    const char *c = line;
-    unsigned digits = 0, marks = 0;
-    bool bracket;
-
-    while (c < end && (*c == ' ' || *c == '\t'))
-        c++;
-    bracket = c < end && *c == '[';
-    for (c += bracket; c < end && (isdigit((unsigned char)*c) || *c == '.' || *c == ':' || (bracket && *c == ' ')); c++) {
-        digits += isdigit((unsigned char)*c) != 0;
-        marks += *c == '.' || *c == ':';
-    }
-    if (bracket && c < end && *c == ']')
-        c++;
-    else if (bracket || marks < 2)              /* "1:2.3", not a number */
-        return line;
-    return digits > 2 && marks && c < end && (*c == ' ' || *c == '\t') ? c : line;
-}
-
-/* What a time, and a "#" that logs put behind it, stand in front of. */
-static const char *without_front(const char *line, const char *end)
-{
-    const char *c = behind_time(line, end);
-
-    if (c == line)
-        return line;
-    while (c < end && (*c == ' ' || *c == '\t' || *c == '#'))
-        c++;
-    return c;
-}
-
 /* The first word of a line is this, and `rest` what follows it. */
 static bool begins(const char *line, const char *end, const char *word, const char **rest)
 {
@@ -543,8 +510,6 @@ static void read_line(struct list *list, const char *line, size_t length)
     uint64_t value;
     enum form form;
 
-    line = without_front(line, end);
-    length = (size_t)(end - line);
     if (list->reader->hashes) {
         const char *start = after_prefix(line, line + length);
 
