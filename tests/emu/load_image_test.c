@@ -1,50 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Loading images: good ones end up where they belong, bad ones are refused with the reason. */
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "emu/load/load.h"
+#define LOAD_RAM (16u << 20)
+#include "tests/emu/load_fixture.h"
 #include "tests/suite.h"
-
-enum { MEGABYTE = 1 << 20, RAM_SIZE = 16 * MEGABYTE };
-
-static struct model *model;
-static uint8_t *ram, *watch;
-static char path[] = "/tmp/sesqui-load-XXXXXX", module_path[] = "/tmp/sesqui-load-XXXXXX";
-static char error[400];
-
-static void setup(void)
-{
-    model = calloc(1, sizeof *model);
-    ram = calloc(1, RAM_SIZE);
-    watch = calloc(1, RAM_SIZE / PAGE_SIZE);
-    memory_init(&model->memory, ram, RAM_SIZE, watch);
-    model->cpu_count = 1;
-    model->cpu[0].model = model;
-    memcpy(path + strlen(path) - 6, "XXXXXX", 6);
-    memcpy(module_path + strlen(module_path) - 6, "XXXXXX", 6);
-    close(mkstemp(path));
-    close(mkstemp(module_path));
-}
-
-static void teardown(void)
-{
-    unlink(path);
-    unlink(module_path);
-    free(model);
-    free(ram);
-    free(watch);
-}
-
-static void write_to(const char *to, const void *bytes, size_t size)
-{
-    FILE *file = fopen(to, "wb");
-    ck_assert_uint_eq(fwrite(bytes, 1, size, file), size);
-    fclose(file);
-}
 
 static bool load(const void *bytes, size_t size, const char *arguments, const char *initrd)
 {

@@ -1,51 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Boot protocols: what each kind of image is told, and the state in which it is entered. */
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 #include <zlib.h>
 
-#include "emu/load/load.h"
+#define LOAD_RAM (64u << 20)
+#include "tests/emu/load_fixture.h"
 #include "tests/suite.h"
 
-enum { MEGABYTE = 1 << 20, RAM_SIZE = 64 * MEGABYTE, IMAGE_SIZE = 4096 };
+enum { IMAGE_SIZE = 4096 };
+static uint8_t image[IMAGE_SIZE];
 
-static struct model *model;
-static uint8_t *ram, *watch, image[IMAGE_SIZE];
-static char path[] = "/tmp/sesqui-load-XXXXXX", module_path[] = "/tmp/sesqui-load-XXXXXX";
-static char error[400];
-
-static void setup(void)
+static void fresh(void)
 {
-    model = calloc(1, sizeof *model);
-    ram = calloc(1, RAM_SIZE);
-    watch = calloc(1, RAM_SIZE / PAGE_SIZE);
-    memory_init(&model->memory, ram, RAM_SIZE, watch);
-    model->cpu_count = 1;
-    model->cpu[0].model = model;
+    setup();
     memset(image, 0, sizeof image);
-    memcpy(path + strlen(path) - 6, "XXXXXX", 6);
-    memcpy(module_path + strlen(module_path) - 6, "XXXXXX", 6);
-    close(mkstemp(path));
-    close(mkstemp(module_path));
-}
-
-static void teardown(void)
-{
-    unlink(path);
-    unlink(module_path);
-    free(model);
-    free(ram);
-    free(watch);
-}
-
-static void write_to(const char *to, const void *bytes, size_t size)
-{
-    FILE *file = fopen(to, "wb");
-    ck_assert_uint_eq(fwrite(bytes, 1, size, file), size);
-    fclose(file);
 }
 
 /* `module`: "initrd", the text of a module, or NULL. Its content is "MODULE". */
@@ -415,7 +382,7 @@ int main(void)
     Suite *suite = suite_create("load_protocol");
     TCase *test_case = tcase_create("load");
 
-    tcase_add_checked_fixture(test_case, setup, teardown);
+    tcase_add_checked_fixture(test_case, fresh, teardown);
     tcase_add_test(test_case, linux_64);
     tcase_add_test(test_case, linux_32);
     tcase_add_test(test_case, linux_real_mode);
