@@ -5,7 +5,7 @@
 
 #include "emu/machine/parts.h"
 #include "emu/vmcs/snapshot.h"
-#include "model/vmx/check.h"
+#include "model/vmx/check_parts.h"
 
 #define MEMORY_SIZE (4ull << 30)
 
@@ -231,19 +231,38 @@ struct search {
     struct cpu *cpu;
     const struct snapshot *s;
     enum row_state *row;
+    unsigned failing;                   /* parts of the table (check_parts.h) in which a row fails */
     struct vmcs vmcs;
     bool varied[VMCS_FIELD_COUNT];
 };
 
-/* Rows that hold with these values of the fields are not decided. */
-static void rule_out(struct search *search)
+/* Rows of these parts that hold with these values of the fields are not decided. */
+static void rule_out(struct search *search, unsigned parts)
 {
     bool holds[SNAPSHOT_ROWS_MAX];
 
-    check_rows(search->cpu, &search->vmcs, holds);
-    for (unsigned i = 0; i < check_count; i++)
-        if (search->row[i] == ROW_FAILS && holds[i])
+    if (!(parts &= search->failing))
+        return;
+    check_rows_of(search->cpu, &search->vmcs, parts, holds);
+    search->failing &= ~parts;
+    for (unsigned i = 0; i < check_count; i++) {
+        if (search->row[i] != ROW_FAILS || !(check_part(&check_table[i]) & parts))
+            continue;
+        if (holds[i])
             search->row[i] = ROW_UNDECIDED;
+        else
+            search->failing |= check_part(&check_table[i]);
+    }
+}
+
+/* The same with another value of one field: only what reads it can differ. */
+static void rule_out_with(struct search *search, unsigned field, uint64_t value)
+{
+    uint64_t before = search->vmcs.field[field];
+
+    search->vmcs.field[field] = value;
+    rule_out(search, check_parts_reading(field, before ^ value) | PART_MEMORY);
+    search->vmcs.field[field] = before;
 }
 
 /* The fields that no check looks at need no other values. */
@@ -259,21 +278,16 @@ static void find_varied(struct search *search)
 /* Tries other values of each field that was not given: each bit, none, all. */
 static void vary(struct search *search)
 {
-    rule_out(search);
+    rule_out(search, PARTS_ALL);
     for (unsigned field = 0; field < VMCS_FIELD_COUNT; field++) {
         uint64_t value = search->vmcs.field[field], mask = vmcs_field_mask(field);
 
         if (!search->varied[field])
             continue;
-        for (unsigned bit = 0; bit < 64 && mask >> bit; bit++) {
-            search->vmcs.field[field] = value ^ 1ull << bit;
-            rule_out(search);
-        }
-        search->vmcs.field[field] = 0;
-        rule_out(search);
-        search->vmcs.field[field] = mask;
-        rule_out(search);
-        search->vmcs.field[field] = value;
+        for (unsigned bit = 0; bit < 64 && mask >> bit; bit++)
+            rule_out_with(search, field, value ^ 1ull << bit);
+        rule_out_with(search, field, 0);
+        rule_out_with(search, field, mask);
     }
 }
 
@@ -308,14 +322,6 @@ static void vary_modes(struct search *search)
     }
 }
 
-static bool any_fails(const enum row_state row[])
-{
-    for (unsigned i = 0; i < check_count; i++)
-        if (row[i] == ROW_FAILS)
-            return true;
-    return false;
-}
-
 static bool all_given(const struct snapshot *s)
 {
     return !memchr(s->given, false, sizeof s->given);
@@ -346,17 +352,19 @@ static void evaluate(struct model *model, const struct snapshot *s, enum row_sta
         row[i] = holds[i]                                   ? ROW_HOLDS
                  : reads_unknown_memory(s, &check_table[i]) ? ROW_UNDECIDED
                                                             : row_of_processor(s, &check_table[i]);
-    if (!any_fails(row) || (all_given(s) && s->ia32e_given))
+    for (unsigned i = 0; i < check_count; i++)
+        search.failing |= row[i] == ROW_FAILS ? check_part(&check_table[i]) : 0;
+    if (!search.failing || (all_given(s) && s->ia32e_given))
         return;
     vary_modes(&search);
     search.vmcs = s->vmcs;
     if (!s->part_given[part("cr4_fixed1")] && !s->given[FIELD_host_cr4]) {
         set_processor(model, s, s->ia32e, true);
-        rule_out(&search);
+        rule_out(&search, PARTS_ALL);
     }
     if (!s->ia32e_given && !s->given[FIELD_exit_controls]) {
         set_processor(model, s, !s->ia32e, false);
-        rule_out(&search);
+        rule_out(&search, PARTS_ALL);
     }
 }
 

@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* VMCS fields by the names that others give them: emu/vmcs/names.def. And by their encodings. */
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "emu/vmcs/snapshot.h"
 
-enum { WORDS_MAX = 10, WORD_LENGTH = 24, KEY_MAX = WORDS_MAX * WORD_LENGTH };
+enum { WORDS_MAX = 10, WORD_LENGTH = 24 };
 
-/* A name as its words in alphabetic order, with a blank after each. */
-struct key {
-    char text[KEY_MAX];
-};
-
+/* The words of a name. A word's hash is that of what it is replaced by; 0: it says nothing. */
 struct words {
-    char word[WORDS_MAX][WORD_LENGTH];
+    struct word {
+        char text[WORD_LENGTH];
+        uint64_t hash;
+    } word[WORDS_MAX];
     unsigned count;
 };
 
@@ -29,7 +27,22 @@ static const struct { const char *name; enum vmcs_field field; } others[] = {
 };
 enum { REPLACED = sizeof replaced / sizeof replaced[0], OTHERS = sizeof others / sizeof others[0] };
 
-static int alphabetic(const void *a, const void *b) { return strcmp(a, b); }
+static uint64_t hash_of(const char *text)
+{
+    uint64_t hash = 0xcbf29ce484222325;                 /* FNV-1a */
+
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3;
+    return hash ? hash : 1;
+}
+
+/* Sums of these stand for sets of words. */
+static uint64_t word_hash(const char *text)
+{
+    uint64_t hash = hash_of(text);
+
+    return (hash ^ hash >> 29) * 0xbf58476d1ce4e5b9;
+}
 
 /* Does a word end before `c`?  "GuestCr0", "CSSelector". */
 static bool inner_border(const char *c, const char *start, const char *end)
@@ -51,7 +64,7 @@ static void split(struct words *words, const char *c, const char *end)
         bool inside = c < end && isalnum((unsigned char)*c) && !depth;
 
         if (length && (!inside || inner_border(c, start, end))) {
-            words->word[words->count++][length] = '\0';
+            words->word[words->count++].text[length] = '\0';
             length = 0;
         }
         if (c < end && ((*c == '(' && memchr(c, ')', (size_t)(end - c))) || (*c == '[' && memchr(c, ']', (size_t)(end - c)))))
@@ -61,134 +74,134 @@ static void split(struct words *words, const char *c, const char *end)
         if (!inside)
             continue;
         if (words->count == WORDS_MAX) {
-            memmove(words->word[0], words->word[1], sizeof words->word[0] * (WORDS_MAX - 1));
+            memmove(&words->word[0], &words->word[1], sizeof words->word[0] * (WORDS_MAX - 1));
             words->count--;
         }
         if (length < WORD_LENGTH - 1)
-            words->word[words->count][length++] = (char)tolower((unsigned char)*c);
+            words->word[words->count].text[length++] = (char)tolower((unsigned char)*c);
     }
 }
 
-static bool has(const struct words *words, const char *word)
+/* ---- the tables ---- */
+
+/* Words that are replaced, keys of fields, and the words that names end with: a number after any other word is none of ours. */
+enum { PLACES = 2048 };
+struct place {
+    uint64_t hash;                                      /* 0: nothing is here */
+    uint64_t meaning;
+};
+static struct place replacements[PLACES], keys[PLACES], ends[PLACES];
+static uint64_t controls, processor, secondary, tertiary, alone[2];
+
+/* Where this hash is, or may be put. */
+static struct place *place_of(struct place table[PLACES], uint64_t hash)
 {
-    for (unsigned i = 0; i < words->count; i++)
-        if (strcmp(words->word[i], word) == 0)
-            return true;
-    return false;
-}
+    struct place *place = &table[hash % PLACES];
 
-/* The key of the words from `first` on, after `about` where it is not NULL. */
-static void make_key(struct key *key, const struct words *words, unsigned first, const char *about)
-{
-    struct words mine = { .count = 0 };
-    bool drop_processor;
-
-    for (unsigned i = first; i < words->count; i++) {
-        const char *word = words->word[i];
-
-        for (unsigned j = 0; j < REPLACED; j++)
-            if (strcmp(replaced[j].theirs, word) == 0) {
-                word = replaced[j].ours;
-                break;
-            }
-        if (*word && !has(&mine, word))
-            strcpy(mine.word[mine.count++], word);
-    }
-    if (about && !has(&mine, about) && mine.count < WORDS_MAX)
-        strcpy(mine.word[mine.count++], about);
-    drop_processor = has(&mine, "secondary") || has(&mine, "tertiary");
-    qsort(mine.word, mine.count, sizeof mine.word[0], alphabetic);
-    key->text[0] = '\0';
-    for (unsigned i = 0; i < mine.count; i++) {
-        if (drop_processor && strcmp(mine.word[i], "processor") == 0)
-            continue;
-        strcat(key->text, mine.word[i]);
-        strcat(key->text, " ");
-    }
-}
-
-/* ---- the table of keys ---- */
-
-static struct { uint64_t hash; enum vmcs_field field; } table[VMCS_FIELD_COUNT + OTHERS];
-/* The words that names end with: a number after any other word is none of ours. */
-enum { ENDS = 1024 };
-static uint64_t ends[ENDS];
-
-static uint64_t hash_of(const char *text)
-{
-    uint64_t hash = 0xcbf29ce484222325;                 /* FNV-1a */
-
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 0x100000001b3;
-    return hash ? hash : 1;
-}
-
-static uint64_t *end_place(uint64_t hash)
-{
-    uint64_t *place = &ends[hash % ENDS];
-
-    while (*place && *place != hash)
-        place = place == &ends[ENDS - 1] ? ends : place + 1;
+    while (place->hash && place->hash != hash)
+        place = place == &table[PLACES - 1] ? table : place + 1;
     return place;
 }
 
-static void may_end(const char *word)
+/* What was put first counts. */
+static void put(struct place table[PLACES], uint64_t hash, uint64_t meaning)
 {
-    uint64_t hash = hash_of(word);
+    struct place *place = place_of(table, hash);
 
-    *end_place(hash) = hash;
+    if (!place->hash)
+        *place = (struct place){ hash, meaning };
+}
+
+/* The hashes of the words, by what they are replaced by. */
+static void replace(struct words *words)
+{
+    for (unsigned i = 0; i < words->count; i++) {
+        uint64_t hash = hash_of(words->word[i].text);
+        const struct place *place = place_of(replacements, hash);
+
+        words->word[i].hash = place->hash ? place->meaning : word_hash(words->word[i].text);
+    }
+}
+
+/* The key of the words from `first` on as a set, with `about` where it is not 0, but without `without`. */
+static uint64_t key_of(const struct words *words, unsigned first, uint64_t about, uint64_t without)
+{
+    uint64_t key = 0;
+    bool has_processor = false, drop_processor = false, has_about = false;
+
+    for (unsigned i = first; i < words->count; i++) {
+        uint64_t hash = words->word[i].hash;
+        bool again = !hash || hash == without;
+
+        for (unsigned j = first; j < i && !again; j++)
+            again = words->word[j].hash == hash;
+        if (again)
+            continue;
+        key += hash;
+        has_about |= hash == about;
+        has_processor |= hash == processor;
+        drop_processor |= hash == secondary || hash == tertiary;
+    }
+    if (about && !has_about)
+        key += about;
+    return drop_processor && has_processor ? key - processor : key;
 }
 
 static void build(void)
 {
     static bool built;
     struct words words;
-    struct key key;
 
-    for (unsigned i = 0; i < VMCS_FIELD_COUNT + OTHERS && !built; i++) {
+    if (built)
+        return;
+    built = true;
+    for (unsigned i = 0; i < REPLACED; i++) {
+        put(replacements, hash_of(replaced[i].theirs), replaced[i].ours[0] ? word_hash(replaced[i].ours) : 0);
+        put(ends, hash_of(replaced[i].theirs), 0);
+    }
+    controls = word_hash("controls");
+    processor = word_hash("processor");
+    secondary = word_hash("secondary");
+    tertiary = word_hash("tertiary");
+    alone[0] = word_hash("eptp");
+    alone[1] = word_hash("vpid");
+    for (unsigned i = 0; i < VMCS_FIELD_COUNT + OTHERS; i++) {
         const char *name = i < VMCS_FIELD_COUNT ? vmcs_field_name(i) : others[i - VMCS_FIELD_COUNT].name;
 
-        table[i].field = i < VMCS_FIELD_COUNT ? (enum vmcs_field)i : others[i - VMCS_FIELD_COUNT].field;
         split(&words, name, name + strlen(name));
-        make_key(&key, &words, 0, NULL);
-        table[i].hash = hash_of(key.text);
+        replace(&words);
+        put(keys, key_of(&words, 0, 0, 0), i < VMCS_FIELD_COUNT ? i : (unsigned)others[i - VMCS_FIELD_COUNT].field);
         for (unsigned j = 0; j < words.count; j++)      /* words come in any order */
-            may_end(words.word[j]);
+            put(ends, hash_of(words.word[j].text), 0);
     }
-    for (unsigned i = 0; i < REPLACED && !built; i++)
-        may_end(replaced[i].theirs);
-    may_end("high");
-    built = true;
+    put(ends, hash_of("high"), 0);
 }
 
-static enum vmcs_field look_up(const struct key *key)
+static enum vmcs_field look_up(uint64_t key)
 {
-    uint64_t hash = hash_of(key->text);
+    const struct place *place = place_of(keys, key);
 
-    for (unsigned i = 0; key->text[0] && i < VMCS_FIELD_COUNT + OTHERS; i++)
-        if (table[i].hash == hash)
-            return table[i].field;
-    return VMCS_FIELD_COUNT;
+    return key && place->hash ? (enum vmcs_field)place->meaning : VMCS_FIELD_COUNT;
 }
 
+/* The field of the words from `first` on. */
 static enum vmcs_field find(const struct words *words, unsigned first, const char *about)
 {
-    static const char extra[] = "controls ";
-    struct key key;
-    enum vmcs_field field;
+    uint64_t side = about ? word_hash(about) : 0, key = key_of(words, first, side, 0);
+    enum vmcs_field field = look_up(key);
 
-    make_key(&key, words, first, about);
-    field = look_up(&key);
     /* Some put "control" into the name of every control field. */
-    char *drop = field == VMCS_FIELD_COUNT ? strstr(key.text, extra) : NULL;
-    if (drop) {
-        memmove(drop, drop + sizeof extra - 1, strlen(drop + sizeof extra - 1) + 1);
-        field = look_up(&key);
-    }
+    if (field == VMCS_FIELD_COUNT)
+        field = look_up(key = key_of(words, first, side, controls));
     /* A single word may be anybody's: "link", "apic", "pml". */
-    bool lonely = words->count - first == 1 && !about && strcmp(key.text, "eptp ") != 0 && strcmp(key.text, "vpid ") != 0;
+    bool lonely = words->count - first == 1 && !about && key != alone[0] && key != alone[1];
 
     return lonely ? VMCS_FIELD_COUNT : field;
+}
+
+static bool ends_with(const struct words *words, const char *word)
+{
+    return words->count && strcmp(words->word[words->count - 1].text, word) == 0;
 }
 
 /* "0x6802", "[6802]", "VMREAD(0x6802)": an encoding stands at the end, and nothing else that means something. */
@@ -240,20 +253,19 @@ enum vmcs_field field_by_any_name(const char *text, size_t length, const char *a
     build();
     *high = false;
     split(&words, text, text + length);
-    if (!words.count || !*end_place(hash_of(words.word[words.count - 1])))
+    if (!words.count || !place_of(ends, hash_of(words.word[words.count - 1].text))->hash)
         return by_encoding(text, length, high);
+    replace(&words);
     /* Whatever stands before the name is a log's: the longest end that is a name counts. */
-    for (unsigned first = 0; first < words.count; first++) {
+    for (unsigned first = 0; first < words.count; first++)
         if ((field = find(&words, first, NULL)) != VMCS_FIELD_COUNT) {
-            if (words.count && strcmp(words.word[words.count - 1], "high") == 0)
-                *high = true;
+            *high = ends_with(&words, "high");
             return field;
         }
-    }
     for (unsigned first = 0; about && first < words.count; first++)
         if ((field = find(&words, first, about)) != VMCS_FIELD_COUNT)
             return field;
-    if (words.count > 1 && strcmp(words.word[words.count - 1], "high") == 0) {
+    if (words.count > 1 && ends_with(&words, "high")) {
         words.count--;
         for (unsigned first = 0; first < words.count; first++)
             if ((field = find(&words, first, NULL)) != VMCS_FIELD_COUNT) {

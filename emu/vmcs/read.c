@@ -177,6 +177,10 @@ bool processor_line(struct snapshot *s, unsigned line, const char *text, size_t 
     char kind[12], name[48], equals[2], text_value[24];
     uint64_t value;
 
+    while (text < end && (*text == ' ' || *text == '\t'))
+        text++;
+    if (text == end || !strchr("pcm", *text))           /* most lines are none */
+        return false;
     next_word(&text, end, kind, sizeof kind);
     for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (strcmp(kind, kinds[i].word) != 0)
@@ -279,7 +283,7 @@ bool snapshot_read(struct snapshot_reader *reader, struct snapshot *snapshot)
         if (read_one(reader, snapshot))
             return reader->found = true;
     }
-    if (!reader->found && !reader->hashes && !reader->prose && !reader->definitions && reader->common.verdict == VERDICT_NONE) {
+    if (!reader->found && memchr(reader->cursor.text, '#', reader->cursor.length) && !reader->hashes && !reader->prose && !reader->definitions && reader->common.verdict == VERDICT_NONE) {
         struct snapshot_reader again = { .cursor = { .text = reader->cursor.text, .length = reader->cursor.length }, .begun = true, .hashes = true };
 
         snapshot_begin(&(struct snapshot_reader){ .turn = 0 }, &again.common);

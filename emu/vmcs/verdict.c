@@ -36,9 +36,30 @@ static enum verdict_kind kind_of(enum form form, uint64_t *value)
     return *value <= ERROR_LAST && (form == EITHER || (form == ERROR && *value)) ? VERDICT_ERROR : VERDICT_NONE;
 }
 
+/* The patterns that may be in a line, a bit for each: those with whose first two characters something in it begins. */
+static uint32_t may_be_in(const char *line, const char *end)
+{
+    static uint32_t begin[1024];
+    static bool built;
+    uint32_t may = 0;
+
+    _Static_assert(LINES <= 32, "a bit for each");
+#define TWO(c) begin[((unsigned char)(c)[0] * 31u + (unsigned char)(c)[1]) % 1024]
+    for (unsigned i = 0; i < LINES && !built; i++)
+        TWO(lines[i].pattern) |= 1u << i;
+    built = true;
+    for (; line + 1 < end; line++)
+        may |= TWO(line);
+    return may;
+}
+
 enum verdict_kind verdict_line(const char *line, const char *end, uint64_t *value, bool *before)
 {
+    const uint32_t may = may_be_in(line, end);
+
     for (unsigned i = 0; i < LINES; i++) {
+        if (!(may >> i & 1))
+            continue;
         for (const char *c = line; (c = memchr(c, lines[i].pattern[0], (size_t)(end - c))); c++) {
             uint64_t values[PATTERN_VALUES_MAX] = { 0 };
             enum verdict_kind kind;

@@ -295,16 +295,20 @@ struct check_outcome check_entry(struct cpu *cpu, struct vmcs *vmcs)
 
 void check_rows(struct cpu *cpu, const struct vmcs *vmcs, bool holds[])
 {
-    const struct entry e = entry_of(cpu, vmcs, PARTS_ALL);
-
-    evaluate(&e, PARTS_ALL, holds);
+    check_rows_of(cpu, vmcs, PARTS_ALL, holds);
 }
 
-bool check_holds(struct cpu *cpu, struct vmcs *vmcs, unsigned index)
+void check_rows_of(struct cpu *cpu, const struct vmcs *vmcs, unsigned parts, bool holds[])
 {
-    const struct entry e = entry_of(cpu, vmcs, PARTS_ALL);
+    const struct entry e = entry_of(cpu, vmcs, parts);
+
+    evaluate(&e, parts, holds);
+}
+
+bool check_holds(struct cpu *cpu, const struct vmcs *vmcs, unsigned index)
+{
     bool holds[ROWS];
 
-    evaluate(&e, PARTS_ALL, holds);
+    check_rows(cpu, vmcs, holds);
     return holds[index];
 }

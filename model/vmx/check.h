@@ -42,8 +42,10 @@ struct check_outcome {
 struct check_outcome check_entry(struct cpu *cpu, struct vmcs *vmcs);
 /* Which rows hold, each for itself: holds[check_count]. Nothing is notified. */
 void check_rows(struct cpu *cpu, const struct vmcs *vmcs, bool holds[]);
+/* The same of these parts (model/vmx/check_parts.h); the rows of others are taken to hold. */
+void check_rows_of(struct cpu *cpu, const struct vmcs *vmcs, unsigned parts, bool holds[]);
 /* Whether one row holds, for tests. `index` < check_count. */
-bool check_holds(struct cpu *cpu, struct vmcs *vmcs, unsigned index);
+bool check_holds(struct cpu *cpu, const struct vmcs *vmcs, unsigned index);
 
 /* The fields (enum vmcs_field) that a row looks at, those that it is about first: model/vmx/check_fields.def. Returns how
  * many; 0 for a row that the table has forgotten. */

@@ -26,15 +26,16 @@ static const struct { unsigned field; uint64_t bits; unsigned parts; } listed_bi
 #include "model/vmx/check_parts.def"
 };
 
-/* The parts that read a field of which these bits have changed. */
-static unsigned readers(unsigned field, uint64_t changed)
+unsigned check_part(const struct check *check) { return check_part_of(check->id, check->section); }
+
+unsigned check_parts_reading(unsigned field, uint64_t changed)
 {
     unsigned parts = listed[field] ? listed[field] : usual[field];
 
     for (unsigned i = 0; i < sizeof listed_bits / sizeof listed_bits[0]; i++)
         if (listed_bits[i].field == field && listed_bits[i].bits & changed)
             parts |= listed_bits[i].parts;
-    return parts;
+    return parts & PARTS_ALL;
 }
 
 /* Where its fields were remembered; NULL for a VMCS that is not one of the machine's. */
@@ -76,7 +77,7 @@ unsigned check_parts_due(const struct cpu *cpu, const struct vmcs *vmcs)
             continue;
         for (unsigned i = first; i < end; i++)
             if (judged->field[i] != vmcs->field[i])
-                parts |= readers(i, judged->field[i] ^ vmcs->field[i]);
+                parts |= check_parts_reading(i, judged->field[i] ^ vmcs->field[i]);
     }
     return parts;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "model/model.h"
+#include "model/vmx/check.h"
 
 enum check_part_number {
 #define CHECK_PART(name, text) PART_NUMBER_##name,
@@ -44,6 +45,10 @@ static inline __attribute__((always_inline)) enum check_part check_part_of(const
     }
 }
 
+/* The part of a row of check_table. */
+unsigned check_part(const struct check *check);
+/* The parts that read a field of which these bits have changed, but PART_MEMORY, which always counts. */
+unsigned check_parts_reading(unsigned field, uint64_t changed);
 /* The parts that an entry of `cpu` with this VMCS must evaluate: PART_MEMORY, and those whose fields differ from the latest entry that
  * passed. All of them if none did since the VMCS became active, or if the processor offers something else by now. */
 unsigned check_parts_due(const struct cpu *cpu, const struct vmcs *vmcs);
