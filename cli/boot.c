@@ -11,6 +11,7 @@
 #include "cli/options.h"
 #include "cli/outputs.h"
 #include "emu/device/dialogue.h"
+#include "emu/disk/disk.h"
 #include "emu/load/file.h"
 #include "emu/machine/step.h"
 #include "emu/native/native.h"
@@ -118,6 +119,39 @@ static bool read_dialogue(struct boot *boot, struct dialogue *dialogue)
     return good;
 }
 
+/* False after a complaint. */
+static bool open_disks(struct boot *boot)
+{
+    char error[MACHINE_MESSAGE_MAX];
+
+    for (unsigned i = 0; i < boot->disks; i++) {
+        if (!(boot->machine.disk[i] = disk_open(boot->disk[i], error, sizeof error))) {
+            complain("--disk: %s", error);
+            return false;
+        }
+        boot->machine.disks++;
+    }
+    return true;
+}
+
+static void close_disks(struct boot *boot)
+{
+    for (unsigned i = 0; i < boot->machine.disks; i++)
+        disk_close(boot->machine.disk[i]);
+}
+
+/* What is read of a disk is no output of ours, whatever its mode. */
+static bool disks_are_inputs(const struct boot *boot, struct outputs *outputs)
+{
+    char path[4096];
+    enum disk_mode mode;
+    bool good = true;
+
+    for (unsigned i = 0; i < boot->disks && good; i++)
+        good = !disk_path(boot->disk[i], path, sizeof path, &mode) || outputs_input(outputs, "a disk", path);
+    return good;
+}
+
 static bool open_outputs(struct boot *boot, struct outputs *outputs)
 {
     bool good = outputs_input(outputs, "the image", boot->load.image);
@@ -126,6 +160,7 @@ static bool open_outputs(struct boot *boot, struct outputs *outputs)
         good = good && outputs_input(outputs, "the console script", boot->input);
     for (unsigned i = 0; i < boot->load.modules; i++)
         good = good && outputs_input(outputs, "a module", boot->load.module[i].path);
+    good = good && disks_are_inputs(boot, outputs);
     outputs_add_trace(outputs, "--trace", boot->trace, boot->trace_limit, &boot->machine.trace);
     outputs_add(outputs, "--dump-vmcs", boot->dump, &boot->machine.dump);
     outputs_add(outputs, "--serial2", boot->serial2, &boot->machine.serial2);
@@ -153,8 +188,8 @@ int command_boot(int argc, char **argv)
         return EXIT_STATUS_USAGE;
     if (boot.machine.console)
         setvbuf(boot.machine.console, NULL, _IOLBF, BUFSIZ);    /* whoever waits for a line gets it */
-    struct machine *machine = machine_open(&boot.machine, error, sizeof error);
-    if (!machine)
+    struct machine *machine = open_disks(&boot) ? machine_open(&boot.machine, error, sizeof error) : NULL;
+    if (!machine && boot.machine.disks == boot.disks)
         complain("boot: %s", error);
     bool loaded = machine && load(&boot, machine);
     if (loaded) {
@@ -162,6 +197,7 @@ int command_boot(int argc, char **argv)
         status = run(&boot, machine, argc, argv);
     }
     machine_close(machine);
+    close_disks(&boot);
     symbols_free(&symbols);
     return outputs_close(&outputs, loaded) ? status : EXIT_STATUS_USAGE;
 }

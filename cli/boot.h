@@ -10,6 +10,8 @@ struct boot {
     struct machine_options machine;
     struct load_request load;
     const char *vmx;                /* --vmx */
+    const char *disk[MACHINE_DISKS_MAX];    /* FILE[,MODE] of each */
+    unsigned disks;
     const char *trace, *console, *dump, *serial2, *input; /* paths */
     uint64_t cpus, trace_limit;
     bool no_console, count, help, symbols; /* symbols: in the trace, too */

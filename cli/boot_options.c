@@ -15,6 +15,8 @@ static const char usage[] =
     "  --append TEXT     command line of the image (of a multiboot image, after its name)\n"
     "  --module \"F ARGS\" a module of the image: file F, and the text \"F ARGS\" without F's folders; repeatable\n"
     "  --initrd FILE     the initrd of a Linux kernel; else a module with the text \"initrd\"\n"
+    "  --disk FILE[,MODE]  a disk (virtio): raw or qcow2; MODE: snapshot (unless told: writes are gone at the end), ro, or rw, which alone\n"
+    "                    writes FILE; up to 8 of them\n"
     "  --memory SIZE     RAM: 512M unless told; 1M to 4G\n"
     "  --cpus N          processors: 1 unless told; 1 to 80\n"
     "  --hv[=STRATEGY]   the core as L0; strategy for L1's VMCSs: trap (unless told), copy or flip\n"
@@ -157,6 +159,18 @@ static bool add_initrd(void *to, const char *path)
     return add(to, path, "initrd");
 }
 
+static bool add_disk(void *to, const char *text)
+{
+    struct boot *boot = to;
+
+    if (boot->disks == MACHINE_DISKS_MAX) {
+        complain("--disk: the machine has %d disks at most", MACHINE_DISKS_MAX);
+        return false;
+    }
+    boot->disk[boot->disks++] = text;
+    return true;
+}
+
 static bool set_image(void *to, const char *path)
 {
     struct boot *boot = to;
@@ -173,6 +187,7 @@ static const struct option options[] = {
     { .name = "--append", OPTION_TEXT, AT(load.arguments) },
     { .name = "--module", OPTION_CALL, .set = add_module },
     { .name = "--initrd", OPTION_CALL, .set = add_initrd },
+    { .name = "--disk", OPTION_CALL, .set = add_disk },
     { .name = "--memory", OPTION_SIZE, AT(machine.memory_size) },
     { .name = "--cpus", OPTION_NUMBER, AT(cpus) },
     { .name = "--hv", OPTION_CALL_IF_GIVEN, .set = set_hypervisor, .values = "trap copy flip" },

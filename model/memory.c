@@ -103,6 +103,14 @@ bool memory_read(const struct memory *memory, uint64_t pa, void *to, uint64_t le
     return true;
 }
 
+void memory_written(struct memory *memory, uint64_t pa, uint64_t length)
+{
+    for (uint64_t page = pa & PAGE_MASK; length && page <= ((pa + length - 1) & PAGE_MASK); page += PAGE_SIZE) {
+        if (memory->watch[memory_page_index(memory, page)] & WATCH_CODE)
+            note_written(memory, page);
+    }
+}
+
 bool memory_write(struct memory *memory, uint64_t pa, const void *from, uint64_t length)
 {
     uint8_t *to = memory_at(memory, pa, length);
@@ -112,10 +120,7 @@ bool memory_write(struct memory *memory, uint64_t pa, const void *from, uint64_t
     if (!length)
         return true;
     memcpy(to, from, length);
-    for (uint64_t page = pa & PAGE_MASK; page <= ((pa + length - 1) & PAGE_MASK); page += PAGE_SIZE) {
-        if (memory->watch[memory_page_index(memory, page)] & WATCH_CODE)
-            note_written(memory, page);
-    }
+    memory_written(memory, pa, length);
     return true;
 }
 

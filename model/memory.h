@@ -53,6 +53,8 @@ bool memory_is_ram(const struct memory *memory, uint64_t pa, uint64_t length);
  * return false. Writes note watched code pages. */
 bool memory_read(const struct memory *memory, uint64_t pa, void *to, uint64_t length);
 bool memory_write(struct memory *memory, uint64_t pa, const void *from, uint64_t length);
+/* A device has written these bytes of RAM through memory_at(). */
+void memory_written(struct memory *memory, uint64_t pa, uint64_t length);
 uint64_t memory_read64(const struct memory *memory, uint64_t pa);
 uint32_t memory_read32(const struct memory *memory, uint64_t pa);
 void memory_write64(struct memory *memory, uint64_t pa, uint64_t value);

@@ -5,7 +5,7 @@
 #   tests/deps.sh metal    to boot images on Bochs as well (make metal)
 #   tests/deps.sh clang    to build with clang as well, beside gcc: some 45 MB to download, 220 MB on disk
 set -eu
-needed="gcc make binutils libc6-dev libunicorn-dev libcapstone-dev check libsubunit-dev pkg-config lcov libdw-dev zlib1g-dev acpica-tools"
+needed="gcc make binutils libc6-dev libunicorn-dev libcapstone-dev check libsubunit-dev pkg-config lcov libdw-dev zlib1g-dev acpica-tools qemu-utils"
 case ${1:-} in
 "") ;;
 metal) needed="bochs bochsbios bochs-sdl vgabios" ;;

@@ -39,6 +39,17 @@ void board_irq(struct board *board, unsigned line, bool level)
     ioapic_line(&board->ioapic, line == IRQ_PIT ? 2 : line, level);
 }
 
+void board_message(struct board *board, uint64_t address, uint32_t data)
+{
+    enum { MESSAGE_BASE = 0xfee, LOGICAL = 1 << 2 };
+
+    if (address >> 20 == MESSAGE_BASE)
+        lapic_message(board->lapic, data >> 8 & 7, address & LOGICAL, address >> 12 & 0xff, false, (uint8_t)data, data >> 15 & 1);
+    else
+        memory_write32(&board->model->memory, address, data);
+    board_kick(board);
+}
+
 static void pulse(struct board *board, unsigned line)
 {
     board_irq(board, line, false);
@@ -299,8 +310,8 @@ void hpet_store(struct board *board, const struct cpu *cpu, uint64_t pa, unsigne
     hpet_write(&board->hpet, (unsigned)(pa - HPET_BASE), size, value, board_time(board));
     for (unsigned i = 0; i < HPET_TIMERS; i++) {
         int pin = hpet_route(&board->hpet, i);
-        if (pin >= 0 && (level & ~board->hpet.status) >> i & 1)
-            board_irq(board, pin == 2 ? IRQ_PIT : (unsigned)pin, false);
+        if (pin >= 0 && (level & ~board->hpet.status) >> i & 1)     /* unless a PCI function holds the same input up */
+            board_irq(board, pin == 2 ? IRQ_PIT : (unsigned)pin, pin >= PCI_PIRQ_PIN && board->pci.up >> (pin - PCI_PIRQ_PIN) & 1);
     }
     board_kick(board);
 }

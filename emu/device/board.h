@@ -21,6 +21,7 @@
 #include "emu/device/pit.h"
 #include "emu/device/pm.h"
 #include "emu/device/uart.h"
+#include "emu/device/virtio/virtio.h"
 #include "model/model.h"
 
 enum { BOARD_TEST_MEMORY_SIZE = 65536, BOARD_LOAD_PORT = 0x5e0 };
@@ -41,6 +42,7 @@ struct board {
     struct hpet hpet;
     struct keyboard keyboard;
     struct pci pci;
+    struct virtio virtio[PCI_PLUGGED_MAX];      /* each is the function of the bus with the same number */
     struct pm pm;
     struct lapic lapic[MODEL_CPU_MAX];
     uint8_t test_data[4], test_memory[BOARD_TEST_MEMORY_SIZE];   /* the test device */
@@ -80,6 +82,10 @@ void board_warn(struct board *board, const char *text);
 uint64_t board_time(const struct board *board);
 /* The level of an interrupt line: an ISA IRQ, or pin 16-23 of the IOAPIC. */
 void board_irq(struct board *board, unsigned line, bool level);
+/* Drives the lines that PCI functions hold, after one has changed or the bridge routes them anew. */
+void board_pci_lines(struct board *board);
+/* A device's message-signalled interrupt: SDM Vol. 3, 11.11. Writes to other addresses go to RAM or vanish. */
+void board_message(struct board *board, uint64_t address, uint32_t data);
 /* The timers' ticks up to now. Nobody waits for those that nobody can take, so who looks at their traces asks first. */
 void board_catch_up(struct board *board);
 

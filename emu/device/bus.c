@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Decoding: which device an access to a port or to device memory reaches (bus.def). */
+/* Decoding: which device an access to a port or to device memory reaches: by bus.def, or else by the BARs of PCI functions. */
 #include "emu/device/bus.h"
 
 #include "emu/device/ports.h"
@@ -64,10 +64,13 @@ static bool takes(int owner, uint16_t port, unsigned size)
 uint32_t bus_port_in(struct board *board, const struct cpu *cpu, uint16_t port, unsigned size)
 {
     int owner = port_owner(port);
+    uint64_t whole;
     uint32_t value = 0;
 
     if (takes(owner, port, size))
         return ports[owner].in(board, cpu, port, size);
+    if (owner == NOBODY && virtio_bar_read(board, true, port, size, &whole))
+        return (uint32_t)whole;
     for (unsigned i = 0; i < size; i++) {
         uint16_t at = (uint16_t)(port + i);
         int one = port_owner(at);
@@ -85,6 +88,8 @@ void bus_port_out(struct board *board, const struct cpu *cpu, uint16_t port, uns
         ports[owner].out(board, cpu, port, size, value);
         return;
     }
+    if (owner == NOBODY && virtio_bar_write(board, true, port, size, value))
+        return;
     for (unsigned i = 0; i < size; i++) {
         uint16_t at = (uint16_t)(port + i);
         int one = port_owner(at);
@@ -97,9 +102,11 @@ void bus_port_out(struct board *board, const struct cpu *cpu, uint16_t port, uns
 uint64_t bus_memory_read(struct board *board, const struct cpu *cpu, uint64_t pa, unsigned size)
 {
     int owner = memory_owner(pa);
-    uint64_t ones = size >= 8 ? ~0ull : (1ull << 8 * size) - 1;
+    uint64_t ones = size >= 8 ? ~0ull : (1ull << 8 * size) - 1, value;
 
-    return owner == NOBODY ? ones : memories[owner].read(board, cpu, pa, size) & ones;
+    if (owner == NOBODY)
+        return virtio_bar_read(board, false, pa, size, &value) ? value & ones : ones;
+    return memories[owner].read(board, cpu, pa, size) & ones;
 }
 
 void bus_memory_write(struct board *board, const struct cpu *cpu, uint64_t pa, unsigned size, uint64_t value)
@@ -108,4 +115,6 @@ void bus_memory_write(struct board *board, const struct cpu *cpu, uint64_t pa, u
 
     if (owner != NOBODY)
         memories[owner].write(board, cpu, pa, size, value);
+    else
+        virtio_bar_write(board, false, pa, size, value);
 }

@@ -165,10 +165,11 @@ static const struct format formats[] = {
     { MAGIC(0, "!<arch>\n"), .refusal = "a library of object files (ar): link it into a program with a multiboot header" },
     { MAGIC(0, "BC\300\336"), .refusal = "LLVM bitcode: compile and link it into a program with a multiboot header" },
     { MAGIC(0, "\47\5\31\126"), .refusal = "an image for U-Boot (uImage): boot what it was made from" },
-    { MAGIC(0, "QFI\373"), .refusal = "a disk image (qcow2): there is no disk and no BIOS here; boot the hypervisor's own multiboot file" },
+    { MAGIC(0, "QFI\373"), .refusal = "a disk image (qcow2): there is no BIOS here to start it; boot a kernel or the hypervisor's own multiboot file, and give it the disk "
+                               "with --disk" },
     { MAGIC(0x8001, "CD001"), .refusal = "a CD image (ISO 9660): there is no drive and no BIOS here; boot the multiboot file within it" },
-    { .is = is_boot_sector, .refusal = "a boot sector or the image of a disk: there is no BIOS here to start it; boot the hypervisor's own "
-                                       "multiboot file" },
+    { .is = is_boot_sector, .refusal = "a boot sector or the image of a disk: there is no BIOS here to start it; boot a kernel or the "
+                                       "hypervisor's own multiboot file, and give it the disk with --disk" },
     { .is = is_text, .refusal = "a text, no multiboot header and not a bootable image (scenarios: sesqui run FILE)" },
     { .is = is_any, .refusal = "no multiboot header, not an ELF file and no Linux kernel: not a bootable image (a flat binary needs a "
                                "multiboot header with address fields, flag 16)" },

@@ -22,6 +22,12 @@ static const char *check_options(const struct machine_options *options)
     return NULL;
 }
 
+static void plug_devices(struct machine *machine)
+{
+    for (unsigned i = 0; i < machine->options.disks; i++)
+        virtio_plug(&machine->board, VIRTIO_block)->disk = machine->options.disk[i];
+}
+
 static bool open_parts(struct machine *machine, char *message, size_t message_size)
 {
     const struct machine_options *options = &machine->options;
@@ -51,6 +57,7 @@ static bool open_parts(struct machine *machine, char *message, size_t message_si
         return false;
     }
     board_init(&machine->board, machine->model, options->console);
+    plug_devices(machine);
     machine->board.uart[1].console = options->serial2;
     machine->board.uart[0].dialogue = options->dialogue;
     machine_install(machine);

@@ -16,7 +16,7 @@
 #include "emu/trace/trace.h"
 #include "model/model.h"
 
-enum { MACHINE_MESSAGE_MAX = 400 };
+enum { MACHINE_MESSAGE_MAX = 400, MACHINE_DISKS_MAX = 8 };
 
 /* Exit status of `sesqui boot` where the guest did not choose one. */
 enum { EXIT_STATUS_USAGE = 2, EXIT_STATUS_LIMIT = 120, EXIT_STATUS_SHUTDOWN = 121, EXIT_STATUS_RULE = 122,
@@ -42,6 +42,8 @@ struct machine_options {
     FILE *console;                  /* bytes of the UART go here; NULL: nowhere */
     struct dialogue *dialogue;      /* who types at the first UART; NULL: nobody */
     FILE *serial2;                  /* bytes of the second UART; NULL: nowhere */
+    struct disk *disk[MACHINE_DISKS_MAX];   /* virtio block devices, from PCI device 1 on; they outlive the machine */
+    unsigned disks;
     FILE *trace;                    /* NULL: no trace */
     FILE *messages;                 /* warnings and explanations for people; NULL: nowhere */
     const char *message_prefix;     /* what stands before the first line of a message; NULL: "sesqui: warning: " */
@@ -52,6 +54,7 @@ struct machine_options {
 
 struct machine;
 struct dialogue;
+struct disk;
 
 /* NULL: `message` says why in one line. Memory is reserved, not touched. */
 struct machine *machine_open(const struct machine_options *options, char *message, size_t message_size);

@@ -305,6 +305,32 @@ printf 'expect "never"\n' >"$folder/script"
 timeout 20 "$sesqui" boot build/guests/bad/exit_7.elf --no-console --input "$folder/script" >/dev/null 2>"$folder/err"
 [ $? = 124 ] && grep -q 'the run ended before line 1 of the console script' "$folder/err"
 report $? "a run that ends before its script: status 124"
+# Disks.
+head -c 4096 /dev/zero >"$folder/disk"
+: >"$folder/empty"
+refused '--disk: ' boot "$folder/good" --disk "$folder/absent"
+refused 'is empty: a disk has one sector at least' boot "$folder/good" --disk "$folder/empty"
+refused 'is a directory' boot "$folder/good" --disk "$folder,ro"
+refused 'is a pipe' boot "$folder/good" --disk <(echo)
+refused 'No such file' boot "$folder/good" --disk "$folder/disk,readonly"
+refused 'a disk' boot "$folder/good" --disk "$folder/disk" --console "$folder/disk"
+refused '8 disks at most' boot "$folder/good" $(printf -- "--disk $folder/disk %.0s" 1 2 3 4 5 6 7 8 9)
+printf 'QFI\373\0\0\0\3' >"$folder/qcow2"
+refused 'is a qcow2 image that is cut short' boot "$folder/good" --disk "$folder/qcow2"
+if command -v qemu-img >/dev/null; then
+    qemu-img create -q -f qcow2 "$folder/qcow2" 1M
+    refused 'rw is for raw ones' boot "$folder/good" --disk "$folder/qcow2,rw"
+    timeout 20 "$sesqui" boot build/guests/bad/exit_7.elf --no-console --disk "$folder/qcow2" >"$folder/out" 2>"$folder/err"
+    [ $? = 7 ] && [ ! -s "$folder/err" ]
+    report $? "a qcow2 image as a disk" "$folder/err"
+    qemu-img create -q -f qcow2 -b "$folder/disk" -F raw "$folder/overlay"
+    refused 'backing file' boot "$folder/good" --disk "$folder/overlay"
+    truncate -s 300000 "$folder/qcow2"
+    dd if=/dev/urandom of="$folder/qcow2" bs=1 seek=40 count=8 conv=notrunc status=none
+    refused 'cannot be converted' boot "$folder/good" --disk "$folder/qcow2"
+else
+    report 0 "qcow2 images # SKIP qemu-img is missing (apt-get install qemu-utils)"
+fi
 
 # ends7 NAME ARGUMENT...: the image runs: status 7
 ends7()

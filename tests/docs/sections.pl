@@ -20,7 +20,7 @@ my @folders = qw(model emu hv arch cli tests scenarios);
 # Measurements and texts of others, which have numbers of other things; the faults that the test of this script plants.
 my $left_out = qr{^tests/(conformance/bochs-|cli/dumps/|docs/)|\.(trace|bin|png)$};
 # Specifications and programs that have numbers like a section's.
-my $foreign = qr{\b(?:Multiboot2?|multiboot|[Ss]pecification|Unicorn|Bochs|Linux|QEMU|Xen|RFC|SVG|version|gcc|clang|Debian|IEEE|virtio|ABI|ACPI|PCI|HPET|ICH9|82093AA)\b};
+my $foreign = qr{\b(?:Multiboot2?|multiboot|[Ss]pecification|Unicorn|Bochs|Linux|QEMU|Xen|RFC|SVG|version|gcc|clang|Debian|IEEE|virtio|VirtIO|ABI|ACPI|PCI|HPET|ICH9|82093AA)\b};
 my $number = qr{(?<![\w.\-/+])(?:\d{1,2}|[ABC])\.\d{1,2}(?:\.\d{1,2}){0,3}(?![\w%]|\.\w)};
 
 my @files = grep { !/$left_out/ } sort split /\n/, `find @folders -type f`;

@@ -59,10 +59,24 @@ START_TEST(interrupt_lines)
 {
     ck_assert_uint_eq(pci_pirq(1, 1), 1);
     ck_assert_uint_eq(pci_pirq(31, 4), (31 + 3) % 8);
-    ck_assert(pci_line(&board->pci, PCI_host, 2, true));
-    ck_assert(pci_line(&board->pci, PCI_lpc, 2, true));
-    ck_assert(pci_line(&board->pci, PCI_host, 2, false));       /* the other one holds it */
-    ck_assert(!pci_line(&board->pci, PCI_lpc, 2, false));
+    const struct pci_identity identity = { 0x1234, 1, 2, 3, 0, 0x020000 };
+    unsigned first = pci_plug(&board->pci, &identity), second = pci_plug(&board->pci, &identity);
+    while (pci_plug(&board->pci, &identity) != PCI_NOBODY)
+        ;
+    ck_assert_uint_eq(config(1, 0, 0), 0x00011234);
+    ck_assert_uint_eq(config(16, 0, 0x2c), 0x00030002);
+    ck_assert_uint_eq(config(17, 0, 0), ~0u);                   /* the bus is full */
+    pci_request(&board->pci, first, true);
+    pci_request(&board->pci, first + 8, true);                  /* on the same PIRQ */
+    pci_request(&board->pci, second, true);
+    board_pci_lines(board);
+    ck_assert(line_up(17) && line_up(18) && !line_up(19));
+    pci_request(&board->pci, first, false);
+    board_pci_lines(board);
+    ck_assert(line_up(17));                                     /* the other one holds it */
+    pci_request(&board->pci, first + 8, false);
+    board_pci_lines(board);
+    ck_assert(!line_up(17) && line_up(18));
 }
 END_TEST
 

@@ -34,9 +34,31 @@ says()
     result $? "$1: $2" <(grep -E '^linux:' "$scratch/$1.out")
 }
 
+# A disk: an ext4 file system with a file.
+disk=()
+if command -v mke2fs >/dev/null; then
+    mkdir "$scratch/files"
+    echo "a file on a virtio disk" >"$scratch/files/known"
+    mke2fs -q -t ext4 -d "$scratch/files" "$scratch/disk" 16M
+    disk=(--disk "$scratch/disk")
+    before=$(sha256sum <"$scratch/disk")
+else
+    result 0 "a disk # SKIP mke2fs is missing (apt-get install e2fsprogs)"
+fi
+
+# has_disk NAME: what init says of it
+has_disk()
+{
+    [ ${#disk[@]} != 0 ] || return 0
+    says "$1" "linux: disk says: a file on a virtio disk"
+    says "$1" "linux: disk keeps: written"
+    says "$1" "linux: disk done"
+}
+
 for processors in 1 2; do
     name="$processors processor(s)"
-    boots "$name" --cpus $processors
+    [ $processors = 1 ] && boots "$name" --cpus 1 || boots "$name" --cpus $processors "${disk[@]}"
+    [ $processors = 1 ] || has_disk "$name"
     says "$name" "linux: processors $processors"
     says "$name" "linux: clocksource tsc"
     says "$name" "linux: idle driver acpi_idle"
@@ -48,11 +70,16 @@ for processors in 1 2; do
     ! grep -vxEf "$scratch/allowed" "$scratch/warned" >"$scratch/unknown"
     result $? "$name: dmesg warns of nothing but what scenarios/linux/dmesg.allowed says" "$scratch/unknown"
 done
-boots "again" --cpus 2
+boots "again" --cpus 2 "${disk[@]}"
 cmp -s "$scratch/again.out" "$scratch/2 processor(s).out"
 result $? "two runs are byte-identical"
 printf 'expect "linux: bye" within 300\nexpect "# "\nsend "echo $((6 * 7)) is typed; exit\\r"\nexpect "42 is typed"\n' >"$scratch/script"
-boots "over flip, with a dialogue" --hv=flip --input "$scratch/script" --append "console=ttyS0 shell"
+boots "over flip, with a dialogue" --hv=flip --input "$scratch/script" --append "console=ttyS0 shell pci=nomsi" "${disk[@]}"
+has_disk "over flip, with a dialogue"
+if [ ${#disk[@]} != 0 ]; then
+    [ "$(sha256sum <"$scratch/disk")" = "$before" ]
+    result $? "the disk's file is as it was"
+fi
 says "over flip, with a dialogue" "a guest of KVM speaks"
 says "over flip, with a dialogue" "42 is typed"
 finish
