@@ -44,10 +44,12 @@ $(MACHINE)/check_parts: $(addprefix $(B)/tests/fuzz/,check_parts.o standalone.o 
 	@$(CC) -o $@ $^
 $(MACHINE)/sesqui: $(call objects,$(CLI_SRC)) $(MACHINE_REST) $(HV_LIB) $(MACHINE_LIBS)
 	@$(MACHINE_HOST) -o $@ $(call objects,$(CLI_SRC)) $(call machine_group)
+$(MACHINE)/instructions: $(call objects,$(call sources,tests/instructions)) $(MACHINE_REST) $(HV_LIB) $(MACHINE_LIBS)
+	@$(subst -no-pie,-pie -Wl$(comma)-z$(comma)now,$(MACHINE_HOST)) -o $@ $(call objects,$(call sources,tests/instructions)) $(call machine_group)
 $(MACHINE)/equivalence: $(call objects,$(call sources,tests/equivalence)) $(MACHINE_REST) $(HV_LIB) $(MACHINE_LIBS)
 	@$(MACHINE_HOST) -o $@ $(call objects,$(call sources,tests/equivalence)) $(call machine_group)
 .PHONY: mutants-machine mutants-machine-quick mutants-machine-prepare
-mutants-machine-prepare: $(MACHINE)/sesqui $(MACHINE_TESTS)
+mutants-machine-prepare: $(MACHINE)/sesqui $(MACHINE)/instructions $(MACHINE_TESTS) $(PROCESSOR_IMAGE) $(EXITS_IMAGE)
 mutants-machine: all $(MACHINE)/equivalence $(MACHINE)/check_parts
 mutants-machine-quick mutants-machine: mutants-machine-prepare
 	@MACHINE_COMPILE="$(MACHINE_COMPILE)" MACHINE_LIBGCC="$(MACHINE_LIBGCC)" perl tests/mutants/machine/run.pl $(MUTANT_OPTIONS)

@@ -9,7 +9,7 @@
 #   --shard I/N        of N equal parts, drawn by a digest of each mutant, the Ith
 #   --sample COUNT     COUNT of them: the first ones in the order in which all are judged, or those that --seed TEXT draws
 #   --quick            the unit tests and the scenarios alone
-#   --tests EXPRESSION what nothing has noticed yet, again, with the unit tests whose names fit; nothing but what they notice is kept
+#   --tests EXPRESSION what nothing has noticed yet, again, with the tests whose names fit; nothing but what they notice is kept
 #   --jobs N           mutants at a time (1)
 #   --fresh            judges again what has been judged before
 #   --cached           judges nothing: reports what is known
@@ -82,7 +82,7 @@ if ($flag{list}) {
     exit 0;
 }
 
-# ---- the tests: in the order of what they cost, those of the mutant's room first ----
+# ---- the tests: those of the mutant's room first ----
 
 sub digest_of { return sha1_hex(map { read_file($_) } sort map { glob } @_); }
 
@@ -102,9 +102,20 @@ for my $page ('events', 'refusals') {            # pages that are compared by te
     push @tests, { name => "docs/$page.md", kind => 'transcript', transcript => 1, command => [ "$base/sesqui", 'checks', "--$page" ],
                    digest => digest_of("docs/$page.md") };
 }
+# What Bochs has said of the same programs (docs/processor.md), and what this host's processor says of the same instructions.
+sub recorded {
+    my ($name, $first, $count, @options) = @_;
+    my $script = 'tests/processor/processor.sh';
+    return { name => "$name, " . ($first + $count), kind => 'recorded', command => [ $script, @options, '--recorded', '--first', $first, '--count', $count ],
+             digest => digest_of('tests/processor/*', @options ? 'tests/exits/*' : ()) };
+}
+push @tests, recorded('processor', 0, 200), recorded('exits', 0, 100, '--exits'),
+    { name => 'instructions', kind => 'assertion', command => [ 'tests/instructions/instructions.sh', '--count', 20000 ], only => qr{^emu/unicorn},
+      digest => digest_of('tests/instructions/*') };
 my $quick_tests = sha1_hex(map { $_->{digest} } @tests);
 my @quick = @tests;
-push @tests, { name => 'check_parts', kind => 'assertion', command => [ "$base/check_parts" ], only => qr{^model/vmx/check},
+push @tests, recorded('processor', 200, 800), recorded('exits', 100, 600, '--exits'),
+    { name => 'check_parts', kind => 'assertion', command => [ "$base/check_parts" ], only => qr{^model/vmx/check},
                digest => digest_of('tests/fuzz/check_parts.c', 'tests/fuzz/*.h') },
     { name => 'equivalence', kind => 'assertion', command => [ "$base/equivalence", '--programs', 200, '--out', '.' ],
       digest => digest_of('tests/equivalence/*') };
@@ -122,7 +133,10 @@ my $all_tests = sha1_hex(map { $_->{digest} } @tests);
 my $judges = $flag{quick} ? $quick_tests : $all_tests;      # what stands behind "nothing has noticed"
 $digest{$_->{name}} = $_->{digest} for @tests;
 @tests = @quick if $flag{quick};
-@tests = map { { %$_, units => [ grep { /$option{tests}/ } @{$_->{units}} ] } } grep { $_->{units} && grep { /$option{tests}/ } @{$_->{units}} } @tests if $option{tests} ne '';
+if ($option{tests} ne '') {
+    @tests = grep { $_->{units} ? @{$_->{units}} : $_->{name} =~ /$option{tests}/ }
+             map { $_->{units} ? { %$_, units => [ grep { /$option{tests}/ } @{$_->{units}} ] } : $_ } @tests;
+}
 
 # Runs a test with the libraries of a folder; [how it ended: '', 'assertion', 'crash', 'time'; the output's file].
 sub run_test {
@@ -132,6 +146,8 @@ sub run_test {
     if (!$child) {
         $ENV{LD_LIBRARY_PATH} = "$folder:$base/lib";
         $ENV{CK_FORK} = 'no';
+        $ENV{SESQUI} = "$base/sesqui";
+        $ENV{INSTRUCTIONS} = "$base/instructions";
         open(STDIN, '<', '/dev/null');
         open(STDOUT, '>', "$folder/out");
         open(STDERR, '>', "$folder/err");
@@ -221,7 +237,7 @@ sub one {
     my @link = ('ld', '-shared', '-soname', "libsesqui-$part.so", '-o', $library, $part eq 'engine' ? @wraps : (),
                 (map { $new{$_} // $objects{$part}{$_} } sort keys %{$objects{$part}}), $ENV{MACHINE_LIBGCC});
     system(@link) == 0 or exit 2;
-    for my $test ($part eq 'engine' && @tests > 1 ? @tests[1, 0, 2 .. $#tests] : @tests) {
+    for my $test ($part eq 'engine' && @tests > 1 && $option{tests} eq '' ? @tests[1, 0, 2 .. $#tests] : @tests) {
         next if $test->{only} && $file !~ $test->{only};
         my $how = run_test($test, $folder, $test->{units} ? order($file, $test) : ());
         $how = 'transcript' if !$how && $test->{transcript} && read_file("$folder/out") ne $test->{said};
@@ -246,7 +262,7 @@ sub valid {
     my ($known) = @_;
     return 0 unless $known;
     return 1 if $known->{verdict} eq 'stillborn' || $known->{verdict} eq 'equivalent';
-    return $known->{given} eq ($digest{$known->{by}} // '') if $known->{verdict} eq 'killed' && $known->{how} eq 'assertion';
+    return $known->{given} eq ($digest{$known->{by}} // '') if $known->{verdict} eq 'killed' && $known->{how} =~ /^(?:assertion|recorded)$/;
     return $known->{given} eq $all_tests || ($flag{quick} && $known->{given} eq $quick_tests);
 }
 for (@chosen) { my $known = $known{$_->{digest}}; $noticed{$_->{file}}{$known->{by}}++ if $known && $known->{verdict} eq 'killed'; }
@@ -290,7 +306,7 @@ if (@todo) {
         chomp;
         my ($i, $verdict, $how, $by, $complaint) = split /\t/, $_, -1;
         next if $option{tests} ne '' && $verdict ne 'killed' && ++$done;
-        my $given = $verdict eq 'killed' && $how eq 'assertion' ? $digest{$by} : $judges;
+        my $given = $verdict eq 'killed' && $how =~ /^(?:assertion|recorded)$/ ? $digest{$by} : $judges;
         $known{$todo[$i]{digest}} = { verdict => $verdict, how => $how, by => $by, complaint => $complaint, given => $given };
         syswrite($keep, join("\t", $todo[$i]{digest}, $verdict, $how, $by, $complaint, $given) . "\n");
         $done++;
@@ -308,10 +324,11 @@ if (@todo) {
 
 # ---- the report ----
 
-my (%reason, %listed, @wrong);
+my (%reason, @pattern, @wrong);
 for (lines("$here/equivalent.list")) {
     my ($rule, $file, $text, $why) = split /\t/;
     defined $why or fail("equivalent.list: a line needs RULE, FILE, TEXT, REASON: $_");
+    if ($text =~ s/^~//) { push @pattern, [ $rule eq '*' ? '' : $rule, $file, qr/$text/, $why ]; next; }
     $reason{"$rule\t$file\t$text"} = $why;
 }
 my %survivor = map { $_ => 1 } lines("$here/survivors.list");
@@ -330,6 +347,10 @@ for my $mutant (sort { $a->{file} cmp $b->{file} || $a->{line} <=> $b->{line} ||
         push @wrong, "$mutant->{file}:$mutant->{line}: listed as equivalent, but $by noticed it: $mutant->{text}" if $verdict eq 'killed';
         ($verdict, $how, $by) = ('equivalent', 'listed', $reason{$mutant->{key}}) if $verdict eq 'survived';
     }
+    if ($verdict eq 'survived') {
+        my ($fits) = grep { $_->[0] =~ /^(?:\Q$mutant->{rule}\E)?$/ && $_->[1] eq $mutant->{file} && $mutant->{text} =~ $_->[2] } @pattern;
+        ($verdict, $how, $by) = ('equivalent', 'listed', $fits->[3]) if $fits;
+    }
     push @survivors, $mutant if $verdict eq 'survived';
     my $column = $verdict eq 'killed' ? $how : $verdict;
     $_->{$column}++ for \%total, $by_file{$mutant->{file}} //= {}, $by_rule{$mutant->{rule}} //= {}, $total{room}{$mutant->{room}} //= {};
@@ -339,22 +360,22 @@ for my $mutant (sort { $a->{file} cmp $b->{file} || $a->{line} <=> $b->{line} ||
 }
 close $tsv;
 
-my @columns = qw(assertion golden transcript crash time survived equivalent);
+my @columns = qw(assertion recorded golden transcript crash time survived equivalent);
 sub row {
     my ($name, $of) = @_;
-    my $killed = sum0(map { $of->{$_} // 0 } @columns[0 .. 4]);
+    my $killed = sum0(map { $of->{$_} // 0 } @columns[0 .. 5]);
     my $differ = $killed + ($of->{survived} // 0);
-    return sprintf("%-34s %6d %9d %7d %10d %6d %6d %9d %10d %7s\n", $name, $differ + ($of->{equivalent} // 0), (map { $of->{$_} // 0 } @columns),
+    return sprintf("%-34s %6d %9d %8d %7d %10d %6d %6d %9d %10d %7s\n", $name, $differ + ($of->{equivalent} // 0), (map { $of->{$_} // 0 } @columns),
                    $differ ? sprintf('%.1f %%', 100 * $killed / $differ) : '-');
 }
 my $text = sprintf("%d mutants of %d%s\n\n", scalar @chosen, scalar @all, @todo ? sprintf(': %d judged now, in %d s (%d s of the processor)', scalar @todo, time - $start, $spent) : '');
-my $head = sprintf("%-34s %6s %9s %7s %10s %6s %6s %9s %10s %7s\n", '', 'made', @columns, 'noticed');
+my $head = sprintf("%-34s %6s %9s %8s %7s %10s %6s %6s %9s %10s %7s\n", '', 'made', @columns, 'noticed');
 $text .= $head . join('', map { row($_, $by_file{$_}) } sort keys %by_file) . "\n" . $head;
 $text .= join('', map { row($_, $by_rule{$_}) } sort keys %by_rule) . "\n" . $head;
 my $bad = 0;
 for my $room (sort keys %{$total{room}}) {
     my $of = $total{room}{$room};
-    my $killed = sum0(map { $of->{$_} // 0 } @columns[0 .. 4]);
+    my $killed = sum0(map { $of->{$_} // 0 } @columns[0 .. 5]);
     my $differ = $killed + ($of->{survived} // 0);
     $text .= row($room, $of);
     $bad = 1 if $differ && $killed < $differ * ($room =~ /model|arch/ ? 0.95 : 0.90);
