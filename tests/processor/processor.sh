@@ -22,6 +22,7 @@ tests/processor/processor.sh [OPTION...]
     --keep DIR    keep what both machines told there, and the differences
     --record      write down as digests what both told alike (recorded.list beside the ledger)
     --recorded    without Bochs: compare with what has been written down
+    --programs    exit status 0 if the image makes the programs that have been written down: another compiler draws in another order
     --progress    say on stderr how far it is
 
 Prints TAP. A processor that shuts down (a triple fault) ends its run: the batch goes on behind that program. One program, with
@@ -36,7 +37,7 @@ while [ $# -ge 1 ]; do
     --help) usage; exit 0 ;;
     --stale) stale=1; shift; continue ;;
     --progress) progress=1; shift; continue ;;
-    --record | --recorded) record=${1#--}; shift; continue ;;
+    --record | --recorded | --programs) record=${1#--}; shift; continue ;;
     --exits) image=build/exits/exits.elf ledger=$here/../exits/ledger.tsv; shift; continue ;;
     --count | --seed | --first | --show | --keep) [ $# -ge 2 ] || complain "$1 needs a value" ;;
     *) complain "$1: no such option" ;;
@@ -55,7 +56,7 @@ for number in "$count" "$seed" "$first" "$show"; do
 done
 [ -z "$record" ] || [ "$seed" = 1 ] || complain "seed 1 alone is recorded"
 recorded=$(dirname $ledger)/recorded.list
-[ "$record" = recorded ] || message=$("${BOCHS:-$here/../metal/bochs.sh}" --installed 2>&1) || { echo "1..0 # SKIP $message"; exit 0; }
+[ "$record" = recorded ] || [ "$record" = programs ] || message=$("${BOCHS:-$here/../metal/bochs.sh}" --installed 2>&1) || { echo "1..0 # SKIP $message"; exit 0; }
 [ -e $image ] || { echo "1..0 # SKIP $image is not built: make tests"; exit 0; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -67,6 +68,18 @@ bochs()
 {
     "${BOCHS:-$here/../metal/bochs.sh}" --cpu $cpu --limit 7200 --debug-port "$work/part" --append "$1" $image >/dev/null 2>>"$work/messages"
 }
+
+# Of the code, tables and registers of the first ten programs.
+made()
+{
+    "$sesqui" boot --vmx-profile $profile --explain=none --limit 25000000 build/processor/programs.elf --append "e9 code seed=1 first=0 count=10" \
+        --console "$work/part" 2>>"$work/messages"
+    grep '^#' "$work/part" | cksum | cut -d' ' -f1
+}
+if [ "$record" = programs ]; then
+    grep -qx "# programs: $(made)" "$recorded"
+    exit
+fi
 
 # Runs programs first to first + count - 1 on one of the two, into a file: one line for each step.
 batch()
@@ -127,6 +140,7 @@ if [ "$record" = record ]; then
     {
         echo "# What random programs leave behind on our machine and on Bochs 2.7 alike: PROGRAM of seed $seed, and a digest of each step's line up to"
         echo "# the first difference (docs/processor.md). After a change of the programs: tests/processor/processor.sh --record"
+        echo "# programs: $(made)"
         perl "$here/recorded.pl" write "$work/ours" "$work/bochs"
     } >"$recorded"
 fi

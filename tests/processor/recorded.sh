@@ -5,6 +5,10 @@ set -u
 here=$(dirname "$0")
 work=$(mktemp)
 trap 'rm -f "$work"' EXIT
+if ! "$here/processor.sh" --programs; then
+    echo "1..0 # SKIP the compiler of build/processor/programs.elf has made other programs than those of recorded.list"
+    exit 0
+fi
 number=0 failed=0
 for options in '--count 1000' '--exits --count 700'; do
     number=$((number + 1))
