@@ -110,6 +110,39 @@ START_TEST(misconfigured)
 }
 END_TEST
 
+/* 29.3.3.1: each flaw of an entry that has no other; and of two the one that stands first in flaws.def. */
+START_TEST(which_misconfiguration)
+{
+    enum { LEAF_4K, LEAF_2M, LEAF_1G, IS_TABLE, TOP };
+    static const struct { enum ept_flaw flaw; unsigned where; uint64_t entry; bool lacking; } flaws[] = {
+        { EPT_FLAW_write_only, LEAF_4K, 0x77032 }, { EPT_FLAW_write_only, LEAF_4K, 0x77036 }, { EPT_FLAW_execute_only, LEAF_4K, 0x77034, true },
+        { EPT_SOUND, LEAF_4K, 0x77034 }, { EPT_SOUND, LEAF_4K, 0x77031 }, { EPT_SOUND, LEAF_4K, 0x77033 }, { EPT_SOUND, LEAF_4K, 0x77035 },
+        { EPT_FLAW_write_only, LEAF_4K, 0x77032, true }, { EPT_FLAW_write_only, LEAF_4K, 0x77036, true },
+        { EPT_FLAW_address_width, LEAF_4K, 1ull << 40 | 0x37 }, { EPT_FLAW_address_width, LEAF_4K, 1ull << 51 | 0x37 }, { EPT_SOUND, LEAF_4K, 1ull << 39 | 0x37 },
+        { EPT_SOUND, LEAF_4K, 1ull << 52 | 0x37 }, { EPT_FLAW_write_only, LEAF_4K, 1ull << 40 | 0x32 }, { EPT_FLAW_execute_only, LEAF_4K, 1ull << 40 | 0x34, true },
+        { EPT_FLAW_table_reserved, IS_TABLE, 0x5300f }, { EPT_FLAW_table_reserved, IS_TABLE, 0x53017 }, { EPT_FLAW_table_reserved, IS_TABLE, 0x53027 },
+        { EPT_FLAW_table_reserved, IS_TABLE, 0x53047 }, { EPT_SOUND, IS_TABLE, 0x53007 }, { EPT_SOUND, IS_TABLE, 0x53f07 },
+        { EPT_FLAW_address_width, IS_TABLE, 1ull << 40 | 0x4f }, { EPT_FLAW_large_at_top, TOP, 0x51087 }, { EPT_FLAW_table_reserved, TOP, 0x5108f },
+        { EPT_FLAW_large_unaligned, LEAF_2M, 0x6010b7 }, { EPT_FLAW_large_unaligned, LEAF_2M, 0x7000b7 }, { EPT_SOUND, LEAF_2M, 0x6000b7 },
+        { EPT_FLAW_large_unaligned, LEAF_1G, 0x802000b7 }, { EPT_FLAW_large_unaligned, LEAF_1G, 0xa00010b7 }, { EPT_SOUND, LEAF_1G, 0x800000b7 },
+        { EPT_FLAW_no_2m, LEAF_2M, 0x6000b7, true }, { EPT_FLAW_no_1g, LEAF_1G, 0x800000b7, true }, { EPT_FLAW_large_unaligned, LEAF_2M, 0x6010b7, true },
+        { EPT_FLAW_no_2m, LEAF_2M, 0x60009f, true }, { EPT_FLAW_no_1g, LEAF_1G, 0x8000009f, true }, { EPT_FLAW_memory_type, LEAF_2M, 0x60009f },
+        { EPT_FLAW_memory_type, LEAF_4K, 0x77017 }, { EPT_FLAW_memory_type, LEAF_4K, 0x7701f }, { EPT_FLAW_memory_type, LEAF_4K, 0x7703f },
+        { EPT_SOUND, LEAF_4K, 0x77007 }, { EPT_SOUND, LEAF_4K, 0x7700f }, { EPT_SOUND, LEAF_4K, 0x77027 }, { EPT_SOUND, LEAF_4K, 0x7702f },
+        { EPT_FLAW_address_width, LEAF_4K, 1ull << 40 | 0x1f }, { EPT_FLAW_large_unaligned, LEAF_2M, 0x60109f },
+    };
+    static const uint8_t level[] = { 1, 2, 3, 2, 4 };
+
+    f.model->physical_address_width = 40;
+    for (unsigned i = 0; i < sizeof flaws / sizeof flaws[0]; i++) {
+        capability_init(&f.model->capability, NULL);
+        if (flaws[i].lacking)                   /* execute-only, 2-MByte and 1-GByte pages: A.10 */
+            f.model->capability.ept_vpid &= ~(1ull << 0 | 1ull << 16 | 1ull << 17);
+        ck_assert_msg(ept_entry_flaw(f.model, flaws[i].entry, level[flaws[i].where], flaws[i].where <= LEAF_1G) == flaws[i].flaw, "%u", i);
+    }
+}
+END_TEST
+
 START_TEST(not_misconfigured)
 {
     static const uint64_t harmless[] = { 1 << 7, 1 << 6, 1 << 8, 1 << 9, 1 << 10, 1 << 11, 1ull << 52, 1ull << 63, 1ull << 39 };
@@ -275,6 +308,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, page_sizes);
     tcase_add_loop_test(tcase, misconfigured, 0, ROWS(misconfigurations));
+    tcase_add_test(tcase, which_misconfiguration);
     tcase_add_test(tcase, not_misconfigured);
     tcase_add_test(tcase, what_the_capability_does_not_offer);
     tcase_add_loop_test(tcase, violation_qualifications, 0, ROWS(violations));

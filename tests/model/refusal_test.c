@@ -14,6 +14,22 @@ static struct vmx_fixture f;
 static const struct refusal *refused;
 static unsigned refusals;
 static unsigned moved;          /* the register of move() */
+static bool by_number;          /* msr() has filled RCX, RAX and RDX */
+
+/* Messages name the register or port, and what was to be written to it. */
+static void told(const struct attempt *a)
+{
+    const uint64_t *gpr = f.cpu->gpr;
+    uint64_t value = (uint32_t)gpr[RAX] | gpr[RDX] << 32;
+
+    if (a->id == INSN_rdmsr || a->id == INSN_wrmsr || a->id == INSN_rdpmc || a->id == INSN_xsetbv)
+        if (cpu_cpl(f.cpu) == 0 && !f.cpu->vmx.non_root && !(a->insn && a->insn->lock) && by_number)
+            ck_assert_uint_eq(a->operand, (uint32_t)gpr[RCX]);
+    if ((a->id == INSN_wrmsr || a->id == INSN_xsetbv) && by_number && cpu_cpl(f.cpu) == 0)
+        ck_assert_uint_eq(a->value, value);
+    if (a->id == INSN_in && a->insn && a->insn->port && cpu_cpl(f.cpu) == 3)
+        ck_assert_uint_eq(a->operand, a->insn->port);
+}
 
 static void notify(void *context, const struct notice *notice)
 {
@@ -22,6 +38,7 @@ static void notify(void *context, const struct notice *notice)
         refused = notice->refusal;
         if (notice->attempt->id == INSN_mov_to_cr || notice->attempt->id == INSN_mov_to_dr)    /* of which the message names it */
             ck_assert_uint_eq(notice->attempt->operand, moved);
+        told(notice->attempt);
         refusals++;
     }
     fixture_notify(context, notice);
@@ -116,7 +133,9 @@ static void msr(enum insn_id id, uint32_t index, uint64_t value)
     f.cpu->gpr[RCX] = index;
     f.cpu->gpr[RAX] = (uint32_t)value;
     f.cpu->gpr[RDX] = value >> 32;
+    by_number = true;
     execute_it(plain(id));
+    by_number = false;
 }
 
 static bool apic_read(void *context, struct cpu *c, uint32_t index, uint64_t *value)

@@ -201,6 +201,20 @@ START_TEST(writes_are_logged_once)
 }
 END_TEST
 
+/* Dirty flags without "enable PML", whatever other controls are 1: 29.3.6. */
+START_TEST(nothing_is_logged_without_the_control)
+{
+    VMCS(v, ept_pointer) |= EPTP_ACCESSED_DIRTY;
+    VMCS(v, pml_address) = LOG;
+    VMCS(v, pml_index) = 511;
+    enter(PROC2_enable_rdtscp | PROC2_enable_invpcid);
+    ck_assert_int_eq(touch(ACCESS_WRITE).result, TRANSLATION_OK);
+    ck_assert(entry(SLOT(PAGE)) & EPT_DIRTY);
+    ck_assert_uint_eq(VMCS(v, pml_index), 511);
+    ck_assert_uint_eq(entry(LOG + 511 * 8), 0);
+}
+END_TEST
+
 START_TEST(probes_are_not_logged)
 {
     enter_with_log(511);
@@ -546,6 +560,7 @@ int main(void)
     tcase_add_loop_test(tcase, advanced_information, 0, 4);
     tcase_add_test(tcase, advanced_information_without_paging);
     tcase_add_test(tcase, writes_are_logged_once);
+    tcase_add_test(tcase, nothing_is_logged_without_the_control);
     tcase_add_test(tcase, probes_are_not_logged);
     tcase_add_test(tcase, index_wraps_and_then_the_log_is_full);
     tcase_add_test(tcase, a_full_log_stops_accessed_flags_too);

@@ -505,6 +505,22 @@ START_TEST(msrs_are_read_from_the_page)
 }
 END_TEST
 
+/* Table 30-7: which of the MSRs 800H to 8FFH each control virtualizes, and no other MSR. */
+START_TEST(msrs_that_are_virtualized)
+{
+    static const unsigned controls[] = { SHADOW, SHADOW | X2APIC, SHADOW | X2APIC | REGISTERS, SHADOW | X2APIC | DELIVERY };
+
+    enter(controls[_i]);
+    for (uint32_t index = 0x7f0; index < 0x910; index++) {
+        bool in = index >= 0x800 && index <= 0x8ff && _i > 0;
+
+        ck_assert_msg(apic_virtualizes_msr(f.cpu, index, false) == (in && (index == 0x808 || _i == 2)), "RDMSR %x", index);
+        ck_assert_msg(apic_virtualizes_msr(f.cpu, index, true) == (in && (index == 0x808 || (_i == 3 && (index == 0x80b || index == 0x83f)))), "WRMSR %x", index);
+    }
+    ck_assert(!apic_virtualizes_msr(f.cpu, 0x10808, false));
+}
+END_TEST
+
 START_TEST(msr_bitmaps_come_first)
 {
     uint64_t value;
@@ -685,6 +701,7 @@ int main(void)
     tcase_add_test(tcase, end_of_interrupt);
     tcase_add_test(tcase, end_of_interrupt_may_exit);
     tcase_add_test(tcase, msrs_are_read_from_the_page);
+    tcase_add_loop_test(tcase, msrs_that_are_virtualized, 0, 4);
     tcase_add_test(tcase, msr_bitmaps_come_first);
     tcase_add_test(tcase, tpr_and_self_ipi_by_msr);
     tcase_add_test(tcase, a_notification_posts_and_delivers);
