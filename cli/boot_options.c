@@ -25,7 +25,8 @@ static const char usage[] =
     "  --vmx LIST        capabilities taken away and given back after that: -ept-ad,+pml; help lists the names\n"
     "  --races           with --hv: memory changes behind what the core has read of it, until the guest goes on; a core\n"
     "                    that reads each datum once (rule R8) does not notice\n"
-    "  --feature-control N   IA32_FEATURE_CONTROL as firmware leaves it: 0 unlocked (unless told), 1 VMX off, 5 VMX on\n"
+    "  --feature-control N   IA32_FEATURE_CONTROL as firmware leaves it: 0 unlocked, 1 VMX off, 5 VMX on. Unless told: 5 for\n"
+    "                    a Linux kernel and PVH, 0 for what else there is\n"
     "  --full-trace      with --hv: also the VMREADs and VMWRITEs of the core\n"
     "  --strict          a broken rule stops the machine (status 122) instead of a warning\n"
     "  --check registers a hypervisor's exit path must give its guest all registers back: which it does not, and where\n"
@@ -119,6 +120,7 @@ static bool set_feature_control(void *to, const char *text)
 
     if (!parse_number("--feature-control", text, value))
         return false;
+    boot->load.feature_control_told = true;
     if (*value & ~(FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX))
         complain("--feature-control: only bits 0 (lock) and 2 (VMX outside SMX) exist here");
     return !(*value & ~(FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX));

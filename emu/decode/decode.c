@@ -252,6 +252,11 @@ bool decode(const struct cpu *cpu, const uint8_t *bytes, size_t length, struct i
             insn->selector = (uint16_t)take(&c, 2);
         }
         break;
+    case INSN_monitor:                  /* the address is in (R/E)AX: SDM Vol. 2, MONITOR */
+        insn->kind = OPERAND_MEMORY;
+        insn->base = RAX;
+        insn->segment = p.segment != NO_REGISTER ? p.segment : SEG_DS;
+        break;
     case INSN_ret_far:
         insn->displacement = opcode == 0xca ? (int64_t)take(&c, 2) : 0;
         break;

@@ -75,7 +75,7 @@ static bool one_step(struct machine *machine, struct cpu *cpu)
 {
     uint64_t instructions = cpu->instructions, events = machine->events[cpu->index].count;
 
-    return machine_step(machine, cpu, cpu->clock + 1) == STATUS_OK && cpu->instructions == instructions + 1 && cpu->activity == ACTIVITY_ACTIVE &&
+    return machine_step(machine, cpu, cpu->clock + 1) == STATUS_OK && cpu->instructions == instructions + 1 && cpu_runs(cpu) &&
            !cpu->event.valid && machine->events[cpu->index].count == events;
 }
 
@@ -121,7 +121,7 @@ static bool alone(const struct machine *machine, const struct cpu *cpu)
 {
     for (unsigned i = 0; i < machine->model->cpu_count; i++) {
         const struct cpu *other = &machine->model->cpu[i];
-        bool still = other->activity == ACTIVITY_ACTIVE ? machine->progress[i].loop_length > 0 && !awaits(machine, other)
+        bool still = cpu_runs(other) ? machine->progress[i].loop_length > 0 && !awaits(machine, other)
                                                          : machine_wake_time(machine, other) == UINT64_MAX;
 
         if (other != cpu && !still)
@@ -174,7 +174,7 @@ void loop_look(struct machine *machine, struct cpu *cpu)
     bool asks, known;
     unsigned length;
 
-    if (cpu->activity != ACTIVITY_ACTIVE || cpu->event.valid || machine->result.end != MACHINE_RUNNING)
+    if (!cpu_runs(cpu) || cpu->event.valid || machine->result.end != MACHINE_RUNNING)
         return;
     length = find(machine, cpu, &first, &last);
     if (!length || !verify(machine, cpu, length, &asks)) {

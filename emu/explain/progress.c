@@ -406,7 +406,7 @@ bool progress_waited(struct machine *machine, struct cpu *cpu)
 
 void progress_halted(struct machine *machine, struct cpu *cpu)
 {
-    if (cpu->activity == ACTIVITY_HLT)
+    if (cpu_idles(cpu))
         tell_halt(machine, cpu, "and nothing can wake it:");
 }
 
@@ -430,7 +430,7 @@ static void tell_place(struct explanation *e, struct cpu *cpu)
 
     place_describe(machine, cpu, place, sizeof place);
     explain_line(e, "processor %u, L%u%s: %s (%s, CPL %u, interrupts %s; %" PRIu64 " instructions, clock %" PRIu64 ")", cpu->index,
-                 machine_level(machine, cpu), cpu->activity <= ACTIVITY_WAIT_FOR_SIPI ? activity[cpu->activity] : "", place, mode_words(cpu), cpu_cpl(cpu),
+                 machine_level(machine, cpu), cpu->monitor.waiting ? ", in MWAIT" : cpu->activity <= ACTIVITY_WAIT_FOR_SIPI ? activity[cpu->activity] : "", place, mode_words(cpu), cpu_cpl(cpu),
                  cpu->rflags & RFLAGS_IF ? "on" : "off", cpu->instructions, cpu->clock);
     for (unsigned i = 0; i < PROGRESS_VMCSS; i++) {
         tell_series(e, &p->exit[i]);
@@ -441,9 +441,9 @@ static void tell_place(struct explanation *e, struct cpu *cpu)
                      exception_mnemonic(p->exception.what & 0xff) ? exception_mnemonic(p->exception.what & 0xff) : "event", p->exception.rip,
                      p->exception.count);
     loop_tell(e, cpu);
-    if (cpu->activity == ACTIVITY_HLT)
+    if (cpu_idles(cpu))
         interrupts_tell(e, cpu);
-    if (cpu->activity == ACTIVITY_ACTIVE)
+    if (cpu_runs(cpu))
         place_calls(e, cpu);
 }
 

@@ -248,28 +248,74 @@ static void pci_root(struct aml *aml)
 
 /* ---- processors ---- */
 
-/* _CST: C1 by HLT (ACPI 8.4.2.1): Package { number, Package { register, type, latency in microseconds, power in milliwatts } }. */
+static void fixed_hardware(struct aml *aml, uint8_t bits, uint8_t offset, uint64_t address, uint8_t access)
+{
+    size_t resources = aml_resources(aml);
+
+    aml_fixed_hardware(aml, bits, offset, address, access);
+    aml_close_resources(aml, resources);
+}
+
+/* _CST (ACPI 8.4.2.1): Package { number, Package { register, type, latency in microseconds, power in milliwatts } ... }. The register is MWAIT with its
+ * hint ("Intel Processor Vendor-Specific ACPI", 2.2). */
+static void idle_states(struct aml *aml)
+{
+    static const struct { uint8_t type, hint; uint16_t latency, power; } states[] = { { 1, 0x00, 2, 1000 }, { 2, 0x20, 133, 200 } };
+    enum { COUNT = sizeof states / sizeof states[0], VENDOR_INTEL = 1, CLASS_NATIVE = 2, HARDWARE_COORDINATED = 1 };
+    size_t list, state;
+
+    aml_named(aml, "_CST");
+    list = aml_package(aml, 1 + COUNT);
+    aml_integer(aml, COUNT);
+    for (unsigned i = 0; i < COUNT; i++) {
+        state = aml_package(aml, 4);
+        fixed_hardware(aml, VENDOR_INTEL, CLASS_NATIVE, states[i].hint, HARDWARE_COORDINATED);
+        aml_integer(aml, states[i].type);
+        aml_integer(aml, states[i].latency);
+        aml_integer(aml, states[i].power);
+        aml_close(aml, state);
+    }
+    aml_close(aml, list);
+}
+
+/* _PCT, _PSS, _PPC (ACPI 8.4.6): IA32_PERF_CTL and IA32_PERF_STATUS; all states may be used. */
+static void performance_states(struct aml *aml)
+{
+    enum { RATIO_MAX = 10, RATIO_MIN = 4, MHZ = 100, MILLIWATTS = 400, LATENCY = 10 };
+    size_t list, state;
+
+    aml_named(aml, "_PCT");
+    list = aml_package(aml, 2);
+    fixed_hardware(aml, 0, 0, 0, 0);
+    fixed_hardware(aml, 0, 0, 0, 0);
+    aml_close(aml, list);
+    aml_named(aml, "_PSS");
+    list = aml_package(aml, RATIO_MAX - RATIO_MIN + 1);
+    for (unsigned ratio = RATIO_MAX; ratio >= RATIO_MIN; ratio--) {
+        state = aml_package(aml, 6);
+        aml_integer(aml, ratio * MHZ);
+        aml_integer(aml, ratio * MILLIWATTS);
+        aml_integer(aml, LATENCY);
+        aml_integer(aml, LATENCY);
+        aml_integer(aml, ratio << 8);
+        aml_integer(aml, ratio << 8);
+        aml_close(aml, state);
+    }
+    aml_close(aml, list);
+    aml_named_integer(aml, "_PPC", 0);
+}
+
 static void processor(struct aml *aml, unsigned number)
 {
     char name[8];
 
     snprintf(name, sizeof name, "C%03X", number & 0xfff);
-    size_t device = aml_device(aml, name), states, state, resources;
+    size_t device = aml_device(aml, name);
     aml_named(aml, "_HID");
     aml_string(aml, "ACPI0007");
     aml_named_integer(aml, "_UID", number);
-    aml_named(aml, "_CST");
-    states = aml_package(aml, 2);
-    aml_integer(aml, 1);
-    state = aml_package(aml, 4);
-    resources = aml_resources(aml);
-    aml_fixed_hardware(aml, 0, 0, 0, 0);
-    aml_close_resources(aml, resources);
-    aml_integer(aml, 1);
-    aml_integer(aml, 1);
-    aml_integer(aml, 1000);
-    aml_close(aml, state);
-    aml_close(aml, states);
+    idle_states(aml);
+    performance_states(aml);
     aml_close(aml, device);
 }
 

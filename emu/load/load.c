@@ -195,6 +195,12 @@ static bool check_request(const struct load_request *request, const struct file 
     return false;
 }
 
+static void turn_vmx_on(struct model *model)
+{
+    for (unsigned i = 0; i < model->cpu_count; i++)
+        CPU_MSR(&model->cpu[i], ia32_feature_control) = FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX;
+}
+
 static bool load_file(struct model *model, const struct load_request *request, const struct file *file, char *error,
                       size_t error_size)
 {
@@ -205,6 +211,8 @@ static bool load_file(struct model *model, const struct load_request *request, c
         !check_pieces(model, request, file, &image, error, error_size) || !place_modules(&loaded, error, error_size))
         return false;
     firmware_leave(model);
+    if (image.protocol->vmx_on && !request->feature_control_told && capability_vmx(&model->capability))
+        turn_vmx_on(model);
     place(model, file, &image);
     image.protocol->hand_over(&loaded);
     if (request->symbols)

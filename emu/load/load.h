@@ -29,6 +29,7 @@ struct load_request {
     unsigned modules;
     const char *arguments;          /* follows the image's name on its command line; NULL: none */
     uint64_t reserved_base, reserved_size;  /* L0's pool: neither used nor shown in the memory map */
+    bool feature_control_told;      /* IA32_FEATURE_CONTROL stays as the machine has it, whatever the boot protocol would leave */
     uint64_t late_entry;            /* late load: shown to the image as a module (arch/late_load.h); 0: not */
     struct symbols *symbols;        /* receives the image's symbols; NULL: not wanted */
 };

@@ -186,7 +186,7 @@ static uint64_t budget(const struct machine *machine)
 static bool halted(const struct machine *machine)
 {
     for (unsigned i = 0; i < machine->model->cpu_count; i++)
-        if (machine->model->cpu[i].activity == ACTIVITY_ACTIVE)
+        if (cpu_runs(&machine->model->cpu[i]))
             return false;
     return true;
 }
@@ -212,8 +212,8 @@ static void limit_reached(struct machine *machine, struct cpu *cpu)
 {
     char place[PLACE_MAX];
 
-    for (unsigned i = 0; i < machine->model->cpu_count && cpu->activity != ACTIVITY_ACTIVE; i++)
-        if (machine->model->cpu[i].activity == ACTIVITY_ACTIVE)
+    for (unsigned i = 0; i < machine->model->cpu_count && !cpu_runs(cpu); i++)
+        if (cpu_runs(&machine->model->cpu[i]))
             cpu = &machine->model->cpu[i];
     place_describe(machine, cpu, place, sizeof place);
     machine_stop(machine, MACHINE_LIMIT, "the limit of %" PRIu64 " instructions was reached at %s", machine->options.limit, place);

@@ -16,6 +16,7 @@ static void take_init(struct machine *machine, struct cpu *cpu)
     cpu->xcr0 = before.xcr0;
     cpu->instructions = before.instructions;
     cpu->clock = before.clock;
+    cpu->idle = before.idle;
     lapic_clear(&machine->board.lapic[cpu->index]);
     tlb_flush_all(cpu, false);
     if (cpu->index == 0) {

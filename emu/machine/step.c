@@ -10,6 +10,7 @@
 #include "emu/machine/parts.h"
 #include "model/cpu/gate.h"
 #include "model/cpu/execute.h"
+#include "model/cpu/monitor.h"
 #include "model/cpu/raise.h"
 
 /* The longest stretch of guest code between two looks at the rest of the machine. */
@@ -155,10 +156,10 @@ uint64_t machine_wake_time(const struct machine *machine, const struct cpu *cpu)
 {
     uint64_t timer = board_next_event(&machine->board, cpu), deadline = boundary_deadline(cpu);
 
-    if (cpu->activity != ACTIVITY_HLT)
+    if (!cpu_idles(cpu))
         return deadline;
     /* Without IF no interrupt ends HLT, but for one that causes a VM exit; other exits have their own time. */
-    if (!(cpu->rflags & RFLAGS_IF) && !(cpu_pin_controls(cpu) & PIN_external_interrupt_exiting))
+    if (!interrupts_wake(cpu))
         return cpu->vmx.non_root ? deadline : UINT64_MAX;
     return timer < deadline ? timer : deadline;
 }
@@ -174,8 +175,8 @@ static enum status wait(struct machine *machine, struct cpu *cpu, uint64_t limit
     if (wake == UINT64_MAX && machine->model->cpu_count == 1) {
         progress_halted(machine, cpu);
         machine_stop(machine, MACHINE_DEAD_HALT, "the processor is halted at rip 0x%" PRIx64 "%s and nothing can wake it (%s)",
-                     cpu->rip, symbols_text(machine->symbols, cpu->rip, name), cpu->activity != ACTIVITY_HLT ? "not in the HLT state"
-                     : cpu->rflags & RFLAGS_IF || cpu_pin_controls(cpu) & PIN_external_interrupt_exiting ? "no timer is armed" : "interrupts are off");
+                     cpu->rip, symbols_text(machine->symbols, cpu->rip, name), !cpu_idles(cpu) ? "not in the HLT state"
+                     : interrupts_wake(cpu) ? "no timer is armed" : "interrupts are off");
         return STATUS_SHUTDOWN;
     }
     if (machine->free_running && machine->model->cpu_count == 1 && progress_waited(machine, cpu)) {
@@ -187,8 +188,10 @@ static enum status wait(struct machine *machine, struct cpu *cpu, uint64_t limit
         wake = limit;
     else
         machine->ticks++;       /* also where what wakes it never gets through: a loop of that meets the limit */
-    if (wake > cpu->clock)
+    if (wake > cpu->clock) {
+        cpu->idle += wake - cpu->clock;
         cpu->clock = wake;
+    }
     return STATUS_OK;
 }
 
@@ -300,8 +303,8 @@ enum status machine_step(struct machine *machine, struct cpu *cpu, uint64_t limi
     }
     enum status status = boundary(cpu);
     if (cpu->event.valid)               /* its delivery comes before anything else, also out of a halt (27.7.2) */
-        cpu->activity = ACTIVITY_ACTIVE;
-    if (status == STATUS_OK && cpu->activity != ACTIVITY_ACTIVE)
+        cpu->activity = ACTIVITY_ACTIVE, cpu->monitor.waiting = false;
+    if (status == STATUS_OK && (monitor_waits(cpu) || cpu->activity != ACTIVITY_ACTIVE))
         return wait(machine, cpu, machine->model->cpu_count == 1 ? UINT64_MAX : limit);    /* time is no instruction */
     machine->work++;
     if (status == STATUS_OK || status == STATUS_EVENT)

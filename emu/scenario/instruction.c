@@ -204,6 +204,8 @@ static void place_operands(struct run *run, const struct statement *s, struct in
     case INSN_monitor:
         gpr[RAX] = operand[0];
         gpr[RCX] = gpr[RDX] = 0;
+        insn->kind = OPERAND_MEMORY;
+        insn->base = RAX;
         insn->segment = SEG_DS;
         break;
     case INSN_mwait:

@@ -169,6 +169,7 @@ static bool settle(struct run *run, enum status status, bool *exited)
 /* What is unusual about a line is what its last attempt leaves behind: the level, an event, ... */
 static void conclude(struct run *run)
 {
+    run->cpu->monitor.waiting = false;          /* MWAIT may end at any time (SDM Vol. 2); in a script it does so at once */
     struct outcome *outcome = &run->outcome;
     outcome->level_after = machine_level(run->machine, run->cpu);
     outcome->entered = outcome->level_top > outcome->level_before;

@@ -214,10 +214,10 @@ void set_features(library_env *env)
 {
     ENV64(env, FEATURES + 8 * F_1_EDX) = 0x078bfbff;    /* FPU to PSE-36, CLFLUSH, MMX, FXSR, SSE, SSE2 */
     ENV64(env, FEATURES + 8 * F_1_ECX) = 0x06d82203;    /* SSE3 to SSE4.2, PCLMUL, CX16, MOVBE, POPCNT, AES, XSAVE */
-    ENV64(env, FEATURES + 8 * F_7_EBX) = 1u << 0 | 1u << 7 | 1u << 9 | 1u << 20;    /* FSGSBASE, SMEP, ERMS, SMAP */
+    ENV64(env, FEATURES + 8 * F_7_EBX) = 1u << 0 | 1u << 7 | 1u << 9 | 1u << 20 | 3u << 23;    /* FSGSBASE, SMEP, ERMS, SMAP, CLFLUSHOPT, CLWB */
     ENV64(env, FEATURES + 8 * F_7_ECX) = 1u << 2;       /* UMIP */
     ENV64(env, FEATURES + 8 * F_81_EDX) = 0x2c100800 | 0x0183f3ff;      /* SYSCALL, NX, 1 GB pages, RDTSCP, LM */
-    ENV64(env, FEATURES + 8 * F_81_ECX) = 1;            /* LAHF in 64-bit mode */
+    ENV64(env, FEATURES + 8 * F_81_ECX) = 1u << 0 | 1u << 8;   /* LAHF in 64-bit mode, PREFETCHW */
     ENV64(env, FEATURES + 8 * F_D_1_EAX) = 0;
     ENV64(env, FEATURES + 8 * F_D_0_EAX) = 3;           /* XCR0: x87, SSE */
     ENV32(env, CPUID_LEVEL) = 0xd;

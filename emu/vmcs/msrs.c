@@ -14,6 +14,9 @@ enum { READONLY, CANONICAL, PAT, MTRR, OTHER };
 #define KIND_PAT PAT
 #define KIND_MTRR MTRR
 #define KIND_HALF OTHER
+#define KIND_MTRR_BASE OTHER
+#define KIND_MTRR_MASK OTHER
+#define KIND_CLEARED OTHER
 
 static const struct { uint32_t index; uint8_t kind; } known[] = {
 #define MSR(name, index, kind) { index, KIND_##kind },

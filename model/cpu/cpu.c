@@ -10,14 +10,49 @@
 #define PAT_RESET 0x0007040600070406ull
 /*
  * What firmware leaves behind: MTRRs on, everything write-back but for the area of the display and what is a PC's ROM (SDM Vol. 3,
- * 12.11). There is no variable range. A microcode update has been loaded (10.11), later than any that software asks for.
+ * 12.11), and the upper quarter of the first 4 GB, where devices are. A microcode update has been loaded (10.11), later than any that software asks for.
  */
-#define MTRR_CAPABILITIES 0x500ull      /* fixed ranges, write-combining */
+#define MTRR_CAPABILITIES 0x508ull      /* eight variable ranges, fixed ranges, write-combining */
+#define MTRR_RANGE_VALID 0x800ull
 #define MTRR_DEFAULT_WRITE_BACK 0xc06ull
 #define MTRR_FIXED_WRITE_BACK 0x0606060606060606ull
 #define MTRR_FIXED_WRITE_PROTECTED 0x0505050505050505ull
-/* IA32_MISC_ENABLE: fast strings; no branch trace store, no PEBS. */
-#define MISC_ENABLE_RESET 0x1801ull
+/* IA32_MISC_ENABLE: fast strings, MONITOR and enhanced SpeedStep; no branch trace store, no PEBS. */
+#define MISC_ENABLE_RESET 0x51801ull
+/*
+ * Performance and power as firmware leaves them (15.2, 15.4, 15.10.1; Vol. 4, ch. 2): ratios of 100 MHz from 4 to 10, of which the processor
+ * has the last one and always runs at it; no turbo; C-states down to the deepest, locked.
+ */
+enum { RATIO_LOWEST = 1, RATIO_EFFICIENT = 4, RATIO_BASE = 10 };
+#define EVERY_BYTE 0x0101010101010101ull
+#define CST_CONFIG_LOCKED 0x8007ull
+#define ENERGY_BIAS_BALANCED 6
+#define POWER_CTL_C1E 2
+#define RAPL_UNITS 0xa0e03ull           /* 1/8 W, 2^-14 J, 1/1024 s */
+#define POWER_EIGHTHS 32ull             /* 4 W */
+/* 16.3.1: four banks, and IA32_MCG_CTL; all of them are on, and have found nothing. */
+#define MCG_CAPABILITIES 0x104ull
+
+static void power_msrs(struct cpu *cpu)
+{
+    CPU_MSR(cpu, msr_platform_info) = (uint64_t)RATIO_EFFICIENT << 48 | (uint64_t)RATIO_EFFICIENT << 40 | RATIO_BASE << 8;
+    CPU_MSR(cpu, msr_pkg_cst_config_control) = CST_CONFIG_LOCKED;
+    CPU_MSR(cpu, ia32_perf_status) = CPU_MSR(cpu, ia32_perf_ctl) = RATIO_BASE << 8;
+    CPU_MSR(cpu, msr_turbo_ratio_limit) = RATIO_BASE * EVERY_BYTE;
+    CPU_MSR(cpu, ia32_energy_perf_bias) = ENERGY_BIAS_BALANCED;
+    CPU_MSR(cpu, msr_power_ctl) = POWER_CTL_C1E;
+    CPU_MSR(cpu, msr_rapl_power_unit) = RAPL_UNITS;
+    CPU_MSR(cpu, msr_pkg_power_limit) = CPU_MSR(cpu, msr_pkg_power_info) = POWER_EIGHTHS;
+    CPU_MSR(cpu, ia32_hwp_capabilities) = RATIO_LOWEST << 24 | RATIO_EFFICIENT << 16 | RATIO_BASE << 8 | RATIO_BASE;
+    CPU_MSR(cpu, ia32_hwp_request) = 0x80ull << 24 | RATIO_BASE << 8 | RATIO_LOWEST;
+}
+
+static void machine_check_msrs(struct cpu *cpu)
+{
+    CPU_MSR(cpu, ia32_mcg_cap) = MCG_CAPABILITIES;
+    CPU_MSR(cpu, ia32_mcg_ctl) = ~0ull;
+    CPU_MSR(cpu, ia32_mc0_ctl) = CPU_MSR(cpu, ia32_mc1_ctl) = CPU_MSR(cpu, ia32_mc2_ctl) = CPU_MSR(cpu, ia32_mc3_ctl) = ~0ull;
+}
 
 void cpu_power_on(struct cpu *cpu)
 {
@@ -51,7 +86,11 @@ void cpu_power_on(struct cpu *cpu)
     for (unsigned i = MSR_SLOT_ia32_mtrr_fix4k_c0000; i <= MSR_SLOT_ia32_mtrr_fix4k_f8000; i++)
         cpu->msr[i] = MTRR_FIXED_WRITE_PROTECTED;
     CPU_MSR(cpu, ia32_bios_sign_id) = MICROCODE_REVISION << 32;
+    CPU_MSR(cpu, ia32_mtrr_physbase0) = MEMORY_HOLE | MEMORY_UC;
+    CPU_MSR(cpu, ia32_mtrr_physmask0) = ((1ull << model->physical_address_width) - (MEMORY_HIGH - MEMORY_HOLE)) | MTRR_RANGE_VALID;
     CPU_MSR(cpu, ia32_misc_enable) = MISC_ENABLE_RESET;
+    power_msrs(cpu);
+    machine_check_msrs(cpu);
     cpuid_read(cpu, 1, 0, signature);
     cpu->gpr[RDX] = signature[0];
     tlb_reset(cpu);

@@ -65,6 +65,16 @@ struct vmx {
     bool tpr_exit;              /* VM entry found TPR below threshold: the exit is due */
 };
 
+/* Address-range monitoring: SDM Vol. 3, 9.10.4. */
+enum { MONITOR_LINE = 64 };
+struct monitor {
+    bool armed;                 /* MONITOR has named a line */
+    bool waiting;               /* MWAIT waits for a store to it. The activity state stays active: 25.4.2 */
+    bool masked_interrupts;     /* ... and for interrupts whatever RFLAGS.IF is (ECX bit 0 of MWAIT) */
+    uint64_t pa;
+    uint8_t line[MONITOR_LINE]; /* as MONITOR found it: a store is seen by what it has changed */
+};
+
 struct cpu {
     struct model *model;
     unsigned index;
@@ -92,6 +102,8 @@ struct cpu {
 
     uint64_t instructions;      /* retired by this processor: the work clock */
     uint64_t clock;             /* instructions plus time skipped while halted: TSC without adjustments */
+    uint64_t idle;              /* of the clock, what was skipped while halted or in MWAIT: IA32_MPERF does not count it */
+    struct monitor monitor;
 
     /*
      * Instructions of INSTRUCTION rows at which the CPU engine must stop although it could execute them itself; one bit
@@ -109,6 +121,10 @@ void cpu_power_on(struct cpu *cpu);
 
 /* Current privilege level: SS.DPL (0 in real mode, 3 in virtual-8086 mode). */
 unsigned cpu_cpl(const struct cpu *cpu);
+/* Does it execute instructions, neither halted nor in MWAIT? */
+static inline bool cpu_runs(const struct cpu *cpu) { return cpu->activity == ACTIVITY_ACTIVE && !cpu->monitor.waiting; }
+/* Does it wait, in HLT or MWAIT, for what comes from outside? */
+static inline bool cpu_idles(const struct cpu *cpu) { return cpu->activity == ACTIVITY_HLT || cpu->monitor.waiting; }
 static inline bool cpu_protected(const struct cpu *cpu) { return cpu->cr0 & CR0_PE; }
 static inline bool cpu_long_mode(const struct cpu *cpu) { return CPU_MSR(cpu, ia32_efer) & EFER_LMA; }
 static inline bool cpu_64bit(const struct cpu *cpu)     /* 64-bit mode, not compatibility mode */

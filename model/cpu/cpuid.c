@@ -4,6 +4,7 @@
  * A feature is named here only if the model or the CPU engine has it.
  */
 #include "model/cpu/execute.h"
+#include "model/cpu/monitor.h"
 #include "model/model.h"
 
 enum { LEAF_BASIC_LAST = 0x16, TSC_MHZ = 1000, CRYSTAL_HZ = 25000000 };
@@ -14,10 +15,11 @@ enum { LEAF_BASIC_LAST = 0x16, TSC_MHZ = 1000, CRYSTAL_HZ = 25000000 };
 #define SIGNATURE 0x00050654u
 
 #define ECX1_FEATURES                                                                                               \
-    (1u << 0 /* SSE3 */ | 1u << 1 /* PCLMULQDQ */ | ECX1_VMX | 1u << 9 /* SSSE3 */ | 1u << 13 /* CX16 */ |    \
+    (1u << 0 /* SSE3 */ | 1u << 1 /* PCLMULQDQ */ | ECX1_MONITOR | ECX1_VMX | 1u << 7 /* EIST */ | 1u << 9 /* SSSE3 */ | 1u << 13 /* CX16 */ |    \
      1u << 17 /* PCID */ | 1u << 19 /* SSE4.1 */ | 1u << 20 /* SSE4.2 */ | 1u << 21 /* x2APIC */ | 1u << 22 /* MOVBE */ | \
      1u << 23 /* POPCNT */ | 1u << 24 /* TSC deadline */ | 1u << 25 /* AES */ | 1u << 26 /* XSAVE */ | \
      1u << 30 /* RDRAND */)
+#define ECX1_MONITOR (1u << 3)
 #define ECX1_VMX (1u << 5)
 #define ECX1_OSXSAVE (1u << 27)
 #define EDX1_FEATURES                                                                                               \
@@ -30,9 +32,10 @@ enum { LEAF_BASIC_LAST = 0x16, TSC_MHZ = 1000, CRYSTAL_HZ = 25000000 };
 #define EDX1_APIC (1u << 9)
 #define EBX7_FEATURES                                                                                               \
     (1u << 0 /* FSGSBASE */ | 1u << 1 /* TSC_ADJUST */ | 1u << 7 /* SMEP */ | 1u << 9 /* ERMS */ |                 \
-     1u << 10 /* INVPCID */ | 1u << 18 /* RDSEED */ | 1u << 20 /* SMAP */)
+     1u << 10 /* INVPCID */ | 1u << 18 /* RDSEED */ | 1u << 20 /* SMAP */ | \
+     1u << 23 /* CLFLUSHOPT */ | 1u << 24 /* CLWB */)
 #define ECX7_LA57 (1u << 16)
-#define ECX_EXTENDED_LAHF 1u
+#define ECX_EXTENDED_FEATURES (1u << 0 /* LAHF in 64-bit mode */ | 1u << 8 /* PREFETCHW */)
 #define EDX_EXTENDED_SYSCALL (1u << 11)
 #define EDX_EXTENDED_FEATURES (1u << 20 /* NX */ | 1u << 26 /* 1-GByte pages */ | 1u << 27 /* RDTSCP */ | 1u << 29 /* LM */)
 
@@ -51,13 +54,15 @@ static const struct leaf table[] = {
     { 0x4, 0, { 0x00000121, 7u << 22 | 63, 63, 0 } },                                   /* L1 data: 32 KB, 8 ways */
     { 0x4, 1, { 0x00000122, 7u << 22 | 63, 63, 0 } },                                   /* L1 instruction */
     { 0x4, 2, { 0x00000143, 15u << 22 | 63, 1023, 0 } },                                /* L2: 1 MB, 16 ways */
-    { 0x6, ANY_SUBLEAF, { 1u << 2 /* ARAT */, 0, 0, 0 } },
+    { 0x5, ANY_SUBLEAF, { MONITOR_LINE, MONITOR_LINE, 3 /* extensions; masked interrupts end MWAIT */, 0x2020 /* C1, C3: two each */ } },
+    { 0x6, ANY_SUBLEAF, { 1u << 2 /* ARAT */ | 1u << 7 /* HWP */ | 1u << 10 /* its energy preference */, 0,
+                          1u << 0 /* APERF, MPERF */ | 1u << 3 /* ENERGY_PERF_BIAS */, 0 } },
     { 0x7, 0, { 0, EBX7_FEATURES, 1u << 2 /* UMIP */ | ECX7_LA57, 0 } },
     { 0xd, 0, { 3 /* x87, SSE */, 576, 576, 0 } },
     { 0x15, ANY_SUBLEAF, { 1, TSC_MHZ * 1000000u / CRYSTAL_HZ, CRYSTAL_HZ, 0 } },
     { 0x16, ANY_SUBLEAF, { TSC_MHZ, TSC_MHZ, 100, 0 } },
     { 0x80000000, ANY_SUBLEAF, { LEAF_EXTENDED_LAST, 0, 0, 0 } },
-    { 0x80000001, ANY_SUBLEAF, { 0, 0, ECX_EXTENDED_LAHF, EDX_EXTENDED_FEATURES } },
+    { 0x80000001, ANY_SUBLEAF, { 0, 0, ECX_EXTENDED_FEATURES, EDX_EXTENDED_FEATURES } },
     { 0x80000002, ANY_SUBLEAF, { 0x71736553, 0x76206975, 0x75747269, 0x43206c61 } },    /* "Sesqui virtual C" */
     { 0x80000003, ANY_SUBLEAF, { 0x00005550, 0, 0, 0 } },                               /* "PU" */
     { 0x80000004, ANY_SUBLEAF, { 0, 0, 0, 0 } },
@@ -120,6 +125,7 @@ void cpuid_read(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t
     case 0x1:
         out[EBX] |= cpu->index << 24 | cpu->model->cpu_count << 16;
         out[ECX] |= cpu->cr4 & CR4_OSXSAVE ? ECX1_OSXSAVE : 0;
+        out[ECX] &= monitor_enabled(cpu) ? ~0u : ~ECX1_MONITOR;
         out[ECX] &= cr4_allowed(cpu) & CR4_VMXE ? ~0u : ~ECX1_VMX;
         out[EDX] |= cr4_allowed(cpu) & CR4_VME ? EDX1_VME : 0;
         out[EDX] |= cpu->model->cpu_count > 1 ? 1u << 28 : 0;   /* HTT: the count in EBX is valid */

@@ -73,6 +73,7 @@ static void activity_active(struct cpu *cpu, struct event *event)
 {
     (void)event;
     cpu->activity = ACTIVITY_ACTIVE;
+    cpu->monitor.waiting = false;
 }
 
 static void interrupt_shadow_ended(struct cpu *cpu, struct event *event)

@@ -10,6 +10,7 @@
 #include "model/cpu/access.h"
 #include "model/cpu/cr.h"
 #include "model/cpu/deliver.h"
+#include "model/cpu/monitor.h"
 #include "model/cpu/raise.h"
 #include "model/cpu/segment.h"
 #include "model/cpu/time.h"
@@ -29,8 +30,10 @@ static const struct refusal *undefined(struct attempt *a)
 {
     a->operand = a->insn->reg;
     switch (a->id) {
-    case INSN_getsec: case INSN_rsm: case INSN_monitor: case INSN_mwait:
+    case INSN_getsec: case INSN_rsm:
         return cpu_refuses(REFUSALS_not_here, a);
+    case INSN_monitor: case INSN_mwait:
+        return cpu_refuses(REFUSALS_monitor_undefined, a);
     case INSN_rdtscp:
         return cpu_refuses(REFUSALS_rdtscp_undefined, a);
     case INSN_invpcid:
@@ -340,6 +343,18 @@ static enum status write_segment_base(struct cpu *cpu, const struct insn *insn)
     return done(cpu, insn);
 }
 
+static enum status monitor(struct cpu *cpu, const struct insn *insn)
+{
+    TRY(monitor_arm(cpu, insn));
+    return done(cpu, insn);
+}
+
+static enum status mwait(struct cpu *cpu, const struct insn *insn)
+{
+    TRY(monitor_wait(cpu, insn));
+    return done(cpu, insn);
+}
+
 static enum status perform(struct cpu *cpu, const struct insn *insn)
 {
     switch (insn->id) {
@@ -379,6 +394,10 @@ static enum status perform(struct cpu *cpu, const struct insn *insn)
         return done_slowly(cpu, insn, TIME_CACHES);
     case INSN_pause:
         return done_slowly(cpu, insn, TIME_PAUSE);
+    case INSN_monitor:
+        return monitor(cpu, insn);
+    case INSN_mwait:
+        return mwait(cpu, insn);
     case INSN_xsetbv:
         return xsetbv(cpu, insn);
     case INSN_rdrand: case INSN_rdseed:

@@ -18,6 +18,8 @@ static const struct {
 
 /* IA32_PERF_GLOBAL_CTRL: four general counters and three fixed ones. CPUID leaf 0AH claims none, and none counts. */
 #define PERF_GLOBAL_CTRL_ALLOWED 0x70000000full
+enum { NANOSECONDS_OF_ENERGY = 15259 };
+
 enum msr_slot msr_find(uint32_t index)
 {
     switch (index) {
@@ -65,6 +67,13 @@ bool msr_mtrr_def_type_valid(uint64_t value)
     return mtrr_type(value & 0xff) && !(value & ~0xcffull);
 }
 
+bool msr_mtrr_range_valid(const struct cpu *cpu, enum msr_kind kind, uint64_t value)
+{
+    if (value >> cpu->model->physical_address_width)
+        return false;
+    return kind == KIND_MTRR_BASE ? mtrr_type(value & 0xff) && !(value & 0xf00) : !(value & 0x7ff);
+}
+
 bool msr_pat_valid(uint64_t value)
 {
     for (unsigned i = 0; i < 8; i++, value >>= 8) {
@@ -102,11 +111,22 @@ bool cet_bits_valid(uint64_t value)
     return !(value & CET_RESERVED) && (value & (CET_SUPPRESS | CET_TRACKER)) != (CET_SUPPRESS | CET_TRACKER);
 }
 
+/* SDM Vol. 3, 15.10.1: units of 2^-14 J, and a package that always takes 4 W, which is a unit in 15,259 ns. */
+static uint64_t energy(const struct cpu *cpu)
+{
+    return (uint32_t)(cpu->clock / NANOSECONDS_OF_ENERGY);
+}
+
 static uint64_t special_read(const struct cpu *cpu, enum msr_slot slot)
 {
     switch (slot) {
     case MSR_SLOT_ia32_time_stamp_counter:
         return cpu->clock + CPU_MSR(cpu, ia32_tsc_adjust);
+    case MSR_SLOT_ia32_mperf:                   /* the time that was not idle, and what was written: 15.2 */
+    case MSR_SLOT_ia32_aperf:
+        return cpu->clock - cpu->idle + cpu->msr[slot];
+    case MSR_SLOT_msr_pkg_energy_status:
+        return energy(cpu);
     case MSR_SLOT_ia32_fs_base:
         return cpu->seg[SEG_FS].base;
     case MSR_SLOT_ia32_gs_base:
@@ -121,6 +141,10 @@ static void special_write(struct cpu *cpu, enum msr_slot slot, uint64_t value)
     switch (slot) {
     case MSR_SLOT_ia32_time_stamp_counter:      /* IA32_TSC_ADJUST follows: SDM Vol. 3, 18.17.3 */
         CPU_MSR(cpu, ia32_tsc_adjust) = value - cpu->clock;
+        break;
+    case MSR_SLOT_ia32_mperf:
+    case MSR_SLOT_ia32_aperf:
+        cpu->msr[slot] = value - (cpu->clock - cpu->idle);
         break;
     case MSR_SLOT_ia32_efer:
         efer_write(cpu, value);

@@ -5,7 +5,7 @@
 
 #include "model/cpu/cpu.h"
 
-enum msr_kind { KIND_STORED, KIND_LOW32, KIND_HALF, KIND_CANONICAL, KIND_PAT, KIND_MTRR, KIND_READONLY, KIND_SPECIAL, KIND_APIC, KIND_UNKNOWN };
+enum msr_kind { KIND_STORED, KIND_LOW32, KIND_HALF, KIND_CANONICAL, KIND_PAT, KIND_MTRR, KIND_MTRR_BASE, KIND_MTRR_MASK, KIND_CLEARED, KIND_READONLY, KIND_SPECIAL, KIND_APIC, KIND_UNKNOWN };
 
 #define X2APIC_FIRST 0x800u
 #define X2APIC_LAST 0x8ffu
@@ -20,6 +20,8 @@ enum msr_kind msr_kind(uint32_t index);
 /* Is each byte a memory type that a fixed-range MTRR may hold?  May IA32_MTRR_DEF_TYPE hold this value?  (12.11.2) */
 bool msr_mtrr_valid(uint64_t value);
 bool msr_mtrr_def_type_valid(uint64_t value);
+/* May a variable-range MTRR of this kind hold it?  (12.11.2.3) */
+bool msr_mtrr_range_valid(const struct cpu *cpu, enum msr_kind kind, uint64_t value);
 bool msr_pat_valid(uint64_t value);
 
 #endif

@@ -7,6 +7,7 @@
 #include "model/cpu/access.h"
 #include "model/cpu/cr.h"
 #include "model/cpu/execute.h"
+#include "model/cpu/monitor.h"
 #include "model/cpu/msr.h"
 #include "model/cpu/raise.h"
 #include "model/cpu/walk.h"
@@ -55,6 +56,12 @@ static uint64_t apic_base(const struct attempt *a)
     if (bus->apic_read_msr)
         bus->apic_read_msr(bus->context, &a->cpu->model->cpu[a->cpu->index], MSR_ia32_apic_base, &value);
     return value;
+}
+
+/* 15.4.2: MSRs of hardware-controlled performance states, before those are enabled. */
+static bool hwp_off(const struct cpu *cpu, uint32_t index)
+{
+    return (index == MSR_ia32_hwp_capabilities || index == MSR_ia32_hwp_request || index == MSR_ia32_hwp_status) && !CPU_MSR(cpu, ia32_pm_enable);
 }
 
 /* There are no other components here. */

@@ -8,7 +8,7 @@ static bool others_are_active(const struct cpu *cpu)
     const struct model *model = cpu->model;
 
     for (unsigned i = 0; i < model->cpu_count; i++)
-        if (i != cpu->index && model->cpu[i].activity == ACTIVITY_ACTIVE)
+        if (i != cpu->index && cpu_runs(&model->cpu[i]))
             return true;
     return false;
 }

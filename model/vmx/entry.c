@@ -50,6 +50,7 @@ static void enter_non_root(struct cpu *cpu, const struct vmcs *v)
     vmx->pause_latest = ~0ull;
     vmx->entry_clock = cpu->clock;
     vmx->entry_instructions = cpu->instructions;
+    cpu->monitor = (struct monitor){ .armed = false };          /* 27.3.3 */
     cpu->stay++;
     if (!(proc2 & PROC2_enable_vpid))
         tlb_vmx_transition(cpu);

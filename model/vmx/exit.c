@@ -77,6 +77,7 @@ static void leave_non_root(struct cpu *cpu)
     cpu->event = (struct event){ .valid = false };
     cpu->pending_debug = 0;
     cpu->activity = ACTIVITY_ACTIVE;
+    cpu->monitor = (struct monitor){ .armed = false };          /* 28.5.6 */
 }
 
 enum status exit_to_host(struct cpu *cpu, struct vmcs *v, bool nmi_blocked)

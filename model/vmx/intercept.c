@@ -260,8 +260,8 @@ static bool decide(struct cpu *cpu, const struct insn *insn, struct exit_informa
         return if_control(proc2 & PROC2_wbinvd_exiting, information, EXIT_REASON_wbinvd, 0);
     case INSN_monitor:
         return if_control(proc & PROC_monitor_exiting, information, EXIT_REASON_monitor, 0);
-    case INSN_mwait:                    /* bit 0: was the monitoring hardware armed?  There is none. */
-        return if_control(proc & PROC_mwait_exiting, information, EXIT_REASON_mwait, 0);
+    case INSN_mwait:                    /* 28.2.1: was the monitoring hardware armed? */
+        return if_control(proc & PROC_mwait_exiting, information, EXIT_REASON_mwait, cpu->monitor.armed);
     case INSN_pause:
         return ((proc & PROC_pause_exiting) || pause_loop(cpu, v)) && exits(information, EXIT_REASON_pause, 0);
     case INSN_rdrand:

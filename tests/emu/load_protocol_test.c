@@ -135,6 +135,28 @@ START_TEST(linux_32)
 }
 END_TEST
 
+/* As firmware leaves it for a kernel, unless told otherwise; not on a processor without VMX. */
+START_TEST(feature_control)
+{
+    struct load_request request = { .image = path, .feature_control_told = true };
+
+    capability_init(&model->capability, NULL);
+    make_linux();
+    model->cpu_count = 2;
+    loaded(NULL, NULL);
+    for (unsigned i = 0; i < 2; i++)
+        ck_assert_uint_eq(CPU_MSR(&model->cpu[i], ia32_feature_control), 5);
+    for (unsigned i = 0; i < 2; i++)
+        CPU_MSR(&model->cpu[i], ia32_feature_control) = 1;
+    ck_assert(load_image(model, &request, error, sizeof error));
+    ck_assert_uint_eq(CPU_MSR(&model->cpu[1], ia32_feature_control), 1);
+    capability_init(&model->capability, &(struct vmx_lacks){ .vmx = true });
+    CPU_MSR(&model->cpu[0], ia32_feature_control) = 0;
+    loaded(NULL, NULL);
+    ck_assert_uint_eq(CPU_MSR(&model->cpu[0], ia32_feature_control), 0);
+}
+END_TEST
+
 START_TEST(linux_real_mode)
 {
     make_linux();
@@ -386,6 +408,7 @@ int main(void)
     tcase_add_test(test_case, linux_64);
     tcase_add_test(test_case, linux_32);
     tcase_add_test(test_case, linux_real_mode);
+    tcase_add_test(test_case, feature_control);
     tcase_add_loop_test(test_case, linux_spoilt, 0, sizeof spoilt / sizeof spoilt[0]);
     tcase_add_test(test_case, linux_requests);
     tcase_add_loop_test(test_case, pvh, 0, 2);

@@ -89,7 +89,7 @@ END_TEST
 
 START_TEST(read_only_msrs)
 {
-    static const uint32_t others[] = { 0x17, 0xfe, 0x179 };
+    static const uint32_t others[] = { 0x17, 0xce, 0xe2, 0xfe, 0x179, 0x198, 0x1aa, 0x1ad, 0x606, 0x611, 0x614 };
     unsigned vmx = 0;
 
     for (uint32_t index = 0x480; index <= 0x493; index++) {
@@ -107,7 +107,8 @@ END_TEST
 /* What software writes is what it reads. */
 START_TEST(writable_msrs)
 {
-    static const uint32_t indices[] = { 0x174, 0x175, 0x176, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103 };
+    static const uint32_t indices[] = { 0x174, 0x175, 0x176, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103,
+                                        0x17b, 0x199, 0x1fc, 0x400, 0x404, 0x408, 0x40c, 0x610, 0xe7, 0xe8 };
 
     for (unsigned i = 0; i < sizeof indices / sizeof indices[0]; i++) {
         uint64_t value = 0x12345000 + 4 * i, read = 0;
@@ -171,15 +172,16 @@ START_TEST(cpuid_bit_by_bit)
     uint32_t vme = cr4_allowed(f.cpu) & CR4_VME ? 2 : 0;
 
     leaf_is(0x0, 0, 0x16, 0x756e6547, 0x6c65746e, 0x49656e69);
-    leaf_is(0x1, 0, 0x00050654, 0x00010800, 0x47fa2223, 0x0f8bfbfd | vme);
+    leaf_is(0x1, 0, 0x00050654, 0x00010800, 0x47fa22ab, 0x0f8bfbfd | vme);
     leaf_is(0x2, 0, 0x00feff01, 0, 0, 0);
     leaf_is(0x3, 0, 0, 0, 0, 0);
     leaf_is(0x4, 0, 0x00000121, 0x01c0003f, 0x3f, 0);
     leaf_is(0x4, 1, 0x00000122, 0x01c0003f, 0x3f, 0);
     leaf_is(0x4, 2, 0x00000143, 0x03c0003f, 0x3ff, 0);
     leaf_is(0x4, 3, 0, 0, 0, 0);
-    leaf_is(0x6, 0, 4, 0, 0, 0);
-    leaf_is(0x7, 0, 0, 0x00140683, 0x00010004, 0);
+    leaf_is(0x5, 0, 64, 64, 3, 0x2020);
+    leaf_is(0x6, 0, 0x484, 0, 9, 0);
+    leaf_is(0x7, 0, 0, 0x01940683, 0x00010004, 0);
     leaf_is(0x7, 1, 0, 0, 0, 0);
     leaf_is(0xa, 0, 0, 0, 0, 0);
     leaf_is(0xb, 0, 0, 1, 0x100, 0);
@@ -190,7 +192,7 @@ START_TEST(cpuid_bit_by_bit)
     leaf_is(0x15, 0, 1, 40, 25000000, 0);
     leaf_is(0x16, 0, 1000, 1000, 100, 0);
     leaf_is(0x80000000, 0, 0x80000008, 0, 0, 0);
-    leaf_is(0x80000001, 0, 0, 0, 1, 0x2c100800);
+    leaf_is(0x80000001, 0, 0, 0, 0x101, 0x2c100800);
     leaf_is(0x80000004, 0, 0, 0, 0, 0);
     leaf_is(0x80000005, 0, 0, 0, 0, 0);
     leaf_is(0x80000006, 0, 0, 0, 0x04008040, 0);

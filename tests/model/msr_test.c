@@ -125,7 +125,7 @@ START_TEST(mtrrs)
 {
     static const uint32_t fixed[] = { 0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f };
 
-    ck_assert_uint_eq(get(MSR_ia32_mtrrcap), 0x500);        /* FIX, WC; no variable range */
+    ck_assert_uint_eq(get(MSR_ia32_mtrrcap), 0x508);        /* FIX, WC; eight variable ranges */
     ck_assert_uint_eq(get(MSR_ia32_mtrr_def_type), 0xc06);
     ck_assert_uint_eq(get(0x250), 0x0606060606060606);
     ck_assert_uint_eq(get(0x259), 0);
@@ -142,6 +142,84 @@ START_TEST(mtrrs)
     refuse(MSR_ia32_mtrr_def_type, 0xc02);
     refuse(MSR_ia32_mtrr_def_type, 0x1c06);
     refuse(MSR_ia32_mtrr_def_type, 0xd06);
+}
+END_TEST
+
+/* The upper quarter of 4 GB is uncacheable, as firmware leaves it; the other ranges are free. */
+START_TEST(variable_mtrrs)
+{
+    ck_assert_uint_eq(get(0x200), 0xc0000000);
+    ck_assert_uint_eq(get(0x201), 0xffc0000800);
+    for (uint32_t index = 0x202; index < 0x210; index++)
+        ck_assert_uint_eq(get(index), 0);
+    for (uint32_t index = 0x200; index < 0x210; index += 2) {
+        put(index, 0xfffffff006);
+        ck_assert_uint_eq(get(index), 0xfffffff006);
+        refuse(index, 2);
+        refuse(index, 7);
+        for (unsigned bit = 8; bit < 12; bit++)
+            refuse(index, 1u << bit);
+        refuse(index, 1ull << 40);
+        put(index + 1, 0xfffffff800);
+        ck_assert_uint_eq(get(index + 1), 0xfffffff800);
+        for (unsigned bit = 0; bit < 11; bit++)
+            refuse(index + 1, 1u << bit);
+        refuse(index + 1, 1ull << 40);
+    }
+}
+END_TEST
+
+/* SDM Vol. 3, 16.3: a machine that has found no error, and software that clears banks and turns them on. */
+START_TEST(machine_check)
+{
+    uint64_t value;
+    uint32_t banks = get(MSR_ia32_mcg_cap) & 0xff;
+
+    ck_assert_uint_eq(get(MSR_ia32_mcg_cap), 0x104);
+    put(MSR_ia32_mcg_ctl, 0);
+    ck_assert_uint_eq(get(MSR_ia32_mcg_ctl), 0);
+    for (uint32_t bank = 0; bank < banks; bank++) {
+        ck_assert_uint_eq(get(0x400 + 4 * bank), ~0ull);
+        put(0x400 + 4 * bank, 0);
+        put(0x400 + 4 * bank, ~0ull);
+        for (uint32_t i = 1; i < 4; i++) {
+            ck_assert_uint_eq(get(0x400 + 4 * bank + i), 0);
+            put(0x400 + 4 * bank + i, 0);
+            refuse(0x400 + 4 * bank + i, 1ull << 63);
+        }
+    }
+    ck_assert(!msr_read(f.cpu, 0x400 + 4 * banks, &value));
+}
+END_TEST
+
+/* 15.2, 15.4, 15.10.1: time that is not idle; requests are kept; MSRs of HWP once it is enabled, until RESET. */
+START_TEST(performance_and_power)
+{
+    uint64_t value;
+
+    f.cpu->clock = 1000000;
+    f.cpu->idle = 400000;
+    ck_assert_uint_eq(get(MSR_ia32_mperf), 600000);
+    put(MSR_ia32_aperf, 5);
+    f.cpu->clock += 10;
+    ck_assert_uint_eq(get(MSR_ia32_aperf), 15);
+    ck_assert_uint_eq(get(MSR_ia32_mperf), 600010);
+    ck_assert_uint_eq(get(MSR_msr_pkg_energy_status), 65);      /* 4 W for a millisecond, in units of 2^-14 J */
+    ck_assert_uint_eq(get(MSR_msr_platform_info) >> 8 & 0xff, 10);
+    put(MSR_ia32_perf_ctl, 0x400);
+    ck_assert_uint_eq(get(MSR_ia32_perf_ctl), 0x400);
+    refuse(MSR_ia32_perf_status, 0);
+    ck_assert(!msr_read(f.cpu, MSR_ia32_hwp_request, &value));
+    ck_assert(!msr_write(f.cpu, MSR_ia32_hwp_request, 0));
+    refuse(MSR_ia32_pm_enable, 2);
+    put(MSR_ia32_pm_enable, 1);
+    refuse(MSR_ia32_pm_enable, 0);
+    ck_assert_uint_eq(get(MSR_ia32_hwp_capabilities), 0x01040a0a);
+    put(MSR_ia32_hwp_request, 0x8004080a);
+    ck_assert_uint_eq(get(MSR_ia32_hwp_request), 0x8004080a);
+    refuse(MSR_ia32_hwp_capabilities, 0);
+    put(MSR_ia32_energy_perf_bias, 15);
+    refuse(MSR_ia32_energy_perf_bias, 16);
 }
 END_TEST
 
@@ -310,8 +388,16 @@ START_TEST(cpuid_features)
     uint32_t ecx = cpuid(1, 0, 2), ebx7 = cpuid(7, 0, 1);
 
     ck_assert(ecx & 1u << 5);                           /* VMX */
-    ck_assert(!(ecx & (1u << 3 | 1u << 6 | 1u << 15 | 1u << 28 | 1u << 31)));  /* MONITOR SMX PDCM AVX HV */
+    ck_assert(!(ecx & (1u << 6 | 1u << 15 | 1u << 28 | 1u << 31)));  /* SMX PDCM AVX HV */
     ck_assert(!(ecx & 1u << 27));
+    ck_assert(ecx & 1u << 3);                           /* MONITOR, while IA32_MISC_ENABLE has it */
+    put(MSR_ia32_misc_enable, get(MSR_ia32_misc_enable) & ~(1ull << 18));
+    ck_assert_uint_eq(cpuid(1, 0, 2), ecx & ~(1u << 3));
+    ck_assert_uint_eq(cpuid(5, 0, 0), 64);
+    ck_assert_uint_eq(cpuid(5, 0, 1), 64);
+    ck_assert_uint_eq(cpuid(5, 0, 2), 3);
+    ck_assert_uint_eq(cpuid(6, 0, 0) & (1u << 2 | 1u << 7), 1u << 2 | 1u << 7);         /* ARAT, HWP */
+    ck_assert_uint_eq(cpuid(6, 0, 2), 9);               /* APERF and MPERF, ENERGY_PERF_BIAS */
     f.cpu->cr4 |= CR4_OSXSAVE;
     ck_assert(cpuid(1, 0, 2) & 1u << 27);
     ck_assert_uint_eq(ebx7 & (1u << 0 | 1u << 7 | 1u << 10 | 1u << 20), 1u << 0 | 1u << 7 | 1u << 10 | 1u << 20);
@@ -359,6 +445,9 @@ int main(void)
     tcase_add_test(tcase, performance_counters);
     tcase_add_test(tcase, kinds);
     tcase_add_test(tcase, mtrrs);
+    tcase_add_test(tcase, variable_mtrrs);
+    tcase_add_test(tcase, machine_check);
+    tcase_add_test(tcase, performance_and_power);
     tcase_add_test(tcase, microcode_revision);
     tcase_add_test(tcase, pat);
     tcase_add_test(tcase, efer);

@@ -32,7 +32,7 @@ static const struct { const char *name; const char *in; } expected[INSN_COUNT] =
     [INSN_invlpg] = { "INVLPG", "XGXG" },       [INSN_invpcid] = { "INVPCID", "XGXG" },
     [INSN_invd] = { "INVD", "XGXG" },           [INSN_wbinvd] = { "WBINVD", "XGXG" },
     [INSN_xsetbv] = { "XSETBV", "XGXG" },
-    [INSN_monitor] = { "MONITOR", "UUUU" },     [INSN_mwait] = { "MWAIT", "UUUU" },        /* CPUID has neither */
+    [INSN_monitor] = { "MONITOR", "XUXU" },     [INSN_mwait] = { "MWAIT", "XUXU" },
     [INSN_pause] = { "PAUSE", "XXXX" },         [INSN_rdrand] = { "RDRAND", "XXXX" },
     [INSN_rdseed] = { "RDSEED", "XXXX" },
     [INSN_sgdt] = { "SGDT", "XGXG" },           [INSN_sidt] = { "SIDT", "XGXG" },

@@ -181,7 +181,10 @@ static void enter_long_mode(void)
 CASE(instruction_lock, struct insn insn = plain(INSN_vmcall); insn.lock = true; execute_it(insn))
 CASE(getsec_smx, execute_it(plain(INSN_getsec)))
 CASE(rsm_smm, execute_it(plain(INSN_rsm)))
-CASE(monitor_absent, execute_it(plain(INSN_mwait)))
+CASE(monitor_disabled, CPU_MSR(cpu(), ia32_misc_enable) = 1; execute_it(plain(INSN_mwait)))
+CASE(monitor_cpl, user_mode(); execute_it(plain(INSN_monitor)))
+CASE(monitor_extensions, msr(INSN_monitor, 1, 0))
+CASE(mwait_extensions, msr(INSN_mwait, 3, 0))
 CASE(rdtscp_control, guest(0); execute_it(plain(INSN_rdtscp)))
 CASE(invpcid_register_operand, execute_it(plain(INSN_invpcid)))
 CASE(invpcid_control, guest(0); execute_it(memory(INSN_invpcid)))
@@ -229,10 +232,16 @@ CASE(dr_upper, move(INSN_mov_to_dr, 7, 1ull << 32))
 CASE(rdmsr_unknown, msr(INSN_rdmsr, 0x12345, 0))
 CASE(rdmsr_no_vmx, no_vmx(); msr(INSN_rdmsr, MSR_ia32_vmx_basic, 0))
 CASE(rdmsr_capability, capability()->proc2.allowed &= ~PROC2_enable_vm_functions; msr(INSN_rdmsr, MSR_ia32_vmx_vmfunc, 0))
+CASE(rdmsr_hwp, msr(INSN_rdmsr, MSR_ia32_hwp_request, 0))
 CASE(rdmsr_cet, capability()->cr4_fixed1 &= ~CR4_CET; msr(INSN_rdmsr, MSR_ia32_s_cet, 0))
 CASE(wrmsr_unknown, msr(INSN_wrmsr, 0x12345, 0))
 CASE(wrmsr_no_vmx, no_vmx(); msr(INSN_wrmsr, MSR_ia32_feature_control, 5))
 CASE(wrmsr_cet, capability()->cr4_fixed1 &= ~CR4_CET; msr(INSN_wrmsr, MSR_ia32_pl3_ssp, 0))
+CASE(wrmsr_hwp, msr(INSN_wrmsr, MSR_ia32_hwp_status, 0))
+CASE(wrmsr_mtrr_range, msr(INSN_wrmsr, MSR_ia32_mtrr_physbase7, 2))
+CASE(wrmsr_machine_check, msr(INSN_wrmsr, MSR_ia32_mc3_status, 1))
+CASE(wrmsr_energy_bias, msr(INSN_wrmsr, MSR_ia32_energy_perf_bias, 16))
+CASE(wrmsr_pm_enable, msr(INSN_wrmsr, MSR_ia32_pm_enable, 2))
 CASE(wrmsr_read_only, msr(INSN_wrmsr, MSR_ia32_vmx_misc, 0))
 CASE(wrmsr_canonical, msr(INSN_wrmsr, MSR_ia32_gs_base, 1ull << 62))
 CASE(wrmsr_pat, msr(INSN_wrmsr, MSR_ia32_pat, 2))
@@ -388,7 +397,7 @@ END_TEST
 START_TEST(outcomes)
 {
     static const char *const undefined[] = {
-        "instruction.lock", "vmx.register_operand", "getsec.smx", "rsm.smm", "monitor.absent", "rdtscp.control", "invpcid.register_operand", "invpcid.control",
+        "instruction.lock", "vmx.register_operand", "getsec.smx", "rsm.smm", "monitor.disabled", "monitor.cpl", "rdtscp.control", "invpcid.register_operand", "invpcid.control",
         "xsetbv.osxsave", "segment_base.fsgsbase", "cr.number", "dr.number", "dr.de", "ldtr.protected", "ldtr.virtual_8086", "memory.register_operand",
         "vmx.absent", "vmx.operation", "vmx.protected", "vmx.virtual_8086", "vmx.compatibility", "invept.absent",
         "invvpid.absent", "vmxon.absent", "vmxon.protected", "vmxon.vmxe", "vmxon.virtual_8086", "vmxon.compatibility",
