@@ -10,9 +10,11 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
+#include "cli/terminal.h"
 #include "emu/device/dialogue.h"
 #include "emu/disk/disk.h"
 #include "emu/load/file.h"
+#include "emu/machine/hash.h"
 #include "emu/machine/step.h"
 #include "emu/native/native.h"
 
@@ -57,6 +59,7 @@ static struct machine *running;
 
 static void on_signal(int signal)
 {
+    terminal_ends_by(signal);
     if (running)
         machine_interrupt(running, signal);
 }
@@ -81,12 +84,17 @@ static int run(const struct boot *boot, struct machine *machine, int argc, char 
 
     machine_symbols(machine, boot->load.symbols, boot->symbols);
     catch_signals(machine);
+    if (boot->machine.typist.next)
+        terminal_begin();
     machine_run(machine, &result);
+    terminal_end();
     running = NULL;
     if (result.message[0])
         complain("%s", result.message);
     if (boot->count)
         print_count(machine_model(machine));
+    if (boot->hash)
+        fprintf(stderr, "sesqui: hash %016" PRIx64 "\n", machine_hash(machine));
     if (result.end == MACHINE_RULE) {
         fputs("sesqui: the latest events:\n", stderr);
         trace_print_tail(machine_trace(machine), stderr, "    ");
@@ -188,6 +196,7 @@ int command_boot(int argc, char **argv)
         return EXIT_STATUS_USAGE;
     if (boot.machine.console)
         setvbuf(boot.machine.console, NULL, _IOLBF, BUFSIZ);    /* whoever waits for a line gets it */
+    boot.machine.typist.next = !boot.input && boot.machine.console == stdout && terminal_there() ? terminal_next : NULL;
     struct machine *machine = open_disks(&boot) ? machine_open(&boot.machine, error, sizeof error) : NULL;
     if (!machine && boot.machine.disks == boot.disks)
         complain("boot: %s", error);

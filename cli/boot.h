@@ -14,7 +14,7 @@ struct boot {
     unsigned disks;
     const char *trace, *console, *dump, *serial2, *input; /* paths */
     uint64_t cpus, trace_limit;
-    bool no_console, count, help, symbols; /* symbols: in the trace, too */
+    bool no_console, count, hash, help, symbols; /* symbols: in the trace, too */
 };
 
 /* Fills `boot` from a command line. False after a complaint. */

@@ -5,6 +5,7 @@
 
 #include "cli/boot.h"
 #include "cli/options.h"
+#include "emu/device/date.h"
 #include "model/vmx/profile.h"
 
 static const char usage[] =
@@ -38,6 +39,8 @@ static const char usage[] =
     "  --limit N         stop after N instructions (status 120); 0: never, as unless told\n"
     "  --seed N          seed of everything random: 0 unless told\n"
     "  --count           say at the end how many instructions the processors executed\n"
+    "  --hash            say at the end a number that stands for RAM, registers and devices: equal where they are\n"
+    "  --rtc DATE        the clock's date at the start, as 2024-01-01T12:00:00; 2024-01-01 unless told, and always by virtual time\n"
     "  --console FILE    the guest's console goes to FILE instead of stdout\n"
     "  --no-console      nowhere\n"
     "  --input FILE      a dialogue with the console, lines of  expect \"TEXT\" [within SECONDS]  and  send \"TEXT\"  (docs/machine.md)\n"
@@ -126,6 +129,16 @@ static bool set_feature_control(void *to, const char *text)
     return !(*value & ~(FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX));
 }
 
+static bool set_date(void *to, const char *text)
+{
+    struct boot *boot = to;
+
+    boot->machine.date_told = date_parse(text, &boot->machine.date);
+    if (!boot->machine.date_told)
+        complain("--rtc: \"%.40s\" is no date of the years 1970 to 9999 as 2024-02-29, 2024-02-29T12:00 or 2024-02-29T12:00:00 (UTC)", text);
+    return boot->machine.date_told;
+}
+
 static bool set_explain(void *to, const char *text)
 {
     return parse_explain(text, &((struct boot *)to)->machine.explain);
@@ -209,6 +222,8 @@ static const struct option options[] = {
     { .name = "--limit", OPTION_NUMBER, AT(machine.limit) },
     { .name = "--seed", OPTION_NUMBER, AT(machine.seed) },
     { .name = "--count", OPTION_FLAG, AT(count) },
+    { .name = "--hash", OPTION_FLAG, AT(hash) },
+    { .name = "--rtc", OPTION_CALL, .set = set_date },
     { .name = "--console", OPTION_TEXT, AT(console) },
     { .name = "--input", OPTION_TEXT, AT(input) },
     { .name = "--no-console", OPTION_FLAG, AT(no_console) },

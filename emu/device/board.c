@@ -258,9 +258,11 @@ uint64_t board_next_event(const struct board *board, const struct cpu *cpu)
         next = least(next, pit_next(&board->pit));
     next = least(next, cmos_next(&board->cmos));
     next = least(next, pm_next(&board->pm));
-    for (unsigned i = 0; i < UARTS; i++)
+    for (unsigned i = 0; i < UARTS; i++) {
+        next = least(next, uart_next(&board->uart[i]));
         if (board->uart[i].dialogue)
-            next = least(next, least(uart_next(&board->uart[i]), dialogue_deadline(board->uart[i].dialogue)));
+            next = least(next, dialogue_deadline(board->uart[i].dialogue));
+    }
     return least(next, hpet_next(&board->hpet));
 }
 

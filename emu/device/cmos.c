@@ -2,6 +2,8 @@
 /* The real-time clock. */
 #include "emu/device/cmos.h"
 
+#include "emu/device/date.h"
+
 enum { SECOND = 1000000000 };
 /* Registers. */
 enum { SECONDS, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, WEEKDAY, DAY, MONTH, YEAR, A, B, C, D,
@@ -11,30 +13,6 @@ enum { A_UPDATING = 0x80, A_RATE = 0xf, A_DIVIDER_RUNS = 0x20, B_SET = 0x80, B_P
        B_BINARY = 4, B_24_HOURS = 2, C_REQUEST = 0x80, D_VALID = 0x80, ALARM_ANY = 0xc0, HOUR_PM = 0x80 };
 /* Before each second begins the time is not to be read: data sheet, "Update Cycle". */
 enum { UPDATE_TIME = 2228000 };
-
-struct date { int64_t year; unsigned month, day, hour, minute, second, weekday; };
-
-/* The proleptic Gregorian calendar; days count from 1970. */
-static int64_t days_of(int64_t year, unsigned month, unsigned day)
-{
-    int64_t y = month <= 2 ? year - 1 : year, era = (y >= 0 ? y : y - 399) / 400;
-    int64_t of_era = y - era * 400, of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-static struct date date_of(int64_t seconds)
-{
-    int64_t days = (seconds >= 0 ? seconds : seconds - 86399) / 86400, rest = seconds - days * 86400;
-    int64_t z = days + 719468, era = (z >= 0 ? z : z - 146096) / 146097, of_era = z - era * 146097;
-    int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100), m = (5 * of_year + 2) / 153;
-
-    return (struct date){ .year = year_of_era + era * 400 + (m >= 10), .month = (unsigned)(m < 10 ? m + 3 : m - 9),
-                          .day = (unsigned)(of_year - (153 * m + 2) / 5 + 1), .hour = (unsigned)(rest / 3600),
-                          .minute = (unsigned)(rest / 60 % 60), .second = (unsigned)(rest % 60),
-                          .weekday = (unsigned)(((days + 4) % 7 + 7) % 7) + 1 };
-}
 
 /* ---- how registers hold numbers ---- */
 
@@ -106,7 +84,7 @@ static void write_time(struct cmos *cmos, unsigned index, uint8_t value, uint64_
     case CENTURY: date.year = at_most(number, 0, 99) * 100 + date.year % 100; break;
     default: return;                    /* the day of the week follows from the date */
     }
-    int64_t seconds = days_of(date.year, date.month, date.day) * 86400 + date.hour * 3600 + date.minute * 60 + date.second;
+    int64_t seconds = date_seconds(&date);
     cmos->epoch = seconds - (int64_t)((runs(cmos) ? now : cmos->stopped) / SECOND);
 }
 

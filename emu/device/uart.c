@@ -65,6 +65,7 @@ static uint8_t read_data(struct uart *uart)
 
     if (!uart->count)
         return 0;
+    uart->heard = true;
     uart->count--;
     memmove(uart->received, uart->received + 1, uart->count);
     return value;
@@ -75,13 +76,31 @@ uint64_t uart_next(const struct uart *uart)
 {
     bool room = uart->count < (fifos(uart) ? UART_FIFO : 1), loop = uart->modem_control & MCR_LOOP;
 
-    return uart->dialogue && room && !loop && dialogue_sends(uart->dialogue) ? uart->arrival : UINT64_MAX;
+    return room && !loop && ((uart->dialogue && dialogue_sends(uart->dialogue)) || uart->typed_count) ? uart->arrival : UINT64_MAX;
+}
+
+bool uart_room(const struct uart *uart) { return uart->typed_count < UART_TYPED; }
+
+void uart_type(struct uart *uart, uint8_t value, uint64_t now)
+{
+    if (!uart->typed_count && uart->arrival < now)
+        uart->arrival = now;
+    uart->typed[uart->typed_count++] = value;
+}
+
+static uint8_t take_typed(struct uart *uart)
+{
+    uint8_t value = uart->typed[0];
+
+    uart->typed_count--;
+    memmove(uart->typed, uart->typed + 1, uart->typed_count);
+    return value;
 }
 
 void uart_advance(struct uart *uart, uint64_t now)
 {
     while (uart_next(uart) <= now) {
-        receive(uart, (uint8_t)dialogue_take(uart->dialogue, now));
+        receive(uart, uart->typed_count ? take_typed(uart) : (uint8_t)dialogue_take(uart->dialogue, now));
         uart->arrival = now + UART_BYTE_TIME;
     }
 }

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { UARTS = 2, UART_PORTS = 8, UART_FIFO = 16, UART_BYTE_TIME = 86806 /* ns: ten bits at 115,200 baud */ };
+enum { UARTS = 2, UART_PORTS = 8, UART_FIFO = 16, UART_TYPED = 64, UART_BYTE_TIME = 86806 /* ns: ten bits at 115,200 baud */ };
 
 struct dialogue;
 
@@ -17,6 +17,8 @@ struct uart {
     uint8_t interrupt_enable, line_control, modem_control, scratch, divisor[2], fifo_control;
     uint8_t received[UART_FIFO], count;     /* bytes that came in, the oldest first */
     uint8_t line_errors, modem_changes;     /* bits of LSR and MSR that a read clears */
+    uint8_t typed[UART_TYPED], typed_count; /* bytes that a person has typed, on their way */
+    bool heard;                 /* the guest has read one of them */
     uint64_t arrival;           /* when the next byte can come in */
     bool transmitter_empty_pending;     /* the THRE interrupt has come up and was not yet read from IIR */
 };
@@ -28,5 +30,8 @@ bool uart_interrupt(const struct uart *uart);
 /* When the next byte comes in; ~0 if none does. And: takes what came in up to `now`. */
 uint64_t uart_next(const struct uart *uart);
 void uart_advance(struct uart *uart, uint64_t now);
+/* A person has typed a byte. There must be room for it. */
+bool uart_room(const struct uart *uart);
+void uart_type(struct uart *uart, uint8_t value, uint64_t now);
 
 #endif

@@ -126,11 +126,11 @@ void uart_out(struct board *board, const struct cpu *cpu, uint16_t port, unsigne
 void uarts_catch_up(struct board *board)
 {
     for (unsigned i = 0; i < UARTS; i++) {
-        if (!board->uart[i].dialogue)
+        if (!board->uart[i].dialogue && !board->uart[i].typed_count)
             continue;
         uart_advance(&board->uart[i], board_time(board));
         board_irq(board, uarts[i].irq, uart_interrupt(&board->uart[i]));
-        if (dialogue_deadline(board->uart[i].dialogue) <= board_time(board))
+        if (board->uart[i].dialogue && dialogue_deadline(board->uart[i].dialogue) <= board_time(board))
             board_end(board, BOARD_UNMATCHED, 0);
     }
 }

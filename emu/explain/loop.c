@@ -174,6 +174,8 @@ void loop_look(struct machine *machine, struct cpu *cpu)
     bool asks, known;
     unsigned length;
 
+    if (machine->options.typist.next)           /* whoever types may end any loop */
+        return;
     if (!cpu_runs(cpu) || cpu->event.valid || machine->result.end != MACHINE_RUNNING)
         return;
     length = find(machine, cpu, &first, &last);

@@ -58,6 +58,8 @@ static bool open_parts(struct machine *machine, char *message, size_t message_si
     }
     board_init(&machine->board, machine->model, options->console);
     plug_devices(machine);
+    if (options->date_told)
+        machine->board.cmos.epoch = options->date;
     machine->board.uart[1].console = options->serial2;
     machine->board.uart[0].dialogue = options->dialogue;
     machine_install(machine);
@@ -241,6 +243,11 @@ static void run_to(struct machine *machine, struct cpu *cpu, uint64_t target)
             return;
         if (left < target - cpu->clock)
             limit = cpu->clock + left;
+        if (machine->options.typist.next && cpu->index == 0) {
+            if (cpu->clock >= machine->typed)
+                machine_typed(machine, cpu->clock, 0);
+            limit = machine->typed < limit ? machine->typed : limit;
+        }
         uint64_t horizon = progress_horizon(machine, cpu);
         machine_step(machine, cpu, horizon < limit ? horizon : limit);
         if (left > 2 * PROGRESS_LOOP_MAX)
@@ -290,8 +297,11 @@ static void run_round(struct machine *machine, uint64_t *now)
         uint64_t event = machine_wake_time(machine, &model->cpu[i]);
         wake = event < wake ? event : wake;
     }
-    if (interrupted(machine))
+    if (interrupted(machine) || machine_typed(machine, *now, wake))
         return;
+    for (unsigned i = 0; i < model->cpu_count && wake == UINT64_MAX; i++)
+        if (machine_awaits_typing(machine, &model->cpu[i]))
+            return;
     for (unsigned i = 0; i < model->cpu_count && wake == UINT64_MAX; i++)
         if (model->cpu[i].activity == ACTIVITY_SHUTDOWN) {
             shutdown_words(machine, &model->cpu[i], why, sizeof why);

@@ -25,6 +25,14 @@ enum { EXIT_STATUS_USAGE = 2, EXIT_STATUS_LIMIT = 120, EXIT_STATUS_SHUTDOWN = 12
 
 enum hypervisor { HYPERVISOR_NONE, HYPERVISOR_TRAP, HYPERVISOR_COPY, HYPERVISOR_FLIP };
 
+/* Who types at the first UART while the machine runs: a person at a terminal. Such a run does not repeat itself. */
+enum { TYPED_NOTHING = -1, TYPED_END = -2 /* the run is to end */ };
+struct typist {
+    void *context;
+    /* The next byte typed, TYPED_NOTHING or TYPED_END. Waits for one up to so many nanoseconds of the host's time. NULL: nobody types. */
+    int (*next)(void *context, uint64_t nanoseconds);
+};
+
 struct machine_options {
     uint64_t memory_size;           /* bytes; a multiple of 1 MB, 1 MB to 4 GB */
     unsigned cpus;
@@ -39,8 +47,11 @@ struct machine_options {
     bool strict;                    /* a broken rule stops the machine (always in scenarios) */
     uint64_t limit;                 /* instructions; 0: none */
     uint64_t seed;
+    bool date_told;                 /* the clock begins at `date`, seconds since 1970, and not at BOARD_EPOCH */
+    int64_t date;
     FILE *console;                  /* bytes of the UART go here; NULL: nowhere */
     struct dialogue *dialogue;      /* who types at the first UART; NULL: nobody */
+    struct typist typist;
     FILE *serial2;                  /* bytes of the second UART; NULL: nowhere */
     struct disk *disk[MACHINE_DISKS_MAX];   /* virtio block devices, from PCI device 1 on; they outlive the machine */
     unsigned disks;

@@ -35,6 +35,8 @@ struct machine {
     uint64_t work;                  /* steps that did more than wait */
     bool free_running;              /* machine_run() decides whose turn it is, not a script */
     unsigned waiting;               /* processors whose native L0 waits for others */
+    uint64_t typed;                 /* clock of processor 0 at which it is asked again what was typed */
+    uint64_t first_typed;           /* clock at which the first byte was typed; 0: none was */
     uint64_t turns;                 /* random number for the next turn of several processors; 0: turns do not vary */
     struct events events[MODEL_CPU_MAX];
     struct ept_watch ept[MODEL_CPU_MAX];
@@ -59,6 +61,11 @@ void machine_install(struct machine *machine);
 /* The length of the next turn, and who is first. With seed 0 all are alike. Any other seed varies both: other interleavings
  * are seen. */
 uint64_t machine_next_turn(struct machine *machine, unsigned *first);
+
+/* Passes on what is typed, and, where all processors wait until `wake`, waits for it in the host's time, too. True: something was typed. */
+bool machine_typed(struct machine *machine, uint64_t now, uint64_t wake);
+/* Can a typed byte wake a processor that nothing else wakes? */
+bool machine_awaits_typing(const struct machine *machine, const struct cpu *cpu);
 
 /* INIT and SIPI signals outside non-root operation: SDM Vol. 3, 9.4, 26.2. True if the processor's state changed. */
 bool startup_signals(struct machine *machine, struct cpu *cpu);

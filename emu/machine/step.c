@@ -170,6 +170,10 @@ static enum status wait(struct machine *machine, struct cpu *cpu, uint64_t limit
     uint64_t wake = machine_wake_time(machine, cpu);
     char name[SYMBOL_TEXT_MAX];
 
+    if (machine->model->cpu_count == 1 && machine_typed(machine, cpu->clock, wake))
+        return STATUS_OK;
+    if (wake == UINT64_MAX && machine->model->cpu_count == 1 && machine_awaits_typing(machine, cpu))
+        return STATUS_OK;
     if (wake == UINT64_MAX && machine->model->cpu_count == 1 && cpu->activity == ACTIVITY_SHUTDOWN)
         return shut_down(machine, cpu);
     if (wake == UINT64_MAX && machine->model->cpu_count == 1) {

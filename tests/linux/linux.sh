@@ -19,7 +19,7 @@ boots()
 {
     local name=$1
     shift
-    timeout 900 "$sesqui" boot "$linux/vmlinuz" --initrd "$linux/initrd" --append "console=ttyS0" --limit 8000000000 --explain=none \
+    timeout 900 "$sesqui" boot "$linux/vmlinuz" --initrd "$linux/initrd" --append "console=ttyS0" --limit 8000000000 --explain=none --hash \
         "$@" >"$scratch/$name.out" 2>"$scratch/$name.err"
     local status=$?
     cat "$scratch/$name.err" >>"$scratch/$name.out"
@@ -74,7 +74,7 @@ for processors in 1 2; do
 done
 boots "again" --cpus 2 "${disk[@]}"
 cmp -s "$scratch/again.out" "$scratch/2 processor(s).out"
-result $? "two runs are byte-identical"
+result $? "two runs are byte-identical, and have the same hash"
 printf 'expect "linux: bye" within 300\nexpect "# "\nsend "echo $((6 * 7)) is typed; exit\\r"\nexpect "42 is typed"\n' >"$scratch/script"
 boots "over flip, with a dialogue" --hv=flip --input "$scratch/script" --append "console=ttyS0 shell pci=nomsi" "${disk[@]}"
 has_disk "over flip, with a dialogue"
