@@ -377,6 +377,176 @@ START_TEST(rows)
 }
 END_TEST
 
+/* ---- bits: each one alone ---- */
+
+static void make_pcid(uint64_t bits) { cpu()->cr3 |= bits; move(INSN_mov_to_cr, 4, FIXTURE_CR4 | CR4_PCIDE); }
+static void load_cr0(uint64_t bits) { move(INSN_mov_to_cr, 0, FIXTURE_CR0 | bits); }
+static void load_cr3(uint64_t bits) { move(INSN_mov_to_cr, 3, FIXTURE_CR3 | bits); }
+static void load_cr3_pcid(uint64_t bits) { cpu()->cr4 |= CR4_PCIDE; load_cr3(bits); }
+static void load_cr3_compatibility(uint64_t bits) { compatibility(); load_cr3(bits); }
+static void load_cr3_legacy(uint64_t bits) { outside(); protected_32(); load_cr3(bits); }
+static void load_cr8(uint64_t bits) { move(INSN_mov_to_cr, 8, bits); }
+static void load_dr6(uint64_t bits) { move(INSN_mov_to_dr, 6, bits); }
+static void load_dr7(uint64_t bits) { move(INSN_mov_to_dr, 7, bits); }
+static void load_dr0(uint64_t bits) { move(INSN_mov_to_dr, 0, bits); }
+static void read_field(uint64_t bits) { with_register(INSN_vmread, VMCS_guest_rip | bits); }
+static void invept_1(uint64_t bits) { invalidate(INSN_invept, 1, FIXTURE_EPTP | bits, 0); }
+static void invept_2(uint64_t bits) { invalidate(INSN_invept, 2, bits, 0); }
+static void invept_2_wrong(uint64_t bits) { invalidate(INSN_invept, 2, ~bits, 0); }
+static void invvpid_0(uint64_t bits) { invalidate(INSN_invvpid, 0, 1 | bits, 0); }
+static void invvpid_1(uint64_t bits) { invalidate(INSN_invvpid, 1, 1 | bits, 0); }
+static void invvpid_2(uint64_t bits) { invalidate(INSN_invvpid, 2, 1 | bits, 0); }
+static void invvpid_3(uint64_t bits) { invalidate(INSN_invvpid, 3, 1 | bits, 0); }
+static void invvpid_address(uint64_t bits) { invalidate(INSN_invvpid, 0, 1, bits); }
+static void invvpid_address_1(uint64_t bits) { invalidate(INSN_invvpid, 1, 1, bits); }
+static void invpcid_0(uint64_t bits) { cpu()->cr4 |= CR4_PCIDE; invalidate(INSN_invpcid, 0, bits, 0); }
+static void invpcid_1(uint64_t bits) { cpu()->cr4 |= CR4_PCIDE; invalidate(INSN_invpcid, 1, bits, 0); }
+static void invpcid_2(uint64_t bits) { invalidate(INSN_invpcid, 2, bits, 0); }
+static void invpcid_3(uint64_t bits) { invalidate(INSN_invpcid, 3, bits, 0); }
+static void invpcid_address(uint64_t bits) { invalidate(INSN_invpcid, 0, 0, bits); }
+static void clear_region(uint64_t bits) { with_operand(INSN_vmclear, FIXTURE_VMCS | bits); }
+static void load_region(uint64_t bits) { with_operand(INSN_vmptrld, FIXTURE_VMCS | bits); }
+static void turn_on(uint64_t bits) { outside(); with_operand(INSN_vmxon, FIXTURE_VMXON | bits); }
+static void write_tsc_aux(uint64_t bits) { msr(INSN_wrmsr, MSR_ia32_tsc_aux, bits); }
+static void write_gs_base(uint64_t bits) { msr(INSN_wrmsr, MSR_ia32_gs_base, bits); }
+
+enum { NO_ROW = REFUSAL_COUNT, WIDTH = 40 };
+#define FROM(bit) (~0ull << (bit))
+#define ABOVE_WIDTH FROM(WIDTH)
+#define NOT_CANONICAL FROM(56)              /* of one bit alone, where there is LA57 */
+
+/* The bits that a row is about: each of them alone is refused by the row, and no other bit is. NO_ROW: nothing refuses any. */
+static const struct { unsigned row; uint64_t bits; void (*execute)(uint64_t bits); } bits[] = {
+    { REFUSED_cr0_upper, FROM(32), load_cr0 }, { REFUSED_cr4_pcid_cr3, 0xfff, make_pcid }, { REFUSED_cr3_width, ABOVE_WIDTH, load_cr3 },
+    { REFUSED_cr3_width, ABOVE_WIDTH & ~(1ull << 63), load_cr3_pcid }, { NO_ROW, 0, load_cr3_compatibility }, { NO_ROW, 0, load_cr3_legacy },
+    { REFUSED_cr8_reserved, ~15ull, load_cr8 }, { REFUSED_dr_upper, FROM(32), load_dr6 }, { REFUSED_dr_upper, FROM(32), load_dr7 },
+    { NO_ROW, 0, load_dr0 },
+    { REFUSED_field_wide, FROM(32), read_field }, { REFUSED_field_reserved, 0xffff9000, read_field },
+    { REFUSED_invept_reserved, 0xf80, invept_1 }, { REFUSED_invept_width, ABOVE_WIDTH, invept_1 }, { NO_ROW, 0, invept_2 },
+    { NO_ROW, 0, invept_2_wrong },
+    { REFUSED_invvpid_reserved, FROM(16), invvpid_0 }, { REFUSED_invvpid_reserved, FROM(16), invvpid_1 },
+    { REFUSED_invvpid_reserved, FROM(16), invvpid_2 }, { REFUSED_invvpid_reserved, FROM(16), invvpid_3 },
+    { REFUSED_invvpid_canonical, NOT_CANONICAL, invvpid_address }, { NO_ROW, 0, invvpid_address_1 },
+    { REFUSED_invpcid_reserved, FROM(12), invpcid_0 }, { REFUSED_invpcid_reserved, FROM(12), invpcid_1 },
+    { REFUSED_invpcid_reserved, FROM(12), invpcid_2 }, { REFUSED_invpcid_reserved, FROM(12), invpcid_3 },
+    { REFUSED_invpcid_canonical, NOT_CANONICAL, invpcid_address },
+    { REFUSED_vmclear_aligned, 0xfff, clear_region }, { REFUSED_vmclear_width, ABOVE_WIDTH, clear_region },
+    { REFUSED_vmptrld_aligned, 0xfff, load_region }, { REFUSED_vmptrld_width, ABOVE_WIDTH, load_region },
+    { REFUSED_vmxon_aligned, 0xfff, turn_on }, { REFUSED_vmxon_width, ABOVE_WIDTH, turn_on },
+    { REFUSED_wrmsr_upper_half, FROM(32), write_tsc_aux }, { REFUSED_wrmsr_canonical, NOT_CANONICAL, write_gs_base },
+};
+enum { BITS = sizeof(bits) / sizeof(bits[0]) };
+
+START_TEST(bits_of_a_row)
+{
+    for (unsigned bit = 0; bit < 64; bit++) {
+        bool due = bits[_i].bits >> bit & 1;
+
+        fixture_close(&f);
+        setup();
+        f.model->physical_address_width = WIDTH;
+        refused = NULL;
+        bits[_i].execute(1ull << bit);
+        if (bits[_i].row == NO_ROW)
+            ck_assert_msg(!refused, "entry %d, bit %u: refused by %s", _i, bit, refused ? refused->id : "");
+        else
+            ck_assert_msg((refused == &refusal_table[bits[_i].row]) == due, "%s: bit %u alone is%s refused by %s", refusal_table[bits[_i].row].id, bit,
+                          due ? " not" : "", refused ? refused->id : "it");
+    }
+}
+END_TEST
+
+/* ---- several reasons at once ---- */
+
+static void make_no_vmcs(void) { if (cpu()->vmx.operation) vmx_vmclear(cpu(), FIXTURE_VMCS); }
+static void make_shadow(void)
+{
+    if (!cpu()->vmx.current)
+        return;
+    fixture_region(&f, FIXTURE_LINKED, VMCS_REVISION | VMCS_SHADOW_INDICATOR);
+    vmx_vmptrld(cpu(), FIXTURE_LINKED);
+}
+static void make_mov_ss(void) { cpu()->interruptibility = BLOCKING_BY_MOV_SS; }
+static void make_launched(void) { if (cpu()->vmx.current) cpu()->vmx.current->launch_state = LAUNCH_LAUNCHED; }
+static void make_nothing(void) { }
+static void make_no_vmxe(void) { cpu()->cr4 &= ~CR4_VMXE; }
+static void make_no_ne(void) { cpu()->cr0 &= ~CR0_NE; }
+static void make_unlocked(void) { CPU_MSR(cpu(), ia32_feature_control) = 0; }
+
+static uint64_t operand;
+static void make_operand_odd(void) { operand |= 8; }
+static void make_operand_vmxon(void) { operand = FIXTURE_VMXON; fixture_region(&f, FIXTURE_VMXON, 0); }
+static void make_field_wide(void) { operand = 1ull << 32; }
+static void make_field_read_only(void) { capability()->misc &= ~CAPABILITY_VMWRITE_ANY; operand = VMCS_exit_reason; }
+static void make_type_unknown(void) { operand = 7; }
+static void make_index_unknown(void) { operand = 0x12345; }
+
+static void run_vmlaunch(void) { execute_it(plain(INSN_vmlaunch)); }
+static void run_vmresume(void) { execute_it(plain(INSN_vmresume)); }
+static void run_vmxon(void) { with_operand(INSN_vmxon, FIXTURE_VMXON | operand); }
+static void run_vmptrld(void) { with_operand(INSN_vmptrld, operand ? operand : FIXTURE_VMCS); }
+static void run_vmread(void) { with_register(INSN_vmread, VMCS_guest_rip | operand); }
+static void run_vmwrite(void) { with_register(INSN_vmwrite, operand ? operand : VMCS_guest_rip); }
+static void run_invept(void) { invalidate(INSN_invept, operand ? operand : 1, operand ? 0 : FIXTURE_EPTP | 0x80, 0); }
+static void run_rdmsr(void) { msr(INSN_rdmsr, operand ? (uint32_t)operand : MSR_ia32_vmx_basic, 0); }
+
+/* Reasons to refuse an instruction, in the order of 27.1 and 31.3: #UD, #GP, VMfailInvalid, VMfailValid. The last one may be there always. */
+enum { REASONS_MAX = 5 };
+static const struct {
+    void (*before)(void), (*run)(void);
+    struct { unsigned row; void (*make)(void); } reason[REASONS_MAX];
+} several[] = {
+    { make_nothing, run_vmlaunch, { { REFUSED_vmx_privilege, user_mode }, { REFUSED_entry_no_vmcs, make_no_vmcs }, { REFUSED_entry_shadow, make_shadow },
+                                    { REFUSED_entry_mov_ss, make_mov_ss }, { REFUSED_entry_launched, make_launched } } },
+    { make_nothing, run_vmresume, { { REFUSED_vmx_privilege, user_mode }, { REFUSED_entry_no_vmcs, make_no_vmcs }, { REFUSED_entry_shadow, make_shadow },
+                                    { REFUSED_entry_mov_ss, make_mov_ss }, { REFUSED_entry_not_launched, NULL } } },
+    { outside, run_vmxon, { { REFUSED_vmxon_vmxe, make_no_vmxe }, { REFUSED_vmx_privilege, user_mode }, { REFUSED_vmxon_cr0_fixed0, make_no_ne },
+                            { REFUSED_vmxon_unlocked, make_unlocked }, { REFUSED_vmxon_aligned, make_operand_odd } } },
+    { make_nothing, run_vmptrld, { { REFUSED_vmx_operation, outside }, { REFUSED_vmx_privilege, user_mode },
+                                   { REFUSED_vmptrld_vmxon_pointer, make_operand_vmxon } } },
+    { make_nothing, run_vmread, { { REFUSED_vmx_operation, outside }, { REFUSED_vmx_privilege, user_mode }, { REFUSED_field_no_vmcs, make_no_vmcs },
+                                  { REFUSED_field_wide, make_field_wide } } },
+    { make_nothing, run_vmwrite, { { REFUSED_vmx_operation, outside }, { REFUSED_vmx_privilege, user_mode }, { REFUSED_field_no_vmcs, make_no_vmcs },
+                                   { REFUSED_vmwrite_read_only, make_field_read_only } } },
+    { make_nothing, run_invept, { { REFUSED_vmx_operation, outside }, { REFUSED_vmx_privilege, user_mode }, { REFUSED_invept_type, make_type_unknown },
+                                  { REFUSED_invept_reserved, NULL } } },
+    { make_nothing, run_rdmsr, { { REFUSED_privilege_cpl, user_mode }, { REFUSED_rdmsr_unknown, make_index_unknown } } },
+};
+enum { SEVERAL = sizeof(several) / sizeof(several[0]) };
+
+/* Of each set of reasons the first decides. */
+START_TEST(the_first_reason_decides)
+{
+    unsigned count = 0;
+
+    while (count < REASONS_MAX && several[_i].reason[count].row)
+        count++;
+    for (unsigned set = 1; set < 1u << count; set++) {
+        unsigned first = NO_ROW;
+
+        fixture_close(&f);
+        setup();
+        operand = 0;
+        several[_i].before();
+        for (unsigned i = 0; i < count; i++) {
+            bool always = !several[_i].reason[i].make;
+
+            if (!always && !(set >> i & 1))
+                continue;
+            first = first == NO_ROW ? several[_i].reason[i].row : first;
+            if (!always)
+                several[_i].reason[i].make();
+        }
+        if (first == NO_ROW)
+            continue;
+        refused = NULL;
+        several[_i].run();
+        ck_assert_msg(refused == &refusal_table[first], "entry %d, set 0x%x: refused by %s, not %s", _i, set, refused ? refused->id : "nothing",
+                      refusal_table[first].id);
+    }
+}
+END_TEST
+
 /* Nothing is told where nothing fails. */
 START_TEST(success_is_silent)
 {
@@ -425,6 +595,8 @@ int main(void)
 
     tcase_add_checked_fixture(table, setup, teardown);
     tcase_add_loop_test(table, rows, 0, REFUSAL_COUNT);
+    tcase_add_loop_test(table, bits_of_a_row, 0, BITS);
+    tcase_add_loop_test(table, the_first_reason_decides, 0, SEVERAL);
     tcase_add_test(table, outcomes);
     tcase_add_test(table, success_is_silent);
     suite_add_tcase(suite, table);

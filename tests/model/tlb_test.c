@@ -636,6 +636,31 @@ START_TEST(a_violation_makes_invept_needless)
 }
 END_TEST
 
+/* 29.4.3.1: what would be used to translate the address goes, of every level, page or table; nothing else does. */
+START_TEST(a_violation_drops_every_level)
+{
+    const uint64_t gpa = 0x1234567890000, other = gpa ^ 1ull << 50;
+
+    for (unsigned level = 1; level <= EPT_LEVELS_MAX; level++)
+        for (unsigned leaf = 0; leaf < (level <= 3 ? 2 : 1); leaf++) {
+            for (unsigned i = 0; i < 4; i++) {      /* of the address, of another one, of another EPT, of another processor */
+                struct guest_physical mapping = { .valid = true, .leaf = leaf, .level = (uint8_t)level, .cpu = i == 3, .eptp = i == 2 ? EPTP2 : EPTP1,
+                                                  .gpa = (i == 1 ? other : gpa) & ~(guest_physical_span(level) - 1) };
+                guest_physical_insert(&f.model->cpu[mapping.cpu], &mapping);
+            }
+            guest_physical_drop(&f.model->cpu[0], EPTP1, gpa + 0x10);
+            for (unsigned i = 0; i < 4; i++) {
+                struct cpu *cpu = &f.model->cpu[i == 3];
+                uint64_t eptp = i == 2 ? EPTP2 : EPTP1, address = i == 1 ? other : gpa;
+                const struct guest_physical *found = leaf ? guest_physical_page(cpu, eptp, address) : guest_physical_table(cpu, eptp, address, level);
+
+                ck_assert_msg((found != NULL) == (i != 0), "level %u, %s, %u", level, leaf ? "page" : "table", i);
+            }
+            guest_physical_init(&f.model->tlb.guest_physical);
+        }
+}
+END_TEST
+
 START_TEST(what_was_absent_may_appear)
 {
     two_stages();
@@ -776,6 +801,7 @@ int main(void)
     tcase_add_test(tcase, ept_page_moved_is_seen_at_another_address);
     tcase_add_test(tcase, detection_does_not_depend_on_the_policy);
     tcase_add_test(tcase, a_violation_makes_invept_needless);
+    tcase_add_test(tcase, a_violation_drops_every_level);
     tcase_add_test(tcase, what_was_absent_may_appear);
     tcase_add_test(tcase, cleared_ept_flags_are_set_again);
     tcase_add_test(tcase, a_large_ept_page_is_remembered_whole);
