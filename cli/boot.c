@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `sesqui boot`: an image on the machine. The guest's console alone goes to stdout, all else to stderr. */
-#define _DEFAULT_SOURCE                 /* sigaction() */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
+#include "cli/signals.h"
 #include "cli/terminal.h"
 #include "emu/device/dialogue.h"
 #include "emu/disk/disk.h"
@@ -64,26 +63,13 @@ static void on_signal(int signal)
         machine_interrupt(running, signal);
 }
 
-static void catch_signals(struct machine *machine)
-{
-    static const int signals[] = { SIGINT, SIGTERM, SIGPIPE };
-    struct sigaction action = { .sa_handler = on_signal }, before;
-
-    running = machine;
-    for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++) {
-        /* Where the reader of one output has gone, each further write says so again: the others are to be completed all the same. */
-        action.sa_flags = signals[i] == SIGPIPE ? 0 : (int)SA_RESETHAND;
-        if (!sigaction(signals[i], NULL, &before) && before.sa_handler != SIG_IGN)
-            sigaction(signals[i], &action, NULL);
-    }
-}
-
 static int run(const struct boot *boot, struct machine *machine, int argc, char **argv)
 {
     struct machine_result result;
 
     machine_symbols(machine, boot->load.symbols, boot->symbols);
-    catch_signals(machine);
+    running = machine;
+    signals_catch(on_signal);
     if (boot->machine.typist.next)
         terminal_begin();
     machine_run(machine, &result);

@@ -146,12 +146,7 @@ static bool set_explain(void *to, const char *text)
 
 static bool set_check(void *to, const char *text)
 {
-    bool known = !strcmp(text, "registers");
-
-    if (!known)
-        complain("--check: \"%s\" is no check: there is \"registers\"", text);
-    ((struct boot *)to)->machine.check_registers = known;
-    return known;
+    return parse_check(text, &((struct boot *)to)->machine.check_registers);
 }
 
 static bool add(struct boot *boot, const char *line, const char *text)

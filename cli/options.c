@@ -312,6 +312,14 @@ bool parse_explain(const char *text, enum explain_mode *mode)
     return false;
 }
 
+bool parse_check(const char *text, bool *registers)
+{
+    *registers = strcmp(text, "registers") == 0;
+    if (!*registers)
+        complain("--check: \"%s\" is no check: there is \"registers\"", text);
+    return *registers;
+}
+
 bool flush_stdout(void)
 {
     errno = 0;

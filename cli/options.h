@@ -50,6 +50,8 @@ bool parse_number(const char *option, const char *text, uint64_t *value);
 bool parse_size(const char *option, const char *text, uint64_t *bytes);
 /* "once", "all" or "none", the value of --explain. False after a complaint. */
 bool parse_explain(const char *text, enum explain_mode *mode);
+/* What --check means; false after a complaint. */
+bool parse_check(const char *text, bool *registers);
 /* Writes what stdout still holds; false after a complaint if something could not be written. */
 bool flush_stdout(void);
 /* A text from outside, say a file's name: what is not printable ASCII or UTF-8 would do things to a terminal, or look like lines. */

@@ -2,6 +2,7 @@
 /* `sesqui run`: scenarios, their golden traces, and what the scenario language is. Reports in TAP. */
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 #include "cli/golden.h"
 #include "cli/options.h"
 #include "cli/outputs.h"
+#include "cli/signals.h"
+#include "emu/machine/machine.h"
 #include "emu/scenario/scenario.h"
 
 enum { PATH_BYTES = 4096 };
@@ -27,6 +30,7 @@ static const char usage[] =
     "  --dump-vmcs FILE   the VMCS of a VM entry at which a scenario fails, for `sesqui check-vmcs`\n"
     "  --explain=WHICH    why something failed, as comments: once for each place and reason, all, or none; unless told:\n"
     "                     once, of scenarios that fail and of those that are named one by one\n"
+    "  --check registers  as if each scenario began with `machine check=registers` (docs/scenarios.md)\n"
     "  --seed N           use this seed instead of the scenarios' own\n"
     "  --golden DIR       compare each trace with DIR/NAME.trace\n"
     "  --update-golden    write DIR/NAME.trace instead of comparing\n"
@@ -34,7 +38,7 @@ static const char usage[] =
     "  --print            print the scenarios in canonical form, includes in place; run nothing\n"
     "  --reference        print the page docs/scenarios.md; run nothing\n"
     "\n"
-    "Exit status: 0 all passed, 1 some failed, 2 wrong usage or nothing to run.\n";
+    "Exit status: 0 all passed, 1 some failed, 2 wrong usage or nothing to run; 130, 143: Ctrl-C, SIGTERM.\n";
 
 struct path {
     char *text;
@@ -177,6 +181,11 @@ static bool run_program(const struct program *program, const char *path, const s
     return good;
 }
 
+/* The signal that ends the run before its next line, or 0. */
+static volatile sig_atomic_t stop;
+
+static void on_signal(int signal) { stop = signal; }
+
 /* Runs or prints one scenario; diagnostics come after the TAP line they belong to, so they are kept until then. */
 static bool one(struct path *path, unsigned number, const struct run_options *options)
 {
@@ -193,17 +202,21 @@ static bool one(struct path *path, unsigned number, const struct run_options *op
         fclose(diagnostics);
     if (options->print && !good)
         complain("run: %s", path->error.text);
-    else if (!options->print) {
+    else if (!good && stop) {           /* what was not run to its end is neither ok nor not ok */
+        fputs("# ", stdout);
+        print_visibly(stdout, path->error.text);
+        putchar('\n');
+    } else if (!options->print) {
         printf("%sok %u - ", good ? "" : "not ", number);
         print_visibly(stdout, path->text);
         putchar('\n');
     }
-    if (!options->print && !good) {
+    if (!options->print && !good && !stop) {
         fputs("# ", stdout);
         print_visibly(stdout, path->error.text);
         putchar('\n');
     }
-    if (help && (!good || path->named || options->explain_given))
+    if (help && ((!good && !stop) || path->named || options->explain_given))
         fputs(help, stdout);
     free(help);
     scenario_free(&path->program);
@@ -227,6 +240,11 @@ static bool set_explain(void *to, const char *text)
     return parse_explain(text, &options->scenario.explain);
 }
 
+static bool set_check(void *to, const char *text)
+{
+    return parse_check(text, &((struct run_options *)to)->scenario.check_registers);
+}
+
 static bool add_operand(void *to, const char *path)
 {
     return collect(&((struct run_options *)to)->paths, path);
@@ -242,6 +260,7 @@ static bool parse_command_line(int argc, char **argv, struct run_options *option
         { .name = "--full-trace", OPTION_FLAG, AT(scenario.full_trace) },
         { .name = "--dump-vmcs", OPTION_TEXT, AT(dump_path) },
         { .name = "--explain", OPTION_CALL, .set = set_explain },
+        { .name = "--check", OPTION_CALL, .set = set_check },
         { .name = "--seed", OPTION_CALL, .set = set_seed },
         { .name = "--golden", OPTION_TEXT, AT(golden) },
         { .name = "--update-golden", OPTION_FLAG, AT(update) },
@@ -318,16 +337,24 @@ static int run_all(const struct run_options *options)
     const struct paths *paths = &options->paths;
     size_t failed = 0, ran = 0;
 
+    signals_catch(on_signal);
     if (!options->print)
         printf("TAP version 13\n1..%zu\n", paths->count);
-    for (size_t i = 0; i < paths->count && !(failed && options->stop); i++) {
+    for (size_t i = 0; i < paths->count && !(failed && options->stop) && !stop; i++) {
+        bool good = one(&paths->path[i], (unsigned)i + 1, options);
+
+        if (!good && stop)
+            break;
         ran++;
-        failed += !one(&paths->path[i], (unsigned)i + 1, options);
+        failed += !good;
         fflush(stdout);
     }
+    if (stop && !options->print)
+        printf("Bail out! %s: %zu of %zu scenarios did not run to their end\n", stop == SIGINT ? "SIGINT" : stop == SIGTERM ? "SIGTERM" : "SIGPIPE",
+               paths->count - ran, paths->count);
     if (!options->print)
         printf("# %zu passed, %zu failed\n", ran - failed, failed);
-    return failed ? 1 : 0;
+    return stop ? EXIT_STATUS_SIGNAL + stop : failed ? 1 : 0;
 }
 
 /* What is asked for to be written is touched when at least one scenario can run. */
@@ -355,7 +382,7 @@ static int run_with_outputs(struct run_options *options)
 
 int command_run(int argc, char **argv)
 {
-    struct run_options options = { .trace_limit = TRACE_LIMIT_DEFAULT };
+    struct run_options options = { .trace_limit = TRACE_LIMIT_DEFAULT, .scenario.stop = &stop };
     int status = 2;
 
     if (parse_command_line(argc, argv, &options)) {

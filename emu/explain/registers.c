@@ -13,13 +13,12 @@
 
 enum { GUESTS_MAX = 64, DRS = 4, XMMS = 16, XMM_BYTES = 16, NAME_BYTES = 16 };
 
-/* Registers by number: the general ones in arch/x86.h's order, and what follows. */
-enum { NUMBER_CR2 = GPR_COUNT, NUMBER_DR0, NUMBER_DR6 = NUMBER_DR0 + DRS, NUMBER_XMM0, NUMBERS = NUMBER_XMM0 + XMMS };
+_Static_assert(KEPT_CR2 == (int)GPR_COUNT && KEPT_DR6 == KEPT_DR0 + DRS && KEPT_COUNT == KEPT_XMM0 + XMMS, "as registers.h has them");
 #define REGISTER(number) (1ull << (number))
 #define REGISTERS_GENERAL ((1ull << GPR_COUNT) - 1)
-#define REGISTERS_DR (((1ull << (DRS + 1)) - 1) << NUMBER_DR0)
-#define REGISTERS_XMM (((1ull << XMMS) - 1) << NUMBER_XMM0)
-#define REGISTERS_ALL ((1ull << NUMBERS) - 1)
+#define REGISTERS_DR (((1ull << (DRS + 1)) - 1) << KEPT_DR0)
+#define REGISTERS_XMM (((1ull << XMMS) - 1) << KEPT_XMM0)
+#define REGISTERS_ALL ((1ull << KEPT_COUNT) - 1)
 /* Not only once RIP is behind the instruction. */
 #define CHANGES_WHEREVER (1ull << 58)
 /* The hypervisor may have executed the instruction, and more, in the guest's stead: it has RIP in its hands. */
@@ -43,7 +42,7 @@ static const struct {
 };
 
 struct registers {
-    uint64_t value[NUMBER_XMM0];
+    uint64_t value[KEPT_XMM0];
     uint8_t xmm[XMMS][XMM_BYTES];
 };
 
@@ -62,7 +61,7 @@ struct guest {
 
 struct register_check {
     struct guest guest[GUESTS_MAX];
-    uint64_t clock;
+    uint64_t clock, lost;
 };
 
 struct register_check *register_check_open(void)
@@ -98,9 +97,9 @@ static struct guest *guest_of(struct register_check *check, uint64_t vmcs)
 static void take(const struct machine *machine, const struct cpu *cpu, struct registers *r)
 {
     memcpy(r->value, cpu->gpr, sizeof cpu->gpr);
-    r->value[NUMBER_CR2] = cpu->cr2;
-    memcpy(&r->value[NUMBER_DR0], cpu->dr, sizeof cpu->dr);
-    r->value[NUMBER_DR6] = cpu->dr6;
+    r->value[KEPT_CR2] = cpu->cr2;
+    memcpy(&r->value[KEPT_DR0], cpu->dr, sizeof cpu->dr);
+    r->value[KEPT_DR6] = cpu->dr6;
     memset(r->xmm, 0, sizeof r->xmm);
     if (machine->engine)
         engine_xmm(machine->engine, cpu, r->xmm);
@@ -219,8 +218,8 @@ static uint64_t excused(const struct guest *g, const struct cpu *cpu, const stru
         excused |= STRING | REGISTER(RAX);
     if ((injected & INTERRUPTION_VALID) && INTERRUPTION_TYPE(injected) == EVENT_HARDWARE_EXCEPTION) {
         /* What the exception is about is for whoever injects it to write. */
-        excused |= INTERRUPTION_VECTOR(injected) == VECTOR_PF ? REGISTER(NUMBER_CR2) : 0;
-        excused |= INTERRUPTION_VECTOR(injected) == VECTOR_DB ? REGISTER(NUMBER_DR6) : 0;
+        excused |= INTERRUPTION_VECTOR(injected) == VECTOR_PF ? REGISTER(KEPT_CR2) : 0;
+        excused |= INTERRUPTION_VECTOR(injected) == VECTOR_DB ? REGISTER(KEPT_DR6) : 0;
     }
     return excused;
 }
@@ -229,12 +228,12 @@ static uint64_t changed(const struct guest *g, const struct registers *now)
 {
     uint64_t mask = g->wide ? ~0ull : 0xffffffff, changed = 0;
 
-    for (unsigned i = 0; i < NUMBER_XMM0; i++)
+    for (unsigned i = 0; i < KEPT_XMM0; i++)
         if ((g->at_exit.value[i] ^ now->value[i]) & (i < GPR_COUNT ? mask : ~0ull))
             changed |= REGISTER(i);
     for (unsigned i = 0; i < XMMS; i++)
         if (memcmp(g->at_exit.xmm[i], now->xmm[i], XMM_BYTES))
-            changed |= REGISTER(NUMBER_XMM0 + i);
+            changed |= REGISTER(KEPT_XMM0 + i);
     return changed;
 }
 
@@ -246,14 +245,14 @@ static const char *name_of(unsigned number, char to[NAME_BYTES])
         return general[number];
     if (number < GPR_COUNT)
         snprintf(to, NAME_BYTES, "r%u", number);
-    else if (number == NUMBER_CR2)
+    else if (number == KEPT_CR2)
         return "cr2";
-    else if (number < NUMBER_DR6)
-        snprintf(to, NAME_BYTES, "dr%u", number - NUMBER_DR0);
-    else if (number == NUMBER_DR6)
+    else if (number < KEPT_DR6)
+        snprintf(to, NAME_BYTES, "dr%u", number - KEPT_DR0);
+    else if (number == KEPT_DR6)
         return "dr6";
     else
-        snprintf(to, NAME_BYTES, "xmm%u", number - NUMBER_XMM0);
+        snprintf(to, NAME_BYTES, "xmm%u", number - KEPT_XMM0);
     return to;
 }
 
@@ -264,7 +263,7 @@ static const char *names_of(uint64_t registers, char *to, size_t size)
     char name[NAME_BYTES];
 
     to[0] = '\0';
-    for (unsigned i = 0; i < NUMBERS && used < size; i++)
+    for (unsigned i = 0; i < KEPT_COUNT && used < size; i++)
         if (registers >> i & 1)
             used += (size_t)snprintf(to + used, size - used, "%s%s", used ? " " : "", name_of(i, name));
     return to;
@@ -272,12 +271,12 @@ static const char *names_of(uint64_t registers, char *to, size_t size)
 
 static const char *value_of(const struct registers *r, unsigned number, char to[40])
 {
-    if (number < NUMBER_XMM0) {
+    if (number < KEPT_XMM0) {
         snprintf(to, 40, "0x%" PRIx64, r->value[number]);
     } else {
         uint64_t half[2];
 
-        memcpy(half, r->xmm[number - NUMBER_XMM0], sizeof half);
+        memcpy(half, r->xmm[number - KEPT_XMM0], sizeof half);
         snprintf(to, 40, "0x%016" PRIx64 "%016" PRIx64, half[1], half[0]);
     }
     return to;
@@ -299,7 +298,7 @@ static void tell(struct machine *machine, const struct guest *g, const struct cp
                  cpu->rip == g->rip ? "the instruction is still to be executed, so that nothing may have changed"
                  : may[0] ? "its instruction may change " : "its instruction changes none of these registers",
                  cpu->rip == g->rip ? "" : may);
-    for (unsigned i = 0; i < NUMBERS; i++)
+    for (unsigned i = 0; i < KEPT_COUNT; i++)
         if (lost >> i & 1)
             explain_line(e, "%s was %s at the exit, and is %s at the entry", name_of(i, name), value_of(&g->at_exit, i, old),
                          value_of(now, i, new));
@@ -308,19 +307,28 @@ static void tell(struct machine *machine, const struct guest *g, const struct cp
     explain_end(e);
 }
 
-/* `v`: as the hypervisor has written it. */
-static void at_entry(struct machine *machine, struct guest *g, const struct cpu *cpu, const struct vmcs *v)
+/* `v`: as the hypervisor has written it. Returns what was not given back. */
+static uint64_t at_entry(struct machine *machine, struct guest *g, const struct cpu *cpu, const struct vmcs *v)
 {
     struct registers now;
     uint64_t lost;
 
     if (!g->exited)
-        return;
+        return 0;
     g->exited = false;
     take(machine, cpu, &now);
     lost = changed(g, &now) & ~excused(g, cpu, v);
     if (lost)
         tell(machine, g, cpu, &now, lost);
+    return lost;
+}
+
+uint64_t register_check_lost(struct register_check *check)
+{
+    uint64_t lost = check->lost;
+
+    check->lost = 0;
+    return lost;
 }
 
 void register_check_notice(struct register_check *check, struct machine *machine, const struct notice *notice)
@@ -341,5 +349,5 @@ void register_check_notice(struct register_check *check, struct machine *machine
     if (notice->kind == NOTICE_EXIT)
         at_exit(machine, guest_of(check, vmcs), cpu, notice);
     else
-        at_entry(machine, guest_of(check, vmcs), cpu, v);
+        check->lost |= at_entry(machine, guest_of(check, vmcs), cpu, v);
 }

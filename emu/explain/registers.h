@@ -12,10 +12,15 @@
 struct machine;
 struct register_check;
 
+/* Registers by number: the general ones in arch/x86.h's order, and what follows. */
+enum { KEPT_CR2 = 16, KEPT_DR0, KEPT_DR6 = KEPT_DR0 + 4, KEPT_XMM0, KEPT_COUNT = KEPT_XMM0 + 16 };
+
 /* NULL: no memory. */
 struct register_check *register_check_open(void);
 void register_check_close(struct register_check *check);
 /* Every notice of the model: exits are remembered, entries compared. */
 void register_check_notice(struct register_check *check, struct machine *machine, const struct notice *notice);
+/* Registers, a bit for each number, that VM entries since the last call have not given back; told or not. */
+uint64_t register_check_lost(struct register_check *check);
 
 #endif

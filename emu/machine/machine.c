@@ -124,6 +124,11 @@ struct cpu *machine_cpu(struct machine *machine, unsigned index)
     return &machine->model->cpu[index];
 }
 
+uint64_t machine_registers_lost(struct machine *machine)
+{
+    return machine->registers ? register_check_lost(machine->registers) : 0;
+}
+
 struct trace *machine_trace(struct machine *machine)
 {
     return &machine->trace;

@@ -76,6 +76,8 @@ struct cpu *machine_cpu(struct machine *machine, unsigned index);
 struct trace *machine_trace(struct machine *machine);
 /* Names for addresses, used in messages and, if asked for, in traces. They outlive the machine. */
 void machine_symbols(struct machine *machine, const struct symbols *symbols, bool in_traces);
+/* With check_registers: what register_check_lost() says (emu/explain/registers.h); else 0. */
+uint64_t machine_registers_lost(struct machine *machine);
 /* The VM entry that failed last; NULL if none did. */
 struct entry_failure;
 const struct entry_failure *machine_entry_failure(const struct machine *machine);

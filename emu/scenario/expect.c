@@ -47,6 +47,8 @@ static void describe(const struct run *run, char *to, size_t size)
         snprintf(to, size, "%s %s, qualification 0x%" PRIx64 "; l%u runs now",
                  o->entry_failed ? "the VM entry failed:" : "VM exit", reason_name(o->exit_reason),
                  o->exit_qualification, o->level_after);
+    else if (o->unusual & UNUSUAL_LOST)
+        snprintf(to, size, "a VM entry has not given the guest all its registers back (`expect lost` names one)");
     else if (o->unusual & UNUSUAL_STALE)
         snprintf(to, size, "a stale translation was used");
     else if (o->entered)
@@ -171,6 +173,18 @@ static bool expect_field(struct run *run, const struct statement *s)
     return expect_number(run, "the field to be", value, s->operand[1]);
 }
 
+static bool expect_lost(struct run *run, const struct statement *s)
+{
+    struct outcome *o = &run->outcome;
+
+    if (!run->check_registers)
+        return run_fail(run, "nothing looks at registers: the first line must be `machine check=registers`");
+    if (!(o->lost >> s->operand[0] & 1))
+        return unmet(run, "that this register is not given back");
+    o->lost &= ~(1ull << s->operand[0]);
+    return o->lost || named(run, UNUSUAL_LOST);
+}
+
 bool expect_line(struct run *run, const struct statement *s)
 {
     struct outcome *o = &run->outcome;
@@ -211,6 +225,8 @@ bool expect_line(struct run *run, const struct statement *s)
         return o->rules >> s->operand[0] & 1 ? named(run, UNUSUAL_RULE) : unmet(run, "that this rule is broken");
     case OP_expect_stale:
         return o->unusual & UNUSUAL_STALE ? named(run, UNUSUAL_STALE) : unmet(run, "the use of a stale translation");
+    case OP_expect_lost:
+        return expect_lost(run, s);
     case OP_expect_shutdown:
         return o->unusual & UNUSUAL_SHUTDOWN ? named(run, UNUSUAL_SHUTDOWN) : unmet(run, "a shutdown");
     default:

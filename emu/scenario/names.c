@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arch/vmx.h"
+#include "emu/explain/registers.h"
 #include "emu/scenario/syntax.h"
 #include "model/vmx/check.h"
 #include "model/vmx/profile.h"
@@ -30,6 +31,16 @@ static const struct name registers[] = {
     { "rax", 0 },  { "rcx", 1 },  { "rdx", 2 },  { "rbx", 3 },  { "rsp", 4 },  { "rbp", 5 },
     { "rsi", 6 },  { "rdi", 7 },  { "r8", 8 },   { "r9", 9 },   { "r10", 10 }, { "r11", 11 },
     { "r12", 12 }, { "r13", 13 }, { "r14", 14 }, { "r15", 15 }, { "rip", REGISTER_RIP }, { "rflags", REGISTER_RFLAGS },
+};
+static const struct name checks[] = { { "registers", 0 } };
+/* The numbers of emu/explain/registers.h. */
+static const struct name kept[] = {
+    { "rax", 0 },  { "rcx", 1 },  { "rdx", 2 },  { "rbx", 3 },  { "rsp", 4 },  { "rbp", 5 }, { "rsi", 6 }, { "rdi", 7 },
+    { "r8", 8 },   { "r9", 9 },   { "r10", 10 }, { "r11", 11 }, { "r12", 12 }, { "r13", 13 }, { "r14", 14 }, { "r15", 15 },
+    { "cr2", KEPT_CR2 }, { "dr0", KEPT_DR0 }, { "dr1", KEPT_DR0 + 1 }, { "dr2", KEPT_DR0 + 2 }, { "dr3", KEPT_DR0 + 3 },
+    { "dr6", KEPT_DR6 },
+#define XMM(n) { "xmm" #n, KEPT_XMM0 + n }
+    XMM(0), XMM(1), XMM(2), XMM(3), XMM(4), XMM(5), XMM(6), XMM(7), XMM(8), XMM(9), XMM(10), XMM(11), XMM(12), XMM(13), XMM(14), XMM(15),
 };
 static const struct name states[] = {
 #define STATE(name, expression) { #name, STATE_##name },
@@ -87,6 +98,8 @@ static const struct vocabulary *vocabulary_of(enum argument_kind kind)
         [KIND_LEVEL] = { NAMES(levels), false, "no such level (l0, l1, l2)" },
         [KIND_POLICY] = { NAMES(policies), false, "no such TLB policy (keep, drop, seeded)" },
         [KIND_PROFILE] = { NAMES(profiles), false, "no such profile (max, haswell, skylake, icelake)" },
+        [KIND_CHECK] = { NAMES(checks), false, "no such check (registers)" },
+        [KIND_KEPT] = { NAMES(kept), false, "no such register (rax ... r15, cr2, dr0 ... dr3, dr6, xmm0 ... xmm15)" },
         [KIND_STRATEGY] = { NAMES(strategies), false, "no such strategy (trap, copy, flip)" },
         [KIND_RIGHTS] = { NAMES(rights), false, "no such rights (-, r, w, rw, x, rx, wx, rwx)" },
         [KIND_MODE] = { NAMES(modes), false, "no such mode (long, pae, 32bit)" },

@@ -283,7 +283,7 @@ static bool prepare(struct run *run, const struct statement *s)
 
 static bool is_preparation(uint8_t op) { return op >= OP_prepare_vmx && op <= OP_operand; }
 static bool is_memory(uint8_t op) { return op >= OP_read && op <= OP_cli; }
-static bool is_expectation(uint8_t op) { return op >= OP_expect_ok && op <= OP_expect_shutdown; }
+static bool is_expectation(uint8_t op) { return op >= OP_expect_ok && op <= OP_expect_lost; }
 
 static bool actor_line(struct run *run, const struct statement *s)
 {
@@ -314,6 +314,8 @@ bool run_line(struct run *run, const struct statement *s)
     bool good = machine ? machine_line(run, s) : actor_line(run, s);
     if (run->model->tlb.stale_uses != stale)
         run->outcome.unusual |= UNUSUAL_STALE;
+    if ((run->outcome.lost = machine_registers_lost(run->machine)))
+        run->outcome.unusual |= UNUSUAL_LOST;
     return good;
 }
 
@@ -334,6 +336,8 @@ static bool execute_program(struct run *run)
     for (unsigned i = 0; i < program->count; i++) {
         const struct statement *s = &program->statement[i];
         run->statement = s;
+        if (run->options->stop && *run->options->stop)
+            return run_fail(run, "interrupted before this line");
         if (++executed > EXECUTED_MAX)
             return run_fail(run, "more than %d lines were executed (repeat fewer times)", EXECUTED_MAX);
         if (s->op == OP_repeat) {
@@ -382,6 +386,8 @@ static bool open_machine(struct run *run, const struct scenario_options *options
     const struct statement *header = find(run->program, OP_machine), *native = find(run->program, OP_native);
     const struct statement *absent = find(run->program, OP_absent), *h = header ? header : &defaults;
     char message[MACHINE_MESSAGE_MAX / 2];
+    run->check_registers = options->check_registers || h->given & 32;
+    run->hypervisor = native || absent;
     struct machine_options machine = {
         .memory_size = h->given & 1 ? h->operand[0] : MEMORY_DEFAULT,
         .cpus = h->given & 2 ? (unsigned)h->operand[1] : 1,
@@ -395,6 +401,7 @@ static bool open_machine(struct run *run, const struct scenario_options *options
         .message_prefix = "# ",
         .message_indent = "#   ",
         .explain = options->explain,
+        .check_registers = run->check_registers,
     };
     const char *unused;
     profile_find(profile_name((unsigned)h->operand[4], &unused), &machine.lacks);

@@ -23,7 +23,7 @@ enum {
 /* What happened to a line that is not plain success; each must be named by an expectation. */
 enum {
     UNUSUAL_EXIT = 1, UNUSUAL_ENTRY_FAILED = 2, UNUSUAL_FAIL = 4, UNUSUAL_EVENT = 8, UNUSUAL_RULE = 16,
-    UNUSUAL_STALE = 32, UNUSUAL_SHUTDOWN = 64,
+    UNUSUAL_STALE = 32, UNUSUAL_SHUTDOWN = 64, UNUSUAL_LOST = 128,
 };
 
 enum { ROWS_MAX = 1024 };
@@ -45,6 +45,7 @@ struct outcome {
     unsigned rule_first;                /* the first of them, and what was said of it: */
     char rule_text[240];
     uint8_t rows[ROWS_MAX / 8];         /* VM-entry checks that failed */
+    uint64_t lost;                      /* registers that a VM entry did not give back (emu/explain/registers.h), without what was expected */
     uint64_t value;
 };
 
@@ -57,6 +58,8 @@ struct run {
     struct model *model;
     struct cpu *cpu;
     bool native, full_trace;
+    bool check_registers;
+    uint8_t hypervisor;                 /* the level that is one: 1 over a native L0, or without one that ought to be there */
     bool settled[MODEL_CPU_MAX];        /* the native L0 of this processor has started */
     struct observer tracer;             /* the machine's; the interpreter looks at each notice after it */
     struct bus devices;                 /* the machine's; an `interrupt` line comes on top of them */

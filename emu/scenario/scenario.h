@@ -6,6 +6,7 @@
 #ifndef SESQUI_EMU_SCENARIO_H
 #define SESQUI_EMU_SCENARIO_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +18,7 @@ struct vmx_capability;
 struct native_passages;
 
 enum {
-    OPERAND_MAX = 5,
+    OPERAND_MAX = 6,
     STATEMENT_MAX = 65536,          /* of one program, included files counted */
     EXECUTED_MAX = 1000000,         /* of one run, repetitions counted */
     INCLUDE_DEPTH = 8,
@@ -74,9 +75,11 @@ struct scenario_options {
     bool full_trace;                /* also what preparation lines do (else one line each), and a native L0's VMREADs */
     FILE *messages;                 /* warnings and explanations, as comments; NULL: nowhere */
     enum explain_mode explain;      /* which explanations */
+    bool check_registers;           /* as if the `machine` line had check=registers */
     FILE *dump;                     /* if a line fails at a VM entry: its VMCS (emu/vmcs/snapshot.h); NULL: none */
     bool seed_given;                /* `seed` instead of the scenario's own */
     uint64_t seed;
+    const volatile sig_atomic_t *stop;      /* not 0: no further line; NULL: nobody stops it */
     struct native_passages *passages;       /* with `l0 native` and a line `l0 measure`: what L0 did after it; NULL: not wanted */
     bool count_instructions;                /* L0's instructions too (emu/native/native.h) */
     const struct vmx_capability *offered;   /* for `l0 absent`: what scenario_offered() gave; NULL: it is called */

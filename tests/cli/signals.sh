@@ -40,6 +40,31 @@ stopped TERM mistakes --append rip-not-advanced --hv
 [ $status = 143 ] && grep -q 'the same VM exit cpuid at guest rip 0x8000' "$work/err"
 result $? "SIGTERM over the core: status 143, and the exit that repeats" "$work/err"
 
+# Scenarios: what has run is told, and what has not; the trace is kept.
+long="$work/long.scn"
+{ cat scenarios/parts/root.scn; printf 'repeat 1000\nrepeat 900\nl0 vmread guest_rip\nend\nend\n'; } >"$long"
+for signal in INT TERM; do
+    (trap - INT; exec "$sesqui" run scenarios/bare-halt.scn "$long" "$long" "$long" "$long" "$long" --trace "$work/trace") >"$work/out" 2>"$work/err" </dev/null &
+    pid=$!
+    for _ in $(seq 600); do
+        grep -q '^ok 1 - ' "$work/out" && break
+        sleep 0.05
+    done
+    kill -$signal $pid
+    wait $pid
+    status=$?
+    want=$([ $signal = INT ] && echo 130 || echo 143)
+    [ $status = $want ] && grep -q "^Bail out! SIG$signal: [1-5] of 6 scenarios did not run to their end\$" "$work/out" && ! grep -q '^not ok' "$work/out" &&
+        grep -q '^# [1-5] passed, 0 failed$' "$work/out" && grep -q 'long.scn:[0-9]*: interrupted before this line' "$work/out"
+    result $? "SIG$signal ends a run of scenarios: status $want, and what ran" "$work/out"
+    [ "$(tail -c 1 "$work/trace" | od -An -c | tr -d ' ')" = '\n' ]
+    result $? "its trace ends with a whole line" "$work/out"
+done
+"$sesqui" run scenarios --trace - 2>"$work/err" </dev/null | head -c 10 >"$work/console"
+status=${PIPESTATUS[0]}
+[ "$status" = 2 ]
+result $? "scenarios for a reader that goes away: status 2" "$work/err"
+
 # What is translated is bounded: 128 MB beyond the guest's own memory.
 "$sesqui" boot build/guests/mistakes.elf --append jump-to-zeros --memory 256M --no-console --limit 600000 2>"$work/err" >/dev/null &
 pid=$! most=0
