@@ -17,6 +17,20 @@ static void assume(struct snapshot *s, enum vmcs_field field, uint64_t value)
         s->vmcs.field[field] = value;
 }
 
+/* 27.3.1.2: in virtual-8086 mode one value of each is right. */
+static void assume_virtual_8086(struct snapshot *s)
+{
+    for (unsigned i = 0; i < SEG_LDTR; i++) {
+        const uint64_t *base = &s->vmcs.field[FIELD_guest_es_base + i], *selector = &s->vmcs.field[FIELD_guest_es_selector + i];
+
+        if (s->given[FIELD_guest_es_base + i])
+            assume(s, FIELD_guest_es_selector + i, *base >> 4 & 0xffff);
+        assume(s, FIELD_guest_es_base + i, *selector << 4);
+        assume(s, FIELD_guest_es_limit + i, 0xffff);
+        assume(s, FIELD_guest_es_access_rights + i, 0xf3);
+    }
+}
+
 static void assume_segments(struct snapshot *s, bool ia32e)
 {
     uint64_t access_rights = s->vmcs.field[FIELD_guest_ss_access_rights];
@@ -132,6 +146,8 @@ void snapshot_assume(struct snapshot *s)
     assume(s, FIELD_guest_rflags, RFLAGS_FIXED);
     assume(s, FIELD_guest_dr7, 0x400);
     assume_segments(s, ia32e);
+    if (VMCS(v, guest_rflags) & RFLAGS_VM)
+        assume_virtual_8086(s);
 }
 
 /* Does the snapshot hold the memory at this address, which a check would read? */
@@ -148,19 +164,15 @@ static bool begins(const struct check *check, const char *id)
     return strncmp(check->id, id, strlen(id)) == 0;
 }
 
-/* Does a row that failed look at memory that is not known?  (The rows: 27.2.1.1, 27.3.1.5, 27.3.1.6.) */
+/* Does a row that failed look at memory that is not known?  (27.2.1.1, 27.3.1.5; of PDPTEs that are not known, 0, none fails.) */
 static bool reads_unknown_memory(const struct snapshot *s, const struct check *check)
 {
     const struct vmcs *v = &s->vmcs;
-    uint32_t proc2 = (uint32_t)VMCS(v, secondary_processor_based_controls);
-    bool ept = (VMCS(v, processor_based_controls) & PROC_activate_secondary_controls) && (proc2 & PROC2_enable_ept);
 
     if (begins(check, "guest.link.revision") || begins(check, "guest.link.indicator"))
         return !holds_word(s, VMCS(v, vmcs_link_pointer));
     if (begins(check, "control.tpr_threshold.vtpr"))
         return !holds_word(s, VMCS(v, virtual_apic_address) + 0x80);
-    if (begins(check, "guest.pdpte") && !ept)
-        return !holds_word(s, (VMCS(v, guest_cr3) & 0xffffffe0) + 8 * (uint64_t)(check->id[11] - '0'));
     return false;
 }
 
@@ -327,7 +339,9 @@ static bool all_given(const struct snapshot *s)
     return !memchr(s->given, false, sizeof s->given);
 }
 
-static void set_processor(struct model *model, const struct snapshot *s, bool ia32e, bool la57)
+/* Its mode needs no trying: without the file's word for it and without VM-exit controls it is IA-32e mode, in which every row holds by
+ * itself with one value or the other of the controls. */
+static void set_processor(struct model *model, const struct snapshot *s, bool la57)
 {
     struct cpu *cpu = &model->cpu[0];
 
@@ -335,7 +349,7 @@ static void set_processor(struct model *model, const struct snapshot *s, bool ia
     if (la57)
         model->capability.cr4_fixed1 |= CR4_LA57;
     model->physical_address_width = s->physical_address_width;
-    CPU_MSR(cpu, ia32_efer) = ia32e ? EFER_LME | EFER_LMA : 0;
+    CPU_MSR(cpu, ia32_efer) = s->ia32e ? EFER_LME | EFER_LMA : 0;
 }
 
 static void evaluate(struct model *model, const struct snapshot *s, enum row_state row[SNAPSHOT_ROWS_MAX])
@@ -344,7 +358,7 @@ static void evaluate(struct model *model, const struct snapshot *s, enum row_sta
     bool holds[SNAPSHOT_ROWS_MAX];
 
     model_init(model, 1);
-    set_processor(model, s, s->ia32e, false);
+    set_processor(model, s, false);
     for (unsigned i = 0; i < s->words; i++)
         memory_write64(&model->memory, s->word[i].address, s->word[i].value);
     check_rows(search.cpu, &s->vmcs, holds);
@@ -359,11 +373,7 @@ static void evaluate(struct model *model, const struct snapshot *s, enum row_sta
     vary_modes(&search);
     search.vmcs = s->vmcs;
     if (!s->part_given[part("cr4_fixed1")] && !s->given[FIELD_host_cr4]) {
-        set_processor(model, s, s->ia32e, true);
-        rule_out(&search, PARTS_ALL);
-    }
-    if (!s->ia32e_given && !s->given[FIELD_exit_controls]) {
-        set_processor(model, s, !s->ia32e, false);
+        set_processor(model, s, true);
         rule_out(&search, PARTS_ALL);
     }
 }
