@@ -186,6 +186,61 @@ START_TEST(programs_are_understood)
 }
 END_TEST
 
+/* ---- verdicts ---- */
+
+/* 33, 34, 41: what a VM entry that failed says of itself (27.8). */
+static bool failed_entry(unsigned basic) { return basic == 33 || basic == 34 || basic == 41; }
+
+enum form { EXIT, FAILED, ERROR, EITHER };
+static const struct { enum form form; const char *pattern; } verdicts[] = {
+#define VERDICT(place, form, pattern) { form, pattern },
+#include "emu/vmcs/verdict_lines.def"
+};
+enum { VERDICTS = sizeof verdicts / sizeof verdicts[0] };
+
+/* Each pattern with each number, as an exit reason with and without bit 31, and as a VM-instruction error. */
+START_TEST(every_verdict_is_heard)
+{
+    const bool decimal = strchr(verdicts[_i].pattern, '~') != NULL;
+
+    for (unsigned i = 0; i < 2 * 80; i++) {
+        const unsigned basic = i % 80;
+        const uint32_t number = i < 80 ? basic : 0x80000000 | basic;
+        const bool exits = verdicts[_i].form == EXIT   ? failed_entry(basic)
+                           : verdicts[_i].form != ERROR ? failed_entry(basic) && i >= 80 : false;
+        const bool errs = number <= 28 && (verdicts[_i].form == EITHER || (verdicts[_i].form == ERROR && number));
+        char line[200], digits[20];
+        uint64_t value = 0;
+        bool before;
+        size_t used = 0;
+
+        snprintf(digits, sizeof digits, decimal ? "%u" : "0x%x", number);
+        for (const char *p = verdicts[_i].pattern; *p; p++)
+            used += (size_t)snprintf(line + used, sizeof line - used, *p == '%' || *p == '~' ? "%s" : "%.1s", *p == '%' || *p == '~' ? digits : *p == '*' ? "s" : p);
+        enum verdict_kind kind = verdict_line(line, line + used, &value, &before);
+        ck_assert_msg(kind == (exits ? VERDICT_EXIT : errs ? VERDICT_ERROR : VERDICT_NONE), "%s: %d", line, kind);
+        ck_assert_msg(kind == VERDICT_NONE || value == number, "%s: 0x%llx", line, (unsigned long long)value);
+    }
+}
+END_TEST
+
+/* What the VMCS itself says. */
+START_TEST(fields_tell_a_verdict)
+{
+    for (unsigned i = 0; i < 2 * 80; i++) {
+        char text[80];
+        uint64_t value;
+
+        snprintf(text, sizeof text, "exit_reason = 0x%x\nguest_rip = 0\nguest_cr0 = 0x80000031\n", i < 80 ? i : 0x80000000 | i % 80);
+        read_one(text);
+        ck_assert_msg((snapshot_verdict(&snapshot, &value) == VERDICT_EXIT) == failed_entry(i % 80), "%s", text);
+        snprintf(text, sizeof text, "vm_instruction_error = %u\nguest_rip = 0\nguest_cr0 = 0x80000031\n", i);
+        read_one(text);
+        ck_assert_msg((snapshot_verdict(&snapshot, &value) == VERDICT_ERROR) == (i == 7 || i == 8), "%s", text);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("VMCSs as text");
@@ -195,6 +250,8 @@ int main(void)
     tcase_add_test(c, qemu_prints_descriptors);
     tcase_add_test(c, every_field_has_its_names);
     tcase_add_test(c, programs_are_understood);
+    tcase_add_loop_test(c, every_verdict_is_heard, 0, VERDICTS);
+    tcase_add_test(c, fields_tell_a_verdict);
     suite_add_tcase(suite, c);
     return suite_run(suite);
 }
