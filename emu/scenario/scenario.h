@@ -6,7 +6,6 @@
 #ifndef SESQUI_EMU_SCENARIO_H
 #define SESQUI_EMU_SCENARIO_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -79,7 +78,7 @@ struct scenario_options {
     FILE *dump;                     /* if a line fails at a VM entry: its VMCS (emu/vmcs/snapshot.h); NULL: none */
     bool seed_given;                /* `seed` instead of the scenario's own */
     uint64_t seed;
-    const volatile sig_atomic_t *stop;      /* not 0: no further line; NULL: nobody stops it */
+    const volatile int *stop;            /* not 0: no further line; NULL: nobody stops it */
     struct native_passages *passages;       /* with `l0 native` and a line `l0 measure`: what L0 did after it; NULL: not wanted */
     bool count_instructions;                /* L0's instructions too (emu/native/native.h) */
     const struct vmx_capability *offered;   /* for `l0 absent`: what scenario_offered() gave; NULL: it is called */

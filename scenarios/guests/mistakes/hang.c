@@ -97,6 +97,14 @@ static void priority_too_high(void)
     wait_for_interrupt();
 }
 
+/* The task-priority class of the vector itself holds it back; the one below does not. */
+static void priority_of_its_class(void)
+{
+    timer_start(TIMER_PERIODIC, 100000);
+    __asm__ volatile("movq %0, %%cr8" : : "r"((uint64_t)TIMER_VECTOR >> 4));
+    wait_for_interrupt();
+}
+
 /* ---- guests ---- */
 
 extern const uint8_t guest_cpuid[], guest_cpuid_end[], guest_hlt[], guest_hlt_end[], guest_ud2[], guest_ud2_end[], guest_spin[], guest_spin_end[];
@@ -154,6 +162,14 @@ static void interrupt_window_left_open(void)
 {
     start_with_interrupts(guest_cpuid, guest_cpuid_end);
     vmwrite(VMCS_processor_based_controls, vmread(VMCS_processor_based_controls) | PROC_interrupt_window_exiting);
+    enter_for_ever();
+}
+
+static void nmi_window_left_open(void)
+{
+    start_guest(guest_cpuid, guest_cpuid_end);
+    vmwrite(VMCS_pin_based_controls, vmread(VMCS_pin_based_controls) | PIN_nmi_exiting | PIN_virtual_nmis);
+    vmwrite(VMCS_processor_based_controls, vmread(VMCS_processor_based_controls) | PROC_nmi_window_exiting);
     enter_for_ever();
 }
 
@@ -300,7 +316,8 @@ const struct mistake mistakes_of_hangs[] = {
     { "timer-ends-loop", timer_ends_loop }, { "timer-is-polled", timer_is_polled }, { "idle", idle }, { "counting", counting },
     { "cpuid-many-times", cpuid_many_times }, { "faults-many-times", faults_many_times }, { "display", display },
     { "exception-injected-for-ever", exception_injected_for_ever }, { "interrupt-not-acknowledged", interrupt_not_acknowledged },
-    { "interrupt-window-left-open", interrupt_window_left_open }, { "preemption-timer-zero", preemption_timer_zero },
+    { "interrupt-window-left-open", interrupt_window_left_open }, { "nmi-window-left-open", nmi_window_left_open },
+    { "priority-of-its-class", priority_of_its_class }, { "preemption-timer-zero", preemption_timer_zero },
     { "idle-hypervisor", idle_hypervisor }, { "rip-not-advanced-with-timer", rip_not_advanced_with_timer }, { "rip-moved-back", rip_moved_back }, { "timer-exits", timer_exits },
     { NULL, NULL },
 };

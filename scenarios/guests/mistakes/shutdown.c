@@ -272,6 +272,27 @@ static void pml4_reserved(void)
     write_cr3(read_cr3());
 }
 
+/* Vector instructions while the bit of CR4 that allows them is 0, and the other's is 1. */
+static void without_bit(uint64_t absent, uint64_t present)
+{
+    struct descriptor_table none = { 0, 0 };
+
+    __asm__ volatile("lidt %0" : : "m"(none));
+    write_cr4((read_cr4() & ~absent) | present);
+}
+
+static void sse_not_allowed(void)
+{
+    without_bit(CR4_OSFXSR, CR4_OSXSAVE);
+    __asm__ volatile("movaps %xmm1, %xmm2");
+}
+
+static void avx_not_allowed(void)
+{
+    without_bit(CR4_OSXSAVE, CR4_OSFXSR);
+    __asm__ volatile("vmovaps %xmm1, %xmm2");
+}
+
 /* Selectors of descriptors that the instruction does not want. */
 static void ltr_twice(void) { __asm__ volatile("str %%ax\n\tltr %%ax" : : : "rax"); }
 static void ds_beyond_limit(void) { __asm__ volatile("movl $0x7fd8, %%eax\n\tmovl %%eax, %%ds" : : : "rax"); }
@@ -282,6 +303,7 @@ static void far_return_to_data(void) { __asm__ volatile("movl %%ss, %%eax\n\tpus
 const struct mistake mistakes_of_shutdown[] = {
     { "ltr-twice", ltr_twice }, { "ds-beyond-limit", ds_beyond_limit }, { "ss-of-code", ss_of_code }, { "es-of-ldt", es_of_ldt },
     { "far-return-to-data", far_return_to_data },
+    { "sse-not-allowed", sse_not_allowed }, { "avx-not-allowed", avx_not_allowed },
     { "smep", smep }, { "smap", smap }, { "pml4-reserved", pml4_reserved },
     { "idt-none", idt_none }, { "idt-short", idt_short }, { "idt-empty", idt_empty }, { "idt-unmapped", idt_unmapped },
     { "idt-32-bit", idt_32_bit }, { "gate-absent", gate_absent }, { "gate-call", gate_call }, { "gate-null-cs", gate_null_cs },
