@@ -145,6 +145,7 @@ static int print_msrs(const struct snapshot *s, bool print)
     for (unsigned i = 0; i < s->msrs; i++) {
         const struct msr_entry *e = &s->msr[i];
         const char *why = snapshot_msr_refused(s, e);
+        char text[MSR_TEXT_MAX];
 
         if (!why)
             continue;
@@ -160,7 +161,7 @@ static int print_msrs(const struct snapshot *s, bool print)
         else if (print)
             printf("  fails: an entry of the %s area [%s] %s\n", lists[e->list], sections[e->list], why);
         if (print)
-            printf("      MSR 0x%" PRIx32 " = 0x%" PRIx64 "\n", e->index, e->value);
+            printf("      %s\n", msr_entry_text(e, text));
     }
     return failed;
 }
@@ -177,14 +178,36 @@ static void print_undecided(const enum row_state *row)
     list_end(&list);
 }
 
+/* Fields of the same kind, all or none of which are there. */
+static unsigned count_given(const struct snapshot *s, enum vmcs_type type)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
+        count += s->given[i] && VMCS_ENCODING_TYPE(vmcs_encoding(i)) == (unsigned)type;
+    return count;
+}
+
 static void print_assumed(const struct snapshot *s)
 {
     struct list list = { .heading = "assumed, as not in the file:" };
     bool controls = s->profile_given;
 
-    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
-        if (!s->given[i] && vmcs_field_used(&s->vmcs, i))
+    /* Whole kinds by one name. */
+    const bool host = count_given(s, VMCS_TYPE_HOST), guest = count_given(s, VMCS_TYPE_GUEST), control = count_given(s, VMCS_TYPE_CONTROL);
+
+    if (!host)
+        list_add(&list, "all host state");
+    if (!guest)
+        list_add(&list, "all guest state");
+    if (!control)
+        list_add(&list, "all controls");
+    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
+        const unsigned type = VMCS_ENCODING_TYPE(vmcs_encoding(i));
+
+        if (!s->given[i] && vmcs_field_used(&s->vmcs, i) && (type == VMCS_TYPE_HOST ? host : type == VMCS_TYPE_GUEST ? guest : control))
             list_add(&list, vmcs_field_name(i));
+    }
     for (unsigned i = 0; i < capability_part_count; i++)
         controls |= s->part_given[i] && strcmp(capability_parts[i].name, "basic") != 0;
     if (!controls)
@@ -200,16 +223,6 @@ static void print_notes(const struct snapshot *s)
         printf("  %s\n", s->note[i]);
     if (s->notes > SNAPSHOT_NOTES)
         printf("  and %u more lines like these\n", s->notes - SNAPSHOT_NOTES);
-}
-
-/* Fields of the same kind, all or none of which are there. */
-static unsigned count_given(const struct snapshot *s, enum vmcs_type type)
-{
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
-        count += s->given[i] && VMCS_ENCODING_TYPE(vmcs_encoding(i)) == (unsigned)type;
-    return count;
 }
 
 static void print_missing(const struct snapshot *s)
@@ -352,6 +365,8 @@ static int check_all(const char *path, const char *text, size_t length, const st
         return complain("%s: it says %s, but there is no VMCS in it, nor registers (kvm_intel.dump_invalid_vmcs=1 makes "
                         "KVM print one)", path, verdict);
     }
+    if (!found && reader.formats)
+        return complain("%s: there is no VMCS in it: conversions of printf (%%08x) stand where values would; it is the source of what prints one", path);
     if (!found && reader.common.notes)
         return complain("%s: there is no VMCS in it (%s)", path, reader.common.note[0]);
     if (!found)

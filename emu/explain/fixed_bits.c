@@ -57,21 +57,33 @@ static const struct fixed {
     { "control.vm_functions.reserved", FIELD_vm_function_controls, NAMES_CR4 + 1, false, "vmfunc" },
 };
 
+static const char *name_of(unsigned word, unsigned bit)
+{
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].word == word && names[i].bit == bit)
+            return names[i].name;
+    return NULL;
+}
+
 static void bit_names(unsigned word, uint64_t bits, char *to, size_t size)
 {
     size_t used = 0;
 
     to[0] = '\0';
     for (unsigned bit = 0; bit < 64 && used < size; bit++) {
-        const char *name = NULL;
+        const char *name = name_of(word, bit);
 
         if (!(bits >> bit & 1))
             continue;
-        for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
-            if (names[i].word == word && names[i].bit == bit)
-                name = names[i].name;
-        int more = snprintf(to + used, size - used, name ? "%s%s (bit %u)" : "%s%sbit %u (reserved)", used ? ", " : "",
-                            name ? name : "", bit);
+        enum { RANGE = 3 };                             /* so many reserved bits side by side are told as one range */
+        unsigned first = bit, last = bit;
+
+        while (!name && last + 1 < 64 && bits >> (last + 1) & 1 && !name_of(word, last + 1))
+            last++;
+        bit = last - first + 1 >= RANGE ? last : first;
+        int more = name          ? snprintf(to + used, size - used, "%s%s (bit %u)", used ? ", " : "", name, bit)
+                   : first < bit ? snprintf(to + used, size - used, "%sbits %u:%u (reserved)", used ? ", " : "", bit, first)
+                                 : snprintf(to + used, size - used, "%sbit %u (reserved)", used ? ", " : "", bit);
         if (more < 0 || used + (size_t)more + 4 >= size) {
             snprintf(to + used, size - used, "...");
             return;

@@ -186,11 +186,21 @@ static void msr_loading(const struct snapshot *s, FILE *to)
         fputs("  suspect: the entries of the VM-entry MSR-load area; the exit qualification would say which\n", to);
         return;
     }
-    fprintf(to, "  suspect: entry %" PRIu64 " of the VM-entry MSR-load area (the exit qualification)", number);
-    for (unsigned i = 0; i < s->msrs; i++)
-        if (s->msr[i].list == MSR_LIST_ENTRY_LOAD && (s->msr[i].number == number || !s->msr[i].number))
-            fprintf(to, ": MSR 0x%" PRIx32 " = 0x%" PRIx64, s->msr[i].index, s->msr[i].value);
-    fputc('\n', to);
+    fprintf(to, "  suspect: entry %" PRIu64 " of the VM-entry MSR-load area (the exit qualification) [27.4]: ", number);
+    for (unsigned i = 0; i < s->msrs; i++) {
+        const struct msr_entry *e = &s->msr[i];
+        char text[MSR_TEXT_MAX];
+
+        if (e->list != MSR_LIST_ENTRY_LOAD || (e->number != number && e->number))
+            continue;
+        fprintf(to, "%s; no rule that all processors share refuses it: this one lacks the MSR, or reserves a bit of the value\n",
+                msr_entry_text(e, text));
+        return;
+    }
+    fputs("it is not in the file: 16 bytes at entry_msr_load_address", to);
+    if (number)
+        fprintf(to, " + 0x%" PRIx64, 16 * (number - 1));
+    fputs(", of which bits 31:0 are the MSR, bits 63:32 must be 0, and bits 127:64 are its value\n", to);
 }
 
 void suspects_print(const struct snapshot *s, const enum row_state row[], enum verdict_kind kind, uint64_t value, FILE *to)

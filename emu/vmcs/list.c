@@ -57,7 +57,7 @@ static void read_vmcs(struct list *list)
  */
 static bool survey(struct list *first)
 {
-    enum { FEW_FIELDS = 20, SENTENCES_A_FIELD = 4, FEW_SENTENCES = 16 };
+    enum { FEW_FIELDS = 20, SENTENCES_A_FIELD = 2, FEW_SENTENCES = 8 };
     struct snapshot_reader *reader = first->reader;
     const struct cursor start = reader->cursor;
 

@@ -200,6 +200,17 @@ static void close_block(struct snapshot_reader *reader, struct block *block, str
         }
     *snapshot = *s;
     block->open = false;
+    /* A line or two that somebody printed alone are no VMCS. */
+    enum { FEW = 3 };
+    unsigned given = 0;
+
+    for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
+        given += s->given[i];
+    if (block->untitled && given < FEW) {
+        reader->verdict = s->verdict;
+        reader->verdict_value = s->verdict_value;
+        snapshot_begin(reader, snapshot);
+    }
 }
 
 /* The one that was opened first. */
@@ -371,6 +382,15 @@ static const char *msr_line(struct block *block, const char *c, const char *end)
     return rest;
 }
 
+/* Does the block lack a value of this row? */
+static bool lacks(const struct block *block, const struct row *row)
+{
+    for (unsigned i = 0; i < PATTERN_VALUES_MAX && row->number[i]; i++)
+        if (row->number[i] - 1u != NONE && !block->snapshot.given[row->number[i] - 1u])
+            return true;
+    return false;
+}
+
 /* Reads what stands at `c`: what follows it, or NULL. *broken: it begins like a line that is known. */
 static const char *read_at(struct snapshot_reader *reader, const char *tag, const char *c, const char *end, bool *broken)
 {
@@ -390,7 +410,7 @@ static const char *read_at(struct snapshot_reader *reader, const char *tag, cons
             continue;
         const char *rest = pattern_match(rows[i].pattern, c, end, value, &started);
         if (!rest) {
-            *broken |= block && started;
+            *broken |= block && started && lacks(block, &rows[i]);
         } else if (!block) {
             lost = (int)i;
         } else if (!best || far < best_far) {
@@ -419,8 +439,11 @@ static const char *read_at(struct snapshot_reader *reader, const char *tag, cons
     if (!only_here((unsigned)lost) || rows[lost].section == SECTION_REGISTERS ||
         (block && block->section >= (unsigned)rows[lost].section))
         return NULL;
-    if (!block && !(block = open_block(reader, rows[lost].section, tag)))
-        return NULL;
+    if (!block) {
+        if (!(block = open_block(reader, rows[lost].section, tag)))
+            return NULL;
+        block->untitled = true;
+    }
     block->section = rows[lost].section;
     block->snapshot.cut = true;
     return read_at(reader, tag, c, end, broken);
@@ -460,7 +483,9 @@ static void read_line(struct snapshot_reader *reader, const char *tag, const cha
     }
     struct block *block = latest(reader);
 
-    if (broken && !read && block)
+    if (broken && !read && memchr(line, '%', length))
+        reader->formats++;              /* a program's source */
+    else if (broken && !read && block)
         snapshot_note(&block->snapshot, reader->cursor.line, "not read: \"%.*s\"", length < 100 ? (int)length : 100, line);
 }
 

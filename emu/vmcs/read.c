@@ -277,6 +277,8 @@ bool snapshot_read(struct snapshot_reader *reader, struct snapshot *snapshot)
         reader->found = true;
         return true;
     }
+    if (!reader->found && reader->formats)      /* the source of what prints a log */
+        return false;
     if (!reader->found && reader->log) {        /* somebody's list with a word of KVM's logs in it */
         reader->log = false;
         reader->cursor.at = reader->cursor.line = 0;

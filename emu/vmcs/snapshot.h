@@ -85,6 +85,7 @@ struct block {
     unsigned turn;              /* when a line was last read into it */
     bool guess;                 /* its lines have been mixed with another's in a way that leaves them in doubt from here on */
     unsigned msr_list;          /* enum msr_list + 1: a list of MSRs is under way */
+    bool untitled;              /* it began with a line of a part whose title is lost */
     char tag[16];               /* printk's name for who printed: "T1234", "C3", or empty */
 };
 enum { BLOCKS_MAX = 4 };
@@ -108,6 +109,7 @@ struct snapshot_reader {
     struct block block[BLOCKS_MAX];
     struct snapshot common;             /* what stands before the first VMCS, or outside of any: counts for all */
     unsigned turn;
+    unsigned formats;                   /* lines of a log with conversions of printf in place of values */
     bool surveyed;                      /* of a list: these are known */
     bool bare;                          /* numbers are hexadecimal without 0x */
     bool hashes;                        /* each line begins with #, which is no comment */
@@ -141,6 +143,9 @@ enum { SNAPSHOT_ROWS_MAX = 512 };
 /* Evaluates every check of VM entry. Undecided: a row that fails, but would hold with other values of fields that were not
  * given, with other memory than the snapshot holds, or on other processors. False: the host has no memory. */
 bool snapshot_check(const struct snapshot *snapshot, enum row_state row[SNAPSHOT_ROWS_MAX]);
+/* "MSR 0xc0000080 (ia32_efer) = 0xd01" */
+enum { MSR_TEXT_MAX = 100 };
+const char *msr_entry_text(const struct msr_entry *entry, char to[MSR_TEXT_MAX]);
 /* Why the entry of this list cannot be loaded (27.4, 28.6) or stored (28.4), or NULL. */
 const char *snapshot_msr_refused(const struct snapshot *snapshot, const struct msr_entry *entry);
 

@@ -5,6 +5,7 @@
 
 #include "emu/vmcs/snapshot.h"
 #include "model/cpu/execute.h"
+#include "model/cpu/msr.h"
 
 #define WORD(name, msr) { #name, msr, offsetof(struct vmx_capability, name), false }
 #define CONTROL_WORD(name, plain, msr) WORD(name.default1, plain), WORD(name.required, msr), WORD(name.allowed, msr)
@@ -141,4 +142,12 @@ void snapshot_write(const struct snapshot *snapshot, const struct symbols *symbo
         fprintf(to, "%s = 0x%-18" PRIx64 " # %s\n", vmcs_field_name(i), v->field[i], writer);
     }
     fputs("end\n", to);
+}
+
+const char *msr_entry_text(const struct msr_entry *e, char to[MSR_TEXT_MAX])
+{
+    const char *name = msr_kind(e->index) == KIND_UNKNOWN ? NULL : msr_name(e->index);
+
+    snprintf(to, MSR_TEXT_MAX, "MSR 0x%" PRIx32 "%s%.40s%s = 0x%" PRIx64, e->index, name ? " (" : "", name ? name : "", name ? ")" : "", e->value);
+    return to;
 }

@@ -191,7 +191,10 @@ has 'entry 2 of the VM-entry MSR-load area [27.4] IA32_FS_BASE and IA32_GS_BASE 
 has 'entry 2 of the VM-exit MSR-load area [28.6]' "$folder/out"
 sed 's/reason=80000021 qualification=0000000000000000/reason=80000022 qualification=0000000000000001/' "$current" >"$folder/msr"
 checked 3 "$folder/msr"
-has 'suspect: entry 1 of the VM-entry MSR-load area (the exit qualification): MSR 0xc0000080 = 0xd01' "$folder/out"
+has 'suspect: entry 1 of the VM-entry MSR-load area (the exit qualification) [27.4]: MSR 0xc0000080 (ia32_efer) = 0xd01; no rule that all' "$folder/out"
+sed '/msr=/d' "$folder/msr" >"$folder/msr-unknown"
+checked 3 "$folder/msr-unknown"
+has 'entry 1 of the VM-entry MSR-load area (the exit qualification) [27.4]: it is not in the file: 16 bytes at entry_msr_load_address + 0x0' "$folder/out"
 
 # ---- the log's own verdict ----
 sed 's/reason=80000021/reason=00000030/' "$current" >"$folder/succeeded"
@@ -470,6 +473,36 @@ printf 'cs[0]\t\t0x10\nhost_cr0\t0x80050033\nhost_cr4\t0x3426e0\nentry_ctls[0]\t
 checked 1 "$folder/index"
 for row in guest.rflags.fixed guest.tr.type guest.gdtr.limit; do has $row "$folder/out"; done
 refused 'it says exit reason 33' <<<$'vm exit[0]\n\treason\t\tVMX\n\trip\t\t0x000000000000fff0\n\texit_reason\t33 (Entry failure due to invalid guest state)'
+
+# ---- what is about VMCSs and is none: manuals, the source of what prints one, a line of somebody's own ----
+for page in docs/*.md README.md; do
+    timeout 20 "$sesqui" check-vmcs "$page" >"$folder/out" 2>"$folder/err"
+    status=$?
+    [ $status = 2 ] && [ ! -s "$folder/out" ]
+    report $? "$page is no VMCS"
+done
+# The lines of a log with conversions in place of their values, as C and as a patch in a mail.
+for conversion in %08x %016llx %lx %#x; do
+    sed "s/=0x[0-9a-f]*/=0x$conversion/g; s/= 0x[0-9a-f]*/= 0x$conversion/g; s/=[0-9a-f]\{4,\}/=$conversion/g; s/= [0-9a-f]\{4,\}/= $conversion/g
+            s/^/\tpr_err(\"/; s/\$/\\\\n\", vmcs_readl(GUEST_CR0));/" tests/cli/dumps/kvm-current.txt >"$folder/source.c"
+    refused 'conversions of printf (%08x) stand where values would' <"$folder/source.c"
+    sed 's/^/> +/' "$folder/source.c" | refused 'conversions of printf (%08x) stand where values would'
+done
+# A dump with a comment of its reader's between the lines, each behind a mark that is no number.
+sed 's/^.*\] //; s/^/[…] /' tests/cli/dumps/kvm-current.txt | sed '9i\\nCR4 is what the guest asked for, by the way, so that I think it is innocent.\n' >"$folder/comment"
+timeout 20 "$sesqui" check-vmcs tests/cli/dumps/kvm-current.txt | sed 1d >"$folder/expected"
+checked 3 "$folder/comment"
+sed 1d "$folder/out" | cmp -s - "$folder/expected"
+report $? "a comment between the lines of a dump changes nothing"
+{ echo '[    7.193766] EPT pointer = 0xfffffc000661205e'; cat tests/cli/dumps/kvm-current.txt; } >"$folder/stray"
+checked 3 "$folder/stray"
+sed 1d "$folder/out" | cmp -s - "$folder/expected"
+report $? "a line of somebody's own before a dump is no VMCS"
+# Many reserved bits, and whole kinds of fields, are told by one name.
+printf 'guest_cr0 = 0xffffffff80050033\n' >"$folder/wide"
+checked 1 "$folder/wide"
+has 'bits 63:32 (reserved)' "$folder/out"
+has 'all host state all controls' "$folder/out"
 
 # ---- QEMU's CR4 is the guest's view: what fails with it is a suspect ----
 sed 's/CR4=[0-9a-f]*/CR4=00000000/; s/EFER=[0-9a-f]*/EFER=0000000000000500/; s/00008900/00008b00/' tests/cli/dumps/qemu-64.txt >"$folder/view"
