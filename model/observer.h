@@ -40,10 +40,11 @@ enum notice_kind {
     NOTICE_RAISED,              /* an exception or software interrupt, before it is intercepted, delivered or combined with
                                    cpu->event, whose delivery it interrupts if that is valid: event */
     NOTICE_SHADOW_WRITE,        /* VMWRITE in non-root operation to a shadow VMCS: a = encoding, b = value. Not traced */
-    NOTICE_L1_ENTRY_FAILED,     /* as NOTICE_ENTRY_FAILED, by an L1 over a native L0: vmcs is what L1 wrote, cpu what L1 runs on. Not
+    NOTICE_L1_ENTRY_FAILED,     /* as NOTICE_ENTRY_FAILED, by an L1 over a native L0: vmcs is what L1 wrote, cpu what L1 runs on, d =
+                                   its region came with fields that no VMWRITE of L1's has been seen to write. Not
                                    traced: the core's own events are */
     NOTICE_L1_WRITE,            /* VMWRITE by an L1 over a native L0: a = address of its VMCS, b = encoding, c = RIP. Not traced */
-    NOTICE_L1_ENTRY,            /* as NOTICE_ENTRY, by an L1 over a native L0: vmcs is what L1 wrote, c = launch or resume. Not traced */
+    NOTICE_L1_ENTRY,            /* as NOTICE_ENTRY, by an L1 over a native L0: vmcs is what L1 wrote, c = launch or resume, d as there. Not traced */
     NOTICE_MISTAKE,             /* as NOTICE_VIOLATION, but it stops nothing: no rule forbids it, or an L1 over a native L0 did it */
 };
 

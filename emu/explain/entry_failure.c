@@ -37,6 +37,7 @@ void entry_failure_of_l1(struct entry_failure *failure, const struct notice *not
 
     failure->complete = failure->has_vmcs = failure->of_l1 = true;
     failure->native = false;
+    failure->unseen = notice->d;
     failure->late = notice->b & EXIT_REASON_ENTRY_FAILURE && !(notice->b >> 32);
     failure->result = (int64_t)notice->b;
     failure->qualification = notice->c;
@@ -48,7 +49,7 @@ void entry_failure_of_l1(struct entry_failure *failure, const struct notice *not
     cpu.model->capability = *notice->capability;
     check_rows(&cpu, notice->vmcs, holds_here);
     cpu.model->capability = offered;
-    for (unsigned i = 0; i < check_count && failure->rows < SNAPSHOT_ROWS_MAX; i++)
+    for (unsigned i = 0; i < check_count && failure->rows < SNAPSHOT_ROWS_MAX && !failure->unseen; i++)
         if (!holds[i]) {
             failure->of_core[failure->rows] = holds_here[i];
             failure->row[failure->rows++] = &check_table[i];
@@ -64,7 +65,7 @@ void entry_failure_complete(struct entry_failure *failure, const struct notice *
     failure->complete = true;
     failure->has_vmcs = vmcs && vmcs->pa == notice->a;
     failure->native = native;
-    failure->of_l1 = false;
+    failure->of_l1 = failure->unseen = false;
     failure->late = notice->b & EXIT_REASON_ENTRY_FAILURE && !(notice->b >> 32);
     failure->result = (int64_t)notice->b;
     failure->qualification = notice->c;
@@ -198,6 +199,11 @@ static void print(const struct entry_failure *failure, const struct symbols *sym
     fputs(": ", to);
     print_result(failure, to);
     fputc('\n', to);
+    if (failure->of_l1 && failure->unseen) {
+        fprintf(to, "%sthe fields of this VMCS are not known here: its region held them already when L1 made it current by VMPTRLD, and they are not what L1 has "
+                    "written to any VMCS by VMWRITE (a region that was changed as memory, or is not one of this run's)\n", prefix);
+        return;
+    }
     if (failure->of_l1 && !failure->rows && !failure->msr[0] && failure->result != VMX_FAIL_INVALID)
         fprintf(to, "%sno check fails on what L1 has written: the core has refused it for a reason of its own (docs/core.md, \"Not built, and refused or hidden\")\n",
                 prefix);
@@ -230,7 +236,7 @@ void entry_failure_print(const struct entry_failure *failure, const struct symbo
 
 void entry_failure_dump(const struct entry_failure *failure, const struct symbols *symbols, FILE *to)
 {
-    if (!failure->has_vmcs)
+    if (!failure->has_vmcs || failure->unseen)
         return;
     fputs("# ", to);
     print(failure, symbols, to, "# ", SNAPSHOT_ROWS_MAX);

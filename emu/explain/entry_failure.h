@@ -18,7 +18,7 @@ struct entry_failure {
     unsigned rows;
     bool complete;                                  /* what follows is of the last entry that failed */
     bool has_vmcs, native, late;                    /* late: with a VM exit */
-    bool of_l1;                                     /* by an L1 over a native L0 */
+    bool of_l1, unseen;                             /* by an L1 over a native L0; with fields that nobody has seen it write */
     int64_t result;                                 /* exit reason, VM-instruction error, or -1 (VMfailInvalid) */
     uint64_t qualification, rip;
     struct snapshot snapshot;

@@ -275,7 +275,7 @@ static void notify(void *context, const struct notice *notice)
     if (notice->kind == NOTICE_L1_ENTRY) {
         if (machine->registers && notice->c)
             register_check_notice(machine->registers, machine, notice);
-        if (notice->c)
+        if (notice->c && !notice->d)
             first_entry_explain(machine, notice->cpu, notice->vmcs);
         reentry_entered(machine, notice->cpu, notice->vmcs);
         progress_l1_entered(machine, notice->cpu);

@@ -50,6 +50,8 @@ static void cleared(struct native_cpu *here, uint64_t pa)
         r->moved = true;
         r->former_cpu = r->cpu;
     }
+    if (r->active)
+        vmcs12_cleared(here->native, r);
     r->active = r->launched = false;
     if (here->current12 == pa)
         here->current12 = ~0ull;
@@ -63,6 +65,8 @@ static void loaded(struct native_cpu *here, uint64_t pa)
         mistake(here, REGION_NEVER_CLEARED, r, here->cpu->index);
     if (r->active && r->cpu != here->cpu->index)
         mistake(here, REGION_ACTIVE_TWICE, r, r->cpu);
+    if (!r->active)
+        vmcs12_loaded(here->native, r);
     r->active = true;
     r->cpu = (uint8_t)here->cpu->index;
     here->current12 = pa;

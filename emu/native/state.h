@@ -71,6 +71,8 @@ struct native_region {
     bool active, launched, moved;
     uint64_t vmcs02;                /* the VMCS on which its guest ran last */
     struct vmcs vmcs;               /* vmcs12.c: what L1 wrote */
+    uint64_t content;               /* what was in its page when it was cleared last, as a number; 0: it was not */
+    bool unseen;                    /* it became active with other data than L1 has written by VMWRITE, here or elsewhere */
 };
 
 struct native {
@@ -127,6 +129,9 @@ void shadowed_after_exit(struct native_cpu *here);
 
 /* vmcs12.c: L1 has written a field; it enters its current VMCS; an entry of L1's failed with a VM-instruction error or an exit reason. */
 void vmcs12_written(struct native_cpu *here, uint64_t encoding, uint64_t value, uint64_t rip);
+/* L1's page holds its data now; it becomes active with what its page holds. */
+void vmcs12_cleared(struct native *native, struct native_region *region);
+void vmcs12_loaded(struct native *native, struct native_region *region);
 void vmcs12_entering(struct native_cpu *here, bool launch);
 void vmcs12_entry_failed(struct native_cpu *here, uint64_t result, uint64_t qualification);
 

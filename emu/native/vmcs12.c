@@ -21,6 +21,45 @@ void vmcs12_written(struct native_cpu *here, uint64_t encoding, uint64_t value, 
     cpu_notify(here->cpu, &(struct notice){ .kind = NOTICE_L1_WRITE, .a = r->pa, .b = encoding, .c = rip });
 }
 
+/* ---- pages that are copied ---- */
+
+/* A number for what a VMCS's page holds behind revision identifier, abort indicator and launch state; 0: nothing. */
+static uint64_t content_of(const struct native *native, uint64_t pa)
+{
+    enum { FIRST = 2 };
+    uint64_t page[PAGE_SIZE / 8], hash = 0, any = 0;
+
+    if (!memory_read(&native->model->memory, pa, page, sizeof page))
+        return 0;
+    for (unsigned i = FIRST; i < PAGE_SIZE / 8; i++) {
+        any |= page[i];
+        hash = (hash ^ page[i]) * 0x9e3779b97f4a7c15;
+        hash ^= hash >> 29;
+    }
+    return any ? hash | 1 : 0;
+}
+
+void vmcs12_cleared(struct native *native, struct native_region *r)
+{
+    r->content = r->unseen ? 0 : content_of(native, r->pa);
+}
+
+/* Data are where the page is (25.11.1): whoever copies or moves a cleared VMCS has written the fields all the same. */
+void vmcs12_loaded(struct native *native, struct native_region *r)
+{
+    const uint64_t content = content_of(native, r->pa);
+    const struct native_region *from = NULL;
+
+    r->unseen = false;
+    if (r->content && r->content == content)
+        return;
+    for (unsigned i = 0; i < NATIVE_REGIONS && content; i++)
+        if (native->region[i].use && native->region[i].content == content)
+            from = &native->region[i];
+    r->unseen = content && !from;
+    r->vmcs = from ? from->vmcs : (struct vmcs){ .pa = r->pa };
+}
+
 void native_note_caller(struct native *native, uint64_t address, uint64_t encoding, uint64_t caller)
 {
     enum vmcs_field field = vmcs_find(native->model, (uint32_t)encoding);
@@ -80,7 +119,7 @@ void vmcs12_entering(struct native_cpu *here, bool launch)
     if (!r || !observer->notify)
         return;
     r->vmcs.pa = r->pa;
-    observer->notify(observer->context, &(struct notice){ .kind = NOTICE_L1_ENTRY, .cpu = here->cpu, .a = r->pa, .c = launch, .vmcs = &r->vmcs });
+    observer->notify(observer->context, &(struct notice){ .kind = NOTICE_L1_ENTRY, .cpu = here->cpu, .a = r->pa, .c = launch, .d = r->unseen, .vmcs = &r->vmcs });
 }
 
 void vmcs12_entry_failed(struct native_cpu *here, uint64_t result, uint64_t qualification)
@@ -99,6 +138,6 @@ void vmcs12_entry_failed(struct native_cpu *here, uint64_t result, uint64_t qual
     struct vmx_capability *capability = &here->native->model->capability, machine = *capability;
     *capability = native_shown_capability();
     observer->notify(observer->context, &(struct notice){ .kind = NOTICE_L1_ENTRY_FAILED, .cpu = &view, .a = r->pa, .b = result,
-                                                          .c = qualification, .vmcs = &r->vmcs, .capability = &machine });
+                                                          .c = qualification, .d = r->unseen, .vmcs = &r->vmcs, .capability = &machine });
     *capability = machine;
 }

@@ -94,6 +94,12 @@ void vmcs_writer_text(const struct vmcs *v, bool native, enum vmcs_field field, 
     char name[SYMBOL_TEXT_MAX], caller[SYMBOL_TEXT_MAX], call[SYMBOL_TEXT_MAX + 40] = "", exits[40] = "";
     uint32_t since = v->exits + 1 - v->written[field];
 
+    const bool saved = v->exits && VMCS_ENCODING_TYPE(vmcs_encoding(field)) == VMCS_TYPE_GUEST;
+
+    if (v->written[field] == 0 && v->field[field] && !saved && !native) {
+        snprintf(to, size, "not written by VMWRITE: it was in the region at VMPTRLD");
+        return;
+    }
     if (v->written[field] == 0) {
         snprintf(to, size, v->exits ? "never written by VMWRITE, %" PRIu32 " VM exits" : "never written",
                  v->exits);

@@ -130,6 +130,26 @@ static void copied_while_active(void)
     vmxoff();
 }
 
+/* A cleared VMCS is copied, which is allowed; then one field of the copy is wrong. With `change`, a byte of the copy, too, as memory. */
+static void copy_cleared(bool change)
+{
+    static _Alignas(PAGE) uint8_t copy[PAGE];
+
+    start_guest(halter, halter_end);
+    vmclear((uintptr_t)guest->vmcs);
+    vmclear((uintptr_t)copy);
+    for (unsigned i = 0; i < PAGE; i++)
+        copy[i] = ((volatile uint8_t *)guest->vmcs)[i];
+    copy[0x50] ^= change ? 0x10 : 0;
+    vmptrld((uintptr_t)copy);
+    vmwrite(VMCS_guest_cs_access_rights, 0xa090);
+    guest_enter(guest);
+    vmxoff();
+}
+
+static void copied_when_cleared(void) { copy_cleared(false); }
+static void changed_as_memory(void) { copy_cleared(true); }
+
 const struct mistake mistakes_of_failed_entries[] = {
     { "wrong-control", wrong_control },
     { "wrong-host-state", wrong_host_state },
@@ -145,5 +165,7 @@ const struct mistake mistakes_of_failed_entries[] = {
     { "ia32e-guest-forgotten", ia32e_guest_forgotten },
     { "link-pointer-forgotten", link_pointer_forgotten },
     { "copied-while-active", copied_while_active },
+    { "copied-when-cleared", copied_when_cleared },
+    { "changed-as-memory", changed_as_memory },
     { NULL, NULL },
 };
