@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `check=registers`: of each instruction that exits, which registers a hypervisor may have changed when its guest goes on (SDM Vol. 2; 25.4,
- * 28.2.1), as the SDM has it and not as emu/explain/exit_changes.def does. Each register is changed alone, in a scenario of its own.
+ * `check=registers`: of each instruction that exits, which registers a hypervisor may have changed when its guest goes on (SDM Vol. 3, 25.4,
+ * 28.2.1; and Vol. 2), as the SDM has it and not as emu/explain/exit_changes.def does. Each register is changed alone, in a scenario of its own.
  */
 #include <stdio.h>
 #include <string.h>
