@@ -1,105 +1,105 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a PC's firmware leaves behind when it hands over: real-mode vectors with handlers, the BIOS data area, and the
- * interrupt controllers and the timer as it uses them. The handlers are code of the guest's, at F000:F000; it may keep them
- * or, as most images do, load its own IDT and program the controllers anew.
- *
- *   vectors 08H-0FH, 70H-77H   IRQ 0-7, 8-15: counted (IRQ 0), ended, ignored
- *   vectors 10H-1AH            services: there are none; they return with CF = 1 and AH = 86H, "not supported"
- *   all others                 return
+ * What a PC's firmware leaves behind when it hands over: real-mode vectors with handlers (emu/firmware/rom.c), the BIOS data area, tables, and the
+ * interrupt controllers, the timer and the interrupt routing of PCI as it uses them.
  */
+#include "emu/device/pci.h"
 #include "emu/device/pic.h"
 #include "emu/device/pit.h"
 #include "emu/firmware/acpi.h"
+#include "emu/firmware/rom.h"
 #include "emu/load/parts.h"
 
-enum { ROM_SEGMENT = 0xf000, ROM_OFFSET = 0xf000 };
-enum { VECTOR_IRQ0 = 0x08, VECTOR_IRQ8 = 0x70, VECTOR_SERVICE_FIRST = 0x10, VECTOR_SERVICE_LAST = 0x1a, VECTORS = 256 };
-/* The BIOS data area, and what it names. */
-enum { BDA_COM1 = 0x400, BDA_COM2 = 0x402, BDA_EXTENDED_AREA = 0x40e, BDA_EQUIPMENT = 0x410, BDA_MEMORY_KB = 0x413 };
-enum { COM1 = 0x3f8, COM2 = 0x2f8, EQUIPMENT_FPU = 1 << 1, EQUIPMENT_TWO_SERIAL_PORTS = 2 << 9 };
+enum { COM1 = 0x3f8, COM2 = 0x2f8, EQUIPMENT_FPU = 1 << 1, EQUIPMENT_TWO_SERIAL_PORTS = 2 << 9, VIDEO_MODE = 3, VIDEO_COLUMNS = 80 };
 
-/* The handlers, at ROM_OFFSET in their segment. */
-extern const uint8_t firmware_rom[], firmware_tick[], firmware_irq8[], firmware_irq0[], firmware_service[], firmware_return[],
-    firmware_rom_end[];
-__asm__(".section .rodata\n"
-        ".code16\n"
-        "firmware_rom:\n"
-        "firmware_tick:\n"                      /* IRQ 0: one more tick at 0040:006C, then INT 1CH for the user */
-        "    pushw %ax\n"
-        "    pushw %ds\n"
-        "    movw $0x40, %ax\n"
-        "    movw %ax, %ds\n"
-        "    incl 0x6c\n"
-        "    popw %ds\n"
-        "    int $0x1c\n"
-        "    jmp 1f\n"
-        "firmware_irq8:\n"
-        "    pushw %ax\n"
-        "    movb $0x20, %al\n"
-        "    outb %al, $0xa0\n"
-        "    jmp 1f\n"
-        "firmware_irq0:\n"
-        "    pushw %ax\n"
-        "1:  movb $0x20, %al\n"
-        "    outb %al, $0x20\n"
-        "    popw %ax\n"
-        "firmware_return:\n"
-        "    iretw\n"
-        "firmware_service:\n"
-        "    pushw %bp\n"
-        "    movw %sp, %bp\n"
-        "    orb $1, 6(%bp)\n"                  /* CF in the flags to be popped */
-        "    popw %bp\n"
-        "    movb $0x86, %ah\n"
-        "    iretw\n"
-        "firmware_rom_end:\n"
-        ".code64\n.text\n");
-
-static const uint8_t *handler(unsigned vector)
+static void write_map(struct memory *memory, const struct memory_range *range, unsigned count)
 {
-    if (vector == VECTOR_IRQ0)
-        return firmware_tick;
-    if (vector > VECTOR_IRQ0 && vector < VECTOR_IRQ0 + 8)
-        return firmware_irq0;
-    if (vector >= VECTOR_IRQ8 && vector < VECTOR_IRQ8 + 8)
-        return firmware_irq8;
-    return vector >= VECTOR_SERVICE_FIRST && vector <= VECTOR_SERVICE_LAST ? firmware_service : firmware_return;
+    memory_write(memory, ROM_BASE + ROM_MAP, &(uint16_t){ (uint16_t)count }, 2);
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t at = ROM_BASE + ROM_MAP_ENTRIES + (uint64_t)ROM_MAP_ENTRY * i;
+
+        memory_write64(memory, at, range[i].base);
+        memory_write64(memory, at + 8, range[i].end - range[i].base);
+        memory_write32(memory, at + 16, range[i].type);
+    }
 }
 
-static void write_memory(struct memory *memory)
+static void write_data_area(struct memory *memory, unsigned disks)
 {
-    memory_write(memory, ROM_SEGMENT * 16 + ROM_OFFSET, firmware_rom, (size_t)(firmware_rom_end - firmware_rom));
-    for (unsigned vector = 0; vector < VECTORS; vector++) {
-        uint32_t offset = ROM_OFFSET + (uint32_t)(handler(vector) - firmware_rom);
-        memory_write32(memory, 4 * vector, (uint32_t)ROM_SEGMENT << 16 | offset);
-    }
     memory_write(memory, BDA_COM1, &(uint16_t){ COM1 }, 2);
     memory_write(memory, BDA_COM2, &(uint16_t){ COM2 }, 2);
     memory_write(memory, BDA_EXTENDED_AREA, &(uint16_t){ BASE_MEMORY_END / 16 }, 2);
     memory_write(memory, BDA_EQUIPMENT, &(uint16_t){ EQUIPMENT_FPU | EQUIPMENT_TWO_SERIAL_PORTS }, 2);
     memory_write(memory, BDA_MEMORY_KB, &(uint16_t){ BASE_MEMORY_END / 1024 }, 2);
+    memory_write(memory, BDA_MODE, &(uint8_t){ VIDEO_MODE }, 1);
+    memory_write(memory, BDA_COLUMNS, &(uint16_t){ VIDEO_COLUMNS }, 2);
+    memory_write(memory, BDA_DISKS, &(uint8_t){ (uint8_t)disks }, 1);
     memory_write(memory, BASE_MEMORY_END, &(uint8_t){ 1 }, 1);     /* the extended area's size in KB */
 }
 
-/* 8259A: ICW1 (edge, cascade, ICW4), vectors, wiring, 8086 mode, mask. 8254: channel 0, mode 3, 65,536 counts: 18.2 Hz. */
+/* 8259A: ICW1 (edge, cascade, ICW4), vectors, wiring, 8086 mode, mask; ELCR: the lines that PIRQs are routed to. 8254: channel 0, mode 3, 65,536
+ * counts: 18.2 Hz. */
 static void program_devices(const struct bus *bus, struct cpu *cpu)
 {
     static const struct { uint16_t port; uint8_t value; } write[] = {
-        { PIC_MASTER, 0x11 }, { PIC_MASTER + 1, VECTOR_IRQ0 }, { PIC_MASTER + 1, 1 << PIC_CASCADE }, { PIC_MASTER + 1, 1 },
-        { PIC_SLAVE, 0x11 }, { PIC_SLAVE + 1, VECTOR_IRQ8 }, { PIC_SLAVE + 1, PIC_CASCADE }, { PIC_SLAVE + 1, 1 },
+        { PIC_MASTER, 0x11 }, { PIC_MASTER + 1, ROM_IRQ0 }, { PIC_MASTER + 1, 1 << PIC_CASCADE }, { PIC_MASTER + 1, 1 },
+        { PIC_SLAVE, 0x11 }, { PIC_SLAVE + 1, ROM_IRQ8 }, { PIC_SLAVE + 1, PIC_CASCADE }, { PIC_SLAVE + 1, 1 },
         { PIC_MASTER + 1, 0xff & ~(1 << 0 | 1 << PIC_CASCADE) }, { PIC_SLAVE + 1, 0xff },
+        { PIC_ELCR + 1, 1 << (9 - 8) | 1 << (10 - 8) | 1 << (11 - 8) },
         { PIT_BASE + 3, 0x36 }, { PIT_BASE, 0 }, { PIT_BASE, 0 },
     };
     for (unsigned i = 0; i < sizeof write / sizeof *write; i++)
         bus->port_out(bus->context, cpu, write[i].port, 1, write[i].value);
 }
 
-void firmware_leave(struct model *model)
+/* ---- PCI ---- */
+
+static void select(const struct bus *bus, struct cpu *cpu, unsigned device, unsigned offset)
 {
-    write_memory(&model->memory);
+    bus->port_out(bus->context, cpu, PCI_ADDRESS, 4, 0x80000000u | device << 11 | offset);
+}
+
+static uint32_t config(const struct bus *bus, struct cpu *cpu, unsigned device, unsigned offset)
+{
+    select(bus, cpu, device, offset & ~3u);
+    return bus->port_in(bus->context, cpu, PCI_DATA, 4) >> 8 * (offset & 3);
+}
+
+/* The IRQs 10 and 11 in turn; and what functions with a pin are told of it. The number of disks. */
+static unsigned route_interrupts(const struct bus *bus, struct cpu *cpu)
+{
+    enum { LPC = 31, PIRQ_A = 0x60, PIRQ_E = 0x68, DEVICES = 32, DISK = 0x10011af4 };
+    unsigned disks = 0;
+
+    for (unsigned pirq = 0; pirq < PCI_PIRQS; pirq++) {
+        select(bus, cpu, LPC, pirq < 4 ? PIRQ_A : PIRQ_E);
+        bus->port_out(bus->context, cpu, (uint16_t)(PCI_DATA + pirq % 4), 1, 10 + (pirq & 1));
+    }
+    for (unsigned device = 0; device < DEVICES; device++) {
+        unsigned id = config(bus, cpu, device, 0), pin = id == ~0u ? 0 : config(bus, cpu, device, PCI_INTERRUPT_PIN) & 0xff;
+
+        disks += id == DISK;
+        if (!pin)
+            continue;
+        select(bus, cpu, device, PCI_INTERRUPT_LINE);
+        bus->port_out(bus->context, cpu, PCI_DATA, 1, 10 + (pci_pirq(device, pin) & 1));
+    }
+    bus->port_out(bus->context, cpu, PCI_ADDRESS, 4, 0);
+    return disks;
+}
+
+void firmware_leave(struct model *model, const struct load_request *request)
+{
+    struct memory_range range[MEMORY_RANGES_MAX];
+    unsigned count = memory_map(model, request, range), disks = 0;
+
+    rom_write(&model->memory);
+    write_map(&model->memory, range, count);
     acpi_write(model);
     mp_table_write(model);
-    if (model->bus.port_out)
+    if (model->bus.port_out) {
         program_devices(&model->bus, &model->cpu[0]);
+        disks = route_interrupts(&model->bus, &model->cpu[0]);
+    }
+    write_data_area(&model->memory, disks);
 }

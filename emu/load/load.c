@@ -210,7 +210,7 @@ static bool load_file(struct model *model, const struct load_request *request, c
     if (!format_layout(file, &image, error, error_size) || !check_request(request, file, &image, error, error_size) ||
         !check_pieces(model, request, file, &image, error, error_size) || !place_modules(&loaded, error, error_size))
         return false;
-    firmware_leave(model);
+    firmware_leave(model, request);
     if (image.protocol->vmx_on && !request->feature_control_told && capability_vmx(&model->capability))
         turn_vmx_on(model);
     place(model, file, &image);

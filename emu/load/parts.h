@@ -115,7 +115,7 @@ bool plain_layout(const struct file *file, struct image *image, char *error, siz
 enum { BASE_MEMORY_END = 0x9fc00 };     /* where a PC's extended BIOS data begins */
 enum { VIDEO_BASE = 0xa0000, HIGH_START = 0x100000 };
 /* Memory and devices as a PC's firmware leaves them. */
-void firmware_leave(struct model *model);
+void firmware_leave(struct model *model, const struct load_request *request);
 
 /* The memory map: ranges without overlap by address, in the types of ACPI's E820 map. */
 enum range_type { RANGE_RAM = 1, RANGE_RESERVED = 2 };
