@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/boot.h"
 #include "cli/command.h"
@@ -157,6 +158,10 @@ static bool open_outputs(struct boot *boot, struct outputs *outputs)
     good = good && disks_are_inputs(boot, outputs);
     outputs_add_trace(outputs, "--trace", boot->trace, boot->trace_limit, &boot->machine.trace);
     outputs_add(outputs, "--dump-vmcs", boot->dump, &boot->machine.dump);
+    if (boot->net && strcmp(boot->net, "loopback") != 0)
+        outputs_add(outputs, "--net", boot->net, &boot->machine.capture);
+    boot->machine.network = boot->net;
+    outputs_add(outputs, "--virtio-console", boot->virtio_console, &boot->machine.virtio_console);
     outputs_add(outputs, "--serial2", boot->serial2, &boot->machine.serial2);
     outputs_add(outputs, "--console", boot->console, &boot->machine.console);
     if (!boot->console && !boot->no_console)

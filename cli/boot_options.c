@@ -18,6 +18,9 @@ static const char usage[] =
     "  --initrd FILE     the initrd of a Linux kernel; else a module with the text \"initrd\"\n"
     "  --disk FILE[,MODE]  a disk (virtio): raw or qcow2; MODE: snapshot (unless told: writes are gone at the end), ro, or rw, which alone\n"
     "                    writes FILE; up to 8 of them\n"
+    "  --net loopback    a network device (virtio) that gets back what it sends; --net FILE: one whose frames go to FILE (pcap)\n"
+    "  --virtio-console FILE  a virtio console: what the guest writes to it; - is stdout\n"
+    "  --rng             a virtio entropy device: numbers from the seed\n"
     "  --memory SIZE     RAM: 512M unless told; 1M to 4G\n"
     "  --cpus N          processors: 1 unless told; 1 to 80\n"
     "  --hv[=STRATEGY]   the core as L0; strategy for L1's VMCSs: trap (unless told), copy or flip\n"
@@ -198,6 +201,9 @@ static const struct option options[] = {
     { .name = "--module", OPTION_CALL, .set = add_module },
     { .name = "--initrd", OPTION_CALL, .set = add_initrd },
     { .name = "--disk", OPTION_CALL, .set = add_disk },
+    { .name = "--net", OPTION_TEXT, AT(net) },
+    { .name = "--virtio-console", OPTION_TEXT, AT(virtio_console) },
+    { .name = "--rng", OPTION_FLAG, AT(machine.rng) },
     { .name = "--memory", OPTION_SIZE, AT(machine.memory_size) },
     { .name = "--cpus", OPTION_NUMBER, AT(cpus) },
     { .name = "--hv", OPTION_CALL_IF_GIVEN, .set = set_hypervisor, .values = "trap copy flip" },

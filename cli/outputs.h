@@ -12,7 +12,7 @@
 
 #include "emu/trace/sink.h"
 
-enum { OUTPUTS_MAX = 6 };
+enum { OUTPUTS_MAX = 12 };
 #define TRACE_LIMIT_DEFAULT (1ull << 30)
 
 struct output {

@@ -141,6 +141,19 @@ static bool prepare(struct disk *disk, const char *path, char *why, size_t why_s
     return disk->kept && disk->is_kept;
 }
 
+/* Of a long name the end. */
+static void set_name(struct disk *disk, const char *name)
+{
+    size_t length = strlen(name), most = sizeof disk->name - 1;
+
+    if (length > most) {
+        name += length - most;
+        length = most;
+    }
+    memcpy(disk->name, name, length);
+    disk->name[length] = '\0';
+}
+
 struct disk *disk_open(const char *option, char *error, size_t error_size)
 {
     struct disk *disk = calloc(1, sizeof *disk);
@@ -150,8 +163,7 @@ struct disk *disk_open(const char *option, char *error, size_t error_size)
     if (disk) {
         disk->file = -1;
         good = disk_path(option, path, sizeof path, &disk->mode);
-        size_t length = good ? strlen(path) : 0;
-        snprintf(disk->name, sizeof disk->name, "%s", good ? length >= sizeof disk->name ? path + length - sizeof disk->name + 1 : path : option);
+        set_name(disk, good ? path : option);
         if (!good)
             snprintf(why, sizeof why, "its name is too long");
         good = good && prepare(disk, path, why, sizeof why);

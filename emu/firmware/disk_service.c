@@ -29,7 +29,7 @@ static struct disk *find(struct board *board, uint8_t number)
 {
     for (unsigned i = 0, n = FIRST_DISK; i < PCI_PLUGGED_MAX; i++)
         if (board->virtio[i].kind == VIRTIO_block && n++ == number)
-            return board->virtio[i].disk;
+            return board->virtio[i].host.disk;
     return NULL;
 }
 

@@ -25,7 +25,13 @@ static const char *check_options(const struct machine_options *options)
 static void plug_devices(struct machine *machine)
 {
     for (unsigned i = 0; i < machine->options.disks; i++)
-        virtio_plug(&machine->board, VIRTIO_block)->disk = machine->options.disk[i];
+        virtio_plug(&machine->board, VIRTIO_block)->host.disk = machine->options.disk[i];
+    if (machine->options.network)
+        virtio_plug(&machine->board, VIRTIO_net)->host = (struct virtio_host){ .out = machine->options.capture, .loopback = !machine->options.capture };
+    if (machine->options.virtio_console)
+        virtio_plug(&machine->board, VIRTIO_console)->host.out = machine->options.virtio_console;
+    if (machine->options.rng)
+        virtio_plug(&machine->board, VIRTIO_rng)->random = machine->options.seed;
 }
 
 static bool open_parts(struct machine *machine, char *message, size_t message_size)

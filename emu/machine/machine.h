@@ -55,6 +55,10 @@ struct machine_options {
     FILE *serial2;                  /* bytes of the second UART; NULL: nowhere */
     struct disk *disk[MACHINE_DISKS_MAX];   /* virtio block devices, from PCI device 1 on; they outlive the machine */
     unsigned disks;
+    bool network;                   /* a virtio network device: frames go to `capture`, or, if that is NULL, come back */
+    FILE *capture;
+    FILE *virtio_console;           /* what is written to a virtio console; NULL: there is none */
+    bool rng;                       /* a virtio entropy device, from the seed */
     FILE *trace;                    /* NULL: no trace */
     FILE *messages;                 /* warnings and explanations for people; NULL: nowhere */
     const char *message_prefix;     /* what stands before the first line of a message; NULL: "sesqui: warning: " */

@@ -43,7 +43,7 @@ static void setup(void)
     ck_assert_int_eq(ftruncate(image, (off_t)SECTORS * DISK_SECTOR), 0);
     snprintf(option, sizeof option, "/proc/self/fd/%d", image);
     disk = disk_open(option, error, sizeof error);
-    virtio_plug(board, VIRTIO_block)->disk = disk;
+    virtio_plug(board, VIRTIO_block)->host.disk = disk;
     firmware_leave(model, &request);
     call_at = find_call();
     board->uart[0].console = open_memstream(&said, &said_size);

@@ -28,4 +28,6 @@ folder=${FUZZ:-build/asan/tests/fuzz}
 fuzz scenario_text 30000 'scenario texts'
 fuzz image_load 30000 'images'
 fuzz vmcs_text 10000 'VMCS dumps'
+fuzz virtio 20000 'drivers of virtio devices'
+fuzz disk 20000 'options and files of disks'
 echo "1..$number"

@@ -22,12 +22,12 @@ struct request { uint32_t type, reserved; uint64_t sector; };
 
 uint64_t block_features(const struct virtio *v)
 {
-    return BLOCK_FEATURES | (v->disk->mode == DISK_READ_ONLY ? FEATURE_READ_ONLY : 0);
+    return BLOCK_FEATURES | (v->host.disk->mode == DISK_READ_ONLY ? FEATURE_READ_ONLY : 0);
 }
 
 void block_config(const struct virtio *v, uint8_t *to)
 {
-    memcpy(to + CAPACITY, &v->disk->sectors, 8);
+    memcpy(to + CAPACITY, &v->host.disk->sectors, 8);
     memcpy(to + SIZE_MAX_AT, &(uint32_t){ SEGMENT_MOST }, 4);
     memcpy(to + SEG_MAX_AT, &(uint32_t){ SEGMENTS }, 4);
     memcpy(to + BLOCK_SIZE_AT, &(uint32_t){ DISK_SECTOR }, 4);
@@ -71,11 +71,11 @@ static uint8_t serve(struct board *board, struct virtio *v, const struct chain *
 
     switch (request->type) {
     case REQUEST_IN:
-        return transfer(board, v->disk, chain, request->sector, true, in);
+        return transfer(board, v->host.disk, chain, request->sector, true, in);
     case REQUEST_OUT:
-        return transfer(board, v->disk, chain, request->sector, false, out);
+        return transfer(board, v->host.disk, chain, request->sector, false, out);
     case REQUEST_FLUSH:
-        return disk_flush(v->disk) ? DONE : IO_ERROR;
+        return disk_flush(v->host.disk) ? DONE : IO_ERROR;
     case REQUEST_GET_ID:
         return in >= ID_SIZE ? identify(board, v, chain) : IO_ERROR;
     }
@@ -109,7 +109,7 @@ void block_notified(struct board *board, struct virtio *v, unsigned queue)
         }
         uint8_t status = serve(board, v, &chain, &request);
         bool data = status == DONE && (request.type == REQUEST_IN || request.type == REQUEST_GET_ID);
-        tell_failure(board, v->disk);
+        tell_failure(board, v->host.disk);
         chain_write(&board->model->memory, &chain, chain.to_write - 1, &status, 1);
         virtio_push(board, v, queue, &chain, data ? (uint32_t)chain.to_write : 1);
     }

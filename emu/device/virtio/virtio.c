@@ -35,7 +35,7 @@ bool virtio_has(const struct virtio *v, uint64_t feature) { return v->accepted &
 
 void virtio_reset(struct board *board, struct virtio *v)
 {
-    struct virtio fresh = { .kind = v->kind, .index = v->index, .disk = v->disk, .done = v->done };
+    struct virtio fresh = { .kind = v->kind, .index = v->index, .random = v->random, .sent = v->sent, .host = v->host };
 
     memcpy(fresh.message, v->message, sizeof v->message);       /* the MSI-X table is the PCI function's */
     fresh.pending = v->pending;

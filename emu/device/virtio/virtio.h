@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "emu/device/virtio/virtqueue.h"
 
@@ -32,6 +33,13 @@ enum { VIRTIO_STATUS_ACKNOWLEDGE = 1, VIRTIO_STATUS_DRIVER = 2, VIRTIO_STATUS_DR
 #define FEATURE_EVENT_INDEX (1ull << 29)
 #define FEATURE_VERSION_1 (1ull << 32)
 
+/* What the host has behind a device: opened before the machine, again after a snapshot. */
+struct virtio_host {
+    struct disk *disk;              /* block */
+    FILE *out;                      /* console: what is written; net: the frames that are sent; NULL: nowhere */
+    bool loopback;                  /* net: they come back */
+};
+
 struct virtio {
     enum virtio_kind kind;
     unsigned index;                 /* its number on the board */
@@ -42,10 +50,8 @@ struct virtio {
     struct virtqueue queue[VIRTIO_QUEUES];
     struct { uint64_t address; uint32_t data, control; } message[VIRTIO_VECTORS];   /* the MSI-X table */
     uint8_t pending;                /* its pending bits */
-    uint64_t done;                  /* a counter of the device's own: bytes of random numbers drawn */
-
-    /* What the host has. */
-    struct disk *disk;
+    uint64_t random, sent;          /* of the entropy device: its generator; of the network: frames captured */
+    struct virtio_host host;
 };
 
 /* Plugs in a device of that kind; the caller sets what the host has. NULL: the bus is full. */
