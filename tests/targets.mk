@@ -65,6 +65,14 @@ linux: deps
 	@build/release/sesqui boot build/linux/$(FLAVOUR)/vmlinuz --initrd build/linux/$(FLAVOUR)/initrd --append "console=ttyS0" \
 		--memory 1G --explain=none $(LINUX_OPTIONS)
 
+# A Debian 12 system with systemd on a virtio disk: to its login prompt, a command, and off. Slow.
+# And stock programs that call the firmware: iPXE to its prompt, memtest86+ into its pass. Slow, too.
+.PHONY: debian loaders
+loaders: all
+	@scenarios/linux/loaders.sh
+debian: all
+	@scenarios/linux/debian.sh $(LINUX_OPTIONS)
+
 .PHONY: docs deps run test check asan coverage bench golden tidy conformance conformance-smoke tcb help
 deps:
 	@tests/deps.sh
@@ -130,6 +138,8 @@ help:
 	@echo "make run                 install what is missing, build, show L1 and its L2 running over the core"
 	@echo "make test                build and run every test (the sanitized build too)"
 	@echo "make linux               Debian's stock kernel, from its packages, to user space and a guest of KVM (FLAVOUR, LINUX_OPTIONS)"
+	@echo "make debian              a Debian 12 system with systemd on a virtio disk, by debootstrap: logs in, runs a command, switches off (slow)"
+	@echo "make loaders             iPXE to its prompt, memtest86+ into its pass (slow)"
 	@echo "make fuzz-vmcs           ten million VMCSs from random numbers, sanitized (FUZZ_COUNT, FUZZ_SEED)"
 	@echo "make processor           20,000 programs of system-level instructions on our machine and on Bochs (SEED)"
 	@echo "make exits               10,000 random guests on our machine and on Bochs, VM exit by VM exit (SEED)"

@@ -167,7 +167,7 @@ static size_t make_chain(struct fuzz_random *random, uint8_t *to)
         uint64_t at = i == 0 && fuzz_below(random, 4) ? header : address(random);
         uint32_t length = i == 0 && fuzz_below(random, 4) ? 16 : i + 1 == count && fuzz_below(random, 2) ? 1 : lengths[fuzz_below(random, 12)];
         uint64_t flags = (i + 1 < count) | (i && device == 0 ? 2 : fuzz_below(random, 2) * 2) | (fuzz_below(random, 12) ? 0 : 4);
-        uint64_t next = fuzz_below(random, 10) ? i + 1 : fuzz_next(random);
+        uint64_t next = fuzz_below(random, 10) ? i + 1 : fuzz_below(random, 4) ? fuzz_below(random, count) : fuzz_next(random);
 
         put(to + size, 0, 0, 0, queue + 16 * i, at);
         put(to + (size += OPERATION), 0, 0, 0, queue + 16 * i + 8, length | flags << 32 | next << 48);

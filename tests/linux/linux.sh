@@ -39,7 +39,7 @@ disk=()
 if command -v mke2fs >/dev/null; then
     mkdir "$scratch/files"
     echo "a file on a virtio disk" >"$scratch/files/known"
-    mke2fs -q -t ext4 -d "$scratch/files" "$scratch/disk" 16M
+    mke2fs -q -t ext4 -d "$scratch/files" "$scratch/disk" 16M >/dev/null
     disk=(--disk "$scratch/disk")
     before=$(sha256sum <"$scratch/disk")
 else
@@ -57,8 +57,12 @@ has_disk()
 
 for processors in 1 2; do
     name="$processors processor(s)"
-    [ $processors = 1 ] && boots "$name" --cpus 1 || boots "$name" --cpus $processors "${disk[@]}"
-    [ $processors = 1 ] || has_disk "$name"
+    if [ $processors = 1 ]; then
+        boots "$name"
+    else
+        boots "$name" --cpus $processors "${disk[@]}" --net "$scratch/pcap" --virtio-console "$scratch/hvc" --rng
+        has_disk "$name"
+    fi
     says "$name" "linux: processors $processors"
     says "$name" "linux: clocksource tsc"
     says "$name" "linux: idle driver acpi_idle"
@@ -72,9 +76,17 @@ for processors in 1 2; do
     ! grep -vxEf "$scratch/allowed" "$scratch/warned" >"$scratch/unknown"
     result $? "$name: dmesg warns of nothing but what scenarios/linux/dmesg.allowed says" "$scratch/unknown"
 done
-boots "again" --cpus 2 "${disk[@]}"
-cmp -s "$scratch/again.out" "$scratch/2 processor(s).out"
+boots "again" --cpus 2 "${disk[@]}" --net "$scratch/pcap.again" --virtio-console "$scratch/hvc.again" --rng
+cmp -s "$scratch/again.out" "$scratch/2 processor(s).out" && cmp -s "$scratch/pcap" "$scratch/pcap.again" && cmp -s "$scratch/hvc" "$scratch/hvc.again"
 result $? "two runs are byte-identical, and have the same hash"
+if [ ${#disk[@]} != 0 ]; then
+    says "again" "linux: random [0-9a-f]{16}"
+    says "again" "linux: net 02:73:65:73:71:01"
+    grep -q "the virtio console speaks" "$scratch/hvc"
+    result $? "the virtio console speaks"
+    [ "$(od -A n -t x1 -j 52 -N 2 "$scratch/pcap")" = " 08 06" ]
+    result $? "the capture begins with a request for an address (ARP)"
+fi
 printf 'expect "linux: bye" within 300\nexpect "# "\nsend "echo $((6 * 7)) is typed; exit\\r"\nexpect "42 is typed"\n' >"$scratch/script"
 boots "over flip, with a dialogue" --hv=flip --input "$scratch/script" --append "console=ttyS0 shell pci=nomsi" "${disk[@]}"
 has_disk "over flip, with a dialogue"
