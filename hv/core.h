@@ -105,6 +105,8 @@ struct exit_record {
 #include "hv/exit_parts.def"
 };
 
+enum { DUE_TRIAL = HAL_NMI << 2 };       /* the first entry is a trial */
+
 /* One processor; in hal_cpu_local(), zeroed at start. */
 struct hv_cpu {
     struct hal_registers registers;     /* of the guest, whichever level; RSP is in its VMCS */
@@ -123,9 +125,7 @@ struct hv_cpu {
     bool created, too_small;            /* its structures are there: they outlive an unload; the pool was too small for them */
     bool just_started;                  /* the latest exit was a SIPI */
     bool init_held;                     /* an INIT that met L1 in VMX root operation, where it is blocked */
-    bool nmi_due;                       /* an NMI came to L0: it is the guest's (nmi.c) */
-    bool machine_check_due;             /* and so is a machine check */
-    bool proving;                       /* the first entry is a trial: main.c */
+    uint8_t due;                        /* HAL_NMI, HAL_MACHINE_CHECK: one came to L0, and is the guest's (nmi.c). DUE_TRIAL: main.c */
     uint64_t loaded_cr4, passage;       /* of the guest's state when L0 came (struct hal_capture) */
     bool waits_for_sipi;                /* so does the next entry's guest */
     struct nested nested;

@@ -166,5 +166,7 @@ const char *hv_refusal(enum hv_strategy strategy);
 /* Takes this processor into VMX operation and runs its guest for ever, from the state hal_capture() gives. Returns only on
  * failure to start, with a reason. */
 const char *hv_run(enum hv_strategy strategy);
+/* When it has returned: an NMI came to L0 meanwhile that is the guest's. */
+bool hv_nmi_due(void);
 
 #endif

@@ -59,8 +59,8 @@ static bool unload(struct hv_cpu *cpu)
     if (!may)
         return false;
     read_state(cpu, &state);
-    state.nmi = cpu->nmi_due;
-    cpu->nmi_due = false;
+    state.nmi = cpu->due & HAL_NMI;
+    cpu->due = 0;
     vmcs_leave_operation(cpu);
     cpu->level = cpu->told_level = 0;
     hal_release(&state);

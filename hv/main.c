@@ -109,19 +109,19 @@ static bool enter(struct hv_cpu *cpu)
                 cpu->level == 2 && cpu->nested.vmcs12->settled.ept ? VMCS12(cpu, ept_pointer) : 0, 0);
     }
     do {
-        if (cpu->machine_check_due && machine_check_exits(cpu))
+        if (cpu->due & HAL_MACHINE_CHECK && machine_check_exits(cpu))
             return true;
         pages_before_entry(cpu);
         cpu->entries.count = 0;                 /* what the guest writes from now on counts */
         cpu->breakpoints_met = 0;
-        if (cpu->nmi_due || cpu->machine_check_due || cpu->proving || vmcs->nmi_window)
+        if (cpu->due || vmcs->nmi_window)
             nmi_before_entry(cpu);
         if (cpu->level == 2 && cpu->machine->barriers)
             barriers_before_l2(cpu);
         result = hal_enter(&cpu->registers, !vmcs->launched);
         pages_after_exit(cpu);
-        cpu->nmi_due |= result > 0 && result & HAL_NMI;
-        cpu->machine_check_due |= result > 0 && result & HAL_MACHINE_CHECK;
+        if (result > 0)
+            cpu->due |= (uint8_t)result;
     } while (result > 0);
     if (result != HAL_OK)
         return false;
@@ -151,9 +151,9 @@ static const char *prove(struct hv_cpu *cpu)
 {
     bool entered;
 
-    cpu->proving = true;
+    cpu->due |= DUE_TRIAL;
     entered = enter(cpu);
-    cpu->proving = false;
+    cpu->due &= (uint8_t)~DUE_TRIAL;
     if (!entered || cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE) {
         vmcs_leave_operation(cpu);
         cpu->level = cpu->told_level = 0;
@@ -210,7 +210,7 @@ static const char *start(struct hv_cpu *cpu)
     }
     vmcs_select(cpu, 1);
     vmcs01_build(cpu, &capture);
-    cpu->init_held = cpu->just_started = cpu->nmi_due = false;
+    cpu->init_held = cpu->just_started = false;
     cpu->loaded_cr4 = capture.cr4;
     cpu->passage = capture.passage;
     reason = capture.late ? prove(cpu) : NULL;
@@ -261,6 +261,8 @@ const char *hv_refusal(enum hv_strategy strategy)
     return shadow_refusal(&physical, strategy);
 }
 
+bool hv_nmi_due(void) { return ((const struct hv_cpu *)hal_cpu_local())->due & HAL_NMI; }
+
 const char *hv_run(enum hv_strategy strategy)
 {
     struct hv_cpu *cpu = hal_cpu_local();
@@ -268,6 +270,7 @@ const char *hv_run(enum hv_strategy strategy)
 
     cpu->machine = hal_machine_local();
     cpu->strategy = strategy;
+    cpu->due = 0;
     reason = start(cpu);
     if (reason) {
         late_failed(cpu->machine);

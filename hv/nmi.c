@@ -35,7 +35,7 @@ static bool refused_anyway(const struct hv_cpu *cpu)
 void nmi_before_entry(struct hv_cpu *cpu)
 {
     const struct capability *c = &cpu->machine->physical;
-    const bool wanted = cpu->nmi_due || cpu->machine_check_due || cpu->proving;
+    const bool wanted = cpu->due;
     const uint32_t pin = wanted ? PIN_nmi_exiting | PIN_virtual_nmis : 0;
     const uint32_t proc = wanted ? PROC_nmi_window_exiting : 0;
 
@@ -81,18 +81,18 @@ bool nmi_exit(struct hv_cpu *cpu)
         if (INTERRUPTION_TYPE(cpu->exit.interruption) != EVENT_NMI || wanted_by_l1(cpu))
             return false;                       /* L1's, as any NMI of L2 */
         hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
-        cpu->nmi_due = true;                    /* as one is already, but at the trial */
+        cpu->due |= HAL_NMI;                    /* as one is already, but at the trial */
         return true;
     }
     if (reason != EXIT_REASON_nmi_window)
         return false;
-    if (!cpu->nmi_due) {                        /* a machine check, or the trial of main.c; or L1's own, in L2 */
+    if (!(cpu->due & HAL_NMI)) {                        /* a machine check, or the trial of main.c; or L1's own, in L2 */
         if (cpu->level == 2 && VMCS12(cpu, processor_based_controls) & PROC_nmi_window_exiting)
             return false;
         hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
         return true;
     }
-    cpu->nmi_due = false;
+    cpu->due &= (uint8_t)~HAL_NMI;
     if (wanted_by_l1(cpu)) {
         tell_l1(cpu);
         return true;
@@ -114,7 +114,7 @@ bool machine_check_exits(struct hv_cpu *cpu)
 {
     if (vmread(VMCS_entry_interruption_information) & INTERRUPTION_VALID)
         return false;
-    cpu->machine_check_due = false;
+    cpu->due &= (uint8_t)~HAL_MACHINE_CHECK;
     exit_invent(cpu, (struct exit_record){ .reason = EXIT_REASON_exception_or_nmi, .interruption = MACHINE_CHECK });
     return true;
 }

@@ -109,6 +109,9 @@ static _Noreturn void native_load_failed(const char *reason)
     before.clock = cpu->clock;
     before.instructions = cpu->instructions;
     before.gpr[RAX] = LATE_REFUSED;
+    before.nmi_pending = cpu->nmi_pending || hv_nmi_due();          /* what has come meanwhile */
+    before.init_pending = cpu->init_pending;
+    before.sipi_pending = cpu->sipi_pending;
     CPU_MSR(&before, ia32_feature_control) = CPU_MSR(cpu, ia32_feature_control);    /* a lock stays */
     *cpu = before;
     give_back();

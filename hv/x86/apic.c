@@ -48,7 +48,7 @@ bool hal_kick(unsigned cpu, enum hal_kick kind)
 static void delay(unsigned microseconds)
 {
     while (microseconds--)
-        port_out(DELAY_PORT, 1, 0);
+        port_out(DELAY_PORT, 0);
 }
 
 static volatile uint32_t *word(unsigned offset) { return at(TRAMPOLINE + offset); }

@@ -131,10 +131,17 @@ _Noreturn void hal_fail_stop(const char *reason) { stop("L0 stopped", reason); }
 
 enum { MSR_PREDICTION_COMMAND = 0x49, MSR_FLUSH_COMMAND = 0x10b, LEAF_7_EDX_IBRS_IBPB = 1 << 26 };
 
-/* It exists where CPUID says so; elsewhere there is nothing to do. The others are for who knows that they exist (hv/barrier.c). */
+/*
+ * It exists where CPUID says so, which is asked once: CPUID is slow, and an exit beneath another hypervisor. Elsewhere there is nothing to do. The others
+ * are for who knows that they exist (hv/barrier.c).
+ */
 void hal_prediction_barrier(void)
 {
-    if (hal_cpuid(0, 0).eax >= 7 && hal_cpuid(7, 0).edx & LEAF_7_EDX_IBRS_IBPB)
+    static enum { UNKNOWN, ABSENT, PRESENT } barrier;
+
+    if (barrier == UNKNOWN)
+        barrier = hal_cpuid(0, 0).eax >= 7 && hal_cpuid(7, 0).edx & LEAF_7_EDX_IBRS_IBPB ? PRESENT : ABSENT;
+    if (barrier == PRESENT)
         hal_wrmsr(MSR_PREDICTION_COMMAND, 1);
 }
 
@@ -150,31 +157,14 @@ void hal_clear_buffers(void)
 void hal_write_back_invalidate(void) { __asm__ volatile("wbinvd" : : : "memory"); }
 void hal_fence(void) { __asm__ volatile("mfence" : : : "memory"); }
 
-#define IN(suffix, register) __asm__ volatile("in" suffix " %1, %" register "0" : "+a"(value) : "d"(port))
-#define OUT(suffix, register) __asm__ volatile("out" suffix " %" register "0, %1" : : "a"(value), "d"(port))
-
-uint32_t port_in(uint16_t port, unsigned size)
+uint8_t port_in(uint16_t port)
 {
-    uint32_t value = 0;
-
-    if (size == 1)
-        IN("b", "b");
-    else if (size == 2)
-        IN("w", "w");
-    else
-        IN("l", "k");
+    uint8_t value;
+    __asm__ volatile("inb %1, %0" : "=a"(value) : "d"(port));
     return value;
 }
 
-void port_out(uint16_t port, unsigned size, uint32_t value)
-{
-    if (size == 1)
-        OUT("b", "b");
-    else if (size == 2)
-        OUT("w", "w");
-    else
-        OUT("l", "k");
-}
+void port_out(uint16_t port, uint8_t value) { __asm__ volatile("outb %0, %1" : : "a"(value), "d"(port)); }
 
 void hal_lock(uint32_t *lock)
 {

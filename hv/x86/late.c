@@ -73,5 +73,6 @@ void late_main(struct processor *p)
     why = hv_run(options.strategy);
     print("sesqui: load refused: %s\n", why);
     p->captured.registers.gpr[RAX] = LATE_REFUSED;
+    p->captured.nmi = hv_nmi_due();
     hal_release(&p->captured);
 }

@@ -22,13 +22,13 @@ void log_open(uint16_t base)
     port = base;
     if (base == DEBUG_PORT || !base)
         return;
-    port_out(port + UART_LINE_CONTROL, 1, UART_DIVISOR_ACCESS | UART_8_BITS);
-    port_out(port, 1, 1);                   /* 115,200 baud */
-    port_out(port + UART_INTERRUPTS, 1, 0); /* the divisor's high byte */
-    port_out(port + UART_LINE_CONTROL, 1, UART_8_BITS);
-    port_out(port + UART_INTERRUPTS, 1, 0);
-    port_out(port + UART_FIFO, 1, 1);
-    port_out(port + UART_MODEM_CONTROL, 1, UART_READY);
+    port_out(port + UART_LINE_CONTROL, UART_DIVISOR_ACCESS | UART_8_BITS);
+    port_out(port, 1);                   /* 115,200 baud */
+    port_out(port + UART_INTERRUPTS, 0); /* the divisor's high byte */
+    port_out(port + UART_LINE_CONTROL, UART_8_BITS);
+    port_out(port + UART_INTERRUPTS, 0);
+    port_out(port + UART_FIFO, 1);
+    port_out(port + UART_MODEM_CONTROL, UART_READY);
 }
 
 void log_memory(uint64_t physical, uint64_t linear, uint64_t size)
@@ -55,9 +55,9 @@ static void put(char c)
         put_in_memory(c);
         return;
     }
-    for (unsigned i = 0; port != DEBUG_PORT && i < PATIENCE && !(port_in(port + UART_LINE_STATUS, 1) & UART_EMPTY); i++)
+    for (unsigned i = 0; port != DEBUG_PORT && i < PATIENCE && !(port_in(port + UART_LINE_STATUS) & UART_EMPTY); i++)
         hal_pause();
-    port_out(port, 1, (uint8_t)c);
+    port_out(port, (uint8_t)c);
 }
 
 static void put_text(const char *text)

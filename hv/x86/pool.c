@@ -64,7 +64,7 @@ const char *pool_reserve(unsigned count)
         uint64_t end = r->end < 4096 * MEGABYTE ? r->end : 4096 * MEGABYTE, found;
         if (r->type != MEMORY_AVAILABLE)
             continue;
-        for (; end >= r->base + size && end >= MEGABYTE + size; end = found) {
+        for (; end >= r->base + size; end = found) {
             const uint64_t base = (end - size) & ~(PROCESSOR_SIZE - 1ull);      /* layout.h: how a block is found */
             found = obstacle(base, base + size);
             if (found != base + size)

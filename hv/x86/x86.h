@@ -81,8 +81,8 @@ void write_cr0(uint64_t value);
 struct hal_table store_gdtr(void);
 struct hal_table store_idtr(void);
 uint64_t rdtsc(void);
-uint32_t port_in(uint16_t port, unsigned size);
-void port_out(uint16_t port, unsigned size, uint32_t value);
+uint8_t port_in(uint16_t port);
+void port_out(uint16_t port, uint8_t value);
 _Noreturn void halt(void);                      /* stops this processor for good */
 /* The VMCS that is current (vmx.c). */
 physical_address vmptrst(void);

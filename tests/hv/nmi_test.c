@@ -7,12 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/late_load.h"
+#include "emu/machine/parts.h"
 #include "emu/native/state.h"
 #include "emu/scenario/scenario.h"
 #include "tests/suite.h"
 
 static unsigned level, entries;                 /* the NMI comes before an entry into this level, behind so many others */
 static unsigned told;                           /* how often hal_enter() told of one */
+static bool refusing;                           /* the processor refuses all entries */
 
 enum hal_result __real_hal_enter(struct hal_registers *registers, bool launch);
 enum hal_result __wrap_hal_enter(struct hal_registers *registers, bool launch);
@@ -20,7 +23,7 @@ enum hal_result __wrap_hal_enter(struct hal_registers *registers, bool launch)
 {
     if (native_here->level == level && !entries--)
         native_here->cpu->nmi_pending = true;
-    enum hal_result result = __real_hal_enter(registers, launch);
+    enum hal_result result = refusing && !native_here->cpu->nmi_pending ? HAL_FAIL_VALID : __real_hal_enter(registers, launch);
     told += result == HAL_NMI;
     return result;
 }
@@ -88,6 +91,31 @@ START_TEST(wrong_controls_stay_wrong)
 }
 END_TEST
 
+/* It came while L0 found out, in its trial of an entry, that it cannot slide beneath the guest. */
+START_TEST(a_guest_that_goes_on_without_l0_gets_it)
+{
+    const struct machine_options options = { .memory_size = 64 << 20, .cpus = 1, .hypervisor = HYPERVISOR_TRAP + (unsigned)_i, .late = true };
+    char message[MACHINE_MESSAGE_MAX];
+    struct machine *machine = machine_open(&options, message, sizeof message);
+    ck_assert_msg(machine != NULL, "%s", message);
+    struct cpu *cpu = machine_cpu(machine, 0);
+
+    for (unsigned round = 0; round < 2; round++) {      /* the second time none comes */
+        level = 1;
+        entries = round;
+        refusing = true;
+        ck_assert_int_eq(native_load(machine->native, cpu), STATUS_OK);
+        ck_assert_int_eq(native_resume(machine->native, cpu), STATUS_OK);
+        refusing = false;
+        ck_assert_uint_eq(cpu->gpr[RAX], LATE_REFUSED);
+        ck_assert(!native_active(machine->native, cpu));
+        ck_assert_int_eq(cpu->nmi_pending, !round);
+        cpu->nmi_pending = false;
+    }
+    machine_close(machine);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("hv nmi");
@@ -97,6 +125,7 @@ int main(void)
     tcase_add_loop_test(tcase, l2_gets_it, 0, 6);
     tcase_add_loop_test(tcase, l1_gets_the_exit, 0, 6);
     tcase_add_loop_test(tcase, wrong_controls_stay_wrong, 0, 3);
+    tcase_add_loop_test(tcase, a_guest_that_goes_on_without_l0_gets_it, 0, 3);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }
