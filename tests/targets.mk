@@ -84,7 +84,7 @@ run: deps
 # Everything is built twice: as users run it, and with the address and undefined-behaviour sanitizers. The unit tests and
 # the scenarios run sanitized; the programs that boot images run both builds where it matters.
 test: deps
-	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=release all mutants-prepare mutants-machine-prepare bochs-parts build/release/tests/fuzz/check_parts build/release/tests/instructions/instructions build/release/tests/entries/entries
+	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=release all mutants-prepare mutants-image-prepare mutants-machine-prepare bochs-parts build/release/tests/fuzz/check_parts build/release/tests/instructions/instructions build/release/tests/entries/entries
 	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=asan all tests
 	@tests/run.sh $(patsubst build/release/%,build/asan/%,$(patsubst %.c,build/asan/%,$(TEST_SRC))) $(TAP_TESTS)
 
@@ -154,7 +154,7 @@ help:
 	@echo "make conformance KUT=DIR          all of it, beside an independent emulator's results"
 	@echo "make conformance-strategies KUT=DIR   the same suite's VMX part as L1 over the core, strategy by strategy"
 	@echo "make conformance-smoke KUT=DIR    a user's build of kvm-unit-tests: the smoke set"
-	@echo "make mutants             plants faults in the core and sees whether the tests notice; build/report/mutants.txt"
+	@echo "make mutants             plants faults in the core (mutants-core) and in its image (mutants-image) and sees whether the tests notice; build/report/mutants*.txt"
 	@echo "make mutants-machine     the same for the model, the engine and the devices; build/report/mutants-machine.txt"
 	@echo "make image               the core as a multiboot image: build/sesqui.elf (docs/metal.md)"
 	@echo "make vectors             9,000 VM entries on our machine and on Bochs, verdicts compared (docs/vectors.md)"

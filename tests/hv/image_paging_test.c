@@ -67,12 +67,20 @@ START_TEST(nothing_is_writable_and_code)
 {
     static const struct { bool late; uint64_t linear; } row[] = { { false, POOL }, { true, POOL }, { true, 0xffff880007300000 } };
 
-    boot.ranges = 1;
+    boot.ranges = 4;
     boot.range[0] = (struct memory_range){ 0, 128 * MEGABYTE, MEMORY_AVAILABLE };
+    boot.range[1] = (struct memory_range){ 4096 * MEGABYTE, 4100 * MEGABYTE, MEMORY_AVAILABLE };
+    boot.range[2] = (struct memory_range){ 4096 * MEGABYTE, 4098 * MEGABYTE, MEMORY_AVAILABLE };
+    boot.range[3] = (struct memory_range){ 0, 8192 * MEGABYTE, MEMORY_RESERVED };
     options.late = row[_i].late;
     ck_assert_ptr_null(paging_build(row[_i].linear));
-    if (row[_i].linear == POOL)
+    if (row[_i].linear == POOL) {
+        map(0, 2, PRESENT | WRITABLE | LARGE);  /* other processors start there: paging_start() */
         paging_seal();
+    }
+    ck_assert_uint_eq(paging_top(), 4100 * MEGABYTE);
+    ck_assert_uint_eq(leaf(4098 * MEGABYTE), 4098 * MEGABYTE | PRESENT | WRITABLE | LARGE | EXECUTE_DISABLE);
+    ck_assert_uint_eq(leaf(4100 * MEGABYTE), 0);
     check_table(root, LEVELS, true, true, true);
     ck_assert_uint_eq(code_pages, 0);
     for (uint64_t at = 0; at < IMAGE_SIZE; at += PAGE_SIZE) {

@@ -17,6 +17,8 @@ for ((seed = 1; seed <= ${SEEDS:-6}; seed++)); do
     boot --append "hv=$strategy" --module build/sesqui.elf --seed $seed && [ "$(cat "$work/console")" = "lodger: all as expected" ]
     result $? "hv=$strategy, seed $seed" "$work/console"
 done
+boot --append hv=flip --module build/sesqui.elf --vmx -vmcs-shadowing && [ "$(cat "$work/console")" = "lodger: all as expected" ]
+result $? "a strategy that the processor lacks falls back" "$work/console"
 boot --module build/guests/turnstile.elf
 [ $? = 2 ] && grep -q "module 0 is no 64-bit ELF file" "$work/console"
 result $? "an image without the second entry is told from L0's" "$work/console"

@@ -20,9 +20,10 @@ $(MUTANT_TESTS): $(MUTANTS)/tests/%: $(B)/tests/hv/%.o $(EMU_LIB) $(MUTANT_CORE)
 	@$(MUTANT_HOST) -o $@ $< $(subst $(HV_LIB),$(MUTANT_CORE),$(call emu_group,$(CHECK_LIBS)))
 $(MUTANTS)/equivalence: $(call objects,$(call sources,tests/equivalence)) $(EMU_LIB) $(MUTANT_CORE) $(MODEL_LIB)
 	@$(MUTANT_HOST) -o $@ $(call objects,$(call sources,tests/equivalence)) $(subst $(HV_LIB),$(MUTANT_CORE),$(emu_group))
-.PHONY: mutants mutants-prepare
+.PHONY: mutants mutants-core mutants-prepare
 mutants-prepare: all $(MUTANTS)/sesqui $(MUTANTS)/equivalence $(MUTANT_TESTS)
-mutants: mutants-prepare
+mutants: mutants-core mutants-image
+mutants-core: mutants-prepare
 	@CC="$(CC)" HV_COMPILE="$(MUTANT_COMPILE)" tests/mutants/run.sh $(MUTANT_OPTIONS)
 -include $(shell find $(MUTANTS)/core -name '*.d' 2>/dev/null)
 
