@@ -6,8 +6,8 @@ MUTANT_COMPILE = $(CC) -std=gnu11 -O0 -fPIC -fno-strict-aliasing -ffreestanding 
                  $(shell $(CC) -print-file-name=include)
 # `sesqui bench nested` asks where the core's text is: nowhere, here.
 MUTANT_HOST = $(CC) $(FLAGS) -rdynamic -Wl,--defsym,__start_hv_text=0,--defsym,__stop_hv_text=0
-# rules_test, nmi_test and hardware_test replace primitives of the HAL when they are linked (--wrap): with a shared core they cannot.
-MUTANT_TESTS := $(patsubst tests/hv/%.c,$(MUTANTS)/tests/%,$(filter-out %/rules_test.c %/nmi_test.c %/hardware_test.c,$(wildcard tests/hv/*_test.c)))
+# rules_test, nmi_test and hardware_test replace primitives of the HAL when they are linked (--wrap): with a shared core they cannot. Those of the image have no core.
+MUTANT_TESTS := $(patsubst tests/hv/%.c,$(MUTANTS)/tests/%,$(filter-out %/rules_test.c %/nmi_test.c %/hardware_test.c tests/hv/image_%,$(wildcard tests/hv/*_test.c)))
 $(MUTANTS)/core/hv/%.o: hv/%.c
 	@mkdir -p $(@D)
 	@$(MUTANT_COMPILE) -I. -MMD -MP -c -o $@ $<
