@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CPUID of L1: the processor's, with the bits that mirror CR4 taken from L1's CR4 (SDM Vol. 2, CPUID), and without the features that L0 does
- * not virtualise, or whose MSRs msrs.def hides.
+ * CPUID of L1: the processor's, with the bits that mirror CR4 taken from L1's CR4, and the one that is there in 64-bit mode alone by L1's mode
+ * (SDM Vol. 2, CPUID), and without the features that L0 does not virtualise, or whose MSRs msrs.def hides.
  */
 #include "hv/core.h"
 
 #define LEAF_1_ECX_OSXSAVE (1u << 27)
 #define LEAF_7_ECX_OSPKE (1u << 4)
+#define LEAF_80000001_EDX_SYSCALL (1u << 11)
 enum { ANY_SUBLEAF = -1 };
 
 static const struct { uint32_t leaf; int subleaf; struct hal_cpuid bits; } hidden[] = {
@@ -41,6 +42,8 @@ void cpuid_exit(struct hv_cpu *cpu)
     } else if (leaf == 7 && subleaf == 0) {
         id.ecx &= ~LEAF_7_ECX_OSPKE;
         id.ecx |= cr4 & CR4_PKE ? LEAF_7_ECX_OSPKE : 0;
+    } else if (leaf == 0x80000001 && !guest_64bit()) {
+        id.edx &= ~LEAF_80000001_EDX_SYSCALL;
     }
     guest_set_register(cpu, RAX, id.eax);
     guest_set_register(cpu, RBX, id.ebx);

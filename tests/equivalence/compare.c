@@ -17,6 +17,8 @@ static bool excused(const struct excuses *excuses, const struct statement *s, co
     const bool read = s->op == OP_vmread && (item == SEEN_value || item == SEEN_REGISTERS + RAX);
     const uint64_t value = wanted->item[item];
 
+    if (item == SEEN_STATES + STATE_ldtr_limit)                                     /* ldtr_limit */
+        return wanted->item[SEEN_STATES + STATE_ldtr_access_rights] & AR_UNUSABLE;
     if (item == SEEN_STATES + STATE_pending_debug || (read && s->operand[0] == VMCS_guest_pending_debug_exceptions))
         return !found && !(value & ~PENDING_DEBUG_BREAKPOINTS);                     /* pending_debug */
     if (excuses->delivery_failed && ((item == SEEN_REGISTERS + REGISTER_RFLAGS) || (read && s->operand[0] == VMCS_guest_rflags)))

@@ -568,12 +568,19 @@ static void access(struct maker *m)
     }
 }
 
+/* Not at the first instruction behind a SIPI, nor while an NMI waits (differences.def, init and nmi_at_init). */
+static void init(struct maker *m)
+{
+    if (cpu(m)->rip && !cpu(m)->nmi_pending)
+        LINE(m, init);
+}
+
 static void signal(struct maker *m)
 {
     switch (below(m, 8)) {
     case 0: case 1: case 2: LINE(m, interrupt, 0x20 + below(m, 0xe0)); break;
     case 3: case 4: LINE(m, nmi); break;
-    case 5: if (chance(m, 30)) LINE(m, init); break;
+    case 5: if (chance(m, 30)) init(m); else if (chance(m, 30)) LINE(m, sipi, 0x30 + below(m, 0x10)); break;
     default: LINE(m, time, 1ull << below(m, 25)); break;
     }
 }
@@ -603,11 +610,23 @@ static void choose_vmcs(struct maker *m)
         prepare_vmcs(m, chance(m, 50));
 }
 
+/* L1 begins anew behind an INIT, mostly in the mode in which it was. */
+static void restart(struct maker *m)
+{
+    LINE(m, sipi, 0x30 + below(m, 0x10));
+    if (!over(m) && chance(m, 80)) {
+        LINE(m, mode, MODE_long);
+        LINE(m, prepare_vmx);
+    }
+}
+
 static void turn_l1(struct maker *m)
 {
     if (!cpu(m)->vmx.operation) {
-        if (chance(m, 80))
+        if (chance(m, 75))
             start_vmx(m);
+        else if (chance(m, 25))
+            init(m);
         else
             sensitive(m);
         return;
@@ -684,6 +703,7 @@ static void begin(struct maker *m)
     const unsigned regions = 1 + below(m, VMCS_REGIONS);
     const bool ept = chance(m, 60);
 
+    LINE(m, cpu, 1);                            /* an INIT of the bootstrap processor would need firmware to go on with */
     LINE(m, prepare_vmx);
     LINE(m, prepare_region, PLACE_VMXON);
     for (unsigned i = 0; i < VMCS_REGIONS; i++)
@@ -740,7 +760,9 @@ void generate(struct lane *reference, uint64_t seed, uint64_t number, struct sto
     story_start(story, reference->profile);
     begin(m);
     for (unsigned turns = 12 + below(m, 84); turns && !over(m); turns--) {
-        if (cpu(m)->activity == ACTIVITY_HLT || cpu(m)->activity == ACTIVITY_WAIT_FOR_SIPI)
+        if (cpu(m)->activity == ACTIVITY_WAIT_FOR_SIPI && level(m) == 1 && chance(m, 60))
+            restart(m);
+        else if (cpu(m)->activity == ACTIVITY_HLT || cpu(m)->activity == ACTIVITY_WAIT_FOR_SIPI)
             signal(m);
         else if (level(m) == 2)
             turn_l2(m);

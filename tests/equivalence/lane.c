@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emu/machine/parts.h"
 #include "model/cpu/execute.h"
 
 const char *const lane_name[LANES] = { "absent", "trap", "copy", "flip" };
@@ -25,7 +26,7 @@ const char *seen_name(unsigned item)
 
 static struct statement machine_line(enum profile_number profile)
 {
-    return (struct statement){ .op = OP_machine, .given = 1 | 1 << 4, .operand = { MEMORY_SIZE, 0, 0, 0, profile } };
+    return (struct statement){ .op = OP_machine, .given = 1 | 1 << 1 | 1 << 4, .operand = { MEMORY_SIZE, 2, 0, 0, profile } };
 }
 
 /* Found out once for each profile. */
@@ -68,17 +69,11 @@ void lane_close(struct lane *lane)
     run_close(&lane->run);
 }
 
-/* INIT makes a processor without VMX operation wait for a SIPI, which no line sends (differences.def, init). */
-static bool is_init(const struct cpu *cpu, const struct statement *statement)
-{
-    return (statement->op == OP_init && !cpu->vmx.operation) || (statement->op == OP_vmxoff && cpu->init_pending);
-}
-
 static bool may_run(const struct lane *lane, const struct statement *statement)
 {
     const struct cpu *cpu = lane->run.cpu;
 
-    if (lane->over || (lane->id == LANE_ABSENT && is_init(cpu, statement)))
+    if (lane->over)
         return false;
     return op_table[statement->op].who == WHO_MACHINE ||
            (statement->actor == machine_level(lane->run.machine, cpu) && cpu->activity == ACTIVITY_ACTIVE);
@@ -122,6 +117,9 @@ void lane_line(struct lane *lane, const struct statement *statement, struct reco
     lane->run.outcome.unusual = 0;
     if (done) {
         lane->over = !run_line(&lane->run, statement);
+        /* INIT and SIPI outside VMX operation, which the core does for L1; and what was blocked until then. */
+        if (lane->id == LANE_ABSENT && !lane->over && startup_signals(lane->run.machine, lane->run.cpu))
+            lane->over = !run_boundary(&lane->run);
         if (!lane->over && shut_down(lane)) {
             lane->run.outcome.unusual |= UNUSUAL_SHUTDOWN;
             lane->over = true;
