@@ -129,3 +129,20 @@ void case_xsetbv(void)
     expect("RDMSR of what there is not", (uint64_t)read_msr(0x5fff), VECTOR_GP);
     expect("CR4", read_cr4() & OSXSAVE, OSXSAVE);
 }
+
+/* ---- ACPI: PM1 control of the board (docs/machine.md) ---- */
+
+enum { PM1_CONTROL = 0x604, SLP_TYP_S3 = 1 << 10, SLP_EN = 1 << 13 };
+
+void case_sleep(void)
+{
+    static _Alignas(4096) volatile uint64_t pages[2][512];
+    uint16_t control, after;
+
+    expect("give a page", give(pages[0]), 0);
+    __asm__ volatile("inw %1, %0" : "=a"(control) : "d"((uint16_t)PM1_CONTROL));
+    __asm__ volatile("outw %0, %1" : : "a"((uint16_t)(control | SLP_TYP_S3 | SLP_EN)), "d"((uint16_t)PM1_CONTROL) : "memory");
+    __asm__ volatile("inw %1, %0" : "=a"(after) : "d"((uint16_t)PM1_CONTROL));
+    expect("SLP_TYP is kept, SLP_EN reads as 0", after, control | SLP_TYP_S3);
+    expect("give another page: L0 is there", give(pages[1]), 0);
+}
