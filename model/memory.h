@@ -23,7 +23,8 @@ enum {
     WATCH_PRIVATE = 4,      /* no guest's: a translation in non-root operation that reaches it breaks rule R4 */
     WATCH_REGION = 8,       /* the region of a VMCS that is active to an L1 over a native L0 */
     WATCH_CLEARED = 16,     /* no watch, but a note: VMCLEAR has prepared this page */
-    WATCH_ACCESSES = WATCH_VMCS | WATCH_REGION,     /* the CPU engine tells of each access of guest code: vmcs_touched() */
+    WATCH_VMXON = 32,       /* the VMXON region of a processor in VMX operation, or of one that an L0 has told so */
+    WATCH_ACCESSES = WATCH_VMCS | WATCH_REGION | WATCH_VMXON,     /* the CPU engine tells of each access of guest code: vmcs_touched() */
 };
 
 struct memory {

@@ -10,7 +10,7 @@ void model_init(struct model *model, unsigned cpu_count)
 {
     model->cpu_count = cpu_count < 1 ? 1 : cpu_count > MODEL_CPU_MAX ? MODEL_CPU_MAX : cpu_count;
     model->physical_address_width = PHYSICAL_ADDRESS_WIDTH;
-    model->random = model->shootdown_patience = 0;
+    model->random = model->shootdown_patience = model->exits = model->shadowed_exits = 0;
     model->refusal[0] = '\0';
     model->vmcs_cache.used = 0;         /* no slot counts before it was used */
     model->vmcs_cache.use_clock = 0;

@@ -22,6 +22,8 @@ struct model {
     struct tlb tlb;
     struct cpu cpu[MODEL_CPU_MAX];
     unsigned cpu_count;
+    uint64_t shadowed_exits;    /* of guests whose EPT is shadowed (vmx.shadowed_eptp), to their L1 */
+    uint64_t exits;             /* VM exits and failed VM entries that loaded the host state, of all processors */
     uint64_t shootdown_patience;        /* model/tlb/shootdown.h: SHOOTDOWN_PATIENCE, or 0 where a script says who does what */
     uint64_t random;                    /* state of RDRAND and RDSEED: set it to the machine's seed */
     unsigned physical_address_width;    /* MAXPHYADDR, 36-52 */

@@ -38,6 +38,7 @@ struct way {
     uint64_t gate, gate_high;
     uint16_t selector;
     uint64_t descriptor, descriptor_at;
+    const struct event *fault;      /* that came of it; NULL: none has yet */
 };
 
 static struct delivery_failure because(enum delivery_id id, const struct way *way, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
@@ -78,6 +79,23 @@ static bool gdt_as_entered(const struct way *way)
     return v && as_entered(way, &way->cpu->gdtr, VMCS(v, guest_gdtr_base), VMCS(v, guest_gdtr_limit));
 }
 
+/* The page is not mapped now, but the fault was not about it: the processor has remembered a translation. */
+static bool was_remembered(const struct way *way, uint64_t linear)
+{
+    return way->fault && way->fault->vector == VECTOR_PF && (way->fault->address ^ linear) & PAGE_MASK;
+}
+
+/* What was behind a page that cannot be read any more: a #PF of the frame, perhaps. */
+static struct delivery_failure behind_remembered(const struct way *way)
+{
+    enum { FRAME_MAX = 64 };
+    uint64_t rsp = way->cpu->gpr[RSP];
+
+    if (rsp - way->fault->address <= FRAME_MAX)
+        return because(DELIVERY_stack_unmapped, way, way->fault->address, rsp, 0, 0);
+    return because(DELIVERY_unknown, way, 0, 0, 0, 0);
+}
+
 static struct delivery_failure in_real_mode(const struct way *way)
 {
     const struct table_register *idtr = &way->cpu->idtr;
@@ -102,6 +120,8 @@ static struct delivery_failure read_gate(struct way *way)
     case PEEK_DONE:
         break;
     case PEEK_UNMAPPED:
+        if (was_remembered(way, at))
+            return behind_remembered(way);
         return because(DELIVERY_idt_unmapped, way, idtr->base, way->cpu->cr3, at, 0);
     case PEEK_NO_RAM:
         return because(DELIVERY_idt_nowhere, way, idtr->base, idtr->limit, at, 0);
@@ -164,6 +184,8 @@ static struct delivery_failure judge_code_segment(struct way *way)
     way->descriptor_at = table.base + (way->selector & ~7u);
     if ((way->selector | 7u) > table.limit)
         return because(DELIVERY_handler_limit, way, way->selector, table.base, table.limit, 0);
+    if (place_peek(way->cpu, way->descriptor_at, &way->descriptor, 8) != PEEK_DONE && was_remembered(way, way->descriptor_at))
+        return behind_remembered(way);
     if (place_peek(way->cpu, way->descriptor_at, &way->descriptor, 8) != PEEK_DONE)
         return because(DELIVERY_handler_unmapped, way, way->selector, table.base, way->descriptor_at, 0);
     type = bits(way->descriptor, 40, 5);
@@ -280,10 +302,10 @@ static struct delivery_failure before_the_stack(struct way *way)
 
 struct delivery_failure delivery_diagnose(struct cpu *cpu, const struct event *event, const struct event *fault, enum tables_from from)
 {
-    struct way way = { .cpu = cpu, .event = event, .wide = cpu_long_mode(cpu), .from = from };
+    struct cpu view = place_view(cpu);
+    struct way way = { .cpu = &view, .event = event, .wide = cpu_long_mode(cpu), .from = from, .fault = fault };
     struct delivery_failure failure = before_the_stack(&way);
 
-    (void)fault;
     if (!failure.reason && cpu_protected(cpu)) {
         failure = judge_stack(&way);
         if (!failure.reason)
@@ -295,7 +317,8 @@ struct delivery_failure delivery_diagnose(struct cpu *cpu, const struct event *e
 struct delivery_failure delivery_foresee(struct cpu *cpu, uint8_t vector)
 {
     struct event event = { .valid = true, .vector = vector, .type = EVENT_EXTERNAL_INTERRUPT };
-    struct way way = { .cpu = cpu, .event = &event, .wide = cpu_long_mode(cpu) };
+    struct cpu view = place_view(cpu);
+    struct way way = { .cpu = &view, .event = &event, .wide = cpu_long_mode(cpu) };
 
     return before_the_stack(&way);
 }

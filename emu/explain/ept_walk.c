@@ -187,10 +187,12 @@ static const struct {
 #include "model/ept/flaws.def"
 };
 
-/* `note`: why people are told of it. */
-static void tell(struct machine *machine, struct cpu *cpu, const struct ept_fault *fault, const struct route *route, uint64_t key, const char *note)
+/* `note`: why people are told of it. `again`: it has come before. */
+static void tell(struct machine *machine, struct cpu *cpu, const struct ept_fault *fault, const struct route *route, uint64_t key, const char *note,
+                 bool again)
 {
     struct explanation *e = explain_begin(machine, cpu, key);
+    const struct vmcs *v = !again ? NULL : !machine_over_native(machine, cpu) ? cpu->vmx.current : native_vmcs12(machine->native, fault->vmcs);
     char name[SYMBOL_TEXT_MAX], linear[40] = "";
     bool misconfiguration = fault->reason == EXIT_REASON_ept_misconfiguration;
 
@@ -203,6 +205,8 @@ static void tell(struct machine *machine, struct cpu *cpu, const struct ept_faul
                  symbols_text(machine->symbols, fault->rip, name), tried(fault), fault->gpa, misconfiguration ? "" : linear, fault->eptp);
     if (note)
         explain_line(e, "%s", note);
+    if (v)
+        reentry_tell_same_rip(e, v, v->exits + !machine_over_native(machine, cpu), (uint32_t)fault->reason, fault->rip);
     if (!misconfiguration && fault->qualification & EPT_VIOLATION_LINEAR_VALID && !(fault->qualification & EPT_VIOLATION_TRANSLATION))
         explain_line(e, "the access was that of the guest's page walk to one of its paging-structure entries%s",
                      fault->eptp & EPTP_ACCESSED_DIRTY ? "; with accessed and dirty flags for EPT (EPTP bit 6) each of them counts as a write" : "");
@@ -244,12 +248,10 @@ static void met(struct machine *machine, struct cpu *cpu, const struct ept_fault
     *seen = (struct ept_seen){ *fault, entries, same ? seen->same + 1 : 1 };
     watch->fault = *fault;
     watch->open = true;
-    if (fault->reason == EXIT_REASON_ept_misconfiguration)
-        tell(machine, cpu, fault, &route, key_of(fault, &route, flaws[route.flaw].name), NULL);
-    else if (seen->same == TIMES_TOLD)
-        tell(machine, cpu, fault, &route, key_of(fault, &route, "ept.no_progress"), again);
+    if (seen->same == TIMES_TOLD)
+        tell(machine, cpu, fault, &route, key_of(fault, &route, "ept.no_progress"), again, true);
     else if (seen->same < TIMES_TOLD)
-        tell(machine, cpu, fault, &route, 0, NULL);
+        tell(machine, cpu, fault, &route, 0, NULL, false);
 }
 
 static struct ept_fault fault_of(const struct machine *machine, const struct cpu *cpu, const struct notice *notice)
@@ -318,15 +320,15 @@ void ept_end(struct machine *machine)
 {
     static const char open[] = "and the guest was not entered again after it";
 
-    if (machine->result.end == MACHINE_EXITED && !machine->result.value)
-        return;
+    bool well = machine->result.end == MACHINE_EXITED && !machine->result.value;
+
     for (unsigned i = 0; i < machine->model->cpu_count; i++) {
         const struct ept_watch *watch = &machine->ept[i];
         struct route route;
 
-        if (!watch->open || watch->fault.reason != EXIT_REASON_ept_violation || machine_level(machine, &machine->model->cpu[i]) >= watch->fault.level)
+        if (!watch->open || (well && watch->fault.reason == EXIT_REASON_ept_violation) || machine_level(machine, &machine->model->cpu[i]) >= watch->fault.level)
             continue;
         route = walk(machine, &watch->fault);
-        tell(machine, &machine->model->cpu[i], &watch->fault, &route, key_of(&watch->fault, &route, "ept.no_progress"), open);
+        tell(machine, &machine->model->cpu[i], &watch->fault, &route, key_of(&watch->fault, &route, "ept.no_progress"), open, false);
     }
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * EPT violations and misconfigurations: the walk, entry by entry, and what is wrong or missing. A misconfiguration is told to people
- * always. A hypervisor that maps on demand lives by violations, so people hear of one when it comes for the third time in a row at
- * the same instruction and nothing has changed in the entries, or when the run ends and the guest was never entered again after it.
+ * EPT violations and misconfigurations: the walk, entry by entry, and what is wrong or missing. A hypervisor that maps on demand lives by
+ * violations, and some mark the guest's devices by misconfigured entries, so people hear of one when it comes for the third time in a row at
+ * the same instruction and nothing has changed in the entries, or when the run ends and the guest was never entered again after it (a
+ * violation: only if the run ends badly).
  * Traces, and people with --explain=all, get every one.
  */
 #ifndef SESQUI_EMU_EPT_WALK_H

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "emu/decode/decode.h"
+#include "emu/explain/place.h"
 #include "emu/explain/words.h"
 #include "emu/machine/parts.h"
 #include "model/vmx/vmx.h"
@@ -38,13 +39,13 @@ static void tell_on(struct events *events, const struct happening *h, struct cpu
         if (number != events->story + 1)
             return;
         events->second = *h;
-        events->second_code.length = (uint8_t)fetch_code(cpu, events->second_code.byte);
+        events->second_code.length = (uint8_t)place_fetch(cpu, events->second_code.byte);
         return;
     }
     events->story = number;
     events->story_instructions = h->instructions;
     events->first = *h;
-    events->first_code.length = (uint8_t)fetch_code(cpu, events->first_code.byte);
+    events->first_code.length = (uint8_t)place_fetch(cpu, events->first_code.byte);
     events->second = (struct happening){ .kind = NOTICE_ENTRY };
 }
 

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE                     /* memmem() */
 #include "emu/explain/explain.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -89,6 +90,19 @@ void explain_line(struct explanation *e, const char *format, ...)
     e->used += (size_t)length;
     if (e->used < sizeof e->text - 1)
         e->text[e->used++] = '\n';
+}
+
+void explain_rule(struct explanation *e, const struct notice *notice, const char *format, ...)
+{
+    char text[MACHINE_MESSAGE_MAX], rule[24] = "";
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (notice->kind == NOTICE_VIOLATION)
+        snprintf(rule, sizeof rule, "rule R%u broken: ", (unsigned)notice->a);
+    explain_line(e, "%s%s", rule, text);
 }
 
 /* A trace has names only if it was asked for them (machine_symbols()): without, " <name+0x12>" goes. */

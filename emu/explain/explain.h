@@ -20,6 +20,7 @@
 
 struct cpu;
 struct machine;
+struct notice;
 
 enum explain_mode { EXPLAIN_ONCE, EXPLAIN_ALL, EXPLAIN_NONE };
 
@@ -53,6 +54,8 @@ bool explain_first(struct machine *machine, uint64_t key);
 /* Begins an explanation. NULL if neither people nor a trace want it. `cpu` is the processor that it is about. Key 0: of what a correct
  * program does, too; for traces, and for people who asked for all. */
 struct explanation *explain_begin(struct machine *machine, const struct cpu *cpu, uint64_t key);
+/* The first line, of what breaks a rule (docs/rules.md) or is a mistake that no rule forbids. */
+void explain_rule(struct explanation *explanation, const struct notice *notice, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* A line of it, without a newline. The first one says what happened and where. */
 void explain_line(struct explanation *explanation, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Tells it. */

@@ -85,9 +85,30 @@ static void tell_ept(struct machine *machine, const struct cpu *cpu, const struc
     explain_end(e);
 }
 
+/* In real-address mode code runs at the base until the first far transfer or IRET, which loads selector x 16. Reset has another base. */
+static void tell_code_base(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
+{
+    enum { RESET_SELECTOR = 0xf000 };
+    uint64_t selector = VMCS(v, guest_cs_selector), base = VMCS(v, guest_cs_base);
+    struct explanation *e;
+
+    if (VMCS(v, guest_cr0) & CR0_PE || base == selector << 4 || (selector == RESET_SELECTOR && base == 0xffff0000))
+        return;
+    e = explain_begin(machine, cpu, explain_key(0, "first_entry.code_base"));
+    if (!e)
+        return;
+    explain_line(e, "VM entry with VMCS 0x%" PRIx64 " begins a guest in real-address mode whose CS base is not its selector x 16: it runs at base 0x%" PRIx64
+                    " until the first far transfer, interrupt or IRET, and returns to base 0x%" PRIx64 " [27.3.2.2]", v->pa, base, selector << 4);
+    tell_field(e, v, FIELD_guest_cs_selector, NULL);
+    tell_field(e, v, FIELD_guest_cs_base, NULL);
+    explain_end(e);
+}
+
 void first_entry_explain(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
 {
     tell_unwritten(machine, cpu, v);
     tell_secondary(machine, cpu, v);
     tell_ept(machine, cpu, v);
+    if (machine->free_running)              /* a script's guests have what it has written */
+        tell_code_base(machine, cpu, v);
 }

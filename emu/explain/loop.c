@@ -61,7 +61,7 @@ static bool changes_nothing(struct cpu *cpu, bool *asks)
     uint8_t bytes[INSTRUCTION_MAX];
     char text[80];
 
-    disassemble(code_bits(cpu), cpu->rip, bytes, fetch_code(cpu, bytes), text, sizeof text);
+    disassemble(code_bits(cpu), cpu->rip, bytes, place_fetch(cpu, bytes), text, sizeof text);
     *asks |= !strncmp(text, "in ", 3) || !strncmp(text, "rdmsr", 5);
     if (text[0] == 'j' || !strncmp(text, "cmov", 4) || is_one_of(text, harmless, sizeof harmless / sizeof harmless[0]))
         return true;

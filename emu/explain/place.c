@@ -16,9 +16,36 @@ enum { CALLS_MAX = 8, SCAN_WORDS = 256 };
 /* How many instructions back an exit or an entry may lie to be named as the way here. */
 enum { NEAR = 64 };
 
+/* A core's shadow is filled when the guest asks for pages: what the guest has is in L1's own EPT. */
+struct cpu place_view(const struct cpu *cpu)
+{
+    struct cpu view = *cpu;
+
+    if (view.vmx.ept && view.vmx.shadowed_eptp)
+        view.vmx.eptp = view.vmx.shadowed_eptp;
+    view.vmx.shadowed_eptp = 0;
+    return view;
+}
+
+size_t place_fetch(struct cpu *cpu, uint8_t bytes[INSTRUCTION_MAX])
+{
+    struct cpu view;
+
+    if (!cpu->vmx.shadowed_eptp)
+        return fetch_code(cpu, bytes);
+    view = place_view(cpu);
+    return fetch_code(&view, bytes);
+}
+
 enum peek place_peek(struct cpu *cpu, uint64_t linear, void *to, unsigned length)
 {
     struct access access = { .kind = ACCESS_READ, .probe = true };
+    struct cpu view;
+
+    if (cpu->vmx.shadowed_eptp) {
+        view = place_view(cpu);
+        cpu = &view;
+    }
 
     for (unsigned i = 0, part; i < length; i += part) {
         uint64_t at = cpu_long_mode(cpu) ? linear + i : (uint32_t)(linear + i), in_page = PAGE_SIZE - (at & ~PAGE_MASK);
@@ -45,7 +72,7 @@ void place_describe(const struct machine *machine, struct cpu *cpu, char *text, 
 {
     uint8_t bytes[INSTRUCTION_MAX];
 
-    describe(machine, cpu, cpu->rip, bytes, fetch_code(cpu, bytes), text, size);
+    describe(machine, cpu, cpu->rip, bytes, place_fetch(cpu, bytes), text, size);
 }
 
 void place_of_code(const struct machine *machine, const struct cpu *cpu, uint64_t rip, const struct code_bytes *code, char *text, size_t size)

@@ -13,6 +13,11 @@ struct machine;
 
 enum { PLACE_MAX = 240 };
 
+/* The processor as it is to be looked at: over the core, the guest of L1 with L1's own EPT, whatever its shadow holds now. */
+struct cpu place_view(const struct cpu *cpu);
+/* Up to 15 bytes of code at RIP: how many. */
+size_t place_fetch(struct cpu *cpu, uint8_t bytes[15]);
+
 /* Reads `length` bytes as the processor would for itself, without any side effect. */
 enum peek { PEEK_DONE, PEEK_UNMAPPED, PEEK_NO_RAM };
 enum peek place_peek(struct cpu *cpu, uint64_t linear, void *to, unsigned length);

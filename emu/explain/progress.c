@@ -239,47 +239,60 @@ void progress_exited(struct machine *machine, struct cpu *cpu, const struct noti
         tell_exits(machine, cpu, notice, r->count);
 }
 
-void progress_l1_entered(struct machine *machine, const struct cpu *cpu)
-{
-    machine->progress[cpu->index].entry_clock = cpu->clock;
-}
-
 /* No hypervisor moves GUEST_RIP back by a few bytes, for the same exit with the same registers, time and again. */
-void progress_entered(struct machine *machine, struct cpu *cpu, const struct notice *notice)
+static void look_back(struct machine *machine, struct cpu *cpu, uint64_t rip)
 {
     struct progress *p = &machine->progress[cpu->index];
     struct explanation *e;
     char place[PLACE_MAX];
     const char *name = exit_reason_name((uint32_t)p->exit_reason & 0xffff);
 
-    p->entry_clock = cpu->clock;
-    if (notice->a != p->exit_vmcs || notice->b >= p->exit_rip || p->exit_rip - notice->b > INSTRUCTION_MAX)
+    if (rip >= p->exit_rip || p->exit_rip - rip > INSTRUCTION_MAX)
         return;
-    if (repeats(&p->moved_back, p->exit_rip, notice->b ^ p->exit_reason << 48, p->exit_registers) != PROGRESS_EXITS)
+    if (repeats(&p->moved_back, p->exit_rip, rip ^ p->exit_reason << 48, p->exit_registers) != PROGRESS_EXITS)
         return;
     e = explain_begin(machine, cpu, explain_key(p->exit_rip, "progress.moved_back"));
     if (!e)
         return;
-    place_describe(machine, cpu, place, sizeof place);
+    if (machine_over_native(machine, cpu))          /* the guest's state is not loaded yet */
+        snprintf(place, sizeof place, "rip 0x%" PRIx64, rip);
+    else
+        place_describe(machine, cpu, place, sizeof place);
     explain_line(e, "no progress: GUEST_RIP is moved back from 0x%" PRIx64 " to 0x%" PRIx64 " after the VM exit %s, %d times with the same registers",
-                 p->exit_rip, notice->b, name ? name : "unknown", PROGRESS_EXITS);
+                 p->exit_rip, rip, name ? name : "unknown", PROGRESS_EXITS);
     explain_line(e, "the VM-exit instruction length is added to the GUEST_RIP of the exit, not subtracted [28.2.5]; the guest goes on at %s", place);
     explain_end(e);
+}
+
+void progress_entered(struct machine *machine, struct cpu *cpu, const struct notice *notice)
+{
+    struct progress *p = &machine->progress[cpu->index];
+
+    p->entry_clock = cpu->clock;
+    if (notice->a == p->exit_vmcs)
+        look_back(machine, cpu, notice->b);
+}
+
+void progress_l1_entered(struct machine *machine, struct cpu *cpu, const struct vmcs *v)
+{
+    machine->progress[cpu->index].entry_clock = cpu->clock;
+    if (v->written[FIELD_guest_rip] == 1 + v->exits && v->exits)
+        look_back(machine, cpu, VMCS(v, guest_rip));
 }
 
 void progress_entry_failed(struct machine *machine, struct cpu *cpu)
 {
     struct repeated *r = &machine->progress[cpu->index].refused_entry;
     struct explanation *e;
-    char place[PLACE_MAX];
+    char name[SYMBOL_TEXT_MAX];
 
     if (repeats(r, cpu->rip, 0, registers_of(cpu)) != PROGRESS_EXITS)
         return;
     e = explain_begin(machine, cpu, explain_key(cpu->rip, "progress.entry_failed"));
     if (!e)
         return;
-    place_describe(machine, cpu, place, sizeof place);
-    explain_line(e, "no progress: the same VM entry failed at %s, %d times in a row", place, PROGRESS_EXITS);
+    explain_line(e, "no progress: the same VM entry failed at rip 0x%" PRIx64 "%s, %d times in a row", cpu->rip, symbols_text(machine->symbols, cpu->rip, name),
+                 PROGRESS_EXITS);
     explain_line(e, "a program goes on behind VMLAUNCH and VMRESUME when they fail: it must look at CF and ZF [31.2]");
     explain_end(e);
 }
@@ -316,7 +329,7 @@ static void tell_unexplored(struct machine *machine, struct cpu *cpu)
     struct unexplored run;
     struct cpu begun;
     struct explanation *e;
-    char place[PLACE_MAX], symbol[SYMBOL_TEXT_MAX];
+    char place[PLACE_MAX], symbol[SYMBOL_TEXT_MAX], linear[40] = "";
 
     if (!engine_unexplored(machine->engine, &run))
         return;
@@ -324,9 +337,11 @@ static void tell_unexplored(struct machine *machine, struct cpu *cpu)
     if (!e)
         return;
     place_describe(machine, cpu, place, sizeof place);
-    explain_line(e, "no progress: processor %u runs through %s that was never executed before: %" PRIu64 " bytes from 0x%" PRIx64 "%s on, now at %s",
-                 cpu->index, run.zeros ? "zeros (00 00 is ADD [rAX], AL), memory" : "memory", run.last - run.first, run.first,
-                 symbols_text(machine->symbols, run.first, symbol), place);
+    if (cpu_code_base(cpu))
+        snprintf(linear, sizeof linear, " (linear 0x%" PRIx64 ")", cpu_code_base(cpu) + cpu->rip);
+    explain_line(e, "no progress: processor %u runs through %s that was never executed before: %" PRIu64 " bytes from %s0x%" PRIx64 "%s on, now%s at %s",
+                 cpu->index, run.zeros ? "zeros (00 00 is ADD [rAX], AL), memory" : "memory", run.last - run.first,
+                 cpu_code_base(cpu) ? "linear " : "", run.first, symbols_text(machine->symbols, run.first, symbol), linear, place);
     if (run.jumped) {
         struct cpu then = *cpu;
         then.rip = run.origin - cpu_code_base(cpu);

@@ -19,6 +19,7 @@
 struct cpu;
 struct machine;
 struct notice;
+struct vmcs;
 
 enum { PROGRESS_EXITS = 10000, PROGRESS_HALTS = 1000000, PROGRESS_EXCEPTIONS = 20000, PROGRESS_WAITS = 10000, PROGRESS_VMCSS = 4, PROGRESS_LOOP_MAX = 64 };
 
@@ -41,7 +42,7 @@ struct progress {
 /* From the observer. */
 void progress_exited(struct machine *machine, struct cpu *cpu, const struct notice *notice);
 void progress_entered(struct machine *machine, struct cpu *cpu, const struct notice *notice);
-void progress_l1_entered(struct machine *machine, const struct cpu *cpu);      /* over the core */
+void progress_l1_entered(struct machine *machine, struct cpu *cpu, const struct vmcs *vmcs);      /* over the core; the VMCS as L1 has written it */
 void progress_raised(struct machine *machine, struct cpu *cpu, const struct notice *notice);
 void progress_entry_failed(struct machine *machine, struct cpu *cpu);
 /* After each step of a machine that runs by itself; and how many ticks the next one may take. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "emu/decode/decode.h"
+#include "emu/explain/place.h"
 #include "emu/explain/words.h"
 #include "emu/machine/parts.h"
 #include "emu/vmcs/snapshot.h"
@@ -27,6 +28,38 @@ static bool can_be_lost(uint32_t information)
     return information & INTERRUPTION_VALID && (type == EVENT_EXTERNAL_INTERRUPT || type == EVENT_NMI);
 }
 
+/* What the guest asks to be invalidated, by the instruction of the exit (SDM Vol. 3, 4.10.4.1). Without EPT its linear mappings are the hypervisor's. */
+static enum debt debt_of(const struct cpu *cpu, uint32_t reason, uint64_t qualification, uint64_t *owed)
+{
+    const struct vmcs *v = cpu->vmx.current;
+    uint64_t value = cpu->gpr[qualification >> 8 & 15], pcid = cpu->cr4 & CR4_PCIDE ? CR3_PCID : 0;
+    uint64_t cr4 = (cpu->cr4 & ~VMCS(v, cr4_guest_host_mask)) | (VMCS(v, cr4_read_shadow) & VMCS(v, cr4_guest_host_mask));
+
+    *owed = reason == EXIT_REASON_invlpg ? qualification : value & pcid;
+    if (!cpu->vmx.ept || !cpu->vmx.vpid || !(cpu->cr0 & CR0_PG))
+        return OWES_NOTHING;
+    if (reason == EXIT_REASON_invlpg)
+        return OWES_ADDRESS;
+    if (reason == EXIT_REASON_invpcid)          /* bits 31:28: the register with the type; of types 0 and 1 the rest is in memory */
+        switch (cpu->gpr[VMCS(v, exit_instruction_information) >> 28 & 15]) {
+        case 2: return OWES_ALL;
+        case 3: return OWES_ALL_PCIDS;
+        default: return OWES_NOTHING;
+        }
+    if (reason != EXIT_REASON_cr_access || qualification >> 4 & 3)      /* MOV to CR */
+        return OWES_NOTHING;
+    switch (qualification & 15) {
+    case 0:
+        return value & CR0_PG ? OWES_NOTHING : OWES_ALL;
+    case 3:
+        return pcid && value >> 63 ? OWES_NOTHING : OWES_PCID;
+    case 4:
+        return (cr4 ^ value) & (CR4_PGE | CR4_PAE) || cr4 & ~value & CR4_PCIDE || value & ~cr4 & CR4_SMEP ? OWES_ALL : OWES_NOTHING;
+    default:
+        return OWES_NOTHING;
+    }
+}
+
 static void take(struct reentry *r, const struct cpu *cpu, const struct notice *notice, uint64_t vmcs)
 {
     const struct vmcs *v = cpu->vmx.current;
@@ -40,7 +73,8 @@ static void take(struct reentry *r, const struct cpu *cpu, const struct notice *
     r->rip = notice->c;
     r->length = VMCS(v, exit_instruction_length);
     r->interruption = (uint32_t)VMCS(v, exit_interruption_information);
-    r->doubtful = false;
+    r->doubtful = r->due = false;
+    r->debt = debt_of(cpu, r->reason, r->qualification, &r->owed);
     if (can_be_lost(vectoring) && r->reason != EXIT_REASON_task_switch) {
         r->lost = vectoring;
         r->lost_reason = r->reason;
@@ -56,6 +90,7 @@ static bool has_length(uint32_t reason)
     case EXIT_REASON_cpuid: case EXIT_REASON_hlt: case EXIT_REASON_invd: case EXIT_REASON_invlpg: case EXIT_REASON_rdpmc: case EXIT_REASON_rdtsc:
     case EXIT_REASON_vmcall: case EXIT_REASON_cr_access: case EXIT_REASON_mov_dr: case EXIT_REASON_io_instruction: case EXIT_REASON_rdmsr:
     case EXIT_REASON_wrmsr: case EXIT_REASON_pause: case EXIT_REASON_rdtscp: case EXIT_REASON_wbinvd: case EXIT_REASON_xsetbv:
+    case EXIT_REASON_invpcid:
         return true;
     default:
         return false;
@@ -123,6 +158,18 @@ static uint64_t injected(const struct vmcs *v)
     return written_since(v, FIELD_entry_interruption_information) ? VMCS(v, entry_interruption_information) : 0;
 }
 
+void reentry_tell_same_rip(struct explanation *e, const struct vmcs *v, uint64_t exits, uint32_t reason, uint64_t rip)
+{
+    const char *name = exit_reason_name(reason);
+    char writer[SNAPSHOT_WRITER_MAX];
+
+    if (has_length(reason) || v->written[FIELD_guest_rip] != exits)
+        return;
+    vmcs_writer_text(v, false, FIELD_guest_rip, e->machine->symbols, writer, sizeof writer);
+    explain_line(e, "GUEST_RIP was written, with what it was, 0x%" PRIx64 " (%s): the VM-exit instruction length is undefined for %s, and nothing to add "
+                    "[28.2.5]: whoever emulates the access decodes the instruction", rip, writer, name ? name : "this exit");
+}
+
 static void look_at_valid_bit(struct machine *machine, const struct cpu *cpu, const struct vmcs *v, const struct reentry *r)
 {
     uint64_t information = injected(v);
@@ -170,7 +217,61 @@ static void look_at_rip(const struct vmcs *v, struct reentry *r)
     uint64_t ahead = VMCS(v, guest_rip) - r->rip;
 
     r->new_rip = VMCS(v, guest_rip);
+    r->due = r->debt && written_since(v, FIELD_guest_rip) && ahead == r->length;
     r->doubtful = has_length(r->reason) && written_since(v, FIELD_guest_rip) && ahead && ahead != r->length && ahead <= 2 * r->length;
+}
+
+static const char *debt_words(const struct reentry *r, char to[80])
+{
+    switch (r->debt) {
+    case OWES_ADDRESS:
+        snprintf(to, 80, "of linear address 0x%" PRIx64, r->owed);
+        return to;
+    case OWES_PCID:
+        snprintf(to, 80, "of PCID 0x%" PRIx64 " that are not global", r->owed);
+        return to;
+    case OWES_ALL_PCIDS:
+        return "that are not global";
+    default:
+        return "of all PCIDs, global ones too";
+    }
+}
+
+static bool still_remembered(const struct cpu *cpu, const struct reentry *r)
+{
+    const struct tlb *tlb = &cpu->model->tlb;
+
+    for (const struct tlb_entry *e = NULL; (e = tlb_next(tlb, e));) {
+        if (e->cpu != cpu->index || e->vpid != cpu->vmx.vpid || e->kind != MAPPING_COMBINED)
+            continue;
+        if (r->debt == OWES_ALL || (r->debt == OWES_ADDRESS && !((e->page ^ r->owed) & ~(e->mapping.page_size - 1))) ||
+            (!e->mapping.global && (r->debt == OWES_ALL_PCIDS || (r->debt == OWES_PCID && e->pcid == r->owed))))
+            return true;
+    }
+    return false;
+}
+
+/* VM exits and entries invalidate nothing where VPIDs are on: what the guest's instruction would have invalidated, INVVPID does (29.4.3.3). */
+static void look_at_debt(struct machine *machine, const struct cpu *cpu, const struct vmcs *v, struct reentry *r)
+{
+    const char *reason = exit_reason_name(r->reason);
+    struct explanation *e;
+    char what[80];
+
+    if (!r->due)
+        return;
+    r->due = false;
+    if (!cpu->vmx.vpid || explain_told(machine, explain_key(r->reason, "reentry.invvpid")) || !still_remembered(cpu, r))
+        return;
+    e = explain_begin(machine, cpu, explain_key(r->reason, "reentry.invvpid"));
+    if (!e)
+        return;
+    explain_line(e, "VM entry with VMCS 0x%" PRIx64 " after the VM exit %s, whose instruction was passed over, but not all that it does: the processor still "
+                    "remembers translations of VPID 0x%" PRIx64 " %s", v->pa, reason ? reason : "unknown", VMCS(v, virtual_processor_identifier), debt_words(r, what));
+    tell_exit(e, r);
+    explain_line(e, "with VPIDs neither VM exits nor VM entries invalidate anything: whoever emulates INVLPG, INVPCID or MOV to CR0, CR3 or CR4 executes INVVPID "
+                    "(or gives the guest another VPID) before the next VM entry [29.4.3.3]");
+    explain_end(e);
 }
 
 void reentry_goes_on(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
@@ -183,12 +284,14 @@ void reentry_goes_on(struct machine *machine, const struct cpu *cpu, const struc
     size_t length;
     char text[80];
 
+    if (r->vmcs == v->pa)
+        look_at_debt(machine, cpu, v, r);
     if (r->vmcs != v->pa || !r->doubtful)
         return;
     r->doubtful = false;
     from = ahead < r->length ? r->rip : r->rip + r->length;
     then.rip = from;
-    length = fetch_code(&then, code);
+    length = place_fetch(&then, code);
     if (r->new_rip == from || r->new_rip - from >= instruction_length(code_bits(cpu), code, length))
         return;
     e = explain_begin(machine, cpu, explain_key(r->rip, "reentry.rip"));
@@ -233,35 +336,134 @@ static void look_at_lost(struct machine *machine, const struct cpu *cpu, const s
     explain_end(e);
 }
 
+/* The VMCS of the guest that a processor is in, as its author has written it; NULL: it is in none. */
+static const struct vmcs *vmcs_of_guest(const struct machine *machine, const struct cpu *cpu)
+{
+    uint64_t vmcs12 = 0;
+
+    if (!machine_over_native(machine, cpu))
+        return cpu->vmx.non_root ? cpu->vmx.current : NULL;
+    return native_current(machine->native, cpu, &vmcs12) == 2 ? native_vmcs12(machine->native, vmcs12) : NULL;
+}
+
 /* Two processors whose next exits would use one stack. */
 static void look_at_stack(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
 {
     const struct model *model = machine->model;
 
-    for (unsigned i = 0; i < model->cpu_count && model->cpu_count > 1 && !machine->native; i++) {
+    for (unsigned i = 0; i < model->cpu_count; i++) {
         const struct cpu *other = &model->cpu[i];
+        const struct vmcs *theirs = other == cpu ? NULL : vmcs_of_guest(machine, other);
         struct explanation *e;
 
-        if (other == cpu || !other->vmx.non_root || !other->vmx.current || VMCS(other->vmx.current, host_rsp) != VMCS(v, host_rsp) ||
-            VMCS(other->vmx.current, host_cr3) != VMCS(v, host_cr3))
+        if (!theirs || VMCS(theirs, host_rsp) != VMCS(v, host_rsp) || VMCS(theirs, host_cr3) != VMCS(v, host_cr3))
             continue;
         e = explain_begin(machine, cpu, explain_key(VMCS(v, host_rsp), "reentry.host_rsp"));
         if (!e)
             return;
         explain_line(e, "processors %u and %u are in guests with the same HOST_RSP, 0x%" PRIx64 ": their VM exits use one stack [28.5]", cpu->index, i, VMCS(v, host_rsp));
         tell_writer(e, v, FIELD_host_rsp);
-        tell_writer(e, other->vmx.current, FIELD_host_rsp);
+        tell_writer(e, theirs, FIELD_host_rsp);
         explain_end(e);
         return;
     }
+}
+
+/* The bases that tell one processor of a hypervisor from another. */
+static const struct {
+    enum vmcs_field field;
+    const char *what, *effect;
+} bases[] = {
+    { FIELD_host_fs_base, "base of FS", "what is each processor's own in memory becomes that processor's" },
+    { FIELD_host_gs_base, "base of GS", "what is each processor's own in memory becomes that processor's" },
+    { FIELD_host_tr_base, "TSS", "both take stacks from one TSS" },
+};
+
+static uint64_t base_of(const struct vmx_root *root, enum vmcs_field field)
+{
+    return field == FIELD_host_fs_base ? root->fs_base : field == FIELD_host_gs_base ? root->gs_base : root->tr_base;
+}
+
+/* Another processor's, in root operation. */
+static struct vmx_root root_of(const struct machine *machine, const struct cpu *cpu)
+{
+    if (machine_over_native(machine, cpu))
+        return *native_l1_root(machine->native, cpu);
+    if (cpu->vmx.non_root)
+        return machine->root[cpu->index];
+    return (struct vmx_root){ cpu->rip, cpu->seg[SEG_FS].base, cpu->seg[SEG_GS].base, cpu->seg[SEG_TR].base };
+}
+
+static void tell_base(struct machine *machine, const struct cpu *cpu, const struct vmcs *v, unsigned i, uint64_t own)
+{
+    uint64_t value = v->field[bases[i].field];
+
+    for (unsigned other = 0; other < machine->model->cpu_count; other++) {
+        struct vmx_root theirs = root_of(machine, &machine->model->cpu[other]);
+        struct explanation *e;
+
+        if (other == cpu->index || base_of(&theirs, bases[i].field) != value)
+            continue;
+        e = explain_begin(machine, cpu, explain_key(bases[i].field, "reentry.host_base"));
+        if (!e)
+            return;
+        explain_line(e, "VM entry with VMCS 0x%" PRIx64 " on processor %u, whose VM exits load the %s of processor %u, 0x%" PRIx64 ", where it had 0x%" PRIx64
+                     ": after them %s [28.5.2]", v->pa, cpu->index, bases[i].what, other, value, own, bases[i].effect);
+        tell_writer(e, v, bases[i].field);
+        explain_end(e);
+        return;
+    }
+}
+
+/* Written since the latest exit, and neither nothing nor what the processor had when it entered. */
+static void look_at_bases(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
+{
+    for (unsigned i = 0; i < sizeof bases / sizeof bases[0]; i++) {
+        uint64_t value = v->field[bases[i].field], own = base_of(&machine->root[cpu->index], bases[i].field);
+
+        if (value && value != own && written_since(v, bases[i].field))
+            tell_base(machine, cpu, v, i, own);
+    }
+}
+
+/* An event of an exit that is handed on comes with its type; 2 is no vector of exceptions. */
+static void look_at_type(struct machine *machine, const struct cpu *cpu, const struct vmcs *v, const struct reentry *r)
+{
+    static const char *const types[] = { "external interrupt", "reserved", "NMI", "hardware exception", "software interrupt",
+                                         "privileged software exception", "software exception", "other event" };
+    uint64_t information = injected(v);
+    unsigned type = INTERRUPTION_TYPE(information), vector = INTERRUPTION_VECTOR(information), of_exit = INTERRUPTION_TYPE(r->interruption);
+    bool nmi = vector == VECTOR_NMI && type == EVENT_HARDWARE_EXCEPTION;
+    bool handed_on = r->vmcs == v->pa && r->fresh && r->reason == EXIT_REASON_exception_or_nmi && r->interruption & INTERRUPTION_VALID &&
+                     INTERRUPTION_VECTOR(r->interruption) == vector && of_exit != type && VMCS(v, guest_rip) == r->rip;
+    struct explanation *e;
+
+    if (!(information & INTERRUPTION_VALID) || (!nmi && !handed_on))
+        return;
+    e = explain_begin(machine, cpu, explain_key(v->writer[FIELD_entry_interruption_information], "reentry.type"));
+    if (!e)
+        return;
+    explain_line(e, "VM entry with VMCS 0x%" PRIx64 " injects vector %u as type %u (%s), and it is one of type %u (%s) [25.8.3]: %s", v->pa, vector, type, types[type],
+                 nmi ? EVENT_NMI : of_exit, types[nmi ? EVENT_NMI : of_exit],
+                 nmi ? "NMIs do not become blocked, and the next one may come before the handler's IRET [27.6.1]"
+                     : "what is pushed as the return RIP, and what is checked, depend on the type [27.6.1]");
+    tell_writer(e, v, FIELD_entry_interruption_information);
+    if (handed_on)
+        tell_exit(e, r);
+    explain_end(e);
 }
 
 void reentry_entered(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
 {
     struct reentry *r = slot(machine, v->pa);
 
-    look_at_stack(machine, cpu, v);
+    if (machine->model->cpu_count > 1 && machine->free_running) {       /* processors of a script have one host state */
+        look_at_stack(machine, cpu, v);
+        look_at_bases(machine, cpu, v);
+    }
     look_at_valid_bit(machine, cpu, v, r);
+    if (injected(v))
+        look_at_type(machine, cpu, v, r);
     if (r->vmcs != v->pa || !r->fresh)
         return;
     r->fresh = false;

@@ -3,6 +3,7 @@
 #include "emu/explain/region.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "emu/machine/parts.h"
 #include "model/model.h"
@@ -16,17 +17,17 @@ static bool by_native(const struct machine *machine, const struct notice *notice
 void explain_region(struct machine *machine, const struct notice *notice)
 {
     struct explanation *e = explain_begin(machine, notice->cpu, explain_key(notice->d, notice->text) ^ (notice->d ? 0 : notice->b));
-    char name[SYMBOL_TEXT_MAX];
+    char name[SYMBOL_TEXT_MAX], what[40];
 
     if (!e)
         return;
-    explain_line(e, "%s", notice->text);
+    snprintf(what, sizeof what, "%s 0x%" PRIx64, strstr(notice->text, "VMXON region") ? "VMXON region" : "VMCS", notice->b);
+    explain_rule(e, notice, "%s", notice->text);
     if (notice->d && !by_native(machine, notice))
-        explain_line(e, "VMCS 0x%" PRIx64 " of processor %" PRIu64 "; by processor %u at rip 0x%" PRIx64 "%s", notice->b,
-                     notice->c, notice->cpu->index, notice->d, symbols_text(machine->symbols, notice->d, name));
+        explain_line(e, "%s of processor %" PRIu64 "; by processor %u at rip 0x%" PRIx64 "%s", what, notice->c, notice->cpu->index, notice->d, symbols_text(machine->symbols, notice->d, name));
     else if (notice->cpu->index != notice->c)
-        explain_line(e, "VMCS 0x%" PRIx64 " of processor %" PRIu64 "; found by processor %u", notice->b, notice->c, notice->cpu->index);
+        explain_line(e, "%s of processor %" PRIu64 "; found by processor %u", what, notice->c, notice->cpu->index);
     else
-        explain_line(e, "VMCS 0x%" PRIx64 " of processor %" PRIu64, notice->b, notice->c);
+        explain_line(e, "%s of processor %" PRIu64, what, notice->c);
     explain_end(e);
 }

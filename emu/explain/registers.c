@@ -8,15 +8,18 @@
 
 #include "emu/decode/decode.h"
 #include "emu/explain/explain.h"
+#include "emu/explain/place.h"
 #include "emu/machine/parts.h"
+#include "model/cpu/raise.h"
 #include "model/vmx/vmx.h"
 
-enum { GUESTS_MAX = 64, DRS = 4, XMMS = 16, XMM_BYTES = 16, NAME_BYTES = 16 };
+enum { GUESTS_MAX = 64, DRS = 4, XMMS = 16, XMM_BYTES = 16, NAME_BYTES = 32, MSRS = 6 };
 
-_Static_assert(KEPT_CR2 == (int)GPR_COUNT && KEPT_DR6 == KEPT_DR0 + DRS && KEPT_COUNT == KEPT_XMM0 + XMMS, "as registers.h has them");
+_Static_assert(KEPT_CR2 == (int)GPR_COUNT && KEPT_DR6 == KEPT_DR0 + DRS && KEPT_XMM0 == KEPT_MSR0 + MSRS && KEPT_COUNT == KEPT_XMM0 + XMMS, "as registers.h has them");
 #define REGISTER(number) (1ull << (number))
 #define REGISTERS_GENERAL ((1ull << GPR_COUNT) - 1)
 #define REGISTERS_DR (((1ull << (DRS + 1)) - 1) << KEPT_DR0)
+#define REGISTERS_MSR (((1ull << MSRS) - 1) << KEPT_MSR0)
 #define REGISTERS_XMM (((1ull << XMMS) - 1) << KEPT_XMM0)
 #define REGISTERS_ALL ((1ull << KEPT_COUNT) - 1)
 /* Not only once RIP is behind the instruction. */
@@ -32,6 +35,16 @@ _Static_assert(KEPT_CR2 == (int)GPR_COUNT && KEPT_DR6 == KEPT_DR0 + DRS && KEPT_
 
 /* VMware's hypercall is an IN or OUT: ports, and EAX. */
 enum { BACKDOOR_FIRST = 0x5658, BACKDOOR_LAST = 0x5659, BACKDOOR_MAGIC = 0x564d5868 };
+
+/* MSRs that neither VM exits nor VM entries switch: they have the guest's value unless the hypervisor has loaded its own, or an MSR area did. */
+static const struct {
+    const char *name;
+    enum msr_slot slot;
+} msrs[MSRS] = {
+    { "IA32_STAR", MSR_SLOT_ia32_star }, { "IA32_LSTAR", MSR_SLOT_ia32_lstar }, { "IA32_CSTAR", MSR_SLOT_ia32_cstar },
+    { "IA32_FMASK", MSR_SLOT_ia32_fmask }, { "IA32_KERNEL_GS_BASE", MSR_SLOT_ia32_kernel_gs_base }, { "IA32_TSC_AUX", MSR_SLOT_ia32_tsc_aux },
+};
+enum { SYSCALL_MSRS = 4, SYSCALL_AND_GS = 5 };
 
 static const struct {
     uint32_t reason;
@@ -53,6 +66,7 @@ struct guest {
     uint32_t reason;
     uint64_t qualification, rip, behind;    /* behind: RIP after the instruction */
     uint64_t may_change;            /* once RIP is there */
+    uint64_t accumulator;           /* bits of RAX that the instruction may change, if it may change RAX */
     bool wherever, emulated;        /* CHANGES_WHEREVER, CHANGES_EMULATED */
     bool repeated, wide;            /* the instruction has a repeat prefix; the guest was in 64-bit mode */
     uint64_t hidden;                /* registers that the guest could not see when it exited */
@@ -100,9 +114,27 @@ static void take(const struct machine *machine, const struct cpu *cpu, struct re
     r->value[KEPT_CR2] = cpu->cr2;
     memcpy(&r->value[KEPT_DR0], cpu->dr, sizeof cpu->dr);
     r->value[KEPT_DR6] = cpu->dr6;
+    for (unsigned i = 0; i < MSRS; i++)
+        r->value[KEPT_MSR0 + i] = cpu->msr[msrs[i].slot];
     memset(r->xmm, 0, sizeof r->xmm);
     if (machine->engine)
         engine_xmm(machine->engine, cpu, r->xmm);
+}
+
+/* The registers [first, end) of msrs[]. */
+static uint64_t msr_registers(unsigned first, unsigned end)
+{
+    return (REGISTER(end) - REGISTER(first)) << KEPT_MSR0;
+}
+
+/* Outside IA-32e mode, without SYSCALL or RDTSCP, an MSR can wait for its guest to need it. */
+static uint64_t hidden_msrs(const struct cpu *cpu)
+{
+    bool wide = cpu_long_mode(cpu), calls = wide && CPU_MSR(cpu, ia32_efer) & EFER_SCE;
+    bool tsc_aux = cpu_proc2_controls(cpu) & PROC2_enable_rdtscp;
+
+    return (calls ? 0 : msr_registers(0, SYSCALL_MSRS)) | (wide ? 0 : msr_registers(SYSCALL_MSRS, SYSCALL_AND_GS)) |
+           (tsc_aux ? 0 : msr_registers(SYSCALL_AND_GS, MSRS));
 }
 
 /* Registers that the guest cannot see as it is: those that a hypervisor loads when they are asked for (26.1.3; Vol. 3, 2.5). */
@@ -110,7 +142,7 @@ static uint64_t hidden(const struct cpu *cpu)
 {
     bool no_sse = cpu->cr0 & (CR0_TS | CR0_EM) || !(cpu->cr4 & CR4_OSFXSR);
 
-    return (VMCS(cpu->vmx.current, processor_based_controls) & PROC_mov_dr_exiting ? REGISTERS_DR : 0) | (no_sse ? REGISTERS_XMM : 0);
+    return (VMCS(cpu->vmx.current, processor_based_controls) & PROC_mov_dr_exiting ? REGISTERS_DR : 0) | (no_sse ? REGISTERS_XMM : 0) | hidden_msrs(cpu);
 }
 
 /* ---- what an exit may change ---- */
@@ -139,6 +171,14 @@ static uint64_t dr_changes(uint64_t qualification)
     return qualification >> 4 & 1 ? REGISTER(qualification >> 8 & 15) : 0;
 }
 
+/* IN to AL or AX leaves the rest of RAX as it is; bits 2:0 of the qualification are the size less 1. */
+static uint64_t accumulator_of(uint32_t reason, uint64_t qualification)
+{
+    unsigned size = (qualification & 7) + 1;
+
+    return reason == EXIT_REASON_io_instruction && (qualification >> 3 & 3) == 1 && size < 4 ? (1ull << 8 * size) - 1 : ~0ull;
+}
+
 static uint64_t row_of(uint32_t reason)
 {
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
@@ -165,7 +205,7 @@ static uint64_t may_change(const struct cpu *cpu, uint32_t reason, uint64_t qual
 static bool is_repeated(struct cpu *cpu)
 {
     uint8_t code[15];
-    size_t length = fetch_code(cpu, code);
+    size_t length = place_fetch(cpu, code);
 
     for (size_t i = 0; i < length; i++) {
         switch (code[i]) {
@@ -193,6 +233,7 @@ static void at_exit(struct machine *machine, struct guest *g, struct cpu *cpu, c
     g->behind = cpu_next_rip(cpu, (unsigned)VMCS(v, exit_instruction_length));
     g->wide = cpu_64bit(cpu);
     g->may_change = may_change(cpu, g->reason, notice->b);
+    g->accumulator = g->may_change == REGISTER(RAX) ? accumulator_of(g->reason, notice->b) : ~0ull;
     g->wherever = row_of(g->reason) & CHANGES_WHEREVER;
     g->emulated = row_of(g->reason) & CHANGES_EMULATED;
     g->hidden = hidden(cpu);
@@ -251,6 +292,8 @@ static const char *name_of(unsigned number, char to[NAME_BYTES])
         snprintf(to, NAME_BYTES, "dr%u", number - KEPT_DR0);
     else if (number == KEPT_DR6)
         return "dr6";
+    else if (number < KEPT_XMM0)
+        return msrs[number - KEPT_MSR0].name;
     else
         snprintf(to, NAME_BYTES, "xmm%u", number - KEPT_XMM0);
     return to;
@@ -285,7 +328,7 @@ static const char *value_of(const struct registers *r, unsigned number, char to[
 static void tell(struct machine *machine, const struct guest *g, const struct cpu *cpu, const struct registers *now, uint64_t lost)
 {
     const char *reason = exit_reason_name(g->reason);
-    char names[240], may[240], old[40], new[40], name[NAME_BYTES], place[SYMBOL_TEXT_MAX];
+    char names[400], may[400], old[40], new[40], name[NAME_BYTES], place[SYMBOL_TEXT_MAX];
     struct explanation *e = explain_begin(machine, cpu, explain_key(lost, reason ? reason : "?"));
 
     if (!e)
@@ -302,6 +345,10 @@ static void tell(struct machine *machine, const struct guest *g, const struct cp
         if (lost >> i & 1)
             explain_line(e, "%s was %s at the exit, and is %s at the entry", name_of(i, name), value_of(&g->at_exit, i, old),
                          value_of(now, i, new));
+    if (lost & REGISTER(RAX) && ~g->accumulator && cpu->rip != g->rip)
+        explain_line(e, "IN to %s changes no other bits of RAX", g->accumulator == 0xff ? "AL" : "AX");
+    if (lost & REGISTERS_MSR)
+        explain_line(e, "VM exits and entries do not switch these MSRs: the exit path does, or the VM-exit MSR-store and VM-entry MSR-load areas [25.7.2, 25.8.2]");
     explain_line(e, "a VM exit saves RIP, RSP and RFLAGS only, a VM entry loads no more: everything else the exit path saves first and "
                  "restores last");
     explain_end(e);
@@ -318,6 +365,8 @@ static uint64_t at_entry(struct machine *machine, struct guest *g, const struct 
     g->exited = false;
     take(machine, cpu, &now);
     lost = changed(g, &now) & ~excused(g, cpu, v);
+    if ((g->at_exit.value[RAX] ^ now.value[RAX]) & (g->wide ? ~0ull : 0xffffffff) & ~g->accumulator)
+        lost |= REGISTER(RAX);
     if (lost)
         tell(machine, g, cpu, &now, lost);
     return lost;

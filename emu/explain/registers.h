@@ -13,7 +13,7 @@ struct machine;
 struct register_check;
 
 /* Registers by number: the general ones in arch/x86.h's order, and what follows. */
-enum { KEPT_CR2 = 16, KEPT_DR0, KEPT_DR6 = KEPT_DR0 + 4, KEPT_XMM0, KEPT_COUNT = KEPT_XMM0 + 16 };
+enum { KEPT_CR2 = 16, KEPT_DR0, KEPT_DR6 = KEPT_DR0 + 4, KEPT_MSR0, KEPT_XMM0 = KEPT_MSR0 + 6, KEPT_COUNT = KEPT_XMM0 + 16 };
 
 /* NULL: no memory. */
 struct register_check *register_check_open(void);

@@ -188,6 +188,7 @@ void abort_explain(struct machine *machine, struct cpu *cpu, uint64_t indicator,
     const struct events *events = &machine->events[cpu->index];
     const struct vmcs *vmcs = cpu->vmx.current && cpu->vmx.current->pa == vmcs_pa ? cpu->vmx.current :
                               machine->native ? native_vmcs12(machine->native, vmcs_pa) : NULL;
+    struct cpu host = machine_over_native(machine, cpu) ? native_l1_host(machine->native, cpu) : *cpu;
     char msr[MSR_AREA_TEXT_MAX] = "";
     const struct happening *exit = &events->crossing;
     const char *reason = exit_reason_name((uint32_t)exit->reason & 0xffff);
@@ -208,7 +209,7 @@ void abort_explain(struct machine *machine, struct cpu *cpu, uint64_t indicator,
                      VMCS(vmcs, exit_msr_store_address), VMCS(vmcs, exit_msr_store_count), VMCS(vmcs, exit_msr_load_address),
                      VMCS(vmcs, exit_msr_load_count));
         if (indicator == ABORT_SAVING_MSRS || indicator == ABORT_LOADING_MSRS)
-            msr_area_text(cpu, vmcs, indicator == ABORT_SAVING_MSRS ? MSR_LIST_EXIT_STORE : MSR_LIST_EXIT_LOAD, 0, msr);
+            msr_area_text(&host, vmcs, indicator == ABORT_SAVING_MSRS ? MSR_LIST_EXIT_STORE : MSR_LIST_EXIT_LOAD, 0, msr);
         if (msr[0])
             explain_line(e, "%s", msr);
         explain_line(e, "HOST_CR0 0x%" PRIx64 ", HOST_CR3 0x%" PRIx64 ", HOST_CR4 0x%" PRIx64 ", HOST_RIP 0x%" PRIx64, VMCS(vmcs, host_cr0),

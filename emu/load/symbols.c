@@ -11,17 +11,17 @@
 #include "emu/load/parts.h"
 
 enum { CLASS_64 = 2, SECTION_SYMBOLS = 2, SYMBOL_LABEL = 0, SYMBOL_FUNCTION = 2, SECTION_UNDEFINED = 0,
-       SECTION_RESERVED = 0xff00, SYMBOLS_MAX = 1 << 20, LABEL_REACH = 1 << 16, NAME_MAX_SHOWN = 48 };
+       SECTION_RESERVED = 0xff00, SECTION_CODE = 4 /* flag SHF_EXECINSTR */, SYMBOLS_MAX = 1 << 20, LABEL_REACH = 1 << 16, NAME_MAX_SHOWN = 48 };
 
 /* Offsets that differ between the classes. */
 struct layout {
     unsigned header_size, table, entry_size, entries;                   /* section headers, from the file header */
-    unsigned section_size, offset, size, link;                          /* in a section header */
+    unsigned section_size, flags, address, offset, size, link;          /* in a section header */
     unsigned symbol_size, value, length, info, section;                 /* in a symbol; its name is at 0 */
 };
 static const struct layout layouts[] = {
-    { 52, 32, 46, 48, 40, 16, 20, 24, 16, 4, 8, 12, 14 },
-    { 64, 40, 58, 60, 64, 24, 32, 40, 24, 8, 16, 4, 6 },
+    { 52, 32, 46, 48, 40, 8, 12, 16, 20, 24, 16, 4, 8, 12, 14 },
+    { 64, 40, 58, 60, 64, 8, 16, 24, 32, 40, 24, 8, 16, 4, 6 },
 };
 
 struct elf {
@@ -84,6 +84,28 @@ static int by_address(const void *a, const void *b)
     return x->name > y->name ? -1 : x->name < y->name;
 }
 
+/* Where code that a label of that section names ends at the latest; 0: there is no code in it. */
+static uint64_t code_end(const struct elf *elf, unsigned number)
+{
+    uint64_t at = elf->table + number * elf->entry_size;
+
+    if (number >= elf->entries || !(word(elf, at + elf->layout->flags) & SECTION_CODE))
+        return 0;
+    return word(elf, at + elf->layout->address) + word(elf, at + elf->layout->size);
+}
+
+/* The first address behind what a symbol names. */
+static uint64_t end_of(const struct elf *elf, unsigned type, unsigned place, uint64_t address, uint64_t size)
+{
+    uint64_t end = code_end(elf, place);
+
+    if (size)
+        return address + size;
+    if (!end)                           /* data have labels, too; a function is code wherever it stands */
+        return type == SYMBOL_FUNCTION ? address + LABEL_REACH : 0;
+    return end - address < LABEL_REACH ? end : address + LABEL_REACH;
+}
+
 static void collect(struct symbols *symbols, const struct elf *elf, struct range table, uint64_t names_size)
 {
     const struct layout *layout = elf->layout;
@@ -93,12 +115,12 @@ static void collect(struct symbols *symbols, const struct elf *elf, struct range
         uint64_t at = table.offset + i * layout->symbol_size;
         unsigned type = elf->file->bytes[at + layout->info] & 15, place = file_16(elf->file, (size_t)at + layout->section);
         uint32_t name = file_32(elf->file, (size_t)at);
+        uint64_t address = word(elf, at + layout->value), size = word(elf, at + layout->length);
 
         if ((type != SYMBOL_FUNCTION && type != SYMBOL_LABEL) || place == SECTION_UNDEFINED || place >= SECTION_RESERVED ||
-            name >= names_size || !symbols->names[name])
+            name >= names_size || !symbols->names[name] || !end_of(elf, type, place, address, size))
             continue;
-        symbols->symbol[symbols->count++] =
-            (struct symbol){ word(elf, at + layout->value), word(elf, at + layout->length), name };
+        symbols->symbol[symbols->count++] = (struct symbol){ address, size, end_of(elf, type, place, address, size), name };
     }
     qsort(symbols->symbol, symbols->count, sizeof *symbols->symbol, by_address);
 }
@@ -153,7 +175,7 @@ static const char *text_of(const struct symbols *symbols, uint64_t address, bool
     size_t length = 0;
 
     to[0] = '\0';
-    if (!symbol || address - symbol->address >= (symbol->size ? symbol->size : LABEL_REACH))
+    if (!symbol || address - symbol->address >= symbol->end - symbol->address)
         return to;
     /* What is no printable ASCII would do things to a terminal. */
     for (const char *c = symbols->names + symbol->name; *c && length < NAME_MAX_SHOWN; c++)

@@ -10,6 +10,7 @@ struct file;
 
 struct symbol {
     uint64_t address, size;     /* size 0: unknown, as of labels in assembly */
+    uint64_t end;               /* of what it names, as far as that is known */
     uint32_t name;              /* offset in names */
 };
 struct symbols {

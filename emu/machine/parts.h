@@ -50,6 +50,7 @@ struct machine {
     struct register_check *registers;   /* --check registers; or NULL */
     struct entry_failure failure;   /* the VM entry that failed last */
     struct callers callers;
+    struct vmx_root root[MODEL_CPU_MAX];    /* as the program was in root operation when it entered its guest last */
     struct startup startup[MODEL_CPU_MAX];
 };
 

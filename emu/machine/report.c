@@ -7,6 +7,7 @@
 #include "emu/explain/ept_walk.h"
 #include "emu/explain/first_entry.h"
 #include "emu/explain/loaded_state.h"
+#include "emu/explain/passed_interrupt.h"
 #include "emu/explain/place.h"
 #include "emu/explain/refusal.h"
 #include "emu/explain/selector.h"
@@ -67,6 +68,12 @@ void machine_warn(struct machine *machine, const char *text)
 {
     if (explain_new(machine, explain_key(0, text)))
         fprintf(machine->options.messages, "%s%s\n", machine->options.message_prefix, text);
+}
+
+/* Is there an explanation that begins with the rule?  Not for those who want none. */
+static bool has_explanation(const struct machine *machine, const struct notice *notice)
+{
+    return (notice->stale || notice->a == RULE_ACTIVE_VMCS) && !machine->options.strict && machine->options.explain != EXPLAIN_NONE;
 }
 
 static void rule_broken(struct machine *machine, const struct notice *notice)
@@ -206,6 +213,8 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
         if (notice->kind == NOTICE_ENTRY && notice->c && !native)
             first_entry_explain(machine, cpu, cpu->vmx.current);
         if (notice->kind == NOTICE_ENTRY && !native)
+            machine->root[cpu->index] = cpu->vmx.entered_from;
+        if (notice->kind == NOTICE_ENTRY && !native)
             reentry_entered(machine, cpu, cpu->vmx.current);
         if (notice->kind == NOTICE_ENTRY)
             goes_on(machine, cpu, native);
@@ -227,6 +236,8 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
         landing_explain(machine, cpu, notice->event);
         /* fall through */
     case NOTICE_INJECT:
+        if (notice->kind == NOTICE_INJECT && notice->b == EVENT_EXTERNAL_INTERRUPT && machine->free_running)
+            passed_interrupt_explain(machine, cpu, notice);
         events_note(&machine->events[cpu->index], notice, level, native);
         break;
     default:
@@ -264,8 +275,11 @@ static void notify(void *context, const struct notice *notice)
         return;
     }
     if (notice->kind == NOTICE_L1_ENTRY_FAILED) {
+        struct cpu view = native_l1_view(machine->native, &machine->model->cpu[notice->cpu->index]);
+
         entry_failure_of_l1(&machine->failure, notice);
         tell_failure(machine);
+        progress_entry_failed(machine, &view);
         return;
     }
     if (notice->kind == NOTICE_L1_WRITE) {
@@ -275,10 +289,11 @@ static void notify(void *context, const struct notice *notice)
     if (notice->kind == NOTICE_L1_ENTRY) {
         if (machine->registers && notice->c)
             register_check_notice(machine->registers, machine, notice);
+        machine->root[notice->cpu->index] = *native_l1_root(machine->native, notice->cpu);
         if (notice->c && !notice->d)
             first_entry_explain(machine, notice->cpu, notice->vmcs);
         reentry_entered(machine, notice->cpu, notice->vmcs);
-        progress_l1_entered(machine, notice->cpu);
+        progress_l1_entered(machine, &machine->model->cpu[notice->cpu->index], notice->vmcs);
         return;
     }
     if (notice->kind == NOTICE_REFUSED) {
@@ -293,7 +308,7 @@ static void notify(void *context, const struct notice *notice)
         trace_notice(&machine->trace, level, notice);
     if (notice->kind != NOTICE_VMX_INSTRUCTION)
         watch(machine, notice, level);
-    if (notice->kind == NOTICE_VIOLATION)
+    if (notice->kind == NOTICE_VIOLATION && !has_explanation(machine, notice))
         rule_broken(machine, notice);
     if (notice->stale)
         explain_stale(machine, notice);

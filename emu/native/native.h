@@ -66,6 +66,9 @@ void native_shadow_write(struct native *native, const struct cpu *cpu, uint64_t 
 void native_note_caller(struct native *native, uint64_t address, uint64_t encoding, uint64_t caller);
 /* L1's processor as it was at its latest exit, which is being handled, or as it is: to look at its memory. */
 struct cpu native_l1_view(struct native *native, const struct cpu *cpu);
+/* L1 at its latest exit to L0: while its guest runs, as it was in root operation. And: the same as far as VM entries and exits ask for it. */
+const struct vmx_root *native_l1_root(const struct native *native, const struct cpu *cpu);
+struct cpu native_l1_host(const struct native *native, const struct cpu *cpu);
 /* L1's VMCS at the address, as L1 has written it; NULL: there is none. */
 const struct vmcs *native_vmcs12(struct native *native, uint64_t address);
 /* The run has ended: tells of what L1 left active. */

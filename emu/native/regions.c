@@ -109,6 +109,31 @@ static void reflected(struct native_cpu *here)
     r->vmcs.exits++;
 }
 
+/* Another processor whose L1 is in VMX operation with the same VMXON region; if there is none, this one. */
+static unsigned shares_vmxon(const struct native_cpu *here, uint64_t pa)
+{
+    const struct native *native = here->native;
+
+    for (unsigned i = 0; i < native->model->cpu_count; i++)
+        if (&native->cpu[i] != here && native->cpu[i].l1_in_vmx && native->cpu[i].vmxon12 == pa)
+            return i;
+    return here->cpu->index;
+}
+
+static void vmx_begun(struct native_cpu *here, uint64_t pa)
+{
+    here->current12 = ~0ull;
+    here->vmxon12 = pa;
+    vmxon_region_used(here->cpu, pa, shares_vmxon(here, pa), here->l1_rip);
+}
+
+static void vmx_ended(struct native_cpu *here)
+{
+    left(here, REGION_LEFT_AT_VMXOFF);
+    here->current12 = ~0ull;
+    vmxon_region_left(here->cpu, here->vmxon12, shares_vmxon(here, here->vmxon12) != here->cpu->index);
+}
+
 void regions_told(struct native_cpu *here, enum hal_event event, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
     if (event == HAL_EVENT_NESTED_ENTRY)
@@ -134,11 +159,10 @@ void regions_told(struct native_cpu *here, enum hal_event event, uint64_t a, uin
         loaded(here, b);
         break;
     case EXIT_REASON_vmxon:
-        here->current12 = ~0ull;
+        vmx_begun(here, b);
         break;
     case EXIT_REASON_vmxoff:
-        left(here, REGION_LEFT_AT_VMXOFF);
-        here->current12 = ~0ull;
+        vmx_ended(here);
         break;
     default:
         break;

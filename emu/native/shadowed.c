@@ -16,6 +16,7 @@ void shadowed_after_exit(struct native_cpu *here)
     if (here->level < 2 && v) {
         here->l1_rip = VMCS(v, guest_rip);
         here->l1_efer = VMCS(v, guest_ia32_efer);
+        here->l1_root = (struct vmx_root){ here->l1_rip, VMCS(v, guest_fs_base), VMCS(v, guest_gs_base), VMCS(v, guest_tr_base) };
     }
     if (here->level == 2 && v && VMCS(v, exit_reason) == EXIT_REASON_ept_violation)
         here->exit_gpa = VMCS(v, guest_physical_address);
@@ -28,8 +29,11 @@ void shadowed_told(struct native_cpu *here, enum hal_event event, uint64_t a, ui
     switch (event) {
     case HAL_EVENT_NESTED_ENTRY:
         cpu->shadowed_stay++;
+        shootdown_l1_entered(cpu);
         break;
     case HAL_EVENT_LEVEL:
+        if (a != 2 && cpu->vmx.shadowed_eptp)
+            shootdown_l1_exited(cpu);
         cpu->vmx.shadowed_eptp = a == 2 ? c : 0;
         if (a == 2)
             here->vmcs02 = b;

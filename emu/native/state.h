@@ -27,8 +27,10 @@ struct native_cpu {
     unsigned exit_level;            /* the level that it came from */
     uint64_t exit_gpa;              /* of an EPT violation of L2 */
     uint64_t l1_rip, l1_efer;       /* at the latest exit from L1 */
+    struct vmx_root l1_root;        /* the same, for explanations */
     uint64_t vmcs02;                /* as HAL_EVENT_LEVEL told last of level 2 */
     bool l1_in_vmx;                 /* L1 is in VMX operation here */
+    uint64_t vmxon12;               /* L1's VMXON region; ~0: L1 is not in VMX operation */
     uint64_t current12;             /* L1's current VMCS; ~0: none */
     struct native_counts at_exit;   /* the native's counts at that moment */
     uint64_t dirty_vmcs;            /* the VMCS whose control words were written last, since it was entered; 0: none */

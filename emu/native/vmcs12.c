@@ -111,6 +111,16 @@ static struct cpu view_of(const struct native_cpu *here)
     return view;
 }
 
+const struct vmx_root *native_l1_root(const struct native *native, const struct cpu *cpu)
+{
+    return &native->cpu[cpu->index].l1_root;
+}
+
+struct cpu native_l1_host(const struct native *native, const struct cpu *cpu)
+{
+    return view_of(&native->cpu[cpu->index]);
+}
+
 void vmcs12_entering(struct native_cpu *here, bool launch)
 {
     const struct observer *observer = &here->native->model->observer;

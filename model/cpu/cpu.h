@@ -51,6 +51,9 @@ struct vmx {
     bool nmi_blocking_by_iret;  /* this IRET removed blocking by NMI: for "NMI unblocking due to IRET" */
     uint64_t iret_instructions; /* cpu->instructions before that IRET: no other instruction has it */
     struct insn exited;         /* that caused the latest VM exit due to an instruction: for explanations. Nothing in the model asks */
+    struct vmx_root {
+        uint64_t rip, fs_base, gs_base, tr_base;
+    } entered_from;             /* in root operation, at the latest VM entry: for explanations. Nothing in the model asks */
     uint64_t entry_clock;       /* cpu->clock at VM entry */
     uint64_t entry_instructions;    /* cpu->instructions at VM entry: an MTF exit is due once they differ */
     uint64_t preemption_deadline;   /* clock at which the preemption timer expires; ~0 if inactive */
@@ -112,6 +115,8 @@ struct cpu {
      */
     uint64_t intercepts;
     struct vmx vmx;
+    uint64_t exits_at_entry;            /* model->exits at VM entry, if no other processor was active in root operation then; else ~0 */
+    uint64_t shadowed_exits_at_entry;   /* the same of an L1 that runs over the embedder's L0 */
     uint64_t stay, shadowed_stay;       /* VM entries; those of an L1 that runs over the embedder's L0 (vmx.shadowed_eptp) */
     bool settled;               /* EPTs change only while nobody is in a guest that uses them (a native L0) */
 };

@@ -89,7 +89,7 @@ static void look_for_staleness(struct cpu *cpu, uint64_t linear, struct access a
         .page = mapping_page_bits(mapping) });
     if (at.result == TRANSLATION_OK && (at.pa & PAGE_MASK) == mapping->pa_page && !(mapping->ept_rights & ~at.rights))
         return;
-    if (!cpu->settled && !shootdown_missed(cpu, cpu->stay, &trail->seen))
+    if (!cpu->settled && !shootdown_missed(cpu, cpu->stay, &trail->seen, false))
         return;
     stale = changed_entry(cpu, linear, mapping, trail);
     stale.reaches = at.result == TRANSLATION_OK;

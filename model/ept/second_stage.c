@@ -77,7 +77,7 @@ static bool missed(const struct cpu *cpu, struct guest_physical *known)
 {
     if (!known->shadowed && cpu->settled)
         return true;
-    return shootdown_missed(cpu, known->shadowed ? cpu->shadowed_stay : cpu->stay, &known->seen);
+    return shootdown_missed(cpu, known->shadowed ? cpu->shadowed_stay : cpu->stay, &known->seen, known->shadowed);
 }
 
 /* Does `old` lead elsewhere than a walk does now, or give more? */

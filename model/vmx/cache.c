@@ -102,7 +102,9 @@ void vmcs_touched(struct cpu *cpu, uint64_t pa, unsigned size, bool write, uint6
     const struct vmcs *vmcs = vmcs_active(cpu->model, pa & PAGE_MASK);
     unsigned owner = vmcs ? vmcs->cpu : cpu->index;
 
-    if (write && (watched & WATCH_VMCS))
+    if (watched & WATCH_VMXON)
+        region_mistake(cpu, REGION_VMXON_TOUCHED, pa & PAGE_MASK, cpu->index, rip);
+    else if (write && (watched & WATCH_VMCS))
         watch_write(cpu, pa, size ? size : 1, rip);
     else if (write && (watched & WATCH_REGION) && (from < REGION_ABORT || end > REGION_LAUNCH_STATE))
         region_mistake(cpu, from < REGION_ABORT ? REGION_IDENTIFIER_WRITTEN : REGION_WRITTEN, pa & PAGE_MASK, owner, rip);

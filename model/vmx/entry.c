@@ -52,6 +52,8 @@ static void enter_non_root(struct cpu *cpu, const struct vmcs *v)
     vmx->entry_instructions = cpu->instructions;
     cpu->monitor = (struct monitor){ .armed = false };          /* 27.3.3 */
     cpu->stay++;
+    if (cpu->model->cpu_count > 1)
+        shootdown_entered(cpu);
     if (!(proc2 & PROC2_enable_vpid))
         tlb_vmx_transition(cpu);
     timer_start(cpu, v);
@@ -86,6 +88,7 @@ enum status vmx_enter(struct cpu *cpu, bool launch, vmx_result *result)
     if (outcome.failed)
         return exit_failed_entry(cpu, v, EXIT_REASON_entry_failure_guest_state, outcome.qualification, nmi_blocked);
 
+    cpu->vmx.entered_from = (struct vmx_root){ cpu->rip, cpu->seg[SEG_FS].base, cpu->seg[SEG_GS].base, cpu->seg[SEG_TR].base };
     guest_load(cpu, v);
     bad_msr = msr_area_load(cpu, VMCS(v, entry_msr_load_address), VMCS(v, entry_msr_load_count));
     if (bad_msr)

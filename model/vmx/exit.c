@@ -65,6 +65,7 @@ static void leave_non_root(struct cpu *cpu)
 {
     struct vmx *vmx = &cpu->vmx;
 
+    cpu->model->exits++;
     vmx->non_root = false;
     vmx->ept = false;
     vmx->vpid = 0;

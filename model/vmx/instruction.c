@@ -33,6 +33,17 @@ static vmx_result refused(struct cpu *cpu, const struct attempt *a, const struct
     return done(cpu, a->id, a->operand, a->value, vmx_refused(cpu, a, refusal));
 }
 
+/* Another processor in VMX operation with the same VMXON region; if there is none, this one. */
+static unsigned shares_region(const struct cpu *cpu, uint64_t pa)
+{
+    const struct model *model = cpu->model;
+
+    for (unsigned i = 0; i < model->cpu_count; i++)
+        if (i != cpu->index && model->cpu[i].vmx.operation && model->cpu[i].vmx.vmxon_pointer == pa)
+            return i;
+    return cpu->index;
+}
+
 vmx_result vmx_vmxon(struct cpu *cpu, uint64_t pa)
 {
     const struct attempt attempt = vmx_attempt(cpu, INSN_vmxon, pa);
@@ -44,6 +55,7 @@ vmx_result vmx_vmxon(struct cpu *cpu, uint64_t pa)
     if (refusal)
         return refused(cpu, &attempt, refusal);
     *vmx = (struct vmx){ .operation = true, .vmxon_pointer = pa, .preemption_deadline = ~0ull };
+    vmxon_region_used(cpu, pa, shares_region(cpu, pa), cpu->rip);
     vmx_update_intercepts(cpu);
     return done(cpu, INSN_vmxon, pa, 0, VMX_SUCCEED);
 }
@@ -56,6 +68,7 @@ vmx_result vmx_vmxoff(struct cpu *cpu)
     if (!vmx->operation)
         return done(cpu, INSN_vmxoff, 0, 0, VMX_FAIL_INVALID);
     vmcs_at_vmxoff(cpu);
+    vmxon_region_left(cpu, vmx->vmxon_pointer, shares_region(cpu, vmx->vmxon_pointer) != cpu->index);
     *vmx = (struct vmx){ .preemption_deadline = ~0ull };
     vmx_update_intercepts(cpu);
     return done(cpu, INSN_vmxoff, 0, 0, VMX_SUCCEED);

@@ -19,6 +19,8 @@ static const char *const texts[] = {
                                 "VMPTRLD it here [25.11.1]",
     [REGION_ACTIVE_TWICE] = "a VMCS is active on two processors: VMCLEAR it on the first [25.11.1]",
     [REGION_CLEARED_ELSEWHERE] = "VMCLEAR of a VMCS that is active on another processor: execute it there [25.11.1]",
+    [REGION_VMXON_SHARED] = "VMXON with the VMXON region of another processor: each logical processor needs one of its own [25.11.5]",
+    [REGION_VMXON_TOUCHED] = "the VMXON region was accessed in VMX operation: it is the processor's until VMXOFF [25.11.5]",
 };
 
 void region_mistake(const struct cpu *cpu, enum region_mistake mistake, uint64_t pa, unsigned other_cpu, uint64_t rip)
@@ -29,6 +31,19 @@ void region_mistake(const struct cpu *cpu, enum region_mistake mistake, uint64_t
 
     if (observer->notify)
         observer->notify(observer->context, &notice);
+}
+
+void vmxon_region_used(struct cpu *cpu, uint64_t pa, unsigned other_cpu, uint64_t rip)
+{
+    memory_watch(&cpu->model->memory, pa, WATCH_VMXON, true);
+    if (other_cpu != cpu->index)
+        region_mistake(cpu, REGION_VMXON_SHARED, pa, other_cpu, rip);
+}
+
+void vmxon_region_left(struct cpu *cpu, uint64_t pa, bool others)
+{
+    if (!others)
+        memory_watch(&cpu->model->memory, pa, WATCH_VMXON, false);
 }
 
 void vmcs_at_vmxoff(const struct cpu *cpu)

@@ -109,8 +109,13 @@ void vmcs_watch_write(struct cpu *cpu, uint64_t pa, uint64_t length);
 enum region_mistake {
     REGION_WRITTEN, REGION_IDENTIFIER_WRITTEN, REGION_READ, REGION_NEVER_CLEARED, REGION_LEFT_AT_VMXOFF, REGION_LEFT_AT_END,
     REGION_MOVED, REGION_ACTIVE_ELSEWHERE, REGION_ACTIVE_TWICE, REGION_CLEARED_ELSEWHERE,
+    REGION_VMXON_SHARED, REGION_VMXON_TOUCHED,      /* of VMXON regions: b is the address of one */
 };
 void region_mistake(const struct cpu *cpu, enum region_mistake mistake, uint64_t pa, unsigned other_cpu, uint64_t rip);
+/* VMXON and VMXOFF of the region at `pa`, by the processor or by what it believes to be: `others`, the processors that are in VMX operation with
+ * the same region. */
+void vmxon_region_used(struct cpu *cpu, uint64_t pa, unsigned other_cpu, uint64_t rip);
+void vmxon_region_left(struct cpu *cpu, uint64_t pa, bool others);
 /* Guest code at `rip` reads or writes RAM in a page with WATCH_ACCESSES. */
 void vmcs_touched(struct cpu *cpu, uint64_t pa, unsigned size, bool write, uint64_t rip);
 /* Tells of VMCSs that are active on `cpu` at its VMXOFF; at the end of a run of raw writes that nobody has seen yet and, if wanted, of

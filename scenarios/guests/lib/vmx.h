@@ -76,7 +76,7 @@ static inline uint64_t vmptrst(void)
 }
 
 enum { INVEPT_SINGLE_CONTEXT = 1, INVEPT_ALL_CONTEXT = 2 };
-enum { INVVPID_ADDRESS = 0, INVVPID_SINGLE_CONTEXT = 1, INVVPID_ALL_CONTEXT = 2 };
+enum { INVVPID_ADDRESS = 0, INVVPID_SINGLE_CONTEXT = 1, INVVPID_ALL_CONTEXT = 2, INVVPID_RETAINING_GLOBALS = 3 };
 struct invalidation { uint64_t tag, linear; };
 
 static inline vmx_result invept(unsigned long type, uint64_t eptp)

@@ -193,6 +193,30 @@ static void take_from_second(bool load)
 static void cleared_in_guest(void) { take_from_second(false); }
 static void loaded_in_guest(void) { take_from_second(true); }
 
+/* ---- VMXON regions ---- */
+
+static void vmxon_region_written(void)
+{
+    run_once();
+    vmxon_region[100] = 1;
+    vmclear((uintptr_t)guest->vmcs);
+    vmxoff();
+}
+
+static void second_has_same_region(void)
+{
+    must(!vmx_start(), "VMX on the second processor");
+    vmxoff();
+}
+
+static void vmxon_region_shared(void)
+{
+    run_once();
+    let_second(second_has_same_region);
+    vmclear((uintptr_t)guest->vmcs);
+    vmxoff();
+}
+
 /* ---- shootdown: the guest of the second processor, an entry of whose EPT the first one changes ---- */
 
 /* Counts its rounds; halts in each of them once it is told to. */
@@ -294,7 +318,36 @@ static void shootdown_forgotten(void)
     stop_second();
 }
 
+/* The second processor is in a guest of its own all the time: nobody but the first one can have changed the entry, and it is done. */
+static struct guest guest_of_second;
+static volatile uint64_t task_of_first;
+static void second_stays_in_guest(void)
+{
+    static const struct controls controls = { .entry = ENTRY_ia32e_mode_guest };
+
+    must(!vmx_start_on(other_region), "VMX on the second processor");
+    must(!guest_create(&guest_of_second, 2, &controls, waiter, waiter_end), "the second guest");
+    guest_long_mode(&guest_of_second);
+    vmwrite(VMCS_host_tr_selector, task_of_first);
+    guest_enter(&guest_of_second);
+}
+
+static void ept_with_second_in_guest(void)
+{
+    run_once();
+    task_of_first = vmread(VMCS_host_tr_selector);
+    second_wake();
+    second_does = second_stays_in_guest;
+    while (((volatile uint8_t *)guest_of_second.memory)[GUEST_DATA] != 1)
+        __asm__ volatile("pause");
+    *guest_ept_entry(guest, READS) = ept_entry(other_page, EPT_READ);
+    run();
+}
+
 const struct mistake mistakes_of_memory[] = {
+    { "vmxon-region-written", vmxon_region_written },
+    { "vmxon-region-shared", vmxon_region_shared },
+    { "ept-with-second-in-guest", ept_with_second_in_guest },
     { "ept-without-invept", ept_without_invept },
     { "ept-with-invept", ept_with_invept },
     { "ept-table-without-invept", ept_table_without_invept },

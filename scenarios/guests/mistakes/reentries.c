@@ -6,12 +6,13 @@
 #include "scenarios/guests/mistakes/mistakes.h"
 
 extern const uint8_t undefined[], undefined_end[], reader[], reader_end[], long_next[], long_next_end[], waits[], waits_end[], spins[],
-    spins_end[];
+    spins_end[], breaks[], breaks_end[];
 __asm__(".pushsection .rodata\n"
         "undefined: ud2\n   hlt\nundefined_end:\n"
         "reader: movl 0x600000, %eax\n   hlt\nreader_end:\n"
         "long_next: cpuid\n   movl $0x12345678, %esi\n   hlt\nlong_next_end:\n"
         "waits: hlt\n   jmp waits\nwaits_end:\n"
+        "breaks: int3\n   hlt\nbreaks_end:\n"
         "spins: hlt\n1: jmp 1b\nspins_end:\n"
         ".popsection");
 
@@ -58,6 +59,39 @@ static void page_fault(uint64_t cr2)
 
 static void cr2_not_loaded(void) { page_fault(0x1234); }
 static void cr2_loaded(void) { page_fault(0x600000); }
+
+/* An event is handed on with another's type. */
+static void breakpoint_as_exception(void)
+{
+    start_guest(breaks, breaks_end);
+    vmwrite(VMCS_exception_bitmap, 1u << VECTOR_BP);
+    must(enter() == EXIT_REASON_exception_or_nmi, "#BP");
+    guest_gate(guest, VECTOR_BP, GUEST_CODE + 1);
+    vmwrite(VMCS_entry_interruption_information, INTERRUPTION(VECTOR_BP, EVENT_HARDWARE_EXCEPTION));
+    enter();
+    leave();
+}
+
+static void breakpoint_handed_on(void)
+{
+    start_guest(breaks, breaks_end);
+    vmwrite(VMCS_exception_bitmap, 1u << VECTOR_BP);
+    must(enter() == EXIT_REASON_exception_or_nmi, "#BP");
+    guest_gate(guest, VECTOR_BP, GUEST_CODE + 1);
+    vmwrite(VMCS_entry_interruption_information, vmread(VMCS_exit_interruption_information));
+    vmwrite(VMCS_entry_instruction_length, vmread(VMCS_exit_instruction_length));
+    enter();
+    leave();
+}
+
+static void nmi_as_exception(void)
+{
+    start_guest(waits, waits_end);
+    guest_gate(guest, VECTOR_NMI, GUEST_CODE);
+    vmwrite(VMCS_entry_interruption_information, INTERRUPTION(VECTOR_NMI, EVENT_HARDWARE_EXCEPTION));
+    enter();
+    leave();
+}
 
 /* The page of the guest's IDT is away while an interrupt is delivered. */
 static void interrupted_delivery(bool again)
@@ -163,7 +197,40 @@ static void same_host_rsp(void)
     __asm__ volatile("vmresume" : : : "memory");
 }
 
+/* The second processor's exits load the first one's base of GS. */
+static uint64_t area_of_first[8], area_of_second[8];
+
+static void second_enters_with_gs(void)
+{
+    static const struct controls controls = { .proc = PROC_hlt_exiting, .entry = ENTRY_ia32e_mode_guest };
+
+    wrmsr(MSR_ia32_gs_base, (uintptr_t)area_of_second);
+    must(!vmx_start_on(other_region), "VMX on the second processor");
+    must(!guest_create(&other_guest, 2, &controls, spins, spins_end), "the second guest");
+    guest_long_mode(&other_guest);
+    vmwrite(VMCS_host_tr_selector, task_of_first);
+    vmwrite(VMCS_host_gs_base, (uintptr_t)area_of_first);
+    guest_enter(&other_guest);
+    vmclear((uintptr_t)other_guest.vmcs);
+    vmxoff();
+}
+
+static void gs_base_of_first(void)
+{
+    wrmsr(MSR_ia32_gs_base, (uintptr_t)area_of_first);
+    start_guest(spins, spins_end);
+    must(enter() == EXIT_REASON_hlt, "HLT");
+    task_of_first = vmread(VMCS_host_tr_selector);
+    second_wake();
+    second_does = second_enters_with_gs;
+    while (second_does)
+        __asm__ volatile("pause");
+    leave();
+}
+
 const struct mistake mistakes_of_reentries[] = {
+    { "breakpoint-as-exception", breakpoint_as_exception }, { "breakpoint-handed-on", breakpoint_handed_on },
+    { "nmi-as-exception", nmi_as_exception }, { "gs-base-of-first", gs_base_of_first },
     { "injection-not-valid", injection_not_valid }, { "cr2-not-loaded", cr2_not_loaded }, { "cr2-loaded", cr2_loaded },
     { "interrupt-lost", interrupt_lost }, { "interrupt-injected-again", interrupt_injected_again },
     { "rip-advanced-twice", rip_advanced_twice }, { "rip-advanced-by-one", rip_advanced_by_one }, { "rip-skips-two", rip_skips_two },

@@ -86,11 +86,12 @@ static void xmm_lost(void)
 /* ---- what is right: registers that the guest cannot see, or that it asked to be changed ---- */
 
 extern const uint8_t debugger[], debugger_end[], counter[], counter_end[], backdoor[], backdoor_end[], caller[], caller_end[],
-    jumper[], jumper_end[];
+    jumper[], jumper_end[], asks[], asks_end[];
 __asm__(".pushsection .rodata\n"
         "debugger: movq %rax, %dr2\n   movq %dr3, %rdi\n   hlt\ndebugger_end:\n"
         "counter: cpuid\n   movq %xmm1, %rdi\n   hlt\ncounter_end:\n"
         "backdoor: movl $0x5658, %edx\n   movl $0x564d5868, %eax\n   inl %dx, %eax\n   hlt\nbackdoor_end:\n"
+        "asks: inb $0x60, %al\n   hlt\nasks_end:\n"
         "caller: vmcall\n   hlt\ncaller_end:\n"
         /* JMP 28H:0 in 32-bit code */
         "jumper: .byte 0xea, 0, 0, 0, 0, 0x28, 0\n   hlt\njumper_end:\n"
@@ -177,6 +178,30 @@ static void backdoor_answered(void)
     leave();
 }
 
+/* IN to AL: the rest of RAX is not what it was, or is. */
+static void in_answered(uint64_t upper)
+{
+    start_guest(asks, asks_end);
+    set_bits(VMCS_processor_based_controls, PROC_unconditional_io_exiting);
+    guest->gpr[RAX] = 0x11223344;
+    enter_until(EXIT_REASON_io_instruction);
+    guest->gpr[RAX] = upper | 0x5a;
+    pass();
+    enter_until(EXIT_REASON_hlt);
+    leave();
+}
+
+static void in_answered_wide(void) { in_answered(0); }
+static void in_answered_right(void) { in_answered(0x11223300); }
+
+/* A base that SWAPGS of the guest would find. */
+static void msr_lost(void)
+{
+    begin();
+    wrmsr(MSR_ia32_kernel_gs_base, 0x5a5a000);
+    end();
+}
+
 /* Half of what the guest asked for is done; the rest is in the registers, and the guest asks again. */
 static void hypercall_goes_on(void)
 {
@@ -223,5 +248,8 @@ const struct mistake mistakes_of_registers[] = {
     { "backdoor-answered", backdoor_answered },
     { "hypercall-goes-on", hypercall_goes_on },
     { "task-switched", task_switched },
+    { "in-answered-wide", in_answered_wide },
+    { "in-answered-right", in_answered_right },
+    { "msr-lost", msr_lost },
     { NULL, NULL },
 };

@@ -235,6 +235,36 @@ static void abort_msr_load(void)
     guest_enter(&guest_of_mistakes);
 }
 
+/* A VM entry fails, and the VM-exit MSR-load area ends the processor's IA-32e mode. */
+static void abort_msr_efer(void)
+{
+    static _Alignas(16) uint64_t area[2] = { MSR_ia32_efer, 0 };
+
+    start_guest(cpuid_start, cpuid_end);
+    vmwrite(VMCS_exit_msr_load_address, (uint64_t)area);
+    vmwrite(VMCS_exit_msr_load_count, 1);
+    vmwrite(VMCS_guest_rflags, 0);
+    guest_enter(&guest_of_mistakes);
+}
+
+/* With VPIDs the processor still knows the code and the IDT, but not the stack. */
+extern const uint8_t pushes[];
+__asm__("pushes: pushq %rax\n   addq $8, %rsp\n   ret\n");
+
+static void host_cr3_half_known(void)
+{
+    static _Alignas(4096) uint8_t far_stack[3 * 4096];
+
+    start_guest(cpuid_start, cpuid_end);
+    vmwrite(VMCS_host_rip, (uint64_t)pushes);
+    vmwrite(VMCS_host_rsp, (uint64_t)far_stack + sizeof far_stack);
+    vmwrite(VMCS_host_cr3, 0x7000);
+    load_gates(gate64((uint64_t)handler, CODE, 0, INTERRUPT_GATE));
+    ((void (*)(void))(uintptr_t)pushes)();
+    __asm__ volatile("int $3" : : : "memory");
+    guest_enter(&guest_of_mistakes);
+}
+
 /* All of this program becomes user-mode pages. */
 static uint64_t *top_of_paging(void) { return (uint64_t *)(read_cr3() & ~0xfffull); }
 
@@ -316,6 +346,6 @@ const struct mistake mistakes_of_shutdown[] = {
     { "guest-no-idt", guest_no_idt }, { "guest-cr3-wild", guest_cr3_wild }, { "guest-rip-wild", guest_rip_wild },
     { "abort-msr-load", abort_msr_load }, { "host-idtr-forgotten", host_idtr_forgotten }, { "host-gdtr-forgotten", host_gdtr_forgotten },
     { "host-tr-forgotten", host_tr_forgotten }, { "stack-into-video", stack_into_video },
-    { "guest-no-osfxsr", guest_no_osfxsr }, { "guest-injected", guest_injected },
+    { "abort-msr-efer", abort_msr_efer }, { "host-cr3-half-known", host_cr3_half_known }, { "guest-no-osfxsr", guest_no_osfxsr }, { "guest-injected", guest_injected },
     { NULL, NULL },
 };
