@@ -9,7 +9,7 @@
 #include "emu/load/symbols.h"
 #include "tests/suite.h"
 
-enum { SIZE = 0x400, NAMES = 0x380, SYMBOLS = 0x300, SECTIONS = 0x200 };
+enum { SIZE = 0x400, NAMES = 0x380, SYMBOLS = 0x300, SECTIONS = 0x200, CODE = 4 };
 
 static uint8_t elf[SIZE];
 static struct symbols symbols;
@@ -40,6 +40,8 @@ static void make(void)
     put(elf + 40, SECTIONS, 8);
     put(elf + 58, 64, 2);
     put(elf + 60, 3, 2);
+    put(elf + SECTIONS + 64 + 8, CODE, 8);          /* the symbols' own section: 0x400f88 to 0x401000 */
+    put(elf + SECTIONS + 64 + 16, 0x401000 - 5 * 24, 8);
     put(elf + SECTIONS + 64 + 4, 2, 4);
     put(elf + SECTIONS + 64 + 24, SYMBOLS, 8);
     put(elf + SECTIONS + 64 + 32, 5 * 24, 8);
@@ -77,6 +79,22 @@ START_TEST(addresses_have_names)
 }
 END_TEST
 
+/* Labels name code as far as their section goes; labels of data name none. */
+START_TEST(labels_are_of_code)
+{
+    make();
+    put(elf + SECTIONS + 64 + 16, 0x400ffc - 5 * 24, 8);
+    ck_assert_str_eq(name(0x400ffb), " <entry+0xb>");
+    ck_assert_str_eq(name(0x400ffc), "");
+    put(elf + SECTIONS + 64 + 8, 3, 8);             /* writable, in memory */
+    ck_assert_str_eq(name(0x400ff0), "");
+    ck_assert_str_eq(name(0x40100f), " <main+0xf>");
+    put(elf + SECTIONS + 64 + 8, CODE, 8);
+    symbol(1, 6, 0x400ff0, 0, 0, 77);               /* of a section that is not there */
+    ck_assert_str_eq(name(0x400ff0), "");
+}
+END_TEST
+
 START_TEST(tables_that_lie_give_no_names)
 {
     static const struct { unsigned at, size; uint64_t value; } lies[] = {
@@ -111,6 +129,7 @@ int main(void)
     TCase *c = tcase_create("symbols");
 
     tcase_add_test(c, addresses_have_names);
+    tcase_add_test(c, labels_are_of_code);
     tcase_add_test(c, tables_that_lie_give_no_names);
     tcase_add_test(c, the_last_name_is_cut);
     suite_add_tcase(suite, c);
