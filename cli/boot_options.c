@@ -39,7 +39,7 @@ static const char usage[] =
     "  --trace-limit SIZE  the most that FILE gets: 1G unless told (a plain number: MB); 0: no limit. The trace's last line says so\n"
     "  --symbols         names for addresses in the trace, from the image's symbol table (messages always have them)\n"
     "  --dump-vmcs FILE  the VMCS of each VM entry that fails, for `sesqui check-vmcs`; - is stdout\n"
-    "  --limit N         stop after N instructions (status 120); 0: never, as unless told\n"
+    "  --limit N         stop after N instructions (status 120; PAUSE counts as 40); 0: never, as unless told\n"
     "  --seed N          seed of everything random: 0 unless told\n"
     "  --count           say at the end how many instructions the processors executed\n"
     "  --hash            say at the end a number that stands for RAM, registers and devices: equal where they are\n"

@@ -82,11 +82,17 @@ static void reserve_standard_streams(void)
             abort();
 }
 
+/* On a full disk, say; who has closed stderr does not want them. */
+static bool messages_are_lost(void)
+{
+    return ferror(stderr) && (fcntl(STDERR_FILENO, F_GETFL) & O_ACCMODE) != O_RDONLY;
+}
+
 int main(int argc, char **argv)
 {
     reserve_standard_streams();
     signal(SIGXFSZ, SIG_IGN);                   /* a file that may not grow is an error like a full disk */
     int status = run(argc, argv);
 
-    return flush_stdout() ? status : 2;
+    return flush_stdout() && !messages_are_lost() ? status : 2;
 }

@@ -219,7 +219,7 @@ static void interrupt_end(void *context, struct cpu *cpu)
 
 void board_init(struct board *board, struct model *model, FILE *console)
 {
-    *board = (struct board){ .model = model, .context = board->context, .kick = board->kick, .warn = board->warn, .ipi = board->ipi };
+    *board = (struct board){ .model = model, .context = board->context, .kick = board->kick, .warn = board->warn, .nowhere = board->nowhere, .ipi = board->ipi };
     board->uart[0].console = console;
     pic_reset(&board->pic);
     for (unsigned i = 0; i < model->cpu_count; i++) {

@@ -58,6 +58,7 @@ struct board {
     void *context;
     void (*kick)(void *context);
     void (*warn)(void *context, const char *text);
+    void (*nowhere)(void *context, const struct cpu *cpu, uint64_t pa, bool write);     /* an access that nobody takes; or NULL */
     struct ipi_observer ipi;
 };
 

@@ -99,14 +99,24 @@ void bus_port_out(struct board *board, const struct cpu *cpu, uint16_t port, uns
     }
 }
 
+/* Programs look for devices below 4 GB; elsewhere is memory, or there is a mistake. */
+static void taken_by_nobody(const struct board *board, const struct cpu *cpu, uint64_t pa, bool write)
+{
+    if ((pa < MEMORY_HOLE || pa >= MEMORY_HIGH) && board->nowhere)
+        board->nowhere(board->context, cpu, pa, write);
+}
+
 uint64_t bus_memory_read(struct board *board, const struct cpu *cpu, uint64_t pa, unsigned size)
 {
     int owner = memory_owner(pa);
     uint64_t ones = size >= 8 ? ~0ull : (1ull << 8 * size) - 1, value;
 
-    if (owner == NOBODY)
-        return virtio_bar_read(board, false, pa, size, &value) ? value & ones : ones;
-    return memories[owner].read(board, cpu, pa, size) & ones;
+    if (owner != NOBODY)
+        return memories[owner].read(board, cpu, pa, size) & ones;
+    if (virtio_bar_read(board, false, pa, size, &value))
+        return value & ones;
+    taken_by_nobody(board, cpu, pa, false);
+    return ones;
 }
 
 void bus_memory_write(struct board *board, const struct cpu *cpu, uint64_t pa, unsigned size, uint64_t value)
@@ -115,6 +125,6 @@ void bus_memory_write(struct board *board, const struct cpu *cpu, uint64_t pa, u
 
     if (owner != NOBODY)
         memories[owner].write(board, cpu, pa, size, value);
-    else
-        virtio_bar_write(board, false, pa, size, value);
+    else if (!virtio_bar_write(board, false, pa, size, value))
+        taken_by_nobody(board, cpu, pa, true);
 }

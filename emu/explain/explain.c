@@ -69,9 +69,32 @@ struct explanation *explain_begin(struct machine *machine, const struct cpu *cpu
 
     e->machine = machine;
     e->cpu = cpu;
+    e->held = false;
     e->to_people = key ? explain_first(machine, key) : machine->options.messages && machine->options.explain == EXPLAIN_ALL;
     e->used = 0;
     return e->to_people || machine->trace.file ? e : NULL;
+}
+
+struct explanation *explain_begin_held(struct machine *machine, const struct cpu *cpu, uint64_t key)
+{
+    struct explanation *e = &machine->explanation;
+
+    if (machine->options.explain != EXPLAIN_ONCE || !machine->free_running || explain_told(machine, key))
+        return explain_begin(machine, cpu, key);
+    explain_begin(machine, cpu, 0);
+    e->held = machine->options.messages;
+    return e->held || machine->trace.file ? e : NULL;
+}
+
+void explain_release(struct machine *machine, const struct cpu *cpu)
+{
+    struct held_back *held = &machine->held;
+
+    if (!held->valid || held->cpu != cpu->index || cpu->instructions - held->instructions > HELD_BACK_FOR)
+        return;
+    held->valid = false;
+    if (explain_new(machine, explain_key(held->instructions, "held back")))
+        fputs(held->text, machine->options.messages);
 }
 
 void explain_line(struct explanation *e, const char *format, ...)
@@ -133,10 +156,43 @@ static void to_trace(const struct explanation *e, const char *line, int length)
     trace_line(trace, e->cpu, level, "why", "%s", text);
 }
 
+/* Appends a line as people see it to what is held back. */
+static void hold(struct held_back *held, const char *prefix, const char *line, int length)
+{
+    size_t used = strlen(held->text);
+
+    snprintf(held->text + used, sizeof held->text - used, "%s%.*s\n", prefix, length, line);
+}
+
+static bool names_levels(const struct explanation *e)
+{
+    for (const char *at = e->text, *end = e->text + e->used; (at = memchr(at, 'L', (size_t)(end - at))); at++)
+        if (end - at > 2 && at > e->text && (at[-1] == ' ' || at[-1] == '(') && at[1] >= '0' && at[1] <= '2' && (at[2] == ')' || at[2] == ':' || at[2] == ' ' ||
+                                                                                                          at[2] == ','))
+            return true;
+    return false;
+}
+
+/* Once, to people. */
+static void tell_levels(struct machine *machine)
+{
+    machine->levels_told = true;
+    if (!machine->free_running)
+        return;
+    fprintf(machine->options.messages, "%s(%s)\n", machine->options.message_indent,
+            machine->native ? "L0 is the core, L1 what runs on it: your hypervisor, L2 its guest"
+                            : "L0 is what runs on the machine itself, L1 its guest");
+}
+
 void explain_end(struct explanation *e)
 {
     struct machine *machine = e->machine;
     const char *line = e->text, *end = e->text + e->used;
+
+    if (e->held) {
+        machine->held = (struct held_back){ .valid = true, .cpu = e->cpu->index, .instructions = e->cpu->instructions };
+        machine->held.text[0] = '\0';
+    }
 
     for (const char *next; line < end; line = next + 1) {
         next = memchr(line, '\n', (size_t)(end - line));
@@ -146,6 +202,10 @@ void explain_end(struct explanation *e)
         if (e->to_people)
             fprintf(machine->options.messages, "%s%.*s\n", line == e->text ? machine->options.message_prefix
                                                                          : machine->options.message_indent, length, line);
+        if (e->held)
+            hold(&machine->held, line == e->text ? machine->options.message_prefix : machine->options.message_indent, line, length);
         to_trace(e, line, length);
     }
+    if (e->to_people && !machine->levels_told && names_levels(e))
+        tell_levels(machine);
 }

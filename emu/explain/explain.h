@@ -29,10 +29,19 @@ enum { EXPLANATION_BYTES = 8192, EXPLAIN_KEYS = 4096, EXPLAIN_KEYS_MAX = 1024 };
 struct explanation {
     struct machine *machine;
     const struct cpu *cpu;
-    bool to_people;
+    bool to_people, held;
     size_t used;
     char text[EXPLANATION_BYTES];   /* lines, each ended by a newline; what does not fit is cut, and "..." says so */
 };
+
+/* An explanation that people get if a processor ends soon after it, and not otherwise: programs ask for MSRs that may not be there. */
+struct held_back {
+    bool valid;
+    unsigned cpu;
+    uint64_t instructions;
+    char text[2048];
+};
+enum { HELD_BACK_FOR = 1 << 20 };           /* instructions */
 
 /* What has been told: a hash set of keys, so that looking one up costs the same after a thousand. */
 struct explained {
@@ -54,6 +63,9 @@ bool explain_first(struct machine *machine, uint64_t key);
 /* Begins an explanation. NULL if neither people nor a trace want it. `cpu` is the processor that it is about. Key 0: of what a correct
  * program does, too; for traces, and for people who asked for all. */
 struct explanation *explain_begin(struct machine *machine, const struct cpu *cpu, uint64_t key);
+/* The same for one that is held back (unless people want all): the latest one takes the place of another. And: its processor has come to an end. */
+struct explanation *explain_begin_held(struct machine *machine, const struct cpu *cpu, uint64_t key);
+void explain_release(struct machine *machine, const struct cpu *cpu);
 /* The first line, of what breaks a rule (docs/rules.md) or is a mistake that no rule forbids. */
 void explain_rule(struct explanation *explanation, const struct notice *notice, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* A line of it, without a newline. The first one says what happened and where. */

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "emu/explain/fixed_bits.h"
+#include "emu/explain/nowhere.h"
 #include "emu/machine/parts.h"
 #include "emu/vmcs/snapshot.h"
 #include "model/vmx/vmx.h"
@@ -109,6 +110,8 @@ void first_entry_explain(struct machine *machine, const struct cpu *cpu, const s
     tell_unwritten(machine, cpu, v);
     tell_secondary(machine, cpu, v);
     tell_ept(machine, cpu, v);
+    if (machine->free_running)
+        nowhere_explain_entry(machine, cpu, v);
     if (machine->free_running)              /* a script's guests have what it has written */
         tell_code_base(machine, cpu, v);
 }

@@ -161,6 +161,9 @@ static void tell(struct machine *machine, struct cpu *cpu, bool asks)
         explain_line(e, "   it asks a device, whose answer does not change");
     explain_line(e, "   nothing comes from outside that could end it:");
     interrupts_tell(e, cpu);
+    for (unsigned i = 0; i < machine->model->cpu_count; i++)
+        if (machine->model->cpu[i].activity == ACTIVITY_WAIT_FOR_SIPI)
+            explain_line(e, "   processor %u waits for a SIPI: nobody has started it", i);
     place_crossing(e, cpu, &machine->events[cpu->index], cpu->instructions);
     place_registers(e, cpu);
     place_calls(e, cpu);

@@ -226,13 +226,13 @@ void place_calls(struct explanation *e, struct cpu *cpu)
     struct stack stack = { cpu, code_bits(cpu) / 8, cpu_64bit(cpu) ? 0 : cpu->seg[SEG_SS].base };
     uint64_t call[CALLS_MAX], ignored;
     unsigned count = by_frames(&stack, call);
-    const char *how = "frame pointers";
+    const char *how = "by frame pointers";
     char text[PLACE_MAX * 3] = "";
     size_t used = 0;
 
     if (!count) {
         count = by_scan(&stack, call);
-        how = "what on the stack looks like return addresses; there are no frame pointers";
+        how = "by what looks like return addresses on the stack: no frame pointers";
     }
     for (unsigned i = 0; i < count; i++) {
         char name[SYMBOL_TEXT_MAX];
@@ -241,7 +241,7 @@ void place_calls(struct explanation *e, struct cpu *cpu)
         used += (size_t)length < sizeof text - used ? (size_t)length : sizeof text - used - 1;
     }
     if (count)
-        explain_line(e, "called from (by %s): %s", how, text);
+        explain_line(e, "called from %s (%s)", text, how);
     else if (!pop(&stack, cpu->gpr[RSP], &ignored))
         explain_line(e, "the stack at rsp 0x%" PRIx64 " cannot be read: nothing is known of the callers", cpu->gpr[RSP]);
 }

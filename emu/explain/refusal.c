@@ -309,6 +309,13 @@ static bool is_of_all_fields(const struct refusal *refusal)
     return refusal == &refusal_table[REFUSED_field_no_vmcs];
 }
 
+/* RDMSR and WRMSR of an MSR that does not exist: how programs find out, some of them by their #GP. */
+static bool is_probe(const struct attempt *a, const struct refusal *refusal)
+{
+    return (a->id == INSN_rdmsr && refusal->outcome == OUTCOME_GP && strstr(refusal->text, "does not exist")) ||
+           (a->id == INSN_wrmsr && refusal->outcome == OUTCOME_GP && strstr(refusal->text, "does not exist"));
+}
+
 /* The same for the same reason at the same place. A function that wraps VMREAD or RDMSR is one place for many operands: the
  * first few are told. */
 static uint64_t key_of(struct machine *machine, const struct attempt *a, const struct refusal *refusal)
@@ -347,7 +354,8 @@ void refusal_explain(struct machine *machine, const struct notice *notice)
     const struct attempt *a = notice->attempt;
     const struct cpu *cpu = notice->cpu;
     char name[24], symbol[SYMBOL_TEXT_MAX] = "", result[200], sentence[SENTENCE_MAX];
-    struct explanation *e = explain_begin(machine, cpu, key_of(machine, a, notice->refusal));
+    struct explanation *e = is_probe(a, notice->refusal) ? explain_begin_held(machine, cpu, explain_key(cpu->rip ^ a->operand << 32, notice->refusal->id))
+                                                         : explain_begin(machine, cpu, key_of(machine, a, notice->refusal));
     bool of_core = cpu != &machine->model->cpu[cpu->index];     /* L1, as emu/native/refusals.c sees it */
     unsigned level = of_core ? 1 : machine_level(machine, cpu);
 

@@ -148,6 +148,7 @@ void triple_fault_explain(struct machine *machine, struct cpu *cpu, enum shutdow
     char who[160], what[WORDS_MAX], place[PLACE_MAX], why[WORDS_MAX * 2] = "", source[WORDS_MAX];
     const struct happening *failed = NULL;
 
+    explain_release(machine, cpu);
     whose_words(machine, cpu, whose, who, sizeof who);
     if (events->story >= events->count) {       /* nothing was raised: cannot be */
         snprintf(machine->shutdown[cpu->index], MACHINE_MESSAGE_MAX, "%s (triple fault)", who);

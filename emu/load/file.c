@@ -21,6 +21,14 @@ static const char *not_a_file(FILE *from)
          : S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode) ? "is a device, not a file" : NULL;
 }
 
+/* What main() puts in place of a closed one, too. */
+static bool is_null(FILE *from)
+{
+    struct stat status, null;
+
+    return fstat(fileno(from), &status) == 0 && stat("/dev/null", &null) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == null.st_rdev;
+}
+
 /* To the end, or one byte further than `limit`. The size is not asked for: of a pipe nobody knows it. */
 static const char *read_all(struct file *file, FILE *from, uint64_t limit)
 {
@@ -54,7 +62,8 @@ bool file_read(struct file *file, const char *path, uint64_t limit, char *error,
     if (from && !standard_input)
         fclose(from);
     if (fault)
-        snprintf(error, error_size, "%s: %s", file->path, fault);
+        snprintf(error, error_size, "%s: %s", standard_input ? "standard input" : file->path,
+                 standard_input && is_null(from) ? "is closed, or is /dev/null" : fault);
     else if (file->size > limit)
         snprintf(error, error_size, "%s: its bytes do not fit into %llu MB of memory (give more with --memory)", file->path,
                  (unsigned long long)limit >> 20);

@@ -350,6 +350,8 @@ void machine_run(struct machine *machine, struct machine_result *result)
     if (machine->options.console)
         fflush(machine->options.console);
     ept_end(machine);
+    for (unsigned i = 0; i < model->cpu_count && !(machine->result.end == MACHINE_EXITED && !machine->result.value); i++)
+        explain_release(machine, &model->cpu[i]);
     if (machine->result.end == MACHINE_LIMIT || machine->result.end == MACHINE_INTERRUPTED ||
         machine->result.end == MACHINE_UNMATCHED)
         progress_where(machine);

@@ -50,6 +50,9 @@ struct machine {
     struct register_check *registers;   /* --check registers; or NULL */
     struct entry_failure failure;   /* the VM entry that failed last */
     struct callers callers;
+    unsigned nowhere_told;          /* accesses that nobody takes, so far */
+    struct held_back held;          /* emu/explain/explain.h */
+    bool levels_told;               /* what L0, L1 and L2 mean on this machine */
     struct vmx_root root[MODEL_CPU_MAX];    /* as the program was in root operation when it entered its guest last */
     struct startup startup[MODEL_CPU_MAX];
 };

@@ -7,6 +7,7 @@
 #include "emu/explain/ept_walk.h"
 #include "emu/explain/first_entry.h"
 #include "emu/explain/loaded_state.h"
+#include "emu/explain/nowhere.h"
 #include "emu/explain/passed_interrupt.h"
 #include "emu/explain/place.h"
 #include "emu/explain/refusal.h"
@@ -337,11 +338,17 @@ static void warn(void *context, const char *text)
     machine_warn(context, text);
 }
 
+static void nowhere(void *context, const struct cpu *cpu, uint64_t pa, bool write)
+{
+    nowhere_explain(context, cpu, pa, write);
+}
+
 void machine_install(struct machine *machine)
 {
     machine->model->observer = (struct observer){ machine, notify };
     machine->board.context = machine;
     machine->board.kick = kick;
     machine->board.warn = warn;
+    machine->board.nowhere = nowhere;
     machine->board.ipi = (struct ipi_observer){ machine, ipi_sent };
 }

@@ -15,6 +15,8 @@
 
 /* The longest stretch of guest code between two looks at the rest of the machine. */
 enum { STRETCH = 1 << 30 };
+/* What PAUSE counts towards the limit beyond the instruction that it is: processors wait tens of cycles in it, and a loop that waits meets the limit. */
+enum { PAUSE_TICKS = 39 };
 
 static enum status stopped_status(const struct machine *machine)
 {
@@ -269,8 +271,10 @@ static enum status run(struct machine *machine, struct cpu *cpu, uint64_t limit)
         return STATUS_REFUSED;
     engine_run(machine->engine, cpu, &request, &stop);
     enum status status = decide(cpu, &stop);
-    if (status == STATUS_OK && stop.reason == STOP_INSTRUCTION && stop.insn.id == INSN_pause)
+    if (status == STATUS_OK && stop.reason == STOP_INSTRUCTION && stop.insn.id == INSN_pause) {
         give_up_turn(machine, cpu, limit);
+        machine->ticks += PAUSE_TICKS;
+    }
     if (status != STATUS_NATIVE)
         return status;
     /* The instruction has begun (an IRET, say, has unblocked NMIs): nothing comes between before it is done. */

@@ -166,7 +166,7 @@ refused 'No such file' check-vmcs "$folder/missing"
 refused 'Is a directory' check-vmcs "$folder"
 refused 'larger than 64 MB' check-vmcs /dev/zero
 refused 'Bad file descriptor' check-vmcs - <&-
-refused 'is a device, not a file' boot - <&-
+refused 'standard input: is closed' boot - <&-
 refused '32 to 52 bits' check-vmcs "$folder/good" --width 31
 refused '32 to 52 bits' check-vmcs "$folder/good" --width 53
 long=$(head -c 5000 /dev/zero | tr '\0' x)

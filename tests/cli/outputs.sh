@@ -159,6 +159,14 @@ for output in --trace --console --dump-vmcs; do
     result $? "$output /dev/full is status 2" "$err"
 done
 
+# Warnings that nobody could read; a closed stream is somebody's wish.
+"$sesqui" boot build/guests/mistakes.elf --append ept-without-invept --no-console >/dev/null 2>/dev/full </dev/null
+[ $? = 2 ]
+result $? "a full disk beneath standard error is status 2"
+"$sesqui" boot build/guests/mistakes.elf --append ept-without-invept --no-console >/dev/null 2>&- </dev/null
+[ $? = 0 ]
+result $? "a closed standard error changes no status"
+
 # Streams that the caller closed: what would go there goes nowhere, least of all into a file.
 cd "$work" || exit 1
 "$sesqui" boot "$guests/turnstile.elf" --trace trace --hv >plain.out 2>plain.err; cp trace plain

@@ -5,7 +5,7 @@
 #include "scenarios/guests/mistakes/mistakes.h"
 
 extern const uint8_t invalidator[], invalidator_end[], switcher[], switcher_end[], flusher[], flusher_end[], device[], device_end[], spinner[],
-    spinner_end[], real_loop[], real_loop_end[];
+    spinner_end[], real_loop[], real_loop_end[], ends[];
 __asm__(".pushsection .rodata\n"
         "invalidator: movl 0xa000, %ecx\n   invlpg 0xa000\n   hlt\ninvalidator_end:\n"
         "switcher: movl 0xa000, %ecx\n   movq %rax, %cr3\n   hlt\nswitcher_end:\n"
@@ -13,7 +13,8 @@ __asm__(".pushsection .rodata\n"
         "device: movl $0xb000, %ebx\n   movl (%rbx), %ecx\n   hlt\ndevice_end:\n"
         "spinner: sti\n1: jmp 1b\nspinner_end:\n"
         "real_loop: hlt\nreal_loop_end:\n"
-        ".popsection");
+        ".popsection\n"
+        "ends: xorl %eax, %eax\n   outl %eax, $0xf4\n   hlt\n");
 
 static struct guest *const guest = &guest_of_mistakes;
 
@@ -108,6 +109,43 @@ static void marked_by_misconfiguration(void)
     leave();
 }
 
+/* ---- physical addresses where nothing is ---- */
+
+#define NO_MEMORY 0x7f00000000ull
+
+static void ept_beyond_memory(void)
+{
+    start_guest(device, device_end);
+    *guest_ept_entry(guest, 0xb000) = NO_MEMORY | EPT_RIGHTS;
+    enter_until(EXIT_REASON_hlt);
+    leave();
+}
+
+static void bitmap_beyond_memory(void)
+{
+    start_guest(device, device_end);
+    set_bits(VMCS_processor_based_controls, PROC_use_msr_bitmaps);
+    vmwrite(VMCS_msr_bitmap_address, NO_MEMORY);
+    enter_until(EXIT_REASON_hlt);
+    leave();
+}
+
+static void stack_beyond_memory(void)
+{
+    start_guest(device, device_end);
+    vmwrite(VMCS_host_rsp, 0xfee02000);
+    vmwrite(VMCS_host_rip, (uintptr_t)ends);
+    __asm__ volatile("vmlaunch" : : : "memory");
+}
+
+static void nobody_at_all(void)
+{
+    volatile uint32_t *nowhere = (volatile uint32_t *)0x90000000ull;
+
+    must(*nowhere == ~0u, "ones");
+    *nowhere = 1;
+}
+
 /* ---- where a guest begins ---- */
 
 static void begin_in_real_mode(uint16_t selector, uint64_t base)
@@ -159,6 +197,7 @@ const struct mistake mistakes_of_emulation[] = {
     { "invlpg-emulated", invlpg_emulated }, { "cr3-emulated", cr3_emulated }, { "cr4-emulated", cr4_emulated },
     { "cr3-with-other-vpid", cr3_with_other_vpid }, { "length-of-violation", length_of_violation },
     { "marked-by-misconfiguration", marked_by_misconfiguration }, { "real-mode-base", real_mode_base }, { "real-mode-right", real_mode_right },
-    { "interrupt-without-exit", interrupt_without_exit }, { "interrupt-passed-on", interrupt_passed_on },
+    { "ept-beyond-memory", ept_beyond_memory }, { "bitmap-beyond-memory", bitmap_beyond_memory }, { "stack-beyond-memory", stack_beyond_memory },
+    { "nobody-at-all", nobody_at_all }, { "interrupt-without-exit", interrupt_without_exit }, { "interrupt-passed-on", interrupt_passed_on },
     { NULL, NULL },
 };

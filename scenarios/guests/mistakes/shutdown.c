@@ -265,6 +265,15 @@ static void host_cr3_half_known(void)
     guest_enter(&guest_of_mistakes);
 }
 
+/* An MSR that does not exist, by a program that is ready for it. */
+void skips(void);
+__asm__(".globl skips\nskips: addq $8, %rsp\n   addq $2, (%rsp)\n   iretq\n");
+static void msr_probed(void)
+{
+    load_gates(gate64((uint64_t)skips, CODE, 0, INTERRUPT_GATE));
+    rdmsr(0x12345);
+}
+
 /* All of this program becomes user-mode pages. */
 static uint64_t *top_of_paging(void) { return (uint64_t *)(read_cr3() & ~0xfffull); }
 
@@ -346,6 +355,6 @@ const struct mistake mistakes_of_shutdown[] = {
     { "guest-no-idt", guest_no_idt }, { "guest-cr3-wild", guest_cr3_wild }, { "guest-rip-wild", guest_rip_wild },
     { "abort-msr-load", abort_msr_load }, { "host-idtr-forgotten", host_idtr_forgotten }, { "host-gdtr-forgotten", host_gdtr_forgotten },
     { "host-tr-forgotten", host_tr_forgotten }, { "stack-into-video", stack_into_video },
-    { "abort-msr-efer", abort_msr_efer }, { "host-cr3-half-known", host_cr3_half_known }, { "guest-no-osfxsr", guest_no_osfxsr }, { "guest-injected", guest_injected },
+    { "msr-probed", msr_probed }, { "abort-msr-efer", abort_msr_efer }, { "host-cr3-half-known", host_cr3_half_known }, { "guest-no-osfxsr", guest_no_osfxsr }, { "guest-injected", guest_injected },
     { NULL, NULL },
 };
