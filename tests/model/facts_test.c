@@ -104,6 +104,32 @@ START_TEST(read_only_msrs)
 }
 END_TEST
 
+/* A.1 to A.11: which capability MSRs exist, by what the others report. WORD_COUNT: whatever they do. */
+START_TEST(capability_msrs_exist)
+{
+    static const struct { uint32_t index; unsigned word, bits[2]; } msrs[] = {
+        { 0x480, WORD_COUNT, { 0 } }, { 0x481, WORD_COUNT, { 0 } }, { 0x482, WORD_COUNT, { 0 } }, { 0x483, WORD_COUNT, { 0 } }, { 0x484, WORD_COUNT, { 0 } },
+        { 0x485, WORD_COUNT, { 0 } }, { 0x486, WORD_COUNT, { 0 } }, { 0x487, WORD_COUNT, { 0 } }, { 0x488, WORD_COUNT, { 0 } }, { 0x489, WORD_COUNT, { 0 } },
+        { 0x48a, WORD_COUNT, { 0 } }, { 0x48b, WORD_PROC, { 31, 31 } }, { 0x48c, WORD_PROC2, { 1, 5 } }, { 0x491, WORD_PROC2, { 13, 13 } },
+    };
+
+    for (unsigned i = 0; i < sizeof msrs / sizeof msrs[0]; i++) {
+        for (unsigned lacking = 0; lacking < 4; lacking++) {
+            struct vmx_lacks lacks = { .ept_vpid = 0 };
+            const bool exists = msrs[i].word == WORD_COUNT || !(lacking & 1) || (!(lacking & 2) && msrs[i].bits[0] != msrs[i].bits[1]);
+            uint64_t value;
+
+            if (msrs[i].word != WORD_COUNT)
+                lacks.word[msrs[i].word] = (lacking & 1 ? 1u << msrs[i].bits[0] : 0) | (lacking & 2 ? 1u << msrs[i].bits[1] : 0);
+            if (msrs[i].word != WORD_COUNT && msrs[i].bits[0] == msrs[i].bits[1] && lacking > 1)
+                continue;
+            capability_init(&f.model->capability, &lacks);
+            ck_assert_msg(msr_read(f.cpu, msrs[i].index, &value) == (exists || lacking == 2), "RDMSR %x without %u", msrs[i].index, lacking);
+        }
+    }
+}
+END_TEST
+
 /* What software writes is what it reads. */
 START_TEST(writable_msrs)
 {
@@ -356,6 +382,7 @@ int main(void)
     tcase_add_loop_test(tcase, fields_exist_with_their_control, 0, FIELD_FACTS);
     tcase_add_test(tcase, fields_of_no_control);
     tcase_add_test(tcase, checks_are_of_the_group_of_their_section);
+    tcase_add_test(tcase, capability_msrs_exist);
     tcase_add_test(tcase, read_only_msrs);
     tcase_add_test(tcase, writable_msrs);
     tcase_add_test(tcase, halves_of_fields);

@@ -188,6 +188,17 @@ START_TEST(entry_below_the_threshold)
 }
 END_TEST
 
+/* 27.7.7 needs the TPR shadow: without it the threshold means nothing; and with virtual-interrupt delivery neither. */
+START_TEST(no_threshold_without_the_shadow)
+{
+    VMCS(f.cpu->vmx.current, tpr_threshold) = 5;
+    set_virtual(0x80, 0x4f);
+    enter(_i ? SHADOW | ACCESSES | DELIVERY : ACCESSES);
+    ck_assert_int_eq(boundary(f.cpu), STATUS_OK);
+    ck_assert(f.cpu->vmx.non_root && !f.cpu->vmx.tpr_exit);
+}
+END_TEST
+
 /* ---- the APIC-access page ---- */
 
 static struct translation look_at(uint64_t linear, enum access_kind kind)
@@ -679,6 +690,7 @@ int main(void)
     tcase_add_test(tcase, cr8_below_the_threshold_exits_after_the_move);
     tcase_add_test(tcase, cr8_exiting_comes_first);
     tcase_add_test(tcase, without_the_shadow_cr8_is_real);
+    tcase_add_loop_test(tcase, no_threshold_without_the_shadow, 0, 2);
     tcase_add_test(tcase, entry_below_the_threshold);
     tcase_add_test(tcase, accesses_exit_by_kind);
     tcase_add_test(tcase, neighbours_and_other_guests_are_not_concerned);

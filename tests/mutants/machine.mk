@@ -31,7 +31,7 @@ comma := ,
 $(MACHINE)/tests/%.o: tests/%.c tests/mutants/machine/check.h
 	@mkdir -p $(@D)
 	@$(CC) -std=gnu11 -O1 -w -fno-strict-aliasing -Itests/mutants/machine -I. -Dmain=main_of_$(*F) -MMD -MP -c -o $@ $<
-$(MACHINE)/%_tests.o: tests/mutants/machine/judge.c tests/mutants/machine.mk
+$(MACHINE)/%_tests.o: tests/mutants/machine/judge.c tests/mutants/machine.mk tests/model tests/emu
 	@mkdir -p $(@D)/$*
 	@printf 'UNIT_TEST(%s)\n' $(basename $(notdir $(MACHINE_$*_TESTS))) >$(@D)/$*/tests.def
 	@$(CC) -std=gnu11 -O1 -I$(@D)/$* -c -o $@ $<
@@ -49,7 +49,7 @@ $(MACHINE)/instructions: $(call objects,$(call sources,tests/instructions)) $(MA
 $(MACHINE)/equivalence: $(call objects,$(call sources,tests/equivalence)) $(MACHINE_REST) $(HV_LIB) $(MACHINE_LIBS)
 	@$(MACHINE_HOST) -o $@ $(call objects,$(call sources,tests/equivalence)) $(call machine_group)
 .PHONY: mutants-machine mutants-machine-quick mutants-machine-prepare
-mutants-machine-prepare: $(MACHINE)/sesqui $(MACHINE)/instructions $(MACHINE_TESTS) $(PROCESSOR_IMAGE) $(EXITS_IMAGE)
+mutants-machine-prepare: $(MACHINE)/sesqui $(MACHINE)/instructions $(MACHINE_TESTS) $(BARE)/processor/programs.elf $(BARE)/exits/exits.elf
 mutants-machine: all $(MACHINE)/equivalence $(MACHINE)/check_parts
 mutants-machine-quick mutants-machine: mutants-machine-prepare
 	@MACHINE_COMPILE="$(MACHINE_COMPILE)" MACHINE_LIBGCC="$(MACHINE_LIBGCC)" perl tests/mutants/machine/run.pl $(MUTANT_OPTIONS)

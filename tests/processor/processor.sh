@@ -57,6 +57,7 @@ done
 [ -z "$record" ] || [ "$seed" = 1 ] || complain "seed 1 alone is recorded"
 recorded=$(dirname $ledger)/recorded.list
 [ "$record" = recorded ] || [ "$record" = programs ] || message=$("${BOCHS:-$here/../metal/bochs.sh}" --installed 2>&1) || { echo "1..0 # SKIP $message"; exit 0; }
+[ -e $image ] || [ "$record" != programs ] || exit 1
 [ -e $image ] || { echo "1..0 # SKIP $image is not built: make tests"; exit 0; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
