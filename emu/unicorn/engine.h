@@ -127,7 +127,6 @@ struct engine {
     uint64_t *last_linear;              /* linear page of the latest fill that mapped the RAM page */
     struct { uint64_t linear, page; } recent[RECENT_PAGES];
     struct mapping_key mapped;
-    uint64_t fills;
     bool display_written;               /* something was written to physical addresses a0000-bffff */
     uint64_t apic_linear;               /* linear page through which this run has written to the virtual-APIC page; ~0 */
 

@@ -153,7 +153,6 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(library_cpu *cpu, uint64_t va, int size, int
     };
     /* Outside 64-bit mode CS.base + EIP wraps (SDM Vol. 1, 3.3); the library does not cut the sum. */
     uint64_t linear = access == LIBRARY_FETCH && !(ENV32(e->env, HFLAGS) & HF_CS64) ? (uint32_t)va : va;
-    e->fills++;
     struct translation t = translate(e->cpu, linear, how);
     if (t.result == TRANSLATION_OK) {
         if (e->alignment_checked && mmu == MMU_USER && access != LIBRARY_FETCH && (va & (unsigned)(size - 1)))

@@ -236,7 +236,7 @@ const char *check_layout(struct engine *e)
     tlb_flush_x86_64(e->library);
     memset(e->recent, 0xff, sizeof e->recent);
     e->model->memory.watch[0] &= (uint8_t)~WATCH_CODE;
-    e->retired = e->fills = e->translations = 0;
+    e->retired = e->translations = 0;
     for (unsigned i = 0; i < MODEL_CPU_MAX; i++)
         memcpy(e->fpu + i * (FPU_END - FPU_FIRST), (uint8_t *)e->env + FPU_FIRST, FPU_END - FPU_FIRST);
     set_features(e->env);

@@ -110,7 +110,7 @@ struct cpu {
 
     /*
      * Instructions of INSTRUCTION rows at which the CPU engine must stop although it could execute them itself; one bit
-     * per insn_id. Recomputed by vmx_update_intercepts() whenever VMX state changes. Rows that are the
+     * per insn_id. Recomputed by vmx_update_intercepts() where non-root operation begins or ends. Rows that are the
      * model's in every mode (CPUID, MSR, MOV to CR ...) stop regardless.
      */
     uint64_t intercepts;

@@ -56,7 +56,6 @@ vmx_result vmx_vmxon(struct cpu *cpu, uint64_t pa)
         return refused(cpu, &attempt, refusal);
     *vmx = (struct vmx){ .operation = true, .vmxon_pointer = pa, .preemption_deadline = ~0ull };
     vmxon_region_used(cpu, pa, shares_region(cpu, pa), cpu->rip);
-    vmx_update_intercepts(cpu);
     return done(cpu, INSN_vmxon, pa, 0, VMX_SUCCEED);
 }
 
@@ -70,7 +69,6 @@ vmx_result vmx_vmxoff(struct cpu *cpu)
     vmcs_at_vmxoff(cpu);
     vmxon_region_left(cpu, vmx->vmxon_pointer, shares_region(cpu, vmx->vmxon_pointer) != cpu->index);
     *vmx = (struct vmx){ .preemption_deadline = ~0ull };
-    vmx_update_intercepts(cpu);
     return done(cpu, INSN_vmxoff, 0, 0, VMX_SUCCEED);
 }
 

@@ -183,6 +183,61 @@ START_TEST(segments_of_32_bits)
 }
 END_TEST
 
+/* #UD and #NM come before the #GP of an operand that is not aligned (SDM Vol. 2, Table 2-18), as they do before #AC. */
+BLOB(misaligned_move, "movaps xmm1, [rbx]");
+START_TEST(no_sse_comes_first)
+{
+    static const struct { uint64_t cr0, no_cr4; unsigned vector; } cases[] = {
+        { 0, 0, VECTOR_GP }, { CR0_TS, 0, VECTOR_NM }, { CR0_EM, 0, VECTOR_UD }, { 0, CR4_OSFXSR, VECTOR_UD }, { CR0_TS | CR0_EM, 0, VECTOR_UD },
+        { CR0_TS, CR4_OSFXSR, VECTOR_UD },
+    };
+
+    PUT(f, FIXTURE_CODE, misaligned_move);
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fixture_long_mode(f);
+        f->cpu->cr0 |= cases[i].cr0;
+        f->cpu->cr4 &= ~cases[i].no_cr4;
+        f->cpu->gpr[RBX] = 0x30008;
+        fixture_run(f);
+        fixture_expect_event(f, cases[i].vector, 0, FIXTURE_CODE);
+    }
+}
+END_TEST
+
+/* 6.15, Interrupt 17: at CPL 3 with CR0.AM and RFLAGS.AC, each access by itself, also of a page that was accessed before. */
+BLOB(read_twice, "mov eax, [rbx]\n mov eax, [rbx + 1]\n ud2");
+BLOB(write_twice, "mov [rbx], eax\n mov [rbx + 2], eax\n ud2");
+BLOB(read_and_write_twice, "mov eax, [rbx]\n mov [rbx + 3], ax\n ud2");
+BLOB(bytes_and_words, "mov al, [rbx + 1]\n mov ax, [rbx + 2]\n mov eax, [rbx + 4]\n mov rax, [rbx + 8]\n ud2");
+BLOB(quadwords, "mov rax, [rbx]\n mov rax, [rbx + 4]\n ud2");
+START_TEST(alignment_checks)
+{
+    static const struct { const uint8_t *from, *end; unsigned fault; } cases[] = {
+        { read_twice, read_twice_end, 2 }, { write_twice, write_twice_end, 2 }, { read_and_write_twice, read_and_write_twice_end, 2 },
+        { bytes_and_words, bytes_and_words_end, 0 }, { quadwords, quadwords_end, 3 },
+    };
+
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (unsigned on = 0; on < 8; on++) {
+            const bool am = on & 1, ac = on & 2, user = on & 4, checked = am && ac && user && cases[i].fault;
+
+            fixture_long_mode(f);
+            fixture_put(f, FIXTURE_CODE, cases[i].from, (size_t)(cases[i].end - cases[i].from));
+            if (user) {
+                for (unsigned s = SEG_ES; s <= SEG_GS; s++)
+                    fixture_segment(f->cpu, (enum segment_register)s, SELECTOR_USER_DATA, 0xc0f3);
+                fixture_segment(f->cpu, SEG_CS, SELECTOR_USER_CODE64, 0xa0fb);
+            }
+            f->cpu->cr0 |= am ? CR0_AM : 0;
+            f->cpu->rflags |= ac ? RFLAGS_AC : 0;
+            f->cpu->gpr[RBX] = 0x30000;
+            fixture_run(f);
+            fixture_expect_event(f, checked ? VECTOR_AC : VECTOR_UD, 0, checked ? FIXTURE_CODE + cases[i].fault : FIXTURE_CODE + (uint64_t)(cases[i].end - cases[i].from) - 2);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("engine alignment");
@@ -193,6 +248,8 @@ int main(void)
     tcase_add_test(tcase, addresses);
     tcase_add_test(tcase, priorities);
     tcase_add_test(tcase, segments_of_32_bits);
+    tcase_add_test(tcase, no_sse_comes_first);
+    tcase_add_test(tcase, alignment_checks);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }

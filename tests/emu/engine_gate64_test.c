@@ -39,7 +39,7 @@ START_TEST(frames)
         fixture_put64(f, IST1 + 8 * i, FIXTURE_RING0_STACK - 0x200 * (i + 1) + off);
     fixture_put64(f, FIXTURE_TSS + 4, FIXTURE_RING0_STACK - 0x100 + off);
     f->cpu->gpr[RSP] = FIXTURE_STACK - 0x100 + off;
-    f->cpu->rflags = RFLAGS_FIXED | RFLAGS_IF | RFLAGS_TF | RFLAGS_NT | RFLAGS_CF;
+    f->cpu->rflags = RFLAGS_FIXED | RFLAGS_IF | RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_CF;
     f->cpu->event = code ? (struct event){ .valid = true, .vector = VECTOR_NP, .type = EVENT_HARDWARE_EXCEPTION, .has_error_code = true, .error_code = 0x1234 }
                          : (struct event){ .valid = true, .vector = NUMBER, .type = EVENT_EXTERNAL_INTERRUPT };
     ck_assert_int_eq(event_deliver(f->cpu), STATUS_OK);
@@ -155,6 +155,51 @@ START_TEST(gates)
 }
 END_TEST
 
+/* Vol. 2, LLDT and LTR: descriptors of 16 bytes. */
+BLOB(load_ldtr, "lldt ax\n hlt");
+BLOB(load_tr, "ltr ax\n hlt");
+START_TEST(system_segments)
+{
+    static const struct {
+        const char *what;
+        unsigned type;
+        uint64_t high;
+        unsigned limit, vector;         /* of the GDT */
+    } rows[] = {
+        { "with a base above 4 GB", 0x89, 0x12, 0x7f, 0 }, { "an LDT with a base above 4 GB", 0x82, 0x7fff, 0x7f, 0 },
+        { "a negative base", 0x89, 0xffffffff, 0x7f, 0 }, { "a base that is not canonical", 0x89, 0x80000000, 0x7f, VECTOR_GP },
+        { "an LDT whose base is not canonical by 57 bits", 0x82, 0x1000000, 0x7f, VECTOR_GP }, { "the whole of it is in the GDT", 0x89, 0, CODE + 15, 0 },
+        { "its last byte is not", 0x89, 0, CODE + 14, VECTOR_GP }, { "half of it is not", 0x82, 0, CODE + 7, VECTOR_GP },
+        { "busy", 0x8b, 0, 0x7f, VECTOR_GP }, { "of 16 bits", 0x81, 0, 0x7f, VECTOR_GP }, { "its upper half has a type", 0x89, 1ull << 40, 0x7f, VECTOR_GP },
+    };
+    const bool ltr = rows[_i].type & 1;
+    const uint64_t low = 0x80000058000fffull | (uint64_t)rows[_i].type << 40;
+    const struct segment *seg = &f->cpu->seg[ltr ? SEG_TR : SEG_LDTR];
+
+    f->cpu->gdtr.limit = rows[_i].limit;
+    fixture_put64(f, FIXTURE_GDT + CODE, low);
+    fixture_put64(f, FIXTURE_GDT + CODE + 8, rows[_i].high);
+    f->cpu->gpr[RAX] = CODE;
+    if (ltr)
+        PUT(f, FIXTURE_CODE, load_tr);
+    else
+        PUT(f, FIXTURE_CODE, load_ldtr);
+    fixture_run(f);
+    if (rows[_i].vector) {
+        ck_assert_msg(f->stop.reason == STOP_EVENT && f->stop.event.vector == rows[_i].vector, "%s", rows[_i].what);
+        fixture_expect_event(f, rows[_i].vector, CODE, FIXTURE_CODE);
+        ck_assert_uint_eq(seg->selector, ltr ? SELECTOR_TSS : 0);
+        ck_assert_uint_eq(fixture_get64(f, FIXTURE_GDT + CODE), low);
+        return;
+    }
+    fixture_expect_instruction(f, INSN_hlt, FIXTURE_CODE + 3);
+    ck_assert_uint_eq(seg->selector, CODE);
+    ck_assert_uint_eq(seg->base, rows[_i].high << 32 | 0x5800);
+    ck_assert_uint_eq(fixture_get64(f, FIXTURE_GDT + CODE), low | (ltr ? 2ull << 40 : 0));
+    ck_assert_uint_eq(fixture_get64(f, FIXTURE_GDT + CODE + 8), rows[_i].high);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("engine_gate64");
@@ -163,6 +208,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, frames, 0, 16 * 4);
     tcase_add_loop_test(tcase, gates, 0, sizeof faults / sizeof faults[0]);
+    tcase_add_loop_test(tcase, system_segments, 0, 11);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }

@@ -5,6 +5,8 @@
  * CPUID and the VM-exit instruction information bit by bit, what the profiles lack. The tables say the same by name;
  * whoever changes one of them has to change it here, too.
  */
+#include <stddef.h>
+
 #include "model/vmx/internal.h"
 #include "model/vmx/profile.h"
 #include "tests/model/vmx_fixture.h"
@@ -81,6 +83,88 @@ START_TEST(checks_are_of_the_group_of_their_section)
         ck_assert_msg(group != CHECK_GUEST || !strncmp(section, "27.3", 4), "%s: %s", check_table[i].id, section);
         ck_assert_msg(check_table[i].group == group, "%s [%s] is of another group", check_table[i].id, section);
         ck_assert_msg(!strncmp(check_table[i].id, first, strlen(first)), "%s [%s]", check_table[i].id, section);
+    }
+}
+END_TEST
+
+/* ---- names by number ---- */
+
+/* Appendix C: the basic exit reasons, and the numbers that are none. */
+START_TEST(exit_reasons)
+{
+    static const char *const names[90] = {
+        [0] = "exception_or_nmi", [1] = "external_interrupt", [2] = "triple_fault", [3] = "init_signal", [4] = "startup_ipi",
+        [5] = "io_smi", [6] = "other_smi", [7] = "interrupt_window", [8] = "nmi_window", [9] = "task_switch", [10] = "cpuid",
+        [11] = "getsec", [12] = "hlt", [13] = "invd", [14] = "invlpg", [15] = "rdpmc", [16] = "rdtsc", [17] = "rsm", [18] = "vmcall",
+        [19] = "vmclear", [20] = "vmlaunch", [21] = "vmptrld", [22] = "vmptrst", [23] = "vmread", [24] = "vmresume", [25] = "vmwrite",
+        [26] = "vmxoff", [27] = "vmxon", [28] = "cr_access", [29] = "mov_dr", [30] = "io_instruction", [31] = "rdmsr", [32] = "wrmsr",
+        [33] = "entry_failure_guest_state", [34] = "entry_failure_msr_loading", [36] = "mwait", [37] = "monitor_trap_flag",
+        [39] = "monitor", [40] = "pause", [41] = "entry_failure_machine_check", [43] = "tpr_below_threshold", [44] = "apic_access",
+        [45] = "virtualized_eoi", [46] = "gdtr_or_idtr_access", [47] = "ldtr_or_tr_access", [48] = "ept_violation",
+        [49] = "ept_misconfiguration", [50] = "invept", [51] = "rdtscp", [52] = "preemption_timer_expired", [53] = "invvpid",
+        [54] = "wbinvd", [55] = "xsetbv", [56] = "apic_write", [57] = "rdrand", [58] = "invpcid", [59] = "vmfunc", [60] = "encls",
+        [61] = "rdseed", [62] = "page_modification_log_full", [63] = "xsaves", [64] = "xrstors", [67] = "umwait", [68] = "tpause",
+        [76] = "seamcall", [77] = "tdcall", [84] = "rdmsr_immediate", [85] = "wrmsrns_immediate",
+    };
+
+    for (uint32_t reason = 0; reason < 300; reason++) {
+        const char *name = exit_reason_name(reason), *wanted = reason < 90 ? names[reason] : NULL;
+
+        ck_assert_msg(wanted ? name && !strcmp(name, wanted) : !name, "exit reason %u is %s", reason, name ? name : "nothing");
+        ck_assert_int_eq(!exit_reason_text(reason), !wanted);
+    }
+}
+END_TEST
+
+/* 31.4: the numbers of VM-instruction errors. */
+START_TEST(instruction_errors)
+{
+    for (int error = -1; error < 100; error++) {
+        bool exists = error > 0 && error <= 28 && error != 14 && error != 21 && error != 27;
+
+        ck_assert_msg(!vm_error_text(error) == !exists, "error %d", error);
+    }
+}
+END_TEST
+
+/* ---- Table 10-1: after power-up ---- */
+
+START_TEST(power_up)
+{
+    for (unsigned index = 0; index < 2; index++) {
+        struct cpu *cpu = f.cpu;
+
+        memset((char *)cpu + offsetof(struct cpu, gpr), 0x5a, sizeof cpu->gpr);
+        cpu->index = index;
+        cpu_power_on(cpu);
+        for (unsigned i = 0; i < GPR_COUNT; i++)
+            ck_assert(i == RDX || cpu->gpr[i] == 0);
+        ck_assert_uint_eq(cpu->gpr[RDX] & 0xf00, 0x600);
+        ck_assert_uint_eq(cpu->rip, 0xfff0);
+        ck_assert_uint_eq(cpu->rflags, 2);
+        ck_assert_uint_eq(cpu->cr0, 0x60000010);
+        ck_assert_uint_eq(cpu->cr2 | cpu->cr3 | cpu->cr4 | cpu->cr8, 0);
+        ck_assert_uint_eq(cpu->xcr0, 1);
+        ck_assert_uint_eq(cpu->dr6, 0xffff0ff0);
+        ck_assert_uint_eq(cpu->dr7, 0x400);
+        ck_assert_uint_eq(cpu->dr[0] | cpu->dr[1] | cpu->dr[2] | cpu->dr[3], 0);
+        ck_assert_uint_eq(cpu->gdtr.base | cpu->idtr.base, 0);
+        ck_assert_uint_eq(cpu->gdtr.limit, 0xffff);
+        ck_assert_uint_eq(cpu->idtr.limit, 0xffff);
+        for (unsigned i = 0; i < SEG_COUNT; i++) {
+            const struct segment *s = &cpu->seg[i];
+
+            ck_assert_uint_eq(s->selector, i == SEG_CS ? 0xf000 : 0);
+            ck_assert_uint_eq(s->base, i == SEG_CS ? 0xffff0000 : 0);
+            ck_assert_uint_eq(s->limit, 0xffff);
+            ck_assert_uint_eq(s->access_rights, i == SEG_CS ? 0x9b : i == SEG_LDTR ? 0x82 : i == SEG_TR ? 0x8b : 0x93);
+        }
+        ck_assert_uint_eq(CPU_MSR(cpu, ia32_pat), 0x0007040600070406);
+        ck_assert_uint_eq(CPU_MSR(cpu, ia32_efer), 0);
+        ck_assert_int_eq(cpu->activity, index ? ACTIVITY_WAIT_FOR_SIPI : ACTIVITY_ACTIVE);      /* 9.4.3 */
+        ck_assert(!cpu->vmx.operation && !cpu->vmx.non_root && cpu->intercepts == 0 && !cpu->event.valid);
+        ck_assert(!cpu->nmi_pending && !cpu->init_pending && !cpu->sipi_pending && cpu->interruptibility == 0 && cpu->pending_debug == 0);
+        cpu->index = 0;
     }
 }
 END_TEST
@@ -383,6 +467,9 @@ int main(void)
     tcase_add_test(tcase, fields_of_no_control);
     tcase_add_test(tcase, checks_are_of_the_group_of_their_section);
     tcase_add_test(tcase, capability_msrs_exist);
+    tcase_add_test(tcase, exit_reasons);
+    tcase_add_test(tcase, instruction_errors);
+    tcase_add_test(tcase, power_up);
     tcase_add_test(tcase, read_only_msrs);
     tcase_add_test(tcase, writable_msrs);
     tcase_add_test(tcase, halves_of_fields);
