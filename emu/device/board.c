@@ -163,7 +163,7 @@ static bool apic_write_msr(void *context, struct cpu *cpu, uint32_t index, uint6
     struct board *board = context;
     bool done = lapic_write_msr(&board->lapic[cpu->index], index, value);
 
-    if (done && index == MSR_ia32_apic_base && memory_is_ram(&board->model->memory, value & PAGE_MASK & ~(0xfffull << 52), 1))
+    if (done && index == MSR_ia32_apic_base && memory_is_ram(&board->model->memory, value & PAGE_MASK, 1))
         board_warn(board, "the guest moved its local APIC over RAM; the machine keeps the RAM there and hides the APIC's registers");
     board_kick(board);
     return done;

@@ -222,6 +222,27 @@ START_TEST(destinations)
 }
 END_TEST
 
+/* 11.8.4: an interrupt by message is an edge. 11.12.10.2: the logical identifier of x2APIC mode follows from the identifier, also above 15. */
+START_TEST(what_a_message_leaves)
+{
+    struct lapic *lapic = &board->lapic[1];
+    uint64_t value;
+
+    lapic_write(&board->lapic[0], ICR_HIGH, 1u << 24);
+    lapic_write(&board->lapic[0], ICR, 0xc050);             /* level-triggered says the command: not since the Pentium 4 */
+    ck_assert_uint_eq(lapic_read(lapic, IRR + 0x20), 1u << 16);
+    for (unsigned i = 0; i < 8; i++)
+        ck_assert_uint_eq(lapic_read(lapic, 0x180 + 0x10 * i), 0);
+    ck_assert(lapic_write_msr(lapic, MSR_ia32_apic_base, LAPIC_BASE | APIC_BASE_ENABLE | APIC_BASE_X2APIC));
+    for (unsigned index = 0; index < 80; index += 3) {
+        model->cpu[1].index = index;
+        ck_assert(lapic_read_msr(lapic, 0x802, &value) && value == index);
+        ck_assert(lapic_read_msr(lapic, 0x80d, &value) && value == (index / 16 << 16 | 1u << index % 16));
+    }
+    model->cpu[1].index = 1;
+}
+END_TEST
+
 START_TEST(signals)
 {
     struct lapic *lapic = &board->lapic[0];
@@ -381,6 +402,7 @@ int main(void)
     tcase_add_test(tcase, deadline_counts_the_tsc);
     tcase_add_test(tcase, priorities);
     tcase_add_test(tcase, destinations);
+    tcase_add_test(tcase, what_a_message_leaves);
     tcase_add_test(tcase, signals);
     tcase_add_loop_test(tcase, signals_while_disabled, 0, 2);
     tcase_add_test(tcase, bad_vectors);

@@ -43,6 +43,20 @@ START_TEST(writable_bits)
 }
 END_TEST
 
+/* ICH9, 13.1: PIRQA to D at 60H, PIRQE to H at 68H; bit 7 is "not routed". */
+START_TEST(routes)
+{
+    for (unsigned pirq = 0; pirq < 8; pirq++) {
+        ck_assert_int_eq(pci_route(&board->pci, pirq), -1);
+        store(ECAM_BASE + (31 << 15) + (pirq < 4 ? 0x60 : 0x64) + pirq, 1, 3 + pirq);
+        for (unsigned other = 0; other < 8; other++)
+            ck_assert_int_eq(pci_route(&board->pci, other), other <= pirq ? (int)(3 + other) : -1);
+    }
+    store(ECAM_BASE + (31 << 15) + 0x68, 1, 0x87);
+    ck_assert_int_eq(pci_route(&board->pci, 4), -1);
+}
+END_TEST
+
 START_TEST(reset_control)
 {
     out(0xcf9, 1, 2);
@@ -167,6 +181,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, board_setup, board_teardown);
     tcase_add_test(tcase, configuration);
     tcase_add_test(tcase, writable_bits);
+    tcase_add_test(tcase, routes);
     tcase_add_test(tcase, reset_control);
     tcase_add_test(tcase, interrupt_lines);
     tcase_add_test(tcase, wide_accesses);

@@ -42,9 +42,13 @@ START_TEST(frames)
     f->cpu->rflags = RFLAGS_FIXED | RFLAGS_IF | RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_CF;
     f->cpu->event = code ? (struct event){ .valid = true, .vector = VECTOR_NP, .type = EVENT_HARDWARE_EXCEPTION, .has_error_code = true, .error_code = 0x1234 }
                          : (struct event){ .valid = true, .vector = NUMBER, .type = EVENT_EXTERNAL_INTERRUPT };
-    ck_assert_int_eq(event_deliver(f->cpu), STATUS_OK);
     top = (ist ? FIXTURE_RING0_STACK - 0x200 * ist : level ? FIXTURE_RING0_STACK - 0x100 : FIXTURE_STACK - 0x100) + off;
     at = (top & ~15ull) - (code ? 48 : 40);
+    f->cpu->seg[SEG_SS].base = 0x5000;          /* has no meaning here */
+    f->cpu->dr[0] = at;
+    f->cpu->dr7 = 0x400 | 1 | 9 << 16;          /* writes of 8 bytes */
+    ck_assert_int_eq(event_deliver(f->cpu), STATUS_OK);
+    ck_assert_uint_eq(f->cpu->pending_debug & 0xf, 1);
     ck_assert_uint_eq(f->cpu->gpr[RSP], at);
     if (code) {
         ck_assert_uint_eq(fixture_get64(f, at), 0x1234);

@@ -129,6 +129,31 @@ START_TEST(exit_on_the_way)
 }
 END_TEST
 
+/* 28.2.4: a triple fault does not count as met during the delivery of the double fault. */
+START_TEST(triple_fault_on_the_way)
+{
+    struct vmcs *v = f.cpu->vmx.current;
+
+    for (unsigned kind = 0; kind < KINDS; kind++) {
+        fixture_close(&f);
+        fixture_open(&f);
+        begin(kind, false, 0);
+        v = f.cpu->vmx.current;
+        VMCS(v, idt_vectoring_information) = ~0u;
+        ck_assert_int_eq(cpu_triple_fault(f.cpu), STATUS_VM_EXIT);
+        ck_assert_uint_eq(VMCS(v, exit_reason), 2);
+        ck_assert_uint_eq(VMCS(v, idt_vectoring_information) >> 31, 0);
+        ck_assert(!f.cpu->event.valid);
+    }
+    fixture_close(&f);
+    fixture_open(&f);
+    f.cpu->event = kinds[4].event;
+    f.cpu->event.valid = true;
+    ck_assert_int_eq(cpu_triple_fault(f.cpu), STATUS_SHUTDOWN);
+    ck_assert(f.cpu->activity == ACTIVITY_SHUTDOWN && !f.cpu->event.valid);
+}
+END_TEST
+
 /* 28.1: an event that exits directly has none of these effects. */
 START_TEST(exit_directly)
 {
@@ -231,6 +256,7 @@ int main(void)
     tcase_add_loop_test(tcase, effects_of_raised_events, 0, KINDS);
     tcase_add_loop_test(tcase, effects_of_injected_events, 0, KINDS);
     tcase_add_loop_test(tcase, exit_on_the_way, 0, KINDS);
+    tcase_add_test(tcase, triple_fault_on_the_way);
     tcase_add_loop_test(tcase, exit_directly, 0, KINDS);
     tcase_add_loop_test(tcase, monitor_trap_flag, 0, KINDS);
     tcase_add_test(tcase, second_page_fault);
