@@ -672,6 +672,39 @@ START_TEST(invpcid_types)
 }
 END_TEST
 
+/* Vol. 2: how many bytes each operand in memory has; the last one may be the last of its segment. */
+START_TEST(operands_at_the_end_of_a_segment)
+{
+    static const struct { enum insn_id id; unsigned size, type; } operands[] = {
+        { INSN_lgdt, 6, 0 }, { INSN_lidt, 6, 0 }, { INSN_sgdt, 6, 0 }, { INSN_sidt, 6, 0 }, { INSN_lldt, 2, 0 },
+        { INSN_smsw, 2, 0 }, { INSN_lmsw, 2, 0 }, { INSN_invpcid, 16, 2 }, { INSN_vmclear, 8, 0 }, { INSN_vmptrld, 8, 0 }, { INSN_vmptrst, 8, 0 },
+        { INSN_invept, 16, 2 }, { INSN_invvpid, 16, 2 }, { INSN_vmread, 4, 0x4004 }, { INSN_vmwrite, 4, 0x4004 },
+    };
+
+    for (unsigned i = 0; i < sizeof operands / sizeof operands[0]; i++) {
+        for (int more = -1; more <= 1; more++) {
+            struct insn insn = with_memory(operands[i].id, DATA);
+
+            teardown();
+            setup();
+            CPU_MSR(f.cpu, ia32_efer) = 0;
+            f.cpu->cr0 &= ~CR0_PG;
+            if (operands[i].id == INSN_lmsw)    /* in VMX operation CR0.PG has to be 1 */
+                ck_assert_int_eq(vmx_vmxoff(f.cpu), VMX_SUCCEED);
+            f.cpu->seg[SEG_CS].access_rights = 0xc09b;
+            f.cpu->seg[SEG_DS].limit = DATA + operands[i].size - 1 + (unsigned)more;
+            f.cpu->gpr[RBX] = operands[i].type;
+            insn.reg = RBX;
+            insn.address_size = 4;
+            insn.operand_size = 4;
+            execute(f.cpu, &insn);
+            ck_assert_msg((f.cpu->event.valid && f.cpu->event.vector == VECTOR_GP) == (more < 0), "%s, limit %+d: event %d, vector %u", insn_name(operands[i].id), more,
+                          f.cpu->event.valid, f.cpu->event.vector);
+        }
+    }
+}
+END_TEST
+
 /* ---- I/O ---- */
 
 static uint16_t last_port;
@@ -973,6 +1006,7 @@ int main(void)
     tcase_add_test(tcase, breakpoints_of_the_model_s_accesses);
     tcase_add_test(tcase, debug_register_exits_come_first);
     tcase_add_test(tcase, invlpg);
+    tcase_add_test(tcase, operands_at_the_end_of_a_segment);
     tcase_add_test(tcase, invpcid_types);
     tcase_add_test(tcase, in_and_out);
     tcase_add_test(tcase, io_permission_bitmap);
