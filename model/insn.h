@@ -37,7 +37,7 @@ struct insn {
     uint8_t reg;
     uint8_t target;             /* MOV, POP, LDS and their like: the segment register that is loaded */
     uint16_t selector;          /* JMP and CALL far without an operand in memory: the pointer's; its offset is `displacement`,
-                                   as is the number of bytes that RET far releases */
+                                   as is the number of bytes that RET far releases. ENTER: level; displacement: its size */
     uint16_t port;              /* IN, OUT: the port (from the immediate or DX) */
     bool port_immediate;
 };

@@ -139,6 +139,7 @@ static uint8_t data_size(const struct insn *insn, uint8_t opcode, unsigned effec
     case INSN_verw:
         return 2;
     case INSN_pop_segment:
+    case INSN_enter:
         return mode64 && effective == 4 ? 8 : (uint8_t)effective;
     case INSN_sldt:
     case INSN_str:
@@ -257,6 +258,10 @@ bool decode(const struct cpu *cpu, const uint8_t *bytes, size_t length, struct i
         insn->base = RAX;
         insn->segment = p.segment != NO_REGISTER ? p.segment : SEG_DS;
         break;
+    case INSN_enter:
+        insn->displacement = (int64_t)take(&c, 2);
+        insn->selector = (uint16_t)take(&c, 1);
+        break;
     case INSN_ret_far:
         insn->displacement = opcode == 0xca ? (int64_t)take(&c, 2) : 0;
         break;
@@ -323,7 +328,7 @@ struct memory_use decode_memory_use(const struct cpu *cpu, const uint8_t *bytes,
     modrm = (uint8_t)take(&c, 1);
     operands(&insn, &c, &p, modrm, mode64);
     if (insn.kind == OPERAND_MEMORY) {
-        use.read_modify_write = opcode_reads_and_writes(map, opcode, modrm);
+        use.read_modify_write = opcode_reads_and_writes(map, opcode, modrm) || (map == MAP_ONE_BYTE && opcode == 0x63 && !mode64);  /* ARPL */
         use.stack = insn.segment == SEG_SS;
     } else {
         use.stack = map == MAP_ONE_BYTE && (opcode == 0xff || opcode == 0x8f);      /* CALL, PUSH, POP of a register */

@@ -28,6 +28,7 @@ static const struct row {
     { MAP_ONE_BYTE, 0xee, NO_MODRM, 0, FREE, INSN_out },        { MAP_ONE_BYTE, 0xef, NO_MODRM, 0, FREE, INSN_out },
     { MAP_ONE_BYTE, 0xf4, NO_MODRM, 0, FREE, INSN_hlt },
     { MAP_ONE_BYTE, 0xfa, NO_MODRM, 0, FREE, INSN_cli },        { MAP_ONE_BYTE, 0xfb, NO_MODRM, 0, FREE, INSN_sti },
+    { MAP_ONE_BYTE, 0xc8, NO_MODRM, 0, FREE, INSN_enter },
     { MAP_ONE_BYTE, 0x9c, NO_MODRM, 0, FREE, INSN_pushf },      { MAP_ONE_BYTE, 0x9d, NO_MODRM, 0, FREE, INSN_popf },
     { MAP_ONE_BYTE, 0x07, NO_MODRM, 0, FREE, INSN_pop_segment },        { MAP_ONE_BYTE, 0x17, NO_MODRM, 0, FREE, INSN_pop_segment },
     { MAP_ONE_BYTE, 0x1f, NO_MODRM, 0, FREE, INSN_pop_segment },        { MAP_ONE_BYTE, 0x8e, ANY, 0, FREE, INSN_mov_to_segment },

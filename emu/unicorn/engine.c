@@ -254,27 +254,37 @@ static void branch_back(struct engine *e)
     cpu->clock--;
 }
 
+/*
+ * An instruction that reads and writes its operand translates the address once, for the write: what guest paging forbids is found before
+ * what EPT says of the page (SDM Vol. 3, 29.3.3). The library reads first.
+ */
+static struct translation translation_of_write(struct engine *e, struct translation of_read)
+{
+    struct access write = e->access;
+    write.kind = ACCESS_WRITE;
+    write.probe = true;
+    struct translation t = translate(e->cpu, e->linear, write);
+    return t.result == TRANSLATION_OK || t.result == TRANSLATION_APIC_ACCESS ? of_read : t;
+}
+
 /* An access that failed. Whether it used the stack, or was going to write what it failed to read, is seen only in the
  * instruction. */
 static void stop_fault(struct engine *e, struct stop *stop)
 {
     struct memory_use use = { false, false };
     uint8_t code[INSTRUCTION_MAX];
-    uint32_t error_code = e->translation.error_code;
     bool not_canonical = e->translation.result == TRANSLATION_NOT_CANONICAL;
-    if (e->access != ACCESS_FETCH &&
-        (not_canonical || (e->access == ACCESS_READ && (e->translation.result == TRANSLATION_PAGE_FAULT ||
-                                                        e->translation.result == TRANSLATION_EPT_VIOLATION))))
+    if (e->access.kind != ACCESS_FETCH && (not_canonical || e->access.kind == ACCESS_READ))
         use = decode_memory_use(e->cpu, code, executed_code(e, code));
+    if (use.read_modify_write && e->access.kind == ACCESS_READ && !not_canonical)
+        e->translation = translation_of_write(e, e->translation);
     switch (e->translation.result) {
     case TRANSLATION_PAGE_FAULT:
-        if (e->access == ACCESS_READ && use.read_modify_write)
-            error_code |= PF_WRITE;
-        stop_exception(stop, VECTOR_PF, true, error_code);
+        stop_exception(stop, VECTOR_PF, true, e->translation.error_code);
         stop->event.address = e->linear;
         break;
     case TRANSLATION_NOT_CANONICAL:
-        if (e->access == ACCESS_FETCH)
+        if (e->access.kind == ACCESS_FETCH)
             branch_back(e);
         if (use.stack)
             stop_exception(stop, VECTOR_SS, true, 0);
@@ -282,7 +292,7 @@ static void stop_fault(struct engine *e, struct stop *stop)
             stop_exception(stop, VECTOR_GP, true, 0);
         break;
     case TRANSLATION_APIC_ACCESS:
-        if (e->access != ACCESS_FETCH)
+        if (e->access.kind != ACCESS_FETCH)
             e->translation.instruction_length = instruction_length(code_bits(e->cpu), code, fetch_code(e->cpu, code));
         /* fall through */
     default:
@@ -335,7 +345,7 @@ static bool fetch_is_cut(struct engine *e, uint8_t code[INSTRUCTION_MAX], size_t
     memset(code + length, 0, INSTRUCTION_MAX - length);
     if (!decode(cpu, code, INSTRUCTION_MAX, &insn) || insn.length <= length)
         return false;
-    e->access = ACCESS_FETCH;
+    e->access = fetch;
     e->linear = cpu_code_base(cpu) + cpu->rip + length;
     if (!cpu_64bit(cpu))
         e->linear = (uint32_t)e->linear;

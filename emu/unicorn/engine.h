@@ -101,7 +101,7 @@ struct engine {
     enum position position;
     struct event event;
     uint64_t linear;
-    enum access_kind access;
+    struct access access;
     struct translation translation;
     const char *text;
 

@@ -167,7 +167,7 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(library_cpu *cpu, uint64_t va, int size, int
     if (t.result == TRANSLATION_APIC_ACCESS && map_virtual_apic(e, va, (unsigned)size, how.kind, mmu, ra))
         return true;
     e->linear = linear;
-    e->access = how.kind;
+    e->access = how;
     e->translation = t;
     leave(e, LEFT_FAULT, access == LIBRARY_FETCH ? BETWEEN_BLOCKS : WITHIN_BLOCK, ra);
 }

@@ -410,6 +410,8 @@ static enum status perform(struct cpu *cpu, const struct insn *insn)
         return far_jump(cpu, insn);
     case INSN_ret_far:
         return far_return(cpu, insn);
+    case INSN_enter:
+        return enter_procedure(cpu, insn);
     case INSN_mov_to_segment: case INSN_pop_segment: case INSN_load_far_pointer:
         return move_to_segment(cpu, insn);
     case INSN_lar: case INSN_lsl: case INSN_verr: case INSN_verw:
@@ -475,13 +477,14 @@ static enum status in_order(struct cpu *cpu, const struct insn *insn)
     return perform(cpu, insn);
 }
 
-/* Data breakpoints are traps (18.3.1.2): those that an instruction has met before a fault of its own are forgotten with it. */
+/* Data breakpoints are traps (18.3.1.2): those that an instruction has met before a fault of its own are forgotten with it. What was pending
+ * before stays so, unless the delivery of that fault has ended it. */
 enum status execute(struct cpu *cpu, const struct insn *insn)
 {
     uint64_t pending = cpu->pending_debug;
     enum status status = in_order(cpu, insn);
 
     if (status == STATUS_EVENT && delivery_pushes_resume_flag(&cpu->event))
-        cpu->pending_debug = pending;
+        cpu->pending_debug &= pending;
     return status;
 }

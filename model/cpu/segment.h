@@ -140,6 +140,7 @@ enum status load_task_register(struct cpu *cpu, const struct insn *insn);
 enum status far_jump(struct cpu *cpu, const struct insn *insn);             /* JMP and CALL */
 enum status far_return(struct cpu *cpu, const struct insn *insn);
 enum status interrupt_return(struct cpu *cpu, const struct insn *insn);
+enum status enter_procedure(struct cpu *cpu, const struct insn *insn);      /* ENTER */
 
 enum task_switch_source { TASK_BY_CALL, TASK_BY_IRET, TASK_BY_JMP, TASK_BY_GATE };  /* as exit qualifications have it */
 /* Switches to the task of a TSS (8.3); `next_rip`: EIP that the old task goes on at; privilege was checked before. */

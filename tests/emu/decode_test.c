@@ -279,6 +279,9 @@ START_TEST(memory_use)
         ck_assert_msg(use.stack == cases[i].stack && use.read_modify_write == cases[i].rmw, "case %u: stack %d rmw %d", i,
                       use.stack, use.read_modify_write);
     }
+    struct cpu legacy = mode(B32);
+    ck_assert(decode_memory_use(&legacy, (const uint8_t *)"\x63\x03", 2).read_modify_write);       /* arpl [ebx],ax */
+    ck_assert(!decode_memory_use(&cpu, (const uint8_t *)"\x63\x03", 2).read_modify_write);         /* movsxd eax,[rbx] */
 }
 END_TEST
 

@@ -107,6 +107,41 @@ START_TEST(read_modify_write_reports_a_write)
 }
 END_TEST
 
+/* With EPT, too, what guest paging forbids the write comes before what EPT says of the page (29.3.3). */
+START_TEST(read_modify_write_beneath_ept)
+{
+    static struct vmcs vmcs;
+    enum { PML4 = 0x60000, PDPT = 0x61000, PD = 0x62000, PT = 0x63000, RWX = 7, WRITE_BACK = 6 << 3 };
+
+    PUT(f, FIXTURE_CODE, fault_add);
+    PUT(f, FIXTURE_CODE + 0x100, fault_xchg);
+    PUT(f, FIXTURE_CODE + 0x200, fault_read);
+    fixture_put64(f, PML4, PDPT | RWX);
+    fixture_put64(f, PDPT, PD | RWX);
+    fixture_put64(f, PD, PT | RWX);
+    for (uint64_t i = 0; i < 512; i++)
+        fixture_put64(f, PT + 8 * i, i == 0x41 || i == 0x44 ? 0 : i << 12 | WRITE_BACK | RWX);
+    f->cpu->vmx.current = &vmcs;
+    f->cpu->vmx.non_root = f->cpu->vmx.ept = true;
+    f->cpu->vmx.eptp = PML4 | 3 << 3 | 6;
+    for (uint64_t at = FIXTURE_CODE; at < FIXTURE_CODE + 0x200; at += 0x100) {
+        f->cpu->gpr[RBX] = 0x41010;                                     /* read-only to the guest */
+        fixture_run_at(f, at);
+        page_fault(PF_WRITE | PF_PRESENT, at + 1, 0x41010);
+        f->cpu->gpr[RBX] = 0x44010;                                     /* writable to the guest */
+        fixture_run_at(f, at);
+        ck_assert_int_eq(f->stop.reason, STOP_FAULT);
+        ck_assert_int_eq(f->stop.translation.result, TRANSLATION_EPT_VIOLATION);
+        ck_assert_uint_eq(f->stop.translation.gpa, 0x44010);
+        ck_assert_uint_eq(f->stop.translation.qualification & 7, EPT_VIOLATION_WRITE);
+    }
+    f->cpu->gpr[RBX] = 0x41010;                                         /* what only reads is no write */
+    fixture_run_at(f, FIXTURE_CODE + 0x200);
+    ck_assert_int_eq(f->stop.reason, STOP_FAULT);
+    ck_assert_uint_eq(f->stop.translation.qualification & 7, EPT_VIOLATION_READ);
+}
+END_TEST
+
 START_TEST(fetch_faults)
 {
     PUT(f, FIXTURE_CODE, fault_jump);
@@ -251,6 +286,7 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, data_faults);
     tcase_add_test(tc, read_modify_write_reports_a_write);
+    tcase_add_test(tc, read_modify_write_beneath_ept);
     tcase_add_test(tc, fetch_faults);
     tcase_add_test(tc, non_canonical_addresses);
     tcase_add_test(tc, branches_to_non_canonical_addresses);

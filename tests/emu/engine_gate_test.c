@@ -16,7 +16,7 @@ enum { CODE = 0x48, STACK = 0x50, GATE = 0x58, BEYOND = 0x80, NUMBER = 0x30, TAR
 BLOB32(by_int, "int 0x30");
 BLOB32(by_call, ".byte 0x9a,0,0,0,0,0x5b,0");
 BLOB32(by_jmp, ".byte 0xea,0,0,0,0,0x5b,0");
-BLOB32(by_retf, "retf");
+BLOB32(by_retf, ".byte 0xcb");
 BLOB32(by_iret, "iretd");
 BLOB32(at_target, "hlt");
 

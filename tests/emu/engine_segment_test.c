@@ -24,8 +24,8 @@ static void fresh(uint64_t code)
 BLOB32(road_jmp, ".byte 0xea\n .long 1f - road_jmp\n .word 0x48\n 1: hlt");
 BLOB32(road_jmp_memory, ".byte 0xc7, 0x03\n .long 1f - road_jmp_memory\n mov word ptr [ebx+4],0x48\n jmp fword ptr [ebx]\n 1: hlt");
 BLOB32(road_call, ".byte 0x9a\n .long 1f - road_call\n .word 0x48\n 1: hlt");
-BLOB32(road_ret, "push 0x48\n .byte 0x68\n .long 1f - road_ret\n retf\n 1: hlt");
-BLOB32(road_ret_16, "push eax\n mov word ptr [esp+2],0x48\n mov word ptr [esp],0x1234\n .byte 0x66\n retf");
+BLOB32(road_ret, "push 0x48\n .byte 0x68\n .long 1f - road_ret\n .byte 0xcb\n 1: hlt");
+BLOB32(road_ret_16, "push eax\n mov word ptr [esp+2],0x48\n mov word ptr [esp],0x1234\n .byte 0x66\n .byte 0xcb");
 BLOB32(road_iret, "push 2\n push 0x48\n .byte 0x68\n .long 1f - road_iret\n iretd\n 1: hlt");
 BLOB32(road_mov, "mov eax,0x50\n mov ds,ax\n hlt");
 BLOB32(road_mov_ss, "mov eax,0x50\n mov ss,ax\n hlt");
@@ -109,7 +109,7 @@ START_TEST(a_read_only_table_faults)
 }
 END_TEST
 
-BLOB(road_64, "push 0x48\n push 0x100100\n .byte 0x48\n retf");
+BLOB(road_64, "push 0x48\n push 0x100100\n .byte 0x48\n .byte 0xcb");
 START_TEST(descriptors_of_64_bit_code_too)
 {
     fixture_long_mode(f);
@@ -127,7 +127,7 @@ START_TEST(descriptors_of_64_bit_code_too)
 }
 END_TEST
 
-BLOB(wide_ret, "push 0x48\n push 0x100100\n .byte 0x48\n retf");
+BLOB(wide_ret, "push 0x48\n push 0x100100\n .byte 0x48\n .byte 0xcb");
 BLOB(wide_iret, "mov eax,ss\n push rax\n push 0x80000\n push 2\n push 0x48\n push 0x100100\n iretq");
 BLOB(wide_jmp, "mov dword ptr [rbx],0x100100\n mov word ptr [rbx+4],0x48\n .byte 0xff,0x2b");
 BLOB(wide_call, "mov dword ptr [rbx],0x100100\n mov word ptr [rbx+4],0x48\n .byte 0xff,0x1b");
@@ -170,7 +170,7 @@ END_TEST
 /* ---- privilege of implicit accesses ---- */
 
 BLOB(user_iret, "push 0x23\n mov rcx,rsp\n push rcx\n pushfq\n push 0x2b\n push 0x100100\n iretq");
-BLOB(user_ret, "push 0x2b\n push 0x100100\n .byte 0x48\n retf");
+BLOB(user_ret, "push 0x2b\n push 0x100100\n .byte 0x48\n .byte 0xcb");
 static void user_under_smap(void)
 {
     fixture_long_mode(f);

@@ -244,7 +244,7 @@ FIXTURE_FN enum stop_reason fixture_raised(struct fixture *f)
 /* Far transfers, loads of segments, the virtual interrupt flag: the model executes them. */
 FIXTURE_FN bool fixture_segmentation(enum insn_id id)
 {
-    return (id >= INSN_iret && id <= INSN_verw) || id == INSN_lldt || id == INSN_ltr || (id >= INSN_cli && id <= INSN_wrgsbase);
+    return (id >= INSN_iret && id <= INSN_verw) || id == INSN_lldt || id == INSN_ltr || (id >= INSN_cli && id <= INSN_enter);
 }
 
 /*

@@ -532,6 +532,19 @@ START_TEST(preemption_timer)
 }
 END_TEST
 
+/* The instruction behind MOV SS meets general detect: its #DB is the debug exception, and none is left for the handler's first instruction. */
+START_TEST(general_detect_behind_mov_ss)
+{
+    f.cpu->pending_debug = 1 << 14;
+    f.cpu->interruptibility = BLOCKING_BY_MOV_SS;
+    f.cpu->dr7 |= 1 << 13;
+    ck_assert_int_eq(execute(f.cpu, &(struct insn){ .id = INSN_mov_to_dr, .length = 3, .kind = OPERAND_REGISTER, .rm = RAX, .operand_size = 8 }),
+                     STATUS_EVENT);
+    ck_assert_uint_eq(f.cpu->event.vector, VECTOR_DB);
+    ck_assert_uint_eq(f.cpu->pending_debug, 0);
+}
+END_TEST
+
 START_TEST(debug_traps_wait_for_mov_ss)
 {
     f.cpu->pending_debug = 1 << 14;
@@ -622,6 +635,7 @@ int main(void)
     tcase_add_test(tcase, monitor_trap_flag);
     tcase_add_test(tcase, monitor_trap_flag_after_injection);
     tcase_add_test(tcase, preemption_timer);
+    tcase_add_test(tcase, general_detect_behind_mov_ss);
     tcase_add_test(tcase, debug_traps_wait_for_mov_ss);
     tcase_add_test(tcase, init_and_sipi_in_non_root_operation);
     tcase_add_test(tcase, refusals_are_cut_to_fit);

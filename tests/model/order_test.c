@@ -46,6 +46,7 @@ static const struct { const char *name; const char *in; } expected[INSN_COUNT] =
     [INSN_load_far_pointer] = { "LES", "NNNN" },
     [INSN_cli] = { "CLI", "----" },             [INSN_sti] = { "STI", "----" },            /* without VIF the CPU engine's */
     [INSN_pushf] = { "PUSHF", "----" },         [INSN_popf] = { "POPF", "----" },
+    [INSN_enter] = { "ENTER", "----" },
     [INSN_wrfsbase] = { "WRFSBASE", "UUUU" },   [INSN_wrgsbase] = { "WRGSBASE", "UUUU" },  /* without CR4.FSGSBASE */
     [INSN_lar] = { "LAR", "NNUU" },             [INSN_lsl] = { "LSL", "NNUU" },
     [INSN_verr] = { "VERR", "NNUU" },           [INSN_verw] = { "VERW", "NNUU" },
@@ -105,6 +106,8 @@ static struct insn instruction(enum insn_id id)
 
     if (id == INSN_in || id == INSN_out || id == INSN_ins || id == INSN_outs)
         insn.operand_size = 1;
+    if (id == INSN_enter)
+        insn.displacement = 0;          /* no address, but how much of the stack */
     if (id == INSN_mov_to_cr || id == INSN_mov_from_cr)
         insn.kind = OPERAND_REGISTER, insn.reg = 3, insn.rm = RAX;
     if (id == INSN_mov_to_dr || id == INSN_mov_from_dr || id == INSN_lmsw || id == INSN_smsw || id == INSN_lldt || id == INSN_ltr)
@@ -118,6 +121,7 @@ static enum outcome outcome(const struct insn *insn)
     enum status status;
 
     f.cpu->gpr[RAX] = 1;
+    f.cpu->gpr[RSP] = 0x9000;
     status = execute(f.cpu, insn);
     if (f.exits != exits)
         return EXIT;

@@ -94,7 +94,7 @@ function difference(a, b,   wa, wb, na, nb, i, va, vb, text, at, name)
     return text
 }
 
-function compare(program,   step, name, a, b, text, i, kind)
+function compare(program,   step, name, a, b, text, i, kind, event)
 {
     for (step = 0; step < 64; step++) {
         name = program "." step
@@ -105,7 +105,9 @@ function compare(program,   step, name, a, b, text, i, kind)
         if (a == b)
             continue
         kind = a == "" ? b : a
+        event = match(kind, / event=[0-9a-f]+/) ? ":" substr(kind, RSTART + 7, RLENGTH - 7) : ""
         kind = substr(kind, 1, index(kind ":", ":") - 1) "#" (match(a, / (vector|exit)=[0-9a-f]+/) ? substr(a, index(a, "=") + 1, RLENGTH - index(substr(a, RSTART), "=")) : 0)
+        kind = kind event
         text = a == "" || b == "" ? " " (a == "" ? "ours" : "theirs") "=missing:0" : difference(a, b)
         for (i = 1; i <= rules; i++)
             if (kind ~ step_rule[i] && text ~ difference_rule[i]) {
