@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ENTER: SDM Vol. 2, ENTER; Vol. 1, 6.6.1. The CPU engine does not ask whether the new top of the stack can be written. */
+/* ENTER: SDM Vol. 2, ENTER. The CPU engine does not ask whether the new top of the stack can be written. */
 #include "model/cpu/raise.h"
 #include "model/cpu/segment.h"
 #include "model/model.h"

@@ -113,10 +113,27 @@ START_TEST(general_registers)
         char then[100];
         bool free_to = has(exits[_i].changes, general[i]), agreed = strcmp(exits[_i].line, "vmcall") == 0;
 
-        snprintf(then, sizeof then, "l0 register %s 0x7777\nl0 advance\n", general[i]);
+        snprintf(then, sizeof then, "l0 register %s 0x77\nl0 advance\n", general[i]);
         expect("", exits[_i].controls, exits[_i].line, exits[_i].reason, then, "", free_to ? NULL : general[i]);
-        snprintf(then, sizeof then, "l0 register %s 0x7777\n", general[i]);
+        snprintf(then, sizeof then, "l0 register %s 0x77\n", general[i]);
         expect("", exits[_i].controls, exits[_i].line, exits[_i].reason, then, "", agreed ? NULL : general[i]);       /* the instruction is still to come */
+    }
+}
+END_TEST
+
+/* IN to AL and AX changes no other bits of RAX, IN to EAX all of it. */
+START_TEST(accumulator)
+{
+    static const struct { const char *line, *value, *lost; } ins[] = {
+        { "in 0x60 1", "0x77", NULL }, { "in 0x60 1", "0x7700", "rax" }, { "in 0x60 2", "0x7777", NULL }, { "in 0x60 2", "0x10000", "rax" },
+        { "in 0x60 4", "0x77777777", NULL },
+    };
+
+    for (unsigned i = 0; i < sizeof ins / sizeof ins[0]; i++) {
+        char then[100];
+
+        snprintf(then, sizeof then, "l0 register rax %s\nl0 advance\n", ins[i].value);
+        expect("", "proc.unconditional_io_exiting", ins[i].line, "io_instruction", then, "", ins[i].lost);
     }
 }
 END_TEST
@@ -191,6 +208,7 @@ int main(void)
     TCase *tcase = tcase_create("check=registers");
 
     tcase_add_loop_test(tcase, general_registers, 0, EXITS);
+    tcase_add_test(tcase, accumulator);
     tcase_add_loop_test(tcase, upper_halves, 0, 3);
     tcase_add_test(tcase, control_and_debug_registers);
     tcase_add_test(tcase, the_line_itself);
