@@ -162,6 +162,11 @@ START_TEST(files_that_are_no_guest)
     h = multiboot_header(0x10003);
     h->load = h->header_address + 1;
     ck_assert_str_eq(load(), wrong);
+    usual_guest();                              /* a difference that wraps around */
+    h = multiboot_header(0x10003);
+    h->header_address = FILE_HEADER / 2;
+    h->load = 0u - FILE_HEADER / 2;
+    ck_assert_str_eq(load(), wrong);
     usual_guest();
     h = multiboot_header(0x10003);
     h->load = h->header_address - FILE_HEADER - 4;

@@ -97,12 +97,22 @@ START_TEST(nothing_is_writable_and_code)
 }
 END_TEST
 
+START_TEST(a_pool_that_is_too_small_is_said_so)
+{
+    boot.ranges = 1;
+    boot.range[0] = (struct memory_range){ 0, 128 * MEGABYTE, MEMORY_AVAILABLE };
+    taken = 256 - (unsigned)_i;
+    ck_assert_str_eq(paging_build(POOL), "too little memory: L0's pool is too small for its paging structures");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("hv image paging");
     TCase *tcase = tcase_create("all");
 
     tcase_add_loop_test(tcase, nothing_is_writable_and_code, 0, 3);
+    tcase_add_loop_test(tcase, a_pool_that_is_too_small_is_said_so, 0, 7);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }

@@ -32,7 +32,7 @@ static const struct { uint32_t index; uint64_t value; } msrs[] = {
     { 0x277, 0x0000050100070406 }, { 0x174, 0x08 }, { 0x175, 0xffff800000001000 }, { 0x176, 0xffff800000002000 }, { 0x1d9, 2 },
     { 0xc0000081, 0x0010000800000000 }, { 0xc0000082, 0xffff800000003000 }, { 0xc0000084, 0x47700 }, { 0xc0000102, 0x123000 },
     { 0xc0000100, 0x567000 }, { 0xc0000101, 0x789000 } };
-enum { MSRS = sizeof msrs / sizeof *msrs, EFER = 0xc0000080, EFER_SCE_NXE = 0x801, MCE = 1 << 6, IF = 1 << 9 };
+enum { MSRS = sizeof msrs / sizeof *msrs, EFER = 0xc0000080, MCE = 1 << 6, IF = 1 << 9 };
 
 struct state {
     uint64_t msr[MSRS], efer, cr0, cr3, cr4, rflags, gdt, idt, limits;
@@ -70,7 +70,7 @@ void case_state(void)
 {
     for (unsigned i = 0; i < MSRS; i++)
         wrmsr(msrs[i].index, msrs[i].value);
-    wrmsr(EFER, rdmsr(EFER) | EFER_SCE_NXE);
+    wrmsr(EFER, (rdmsr(EFER) | EFER_SCE) & ~(uint64_t)EFER_NXE);      /* L0's own paging needs NXE: it is not left behind */
     write_cr4(read_cr4() | MCE);
     const struct state before = state();
     for (unsigned i = 0; i < MSRS; i++)

@@ -118,7 +118,7 @@ test('exits and fields', sub { return same('turnstile')->(@_) && system('tests/m
      'IMAGE', '--append', 'hv=flip trace=fields log=com2', '--module', $turnstile, '--serial2', 'WORK/metal');
 # What is executed before L1 runs has unit tests, and is not booted with every guest.
 my %units = ('elf.c' => ['guest'], 'guest.c' => ['guest'], 'multiboot.c' => ['boot'], 'option.c' => ['boot'], 'memory.c' => ['boot'], 'text.c' => ['boot'],
-             'pool.c' => ['boot', 'system'], 'system.c' => ['system'], 'log.c' => ['log'], 'apic.c' => ['apic'], 'fault.c' => ['fault'], 'paging.c' => ['paging']);
+             'pool.c' => ['boot', 'system'], 'system.c' => ['system'], 'log.c' => ['log'], 'apic.c' => ['apic'], 'arrival.c' => ['arrival'], 'fault.c' => ['fault'], 'paging.c' => ['paging']);
 my $before_l1 = qr/^turnstile|^slide|^lodger 0|^refused|^exits|start|falls|processors/;
 # Of the rest each only where the file is executed.
 my %executed_by = ('system.c' => qr/^lodger/, map { $_ => $before_l1 } qw(elf.c guest.c multiboot.c option.c text.c log.c));
