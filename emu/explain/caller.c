@@ -10,6 +10,8 @@
 /* How long a function is that does nothing but one VMWRITE, and how far above the stack pointer its return address stands:
  * compilers without optimisation put the arguments on the stack first. */
 enum { BEFORE_MAX = 64, AFTER_MAX = 64, SLOTS = 8, CALL_LENGTH = 5 };
+/* A VMWRITE that ends a function, but not one that is nothing else: nobody is asked for its caller after so many attempts. */
+enum { VAIN_MAX = 32 };
 
 /* Reads code or stack without any effect; false if a byte is not mapped. */
 static bool peek(struct cpu *cpu, uint64_t linear, void *to, unsigned length)
@@ -107,6 +109,30 @@ bool caller_plain(const struct callers *callers, uint64_t rip)
     return callers->known[place].rip == rip && callers->known[place].function == CALLER_PLAIN;
 }
 
+uint64_t caller_again(const struct callers *callers, const struct memory *memory, uint64_t rip, uint64_t rsp, uint64_t cr3)
+{
+    unsigned place = (rip >> 2) % 64;
+    uint64_t back = 0;
+
+    if (callers->known[place].rip != rip || !callers->known[place].back || callers->known[place].rsp != rsp || callers->known[place].cr3 != cr3)
+        return 0;
+    const uint8_t *at = memory_at(memory, callers->known[place].pa, callers->known[place].width);
+    if (at)
+        memcpy(&back, at, callers->known[place].width);
+    return back == callers->known[place].back ? back - CALL_LENGTH : 0;
+}
+
+/* Remembers where the return address stands. */
+static void found_at(struct callers *callers, unsigned place, struct cpu *cpu, uint64_t linear, unsigned width)
+{
+    struct translation t = translate(cpu, linear, (struct access){ .kind = ACCESS_READ, .user = cpu_cpl(cpu) == 3, .probe = true });
+
+    callers->known[place].width = width;
+    callers->known[place].rsp = t.result == TRANSLATION_OK && (linear & ~PAGE_MASK) <= PAGE_SIZE - width ? cpu->gpr[RSP] : ~0ull;
+    callers->known[place].cr3 = cpu->cr3;
+    callers->known[place].pa = t.pa;
+}
+
 uint64_t caller_find(struct callers *callers, struct cpu *cpu)
 {
     uint64_t rip = cpu->rip;
@@ -117,6 +143,7 @@ uint64_t caller_find(struct callers *callers, struct cpu *cpu)
         callers->known[place].rip = rip;
         callers->known[place].function = ends(cpu, code + rip) ? 0 : CALLER_PLAIN;
         callers->known[place].back = 0;
+        callers->known[place].vain = 0;
     }
     if (callers->known[place].function == CALLER_PLAIN)
         return 0;
@@ -124,10 +151,14 @@ uint64_t caller_find(struct callers *callers, struct cpu *cpu)
     unsigned width = cpu_64bit(cpu) ? 8 : 4;
     uint64_t back = 0, call;
     if (callers->known[place].back && peek(cpu, stack + cpu->gpr[RSP] + width * callers->known[place].slot, &back, width) &&
-        back == callers->known[place].back)
+        back == callers->known[place].back) {
+        found_at(callers, place, cpu, stack + cpu->gpr[RSP] + width * callers->known[place].slot, width);
         return back - CALL_LENGTH;
+    }
     call = call_of(cpu, code, stack + cpu->gpr[RSP], rip, &callers->known[place].function, &callers->known[place].slot);
     callers->known[place].back = call ? call + CALL_LENGTH : 0;
+    if (!callers->known[place].function && ++callers->known[place].vain == VAIN_MAX)
+        callers->known[place].function = CALLER_PLAIN;
     return call;
 }
 
@@ -135,6 +166,10 @@ void caller_note(struct callers *callers, struct cpu *cpu, uint32_t encoding)
 {
     enum vmcs_field field = vmcs_find(cpu->model, encoding);
 
-    if (field < VMCS_FIELD_COUNT && cpu->vmx.current && !caller_plain(callers, cpu->rip))
-        cpu->vmx.current->caller[field] = caller_find(callers, cpu);
+    if (field >= VMCS_FIELD_COUNT || !cpu->vmx.current || caller_plain(callers, cpu->rip))
+        return;
+    uint64_t caller = caller_again(callers, &cpu->model->memory, cpu->rip, cpu->gpr[RSP], cpu->cr3);
+    if (!caller)
+        caller = caller_find(callers, cpu);
+    cpu->vmx.current->caller[field] = caller;
 }

@@ -11,7 +11,8 @@ struct callers {
     struct {
         uint64_t rip, function;
         uint64_t back;                  /* the return address that was found last, 0: none; in which slot of the stack */
-        unsigned slot;
+        unsigned slot, width, vain;     /* vain: how often no call was found, and never one */
+        uint64_t rsp, cr3, pa;          /* where that was: the slot's physical address */
     } known[64];
 };
 
@@ -19,6 +20,8 @@ struct callers {
 void caller_note(struct callers *callers, struct cpu *cpu, uint32_t encoding);
 /* RIP of the call to the function that is nothing but the VMWRITE at RIP; 0: it is not known. And: is it known that there is no such function? */
 uint64_t caller_find(struct callers *callers, struct cpu *cpu);
+/* The same, if the same call is there as at the latest VMWRITE with that RIP; else 0. */
+uint64_t caller_again(const struct callers *callers, const struct memory *memory, uint64_t rip, uint64_t rsp, uint64_t cr3);
 bool caller_plain(const struct callers *callers, uint64_t rip);
 
 #endif

@@ -254,10 +254,13 @@ static bool is_told(enum notice_kind kind)
 
 static void l1_wrote(struct machine *machine, const struct notice *notice)
 {
+    const struct vmcs *v = notice->cpu->vmx.non_root ? NULL : notice->cpu->vmx.current;
     struct cpu view;
     uint64_t caller = 0;
 
-    if (!caller_plain(&machine->callers, notice->c)) {
+    if (v && VMCS(v, guest_rip) == notice->c)
+        caller = caller_again(&machine->callers, &machine->model->memory, notice->c, VMCS(v, guest_rsp), VMCS(v, guest_cr3));
+    if (!caller && !caller_plain(&machine->callers, notice->c)) {
         view = native_l1_view(machine->native, notice->cpu);
         caller = view.rip == notice->c ? caller_find(&machine->callers, &view) : 0;
     }

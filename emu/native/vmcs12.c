@@ -62,11 +62,14 @@ void vmcs12_loaded(struct native *native, struct native_region *r)
 
 void native_note_caller(struct native *native, uint64_t address, uint64_t encoding, uint64_t caller)
 {
-    enum vmcs_field field = vmcs_find(native->model, (uint32_t)encoding);
-
     for (unsigned i = 0; i < NATIVE_REGIONS; i++)
-        if (native->region[i].use && native->region[i].pa == address && field < VMCS_FIELD_COUNT)
-            native->region[i].vmcs.caller[field] = caller;
+        if (native->region[i].pa == address && native->region[i].use) {
+            enum vmcs_field field = vmcs_find(native->model, (uint32_t)encoding);
+
+            if (field < VMCS_FIELD_COUNT)
+                native->region[i].vmcs.caller[field] = caller;
+            return;
+        }
 }
 
 void native_shadow_write(struct native *native, const struct cpu *cpu, uint64_t encoding, uint64_t value)
