@@ -222,7 +222,7 @@ START_TEST(destinations)
 }
 END_TEST
 
-/* 11.8.4: an interrupt by message is an edge. 11.12.10.2: the logical identifier of x2APIC mode follows from the identifier, also above 15. */
+/* 11.6.1: an interrupt by message is an edge. 11.12.10.2: the logical identifier of x2APIC mode follows from the identifier, also above 15. */
 START_TEST(what_a_message_leaves)
 {
     struct lapic *lapic = &board->lapic[1];
