@@ -243,6 +243,25 @@ START_TEST(what_a_message_leaves)
 }
 END_TEST
 
+/* Figure 11-8: what of each LVT entry can be written; and how firmware leaves LINT0 and LINT1 of the bootstrap processor. */
+START_TEST(local_vector_table)
+{
+    static const uint32_t writable[] = { 0x700ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff };
+    struct lapic *lapic = &board->lapic[0];
+    struct lapic wired = { .cpu = lapic->cpu };
+
+    lapic_virtual_wire(&wired);
+    ck_assert_uint_eq(wired.lvt[LVT_LINT0], 0x700);         /* ExtINT */
+    ck_assert_uint_eq(wired.lvt[LVT_LINT1], 0x400);         /* NMI */
+    for (unsigned i = 0; i < 6; i++) {
+        lapic_write(lapic, 0x320 + 0x10 * i, 0xffffffff);
+        ck_assert_uint_eq(lapic_read(lapic, 0x320 + 0x10 * i), writable[i]);
+        lapic_write(lapic, 0x320 + 0x10 * i, MASKED);
+        ck_assert_uint_eq(lapic_read(lapic, 0x320 + 0x10 * i), MASKED);
+    }
+}
+END_TEST
+
 START_TEST(signals)
 {
     struct lapic *lapic = &board->lapic[0];
@@ -403,6 +422,7 @@ int main(void)
     tcase_add_test(tcase, priorities);
     tcase_add_test(tcase, destinations);
     tcase_add_test(tcase, what_a_message_leaves);
+    tcase_add_test(tcase, local_vector_table);
     tcase_add_test(tcase, signals);
     tcase_add_loop_test(tcase, signals_while_disabled, 0, 2);
     tcase_add_test(tcase, bad_vectors);

@@ -62,6 +62,9 @@ START_TEST(reset_control)
     out(0xcf9, 1, 2);
     ck_assert_int_eq(board->end, BOARD_RUNNING);
     ck_assert_uint_eq(in(0xcf9, 1), 2);
+    out(0xcf9, 1, 0xfb);                    /* bit 2 alone resets; 7:4 and 0 are reserved */
+    ck_assert_int_eq(board->end, BOARD_RUNNING);
+    ck_assert_uint_eq(in(0xcf9, 1), 0xa);
     out(0xcf8, 4, ~0u);                     /* an address, no reset */
     ck_assert_int_eq(board->end, BOARD_RUNNING);
     out(0xcf9, 1, 6);
