@@ -6,7 +6,7 @@ TAP_TESTS := $(filter-out tests/conformance/% tests/metal/bochs.sh tests/metal/c
 
 # Fuzz targets: tests/fuzz/NAME.c with LLVMFuzzerTestOneInput(); here with standalone.c, which needs no clang.
 FUZZ_MODEL := $(addprefix $(B)/tests/fuzz/,vmcs_random check_parts)
-FUZZ_EMU := $(addprefix $(B)/tests/fuzz/,scenario_text image_load vmcs_text virtio disk)
+FUZZ_EMU := $(addprefix $(B)/tests/fuzz/,scenario_text image_load protocol_load device_registers vmcs_text virtio disk)
 FUZZ_MAIN := $(addprefix $(B)/tests/fuzz/,standalone.o fail.o)
 $(FUZZ_MODEL): %: %.o $(FUZZ_MAIN) $(MODEL_LIB)
 	@echo "  LINK  $@"

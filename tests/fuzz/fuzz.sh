@@ -27,6 +27,8 @@ fuzz check_parts 160000 'walks of 64 changes, not sanitized'
 folder=${FUZZ:-build/asan/tests/fuzz}
 fuzz scenario_text 30000 'scenario texts'
 fuzz image_load 30000 'images'
+fuzz protocol_load 20000 'kernels and other images, packed and not'
+fuzz device_registers 20000 'guests that write nonsense to devices'
 fuzz vmcs_text 10000 'VMCS dumps'
 fuzz virtio 20000 'drivers of virtio devices'
 fuzz disk 20000 'options and files of disks'
