@@ -158,16 +158,22 @@ uint32_t fw_cfg_in(struct board *board, const struct cpu *cpu, uint16_t port, un
     uint32_t value = 0;
 
     (void)cpu;
-    for (unsigned i = 0; i < size; i++)
-        value |= (uint32_t)(port + i == FW_CFG_DATA ? fw_cfg_next(&board->fw_cfg) : 0xff) << 8 * i;
+    for (unsigned i = 0; i < size; i++) {
+        uint32_t byte = port + i == FW_CFG_DATA ? fw_cfg_next(&board->fw_cfg)
+                        : port + i >= FW_CFG_DMA && port + i <= FW_CFG_END ? fw_cfg_dma_read((uint16_t)(port + i)) : 0xff;
+        value |= byte << 8 * i;
+    }
     return value;
 }
 
+/* Requests by DMA are written as two halves of 4 bytes. */
 void fw_cfg_out(struct board *board, const struct cpu *cpu, uint16_t port, unsigned size, uint32_t value)
 {
-    (void)cpu, (void)size;
+    (void)cpu;
     if (port == FW_CFG_SELECTOR)
         fw_cfg_select(&board->fw_cfg, (uint16_t)value);
+    if ((port == FW_CFG_DMA || port == FW_CFG_DMA_LOW) && size == 4)
+        fw_cfg_dma_write(&board->fw_cfg, port, value, &board->model->memory);
 }
 
 /* Bit 0: reset; bit 1: A20, always on. */

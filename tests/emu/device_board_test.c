@@ -253,6 +253,52 @@ START_TEST(firmware_configuration)
 }
 END_TEST
 
+/* A request at 0x1000, written high half first; what its control word is behind it. */
+static uint32_t request(uint32_t control, uint32_t length, uint64_t address)
+{
+    uint8_t *at = ram + 0x1000;
+
+    for (unsigned i = 0; i < 4; i++) {
+        at[i] = (uint8_t)(control >> (24 - 8 * i));
+        at[4 + i] = (uint8_t)(length >> (24 - 8 * i));
+    }
+    for (unsigned i = 0; i < 8; i++)
+        at[8 + i] = (uint8_t)(address >> (56 - 8 * i));
+    out(0x514, 4, 0);
+    out(0x518, 4, 0x00100000);          /* big-endian */
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+START_TEST(firmware_configuration_by_dma)
+{
+    enum { ERROR = 1, READ = 2, SKIP = 4, SELECT = 8, WRITE = 16 };
+
+    ck_assert_uint_eq(in(0x514, 4), 0x554d4551);        /* "QEMU" */
+    ck_assert_uint_eq(in(0x518, 4), 0x47464320);        /* " CFG" */
+    memset(ram + 0x2000, 0xaa, 0x2000);
+    ck_assert_uint_eq(request(SELECT | READ, 4, 0x2000), 0);
+    ck_assert_int_eq(memcmp(ram + 0x2000, "QEMU\xaa", 5), 0);
+    ck_assert_uint_eq(request(1 << 16 | SELECT | READ, 0x1800, 0x2000), 0);     /* more than the item has: zeros */
+    ck_assert_uint_eq(ram[0x2000], 3);
+    for (unsigned i = 1; i < 0x1800; i++)
+        ck_assert_uint_eq(ram[0x2000 + i], 0);
+    ck_assert_uint_eq(ram[0x3800], 0xaa);
+    ck_assert_uint_eq(request(SELECT | SKIP, 2, 0), 0);
+    ck_assert_uint_eq(request(READ, 2, 0x2000), 0);
+    ck_assert_int_eq(memcmp(ram + 0x2000, "MU", 2), 0);
+    ck_assert_uint_eq(request(SKIP, 0xffffffff, 0), 0);
+    ck_assert_uint_eq(in(0x511, 1), 0);
+    ck_assert_uint_eq(request(WRITE, 2, 0x2000), ERROR);
+    ck_assert_uint_eq(request(SELECT | READ, 2, 0xfffff), ERROR);               /* not all of it is RAM */
+    ck_assert_uint_eq(request(SELECT | READ, 0xffffffff, 0), ERROR);
+    ck_assert_uint_eq(request(SELECT | READ, 2, ~0ull), ERROR);
+    out(0x514, 4, 0xffffffff);
+    out(0x518, 4, 0xffffffff);          /* a request that is nowhere: nothing happens */
+    ck_assert_uint_eq(request(0x19 << 16 | SELECT | READ, 4, 0x2000), 0);       /* no files */
+    ck_assert_int_eq(memcmp(ram + 0x2000, "\0\0\0", 4), 0);
+}
+END_TEST
+
 START_TEST(unclaimed)
 {
     ck_assert_uint_eq(in(0x1234, 4), 0xffffffff);
@@ -305,6 +351,7 @@ int main(void)
     tcase_add_test(tcase, ioapic_levels);
     tcase_add_test(tcase, test_device);
     tcase_add_test(tcase, firmware_configuration);
+    tcase_add_test(tcase, firmware_configuration_by_dma);
     tcase_add_test(tcase, unclaimed);
     tcase_add_test(tcase, ends);
     suite_add_tcase(suite, tcase);
