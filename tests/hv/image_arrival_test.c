@@ -38,8 +38,9 @@ START_TEST(segments_are_what_their_descriptors_say)
 {
     static const uint64_t table[] = {
         0, 0x00af9a000000ffff, 0x12cf92345678abcd, 0x0040f30000010fff, 0x12408b345678ffff, 0x00000000fedcba98 /* a busy TSS, 16 bytes */,
-        0x00cf12000000ffff /* not present */, 0x000002000000ffff /* an LDT, not present */, 0, 0x0000820000000027, 0 };
-    const struct hal_table gdt = { (uint64_t)table, sizeof table - 1 };
+        0x00cf12000000ffff /* not present */, 0x000002000000ffff /* an LDT, not present */, 0, 0x0000820000000027, 0, 0x0000820000000027,
+        0x00cf93000000ffff /* beyond the limit */ };
+    const struct hal_table gdt = { (uint64_t)table, sizeof table - 9 };
     const struct { uint16_t selector; bool system; uint32_t rights, limit; uint64_t base; } row[] = {
         { 0x08, false, 0xa09b, 0xffffffff, 0 },                         /* it has been loaded: accessed */
         { 0x10, false, 0xc093, 0xfabcdfff, 0x12345678 },                /* pages of 4 KB */
@@ -49,7 +50,7 @@ START_TEST(segments_are_what_their_descriptors_say)
         { 0x00, false, AR_UNUSABLE }, { 0x03, false, AR_UNUSABLE },     /* null selectors */
         { 0x30, false, AR_UNUSABLE }, { 0x38, true, AR_UNUSABLE },      /* not present */
         { 0x20, false, AR_UNUSABLE }, { 0x10, true, AR_UNUSABLE },      /* of the other kind */
-        { 0x58, false, AR_UNUSABLE }, { 0x50, true, AR_UNUSABLE },      /* beyond the limit, also in half */
+        { 0x60, false, AR_UNUSABLE }, { 0x58, true, AR_UNUSABLE },      /* beyond the limit, also in half */
     };
 
     for (unsigned i = 0; i < sizeof row / sizeof *row; i++) {
