@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Files as the loaders read them. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,12 +22,12 @@ static const char *not_a_file(FILE *from)
          : S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode) ? "is a device, not a file" : NULL;
 }
 
-/* What main() puts in place of a closed one, too. */
-static bool is_null(FILE *from)
+/* main() puts something in the place of a closed one that can only be written. */
+static bool is_closed(FILE *from)
 {
-    struct stat status, null;
+    int mode = fcntl(fileno(from), F_GETFL);
 
-    return fstat(fileno(from), &status) == 0 && stat("/dev/null", &null) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == null.st_rdev;
+    return mode < 0 || (mode & O_ACCMODE) == O_WRONLY;
 }
 
 /* To the end, or one byte further than `limit`. The size is not asked for: of a pipe nobody knows it. */
@@ -62,8 +63,7 @@ bool file_read(struct file *file, const char *path, uint64_t limit, char *error,
     if (from && !standard_input)
         fclose(from);
     if (fault)
-        snprintf(error, error_size, "%s: %s", standard_input ? "standard input" : file->path,
-                 standard_input && is_null(from) ? "is closed, or is /dev/null" : fault);
+        snprintf(error, error_size, "%s: %s", standard_input ? "standard input" : file->path, standard_input && is_closed(from) ? "is closed" : fault);
     else if (file->size > limit)
         snprintf(error, error_size, "%s: its bytes do not fit into %llu MB of memory (give more with --memory)", file->path,
                  (unsigned long long)limit >> 20);
