@@ -19,7 +19,7 @@ boots()
 {
     local name=$1
     shift
-    timeout 900 "$sesqui" boot "$linux/vmlinuz" --initrd "$linux/initrd" --append "console=ttyS0" --limit 8000000000 --explain=none --hash \
+    timeout 900 "$sesqui" boot "$linux/vmlinuz" --initrd "$linux/initrd" --append "console=ttyS0" --limit 16000000000 --explain=none --hash \
         "$@" >"$scratch/$name.out" 2>"$scratch/$name.err"
     local status=$?
     cat "$scratch/$name.err" >>"$scratch/$name.out"
