@@ -21,7 +21,7 @@ enum { UNEXPLORED_BYTES = 64 << 10, UNEXPLORED_ZEROS = 4 << 10 };
 
 /* Rows that stop only if the model asks (cpu->intercepts); all others always stop. */
 static const uint8_t variant_rows[] = {
-    INSN_mov_from_cr, INSN_smsw, INSN_sgdt, INSN_sidt, INSN_sldt, INSN_str,
+    INSN_mov_from_cr, INSN_smsw, INSN_sldt, INSN_str,
 };
 enum { VARIANT_ROW_COUNT = sizeof variant_rows };
 
@@ -44,7 +44,7 @@ static uint32_t variant_of(const struct engine *e)
 
 static bool umip_row(enum insn_id id)
 {
-    return id == INSN_sgdt || id == INSN_sidt || id == INSN_sldt || id == INSN_str || id == INSN_smsw;
+    return id == INSN_sldt || id == INSN_str || id == INSN_smsw;
 }
 
 /* MOV and POP of data segments are left to the library, which asks segment.c. */
@@ -226,9 +226,7 @@ static struct view look(const struct engine *e, uint64_t pc)
         return view;
     /* SMSW to a 32-bit register gives all of CR0 on processors; the library stores 16 bits outside 64-bit mode. */
     bool wide_smsw = id == INSN_smsw && modrm >= 0xc0 && !mode64;
-    /* SGDT and SIDT store all of the base, whatever the operand size (SDM Vol. 2, SGDT, operation); the library, of 16 bits, 24 bits. */
-    bool short_table = (id == INSN_sgdt || id == INSN_sidt) && prefixes.operand_size == !!(hflags & HF_CS32);
-    if (wide_smsw || short_table || row_stops(e->variant, id, (modrm >> 3 & 7u) | (prefixes.rex & 4u) << 1, hflags & 3))
+    if (wide_smsw || row_stops(e->variant, id, (modrm >> 3 & 7u) | (prefixes.rex & 4u) << 1, hflags & 3))
         show(&view, ud2);
     return view;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "emu/decode/decode.h"
+#include "model/cpu/walk.h"
 
 /*
  * The library calls functions of this folder with its own structures only, and some (gettimeofday) with nothing at all.
@@ -398,11 +399,28 @@ static bool undefined_after_all(struct engine *e)
     return !(e->cpu->cr4 & CR4_OSFXSR) && !mmx && opcode != 0xae && opcode != 0x38 && opcode != 0x3a;
 }
 
+/*
+ * Between two instructions. The fetch of one beyond the last that was asked for does not count: it will be tried again. But a branch to an
+ * address that is not canonical has not been executed, though nothing was fetched there yet.
+ */
+static void settle(struct engine *e)
+{
+    uint64_t rip = ENV64(e->env, EIP);
+    if (e->position != BETWEEN_BLOCKS)
+        return;
+    if (e->left == LEFT_FAULT && e->retired >= e->budget)
+        e->left = LEFT_POLL;
+    if ((e->left != LEFT_POLL && e->left != LEFT_INTERRUPTIBLE) || !e->retired || !(ENV32(e->env, HFLAGS) & HF_CS64) ||
+        linear_canonical(e->cpu, rip))
+        return;
+    e->left = LEFT_FAULT;
+    e->linear = rip;
+    e->access = (struct access){ .kind = ACCESS_FETCH };
+    e->translation = (struct translation){ .result = TRANSLATION_NOT_CANONICAL };
+}
+
 static void finish(struct engine *e, struct stop *stop)
 {
-    /* The fetch of an instruction beyond the last one asked for does not count: it will be tried again. */
-    if (e->left == LEFT_FAULT && e->position == BETWEEN_BLOCKS && e->retired >= e->budget)
-        e->left = LEFT_POLL;
     switch (e->left) {
     case LEFT_POLL:
         stop->reason = e->interrupted ? STOP_INTERRUPTIBLE : STOP_LIMIT;
@@ -465,6 +483,7 @@ void engine_run(struct engine *e, struct cpu *cpu, const struct engine_request *
         e->left = LEFT_REFUSED;
         e->text = uc_strerror(error);
     }
+    settle(e);
     state_store(e);
     fill_finish(e);
     finish(e, stop);

@@ -166,6 +166,10 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(library_cpu *cpu, uint64_t va, int size, int
     }
     if (t.result == TRANSLATION_APIC_ACCESS && map_virtual_apic(e, va, (unsigned)size, how.kind, mmu, ra))
         return true;
+    /* A breakpoint on an instruction, and a trap behind the one before it, come before what its fetch meets (SDM Vol. 3, 6.9, Table 6-2). */
+    if (access == LIBRARY_FETCH && e->debug_armed && e->retired < e->budget &&
+        va == ENV64(e->env, EIP) + SEGMENT(uint64_t, e->env, SEG_CS, SEGMENT_BASE))
+        debug_block(e, linear);
     e->linear = linear;
     e->access = how;
     e->translation = t;

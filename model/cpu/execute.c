@@ -325,6 +325,9 @@ static enum status store_table_register(struct cpu *cpu, const struct insn *insn
     image[1] = (uint8_t)(table->limit >> 8);
     memcpy(image + 2, &table->base, sizeof(table->base));
     TRY(operand_linear(cpu, insn, length, true, &linear));
+    /* Two stores: the limit, and the base behind it (SDM Vol. 3, 3.5.1, "Segment Descriptor Tables"). */
+    TRY(access_aligned(cpu, linear, 2, cpu_cpl(cpu)));
+    TRY(access_aligned(cpu, linear + 2, length - 2, cpu_cpl(cpu)));
     TRY(linear_write(cpu, linear, image, length, false));
     return done(cpu, insn);
 }

@@ -40,6 +40,7 @@ static const struct sample always[] = {
     { INSN_vmread, 3, { 0x0f, 0x78, 0xc8 } },       { INSN_vmwrite, 3, { 0x0f, 0x79, 0x08 } },
     { INSN_invept, 5, { 0x66, 0x0f, 0x38, 0x80, 0x08 } }, { INSN_invvpid, 5, { 0x66, 0x0f, 0x38, 0x81, 0x08 } },
     { INSN_pause, 2, { 0xf3, 0x90 } },
+    { INSN_sgdt, 3, { 0x0f, 0x01, 0x03 } },         { INSN_sidt, 3, { 0x0f, 0x01, 0x0b } },
 };
 enum { ALWAYS = sizeof always / sizeof *always };
 
@@ -47,7 +48,6 @@ enum { ALWAYS = sizeof always / sizeof *always };
 static const struct sample conditional[] = {
     { INSN_mov_from_cr, 3, { 0x0f, 0x20, 0xd8 } },  { INSN_mov_from_cr, 3, { 0x0f, 0x20, 0xc0 } },
     { INSN_smsw, 3, { 0x0f, 0x01, 0xe0 } },
-    { INSN_sgdt, 3, { 0x0f, 0x01, 0x03 } },         { INSN_sidt, 3, { 0x0f, 0x01, 0x0b } },
     { INSN_sldt, 3, { 0x0f, 0x00, 0xc0 } },         { INSN_str, 3, { 0x0f, 0x00, 0xc8 } },
 };
 enum { CONDITIONAL = sizeof conditional / sizeof *conditional };
@@ -168,7 +168,7 @@ static void expect_exception(unsigned vector, uint64_t rip, unsigned which)
 
 START_TEST(user_mode_instruction_prevention)
 {
-    place(&conditional[4]);                         /* SGDT */
+    place(&conditional[4]);                         /* STR */
     f->cpu->cr4 |= CR4_UMIP;
     fixture_run(f);
     ck_assert_int_eq(f->stop.reason, STOP_INSTRUCTION);

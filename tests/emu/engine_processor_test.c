@@ -239,6 +239,91 @@ END_TEST
 BLOB(sse_move, "movaps xmm0,xmm1");
 BLOB(mmx_move, "movq mm0,mm1");
 BLOB(x87, "fld1");
+/* The limit of 2 bytes and the base behind it are two stores: an address that is 2 beyond a multiple of 4 (of 8 in 64-bit mode) is aligned. */
+BLOB(table_aligned, "sgdt [rbx]\n ud2");
+START_TEST(alignment_of_table_registers)
+{
+    fixture_long_mode(f);
+    user_mode(SELECTOR_USER_CODE64, 0xa09b);
+    CODE(table_aligned);
+    f->cpu->cr0 |= CR0_AM;
+    f->cpu->rflags |= RFLAGS_AC;
+    for (unsigned i = 0; i < 16; i++) {
+        f->cpu->gpr[RBX] = DATA + i;
+        fixture_put64(f, DATA + i, 0);
+        fixture_run_at(f, FIXTURE_CODE);
+        if (f->stop.reason == STOP_INSTRUCTION && execute(f->cpu, &f->stop.insn) == STATUS_EVENT)
+            fixture_raised(f);
+        if (i % 8 == 6) {
+            ck_assert_uint_eq(f->cpu->rip, FIXTURE_CODE + 3);
+            ck_assert_uint_eq(fixture_get64(f, DATA + i) & 0xffff, f->cpu->gdtr.limit);
+        } else {
+            fixture_expect_event(f, VECTOR_AC, 0, FIXTURE_CODE);
+            ck_assert_uint_eq(fixture_get64(f, DATA + i), 0);
+        }
+    }
+}
+END_TEST
+
+/* Also step by step, or at the end of what was asked for, a near branch to an address that is not canonical faults where it stands. */
+BLOB(nowhere_jump, "jmp rbx");
+BLOB(nowhere_return, "ret");
+START_TEST(branches_to_nowhere_step_by_step)
+{
+    static const struct { bool step, trap; uint64_t limit; } ways[] = { { true, false, ~0ull }, { true, true, ~0ull }, { false, true, ~0ull }, { false, false, 1 } };
+
+    fixture_long_mode(f);
+    f->cpu->gpr[RBX] = 0xcccccccccccccccc;
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t rsp = FIXTURE_STACK - 8;
+
+        fixture_put(f, FIXTURE_CODE, i & 1 ? nowhere_return : nowhere_jump, 2);
+        fixture_put64(f, rsp, f->cpu->gpr[RBX]);
+        f->cpu->gpr[RSP] = rsp;
+        f->cpu->rflags = RFLAGS_FIXED | (ways[i / 2].trap ? RFLAGS_TF : 0);
+        f->request = (struct engine_request){ .single_step = ways[i / 2].step, .limit = ways[i / 2].limit == 1 ? f->cpu->clock + 1 : ~0ull };
+        fixture_run_at(f, FIXTURE_CODE);
+        fixture_expect_event(f, VECTOR_GP, 0, FIXTURE_CODE);
+        ck_assert_uint_eq(f->cpu->gpr[RSP], rsp);
+        ck_assert_uint_eq(f->cpu->pending_debug, 0);
+    }
+}
+END_TEST
+
+/* Table 6-2: the trap of the instruction before, the breakpoint on the next one, and only then what its fetch meets. */
+BLOB(break_jump, "mov [rcx],eax\n jmp rbx");
+START_TEST(breakpoints_come_before_the_fetch)
+{
+    fixture_long_mode(f);
+    CODE(break_jump);
+    fixture_put64(f, FIXTURE_PT + 8 * 0x40, 0);
+    fixture_flush(f);
+    f->cpu->gpr[RBX] = f->cpu->dr[0] = 0x40000;
+    f->cpu->gpr[RCX] = DATA;
+    f->cpu->dr7 = 0x400 | 1;
+    fixture_run_at(f, FIXTURE_CODE);
+    fixture_expect_event(f, VECTOR_DB, 0, 0x40000);
+    ck_assert_uint_eq(f->stop.event.address & 15, 1);
+    f->cpu->rflags |= RFLAGS_RF;
+    fixture_run_at(f, 0x40000);
+    fixture_expect_event(f, VECTOR_PF, PF_FETCH, 0x40000);
+    f->cpu->rflags &= ~RFLAGS_RF;
+    f->cpu->dr7 = 0x400;
+    fixture_run_at(f, FIXTURE_CODE);
+    fixture_expect_event(f, VECTOR_PF, PF_FETCH, 0x40000);
+    /* The store meets a data breakpoint, and what follows cannot be fetched. */
+    fixture_put(f, 0x3ffe, break_jump, 2);
+    fixture_put64(f, FIXTURE_PT + 8 * 4, 0);
+    fixture_flush(f);
+    f->cpu->dr[0] = DATA;
+    f->cpu->dr7 = 0x400 | 1 | 0xdull << 16;
+    fixture_run_at(f, 0x3ffe);
+    ck_assert_int_eq(f->stop.reason, STOP_LIMIT);
+    ck_assert_uint_eq(f->cpu->rip, 0x4000);
+    ck_assert_uint_eq(f->cpu->pending_debug & 15, 1);
+}
+END_TEST
+
 START_TEST(undefined_before_not_available)
 {
     static const struct { const uint8_t *from, *to; uint64_t em, osfxsr; enum vector vector; } cases[] = {
@@ -351,6 +436,9 @@ int main(void)
     tcase_add_test(cases, code_addresses_wrap);
     tcase_add_test(cases, a_store_that_is_not_aligned_meets_no_other_breakpoint);
     tcase_add_test(cases, a_fault_forgets_breakpoints_met_on_the_way);
+    tcase_add_test(cases, alignment_of_table_registers);
+    tcase_add_test(cases, branches_to_nowhere_step_by_step);
+    tcase_add_test(cases, breakpoints_come_before_the_fetch);
     tcase_add_test(cases, undefined_before_not_available);
     tcase_add_test(cases, lengths_of_any_size);
     tcase_add_test(cases, equal_ordered);
