@@ -44,7 +44,8 @@ result $? "SIGTERM over the core: status 143, and the exit that repeats" "$work/
 long="$work/long.scn"
 { cat scenarios/parts/root.scn; printf 'repeat 1000\nrepeat 900\nl0 vmread guest_rip\nend\nend\n'; } >"$long"
 for signal in INT TERM; do
-    (trap - INT; exec "$sesqui" run scenarios/bare-halt.scn "$long" "$long" "$long" "$long" "$long" --trace "$work/trace") >"$work/out" 2>"$work/err" </dev/null &
+    # A shell whose caller ignores SIGINT, as of jobs in the background, cannot set it back.
+    perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' "$sesqui" run scenarios/bare-halt.scn "$long" "$long" "$long" "$long" "$long" --trace "$work/trace" >"$work/out" 2>"$work/err" </dev/null &
     pid=$!
     for _ in $(seq 600); do
         grep -q '^ok 1 - ' "$work/out" && break

@@ -46,7 +46,7 @@ START_TEST(as_the_host_does_it)
         uint64_t rsp = TOP, rbp = (uint64_t)(TOP + displays[i]);
 
         for (unsigned n = 0; n < AREA_SIZE / 8; n++)
-            area[n] = 0x1111111111111111 * (n % 15 + 1) + n;
+            area[n] = 0x1111111111111111ull * (n % 15 + 1) + n;
         fixture_put(f, AREA, area, AREA_SIZE);
         fixture_put(f, FIXTURE_CODE, levels[_i].code, 6);
         f->cpu->gpr[RSP] = rsp;
