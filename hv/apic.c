@@ -43,6 +43,20 @@ static uint32_t read(uint64_t base, unsigned offset)
     return hal_mmio_read32(PA((base & APIC_BASE_ADDRESS) + offset), &low) ? low : 0;
 }
 
+/* L0 sends by it. Its page lies below 4 GB, and is no RAM. */
+bool hv_apic_reached(uint64_t base)
+{
+    const struct hv_machine *m = hal_machine_local();
+    const uint64_t page = base & APIC_BASE_ADDRESS;
+
+    if (!(base & APIC_BASE_ENABLE) || base & APIC_BASE_X2APIC)
+        return true;
+    for (unsigned i = 0; i < m->ram_count; i++)
+        if (page - m->ram[i].base.value < m->ram[i].size)
+            return false;
+    return !(page >> 32) && page - m->pool.base.value >= m->pool.size;
+}
+
 /*
  * The rest goes by disabling and enabling it: then it "may return to the state after power-up" (SDM Vol. 3, "Enabling or
  * Disabling the Local APIC"). It stays in the mode it was in. The registers above do not depend on that "may".

@@ -168,5 +168,7 @@ const char *hv_refusal(enum hv_strategy strategy);
 const char *hv_run(enum hv_strategy strategy);
 /* When it has returned: an NMI came to L0 meanwhile that is the guest's. */
 bool hv_nmi_due(void);
+/* Does L0 reach the local APIC, with this value of IA32_APIC_BASE? */
+bool hv_apic_reached(uint64_t base);
 
 #endif

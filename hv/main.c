@@ -102,6 +102,7 @@ static bool enter(struct hv_cpu *cpu)
     struct hardware_vmcs *vmcs = cpu->level == 1 ? &cpu->vmcs01 : cpu->vmcs02;
     enum hal_result result;
     uint32_t reason;
+    const bool waits = cpu->waits_for_sipi;     /* pages_after_exit() ends that, also where nothing ran */
 
     if (cpu->told_level != cpu->level) {
         cpu->told_level = cpu->level;
@@ -111,6 +112,7 @@ static bool enter(struct hv_cpu *cpu)
     do {
         if (cpu->due & HAL_MACHINE_CHECK && machine_check_exits(cpu))
             return true;
+        cpu->waits_for_sipi = waits;
         pages_before_entry(cpu);
         cpu->entries.count = 0;                 /* what the guest writes from now on counts */
         cpu->breakpoints_met = 0;
@@ -180,6 +182,8 @@ static const char *start(struct hv_cpu *cpu)
     hal_unlock(&m->lock);
     if (m->refusal)
         return m->refusal;
+    if (!hal_rdmsr(MSR_ia32_apic_base, &base) || !hv_apic_reached(base))
+        return "the local APIC lies over RAM or beyond 4 GB, where L0 does not reach it";
     reason = shadow_refusal(&m->physical, cpu->strategy);
     if (reason)
         return reason;

@@ -23,13 +23,21 @@ static bool wanted_by_l1(const struct hv_cpu *cpu)
     return cpu->level == 2 && VMCS12(cpu, pin_based_controls) & PIN_nmi_exiting;
 }
 
-/* Controls of L1's that hardware shall refuse (27.2.1.1) stay as they are: the NMI is then L1's. */
+/* With "virtual NMIs" no NMI may be injected where NMIs are blocked (27.3.1.5); without, L1 may do that. */
+static bool injects_blocked(const struct hv_cpu *cpu)
+{
+    const uint32_t event = cpu->level == 2 ? vmread32(VMCS_entry_interruption_information) : 0;
+
+    return event & INTERRUPTION_VALID && INTERRUPTION_TYPE(event) == EVENT_NMI && vmread32(VMCS_guest_interruptibility_state) & BLOCKING_BY_NMI;
+}
+
+/* Controls of L1's that hardware shall refuse (27.2.1.1) stay as they are, and so do those that it refuses with ours: the NMI waits. */
 static bool refused_anyway(const struct hv_cpu *cpu)
 {
     const uint32_t pin = cpu->level == 2 ? VMCS12_32(cpu, pin_based_controls) : 0;
     const uint32_t proc = cpu->level == 2 ? VMCS12_32(cpu, processor_based_controls) : 0;
 
-    return (pin & PIN_virtual_nmis && !(pin & PIN_nmi_exiting)) || (proc & PROC_nmi_window_exiting && !(pin & PIN_virtual_nmis));
+    return injects_blocked(cpu) || (pin & PIN_virtual_nmis && !(pin & PIN_nmi_exiting)) || (proc & PROC_nmi_window_exiting && !(pin & PIN_virtual_nmis));
 }
 
 void nmi_before_entry(struct hv_cpu *cpu)

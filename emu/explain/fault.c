@@ -29,13 +29,19 @@ static void tell_msr(struct explanation *e, const struct cpu *cpu, const char *p
         explain_line(e, "RDMSR of MSR 0x%" PRIx32 " (ECX; %s)", (uint32_t)cpu->gpr[RCX], name ? name : "this machine has no such MSR");
 }
 
+/* INVEPT, INVVPID and INVPCID have an operand of 16 bytes and are none of SSE. */
+static bool is_simd(const char *place)
+{
+    return (strstr(place, "xmm") || strstr(place, "ymm")) && !strstr(place, ": inv");
+}
+
 /* #UD of SSE and AVX instructions while the bit of CR4 that allows them is 0: SDM Vol. 3, 2.5. */
 static void tell_simd(struct explanation *e, const struct cpu *cpu, const char *place)
 {
     const char *bit = strstr(place, ": v") ? "OSXSAVE (bit 18)" : "OSFXSR (bit 9)";
     uint64_t mask = strstr(place, ": v") ? CR4_OSXSAVE : CR4_OSFXSR;
 
-    if ((strstr(place, "xmm") || strstr(place, "ymm")) && !(cpu->cr4 & mask))
+    if (is_simd(place) && !(cpu->cr4 & mask))
         explain_line(e, "CR4.%s is 0: the instruction is not allowed before it is set [2.5]", bit);
 }
 
@@ -68,7 +74,7 @@ static void tell_alignment(struct explanation *e, struct cpu *cpu, const char *p
     struct insn insn;
     uint64_t address;
 
-    if (!strstr(place, "xmmword ptr") ||
+    if (!is_simd(place) || !strstr(place, "xmmword ptr") ||
         !decode_memory_operand(code_bits(cpu), cpu->rip + instruction_length(code_bits(cpu), code, length), code, length, &insn))
         return;
     address = operand_address(cpu, &insn);

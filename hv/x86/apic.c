@@ -25,6 +25,8 @@ bool apic_send(enum apic_target target, unsigned id, unsigned message)
 
     if (!hal_rdmsr(MSR_ia32_apic_base, &base) || !(base & APIC_BASE_ENABLE))
         return false;
+    if (!hv_apic_reached(base))                 /* the guest has moved it, before L0 was there */
+        return false;
     if (base & APIC_BASE_X2APIC)
         return hal_wrmsr(ICR_X2APIC, (uint64_t)id << 32 | low);
     volatile uint32_t *apic = at(base & APIC_BASE_ADDRESS);

@@ -50,7 +50,8 @@ void hal_release(const struct hal_capture *s)
     passage->rsp = s->rsp;
     passage->rflags = s->rflags;
     passage->cs = s->segment[SEG_CS].selector;
-    passage->rip = s->rip;
+    /* With interrupts off HLT is executed again; with them on the guest goes on behind it, as one that lost no interrupt may. */
+    passage->rip = s->rip - (s->activity == ACTIVITY_HLT && !(s->rflags & RFLAGS_IF));
     passage->idtr = (struct table_pointer){ s->idtr.limit, s->idtr.base };
     gates_between(p->gates_between, of_caller(passage_nmi), (uint16_t)passage->code);
     tables_between(&passage->gdtr_between);

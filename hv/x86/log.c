@@ -135,6 +135,8 @@ void print(const char *format, ...)
 _Noreturn void stop(const char *what, const char *why)
 {
     print("sesqui: %s: %s\n", what, why);
+    if (stopped)
+        halt();
     stopped = true;
     /* INIT ends a guest, and then hal_enter() sees `stopped`. Outside VMX operation it would reset the processor. */
     for (unsigned i = 0; i < processor_blocks; i++)

@@ -11,7 +11,7 @@ static void setup(void)
 static void teardown(void) { fixture_close(f); }
 
 /* The same linear addresses on both sides, so that the pointers that are pushed are the same numbers. */
-enum { AREA = 0x600000, AREA_SIZE = 0x2000, TOP = AREA + 0x1800 };
+enum { AREA = 0x300000, AREA_SIZE = 0x2000, TOP = AREA + 0x1800 };
 
 #define ENTER(level)                                                                                                                       \
     BLOB(enter_##level, "enter 24," #level "\n ud2");                                                                                      \

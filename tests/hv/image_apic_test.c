@@ -28,7 +28,7 @@ static char done[64];
 static unsigned delays, pauses, arrive;
 static uint64_t apic_base, x2apic[4];
 static unsigned x2apic_count, xapic_high, roots;
-static bool has_apic_base, refuses;
+static bool has_apic_base, refuses, moved;
 struct processor processors[4];
 uint32_t processor_count = 1, processor_blocks = 1;
 
@@ -48,6 +48,12 @@ bool hal_rdmsr(uint32_t index, uint64_t *value)
         return false;
     *value = apic_base;
     return true;
+}
+
+bool hv_apic_reached(uint64_t base)
+{
+    ck_assert_uint_eq(base, apic_base);
+    return !moved;
 }
 
 bool hal_wrmsr(uint32_t index, uint64_t value)
@@ -109,10 +115,21 @@ static void reset(void)
     memset(processors, 0, sizeof processors);
     delays = pauses = arrive = x2apic_count = roots = 0;
     has_apic_base = true;
-    refuses = false;
+    refuses = moved = false;
     apic_base = APIC | APIC_BASE_ENABLE | 1 << 8;
     processor_count = processor_blocks = 1;
 }
+
+/* The guest has put it where L0 does not reach it: nothing is written there, and nothing waited for. */
+START_TEST(out_of_reach)
+{
+    moved = true;
+    ck_assert(!apic_send(APIC_ONE, 1, APIC_INIT));
+    ck_assert_uint_eq(*apic_word(ICR_LOW) | *apic_word(ICR_HIGH) | pauses, 0);
+    apic_base |= APIC_BASE_X2APIC;
+    ck_assert(!apic_send(APIC_ONE, 1, APIC_INIT) && !x2apic_count);
+}
+END_TEST
 
 START_TEST(which_processor_this_is)
 {
@@ -219,6 +236,7 @@ int main(void)
 
     if (mmap((void *)(uint64_t)PLACE, PLACES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != (void *)(uint64_t)PLACE)
         return 1;
+    tcase_add_test(tcase, out_of_reach);
     tcase_add_test(tcase, which_processor_this_is);
     tcase_add_test(tcase, a_message_in_xapic_mode_leaves_the_high_half_as_it_was);
     tcase_add_test(tcase, a_message_in_x2apic_mode_is_one_write);

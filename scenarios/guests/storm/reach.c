@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* Processors and local APICs that L0 does not reach: one that waits for a SIPI, one that is halted, one whose APIC is elsewhere. */
+#include "scenarios/guests/storm/storm.h"
+
+enum { ROUNDS = 50, ENTRIES = 600, ICR_INIT_OTHERS = 0xc4500, ICR_NMI_OTHERS = 0xc4400, ICR_NMI = 0x4400, GIVEN = 0, NMI_INJECTED = 0x80000202,
+       BLOCKING_BY_NMI_BIT = 1 << 3, PATIENCE = 20000 };
+#define ICR_HIGH (*(volatile uint32_t *)0xfee00310ull)
+#define ICR_LOW (*(volatile uint32_t *)0xfee00300ull)
+
+static volatile bool arrived, over, woken;
+static volatile uint64_t answer;
+
+static void wait_a_little(unsigned turns)
+{
+    for (volatile unsigned i = 0; i < turns; i++)
+        ;
+}
+
+/* ---- wait-for-SIPI ---- */
+
+static void stand_by(unsigned number)
+{
+    (void)number;
+    arrived = true;
+    WAIT_UNTIL(over);
+}
+
+/* An NMI that meets L0 as it puts the other processor into that state: it stays out of reach, and nobody waits for it. */
+void case_unstarted(void)
+{
+    static volatile _Alignas(PAGE) uint8_t page[ROUNDS][PAGE];
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        arrived = false;
+        others_start(stand_by);
+        WAIT_UNTIL(arrived);
+        wait_a_little(i);
+        ICR_LOW = ICR_INIT_OTHERS;
+        wait_a_little(i % 7);
+        ICR_LOW = ICR_NMI_OTHERS;
+        wait_a_little(2000);
+        expect("give a page", give(page[i]), GIVEN);
+    }
+}
+
+/* ---- HLT ---- */
+
+static void load_and_halt(unsigned number)
+{
+    (void)number;
+    answer = storm_load();
+    arrived = true;
+    __asm__ volatile("cli; hlt");
+    woken = true;
+}
+
+/* It goes back because another one's load fails, and is halted still. */
+void case_halted(void)
+{
+    answer = LATE_UNKNOWN;
+    others_start(load_and_halt);
+    WAIT_UNTIL(arrived);
+    expect("load of the other one", answer, LATE_DONE);
+    wait_a_little(PATIENCE);
+    write_cr4(read_cr4() | CR4_VMXE);
+    expect("load with CR4.VMXE", storm_load(), LATE_REFUSED);
+    wait_a_little(10 * PATIENCE);
+    expect("HLT has ended", woken, false);
+    write_cr4(read_cr4() & ~(uint64_t)CR4_VMXE);
+    expect("load", storm_load(), LATE_DONE);
+}
+
+/* ---- the local APIC's page ---- */
+
+static void load_and_stand_by(unsigned number)
+{
+    answer = storm_load();
+    stand_by(number);
+}
+
+/* Beyond 4 GB, over RAM and over L0 itself it is refused by name; where it was, and on another page of devices, L0 loads. */
+void case_moved(void)
+{
+    static _Alignas(PAGE) uint8_t page[PAGE];
+    const uint64_t base = rdmsr(MSR_ia32_apic_base), places[] = { 0x800000000ull, (uintptr_t)page, (uintptr_t)storm_load & ~0xfffull };
+
+    answer = LATE_UNKNOWN;
+    others_start(load_and_stand_by);
+    WAIT_UNTIL(arrived);
+    expect("load of the other one", answer, LATE_DONE);
+    for (unsigned i = 0; i < sizeof places / sizeof *places; i++) {
+        wrmsr(MSR_ia32_apic_base, (base & 0xfff) | places[i]);
+        expect("load with the local APIC elsewhere", storm_load(), LATE_REFUSED);
+    }
+    wrmsr(MSR_ia32_apic_base, (base & 0xfff) | 0xfd000000);
+    expect("load with it on another page", storm_load(), LATE_DONE);
+    over = true;
+    others_await(1);
+}
+
+/* ---- an NMI injected where NMIs are blocked ---- */
+
+extern uint8_t blocked_guest[], blocked_guest_end[];
+__asm__("blocked_guest: vmcall\n jmp blocked_guest\n blocked_guest_end:\n");
+
+static void send_nmis(unsigned number)
+{
+    (void)number;
+    ICR_HIGH = 0;                               /* to the first */
+    for (unsigned i = 0; !over; i++) {
+        ICR_LOW = ICR_NMI;
+        arrived = true;
+        wait_a_little(i % 61);
+    }
+}
+
+static void unblock_nmis(void)
+{
+    __asm__ volatile("movq %%rsp, %%rax\n pushq $0\n movw %%ss, (%%rsp)\n pushq %%rax\n pushfq\n pushq $0\n movw %%cs, (%%rsp)\n leaq 1f(%%rip), %%rax\n"
+                     " pushq %%rax\n iretq\n1:" : : : "rax", "memory", "cc");
+}
+
+/* Without "virtual NMIs" VM entry allows it (SDM Vol. 3, 27.3.1.5), also while L0 has an NMI for this guest. */
+void case_blocked(void)
+{
+    static struct guest guest;
+    const struct controls controls = { .pin = 0, .proc = PROC_hlt_exiting, .entry = ENTRY_ia32e_mode_guest };
+    const char *missing = vmx_start();
+
+    nmis_count();
+    if (!missing)
+        missing = guest_create(&guest, 1, &controls, blocked_guest, blocked_guest_end);
+    if (missing) {
+        print("MISMATCH: no %s\n", missing);
+        return;
+    }
+    guest_long_mode(&guest);
+    guest_gate(&guest, VECTOR_NMI, GUEST_CODE);
+    others_start(send_nmis);
+    WAIT_UNTIL(arrived);
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        vmwrite(VMCS_guest_rip, GUEST_CODE);
+        vmwrite(VMCS_guest_rsp, GUEST_STACK);
+        vmwrite(VMCS_guest_interruptibility_state, BLOCKING_BY_NMI_BIT);
+        vmwrite(VMCS_entry_interruption_information, NMI_INJECTED);
+        expect("entry", (uint64_t)guest_enter(&guest), 0);
+        expect("exit reason", vmread(VMCS_exit_reason), EXIT_REASON_vmcall);
+        unblock_nmis();
+    }
+    over = true;
+    others_await(1);
+}
