@@ -42,7 +42,7 @@ for scenario in scenarios/regressions/*.scn; do
     fi
     for strategy in trap copy flip; do
         with $strategy "$scenario" >"$folder/$name.scn"
-        LD_LIBRARY_PATH=$folder timeout 30 "$mutants/sesqui" run "$folder/$name.scn" >"$folder/out" 2>&1 </dev/null ||
+        LD_LIBRARY_PATH=$folder timeout -k 1 30 "$mutants/sesqui" run "$folder/$name.scn" >"$folder/out" 2>&1 </dev/null ||
             noticed="$noticed $strategy: $(grep -m1 '^# ' "$folder/out" | sed 's/.*\.scn:[0-9]*: //');"
     done
     [ -n "$noticed" ]
