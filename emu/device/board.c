@@ -5,6 +5,7 @@
 #include "emu/device/bus.h"
 #include "emu/device/dialogue.h"
 #include "emu/device/ports.h"
+#include "emu/disk/disk.h"
 
 void board_kick(struct board *board)
 {
@@ -16,6 +17,17 @@ void board_warn(struct board *board, const char *text)
 {
     if (board->warn)
         board->warn(board->context, text);
+}
+
+void board_disk_failed(struct board *board, struct disk *disk)
+{
+    char text[300];
+
+    if (!disk->fault)
+        return;
+    snprintf(text, sizeof text, "the disk %s: %s; the guest gets an input/output error", disk->name, disk->fault);
+    disk->fault = NULL;
+    board_warn(board, text);
 }
 
 void board_end(struct board *board, enum board_end how, uint32_t value)

@@ -80,6 +80,8 @@ void board_end(struct board *board, enum board_end how, uint32_t value);
 /* What decides when the CPU engine must stop has changed. */
 void board_kick(struct board *board);
 void board_warn(struct board *board, const char *text);
+/* What the host could not do for a disk is told, once. */
+void board_disk_failed(struct board *board, struct disk *disk);
 uint64_t board_time(const struct board *board);
 /* The level of an interrupt line: an ISA IRQ, or pin 16-23 of the IOAPIC. */
 void board_irq(struct board *board, unsigned line, bool level);

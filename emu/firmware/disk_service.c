@@ -155,18 +155,6 @@ static uint8_t serve(struct board *board, struct cpu *cpu, struct disk *disk, ui
     return BAD_COMMAND;
 }
 
-/* What the host could not do is told once. */
-static void tell_failure(struct board *board, struct disk *disk)
-{
-    char text[300];
-
-    if (!disk->fault)
-        return;
-    snprintf(text, sizeof text, "the disk %s: %s; the guest gets an input/output error", disk->name, disk->fault);
-    disk->fault = NULL;
-    board_warn(board, text);
-}
-
 bool disk_service(struct board *board, struct cpu *cpu)
 {
     struct memory *memory = &board->model->memory;
@@ -196,7 +184,7 @@ bool disk_service(struct board *board, struct cpu *cpu)
     }
     status = disk ? serve(board, cpu, disk, function) : function == 0x08 || function == 0x15 ? NO_DISK : function == 0x41 ? BAD_COMMAND : NO_DISK;
     if (disk)
-        tell_failure(board, disk);
+        board_disk_failed(board, disk);
     memory_write(memory, BDA_DISK_STATUS, &status, 1);
     set_high(cpu, RAX, status);
     return status != OK;

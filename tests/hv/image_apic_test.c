@@ -4,16 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* The C library's are meant here. */
-#define memcpy image_memcpy
-#define memmove image_memmove
-#define memset image_memset
-#define memcmp image_memcmp
-#include "hv/x86/x86.h"
-#undef memcpy
-#undef memmove
-#undef memset
-#undef memcmp
+#include "tests/hv/image_x86.h"
 #undef TRAMPOLINE
 #define TRAMPOLINE 0x20000                      /* lower is nothing that a program may have */
 #include "hv/x86/apic.c"

@@ -3,16 +3,8 @@
 #include <check.h>
 #include <string.h>
 
-/* The C library's are meant here. */
-#define memcpy image_memcpy
-#define memmove image_memmove
-#define memset image_memset
-#define memcmp image_memcmp
+#include "tests/hv/image_x86.h"
 #include "hv/x86/arrival.c"
-#undef memcpy
-#undef memmove
-#undef memset
-#undef memcmp
 #include "tests/suite.h"
 
 __asm__(".data\n.globl image_start, passage_nmi\nimage_start: .byte 0\npassage_nmi: .byte 0\n.text\n");

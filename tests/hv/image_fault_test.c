@@ -4,16 +4,7 @@
 #include <setjmp.h>
 #include <string.h>
 
-/* The C library's are meant here. */
-#define memcpy image_memcpy
-#define memmove image_memmove
-#define memset image_memset
-#define memcmp image_memcmp
-#include "hv/x86/x86.h"
-#undef memcpy
-#undef memmove
-#undef memset
-#undef memcmp
+#include "tests/hv/image_x86.h"
 #include "hv/x86/fault.c"
 #include "tests/suite.h"
 

@@ -6,19 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The C library's are meant here. */
-#define memcpy image_memcpy
-#define memmove image_memmove
-#define memset image_memset
-#define memcmp image_memcmp
-#include "hv/x86/x86.h"
+#include "tests/hv/image_x86.h"
 #undef IMAGE_VIRTUAL
 #define IMAGE_VIRTUAL 0ull
 #include "hv/x86/log.c"
-#undef memcpy
-#undef memmove
-#undef memset
-#undef memcmp
 #include "tests/suite.h"
 
 static char out[4096];                          /* what went to the port, and settings as <port>=value, */

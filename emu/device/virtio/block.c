@@ -82,18 +82,6 @@ static uint8_t serve(struct board *board, struct virtio *v, const struct chain *
     return UNSUPPORTED;
 }
 
-/* What the host could not do is told once. */
-static void tell_failure(struct board *board, struct disk *disk)
-{
-    char text[300];
-
-    if (!disk->fault)
-        return;
-    snprintf(text, sizeof text, "the disk %s: %s; the guest gets an input/output error", disk->name, disk->fault);
-    disk->fault = NULL;
-    board_warn(board, text);
-}
-
 /* No more than what can be in the queue: a request that is read over the ring would go on for ever. */
 void block_notified(struct board *board, struct virtio *v, unsigned queue)
 {
@@ -109,7 +97,7 @@ void block_notified(struct board *board, struct virtio *v, unsigned queue)
         }
         uint8_t status = serve(board, v, &chain, &request);
         bool data = status == DONE && (request.type == REQUEST_IN || request.type == REQUEST_GET_ID);
-        tell_failure(board, v->host.disk);
+        board_disk_failed(board, v->host.disk);
         chain_write(&board->model->memory, &chain, chain.to_write - 1, &status, 1);
         virtio_push(board, v, queue, &chain, data ? (uint32_t)chain.to_write : 1);
     }
