@@ -34,6 +34,17 @@ done
 [ -s "$work/trace.1" ] && cmp "$work/trace.1" "$work/trace.2" >>"$work/messages" 2>&1
 result $? "turnstile over the core of clang: the trace is that over the core of gcc" "$work/messages"
 
+# Random programs, and as guests: tables, registers and what they leave behind are the same, whoever compiled their generator.
+for image in processor/programs exits/exits; do
+    for build in build "$ours"; do
+        rm -f "$work/part"
+        timeout 120 "$sesqui" boot --explain=none --limit 500M "$build/$image.elf" --append "e9 code count=60" --console "$work/part" 2>"$work/messages"
+        cat "$work/part" >"$work/programs.${build//\//_}" 2>>"$work/messages"
+    done
+    [ -s "$work/programs.build" ] && cmp "$work/programs.build" "$work/programs.${ours//\//_}" >>"$work/messages" 2>&1
+    result $? "$image: the same random programs from both" "$work/messages"
+done
+
 # Guests and image by clang: what a guest says depends on where its code lies, so it is compared with the bare machine.
 same()      # NAME OPTION...
 {

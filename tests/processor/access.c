@@ -64,9 +64,10 @@ static void compare_and_exchange(struct program *p)
 static void execute(struct program *p)
 {
     if (chance(p, 30)) {
+        unsigned displacement = somewhere(p);
         prefix_address(p);
         byte(p, 0xff);
-        memory(p, chance(p, 50) ? 2 : 4, somewhere(p));
+        memory(p, chance(p, 50) ? 2 : 4, displacement);
         return;
     }
     move_immediate(p, RAX, (p->bits == 16 ? 0 : WINDOW) + (PAGE_RIGHTS + below(p, 4)) * PAGE + (chance(p, 80) ? 8 * below(p, 256) : PAGE - 1));

@@ -4,11 +4,8 @@
 #include "scenarios/guests/lib/processor.h"
 #include "tests/processor/program.h"
 
-_Alignas(4096) uint8_t window[WINDOW_PAGES][PAGE];
-_Alignas(4096) static uint64_t pml4[512], pdpt[512], low_directory[512], low_table[512], window_directory[512], window_table[512];
-_Alignas(4096) static uint32_t directory32[1024], low_table32[1024], window_table32[1024];
-_Alignas(32) static uint64_t pae_pointers[4];
-_Alignas(16) static uint8_t handler_stack[8192];
+_Alignas(4096) static uint64_t pdpt[512], low_directory[512], low_table[512], window_directory[512], window_table[512];
+_Alignas(4096) static uint32_t low_table32[1024], window_table32[1024];
 uint64_t harness_cr3, harness_cr4 = CR4_PAE;
 
 enum { PRESENT = 1, WRITABLE = 2, USER = 4, ACCESSED = 0x20, DIRTY = 0x40, LARGE = 0x80 };
@@ -32,20 +29,21 @@ static void fill(void *to, uint64_t value, size_t size)
 
 void environment_open(void)
 {
-    pml4[0] = physical(pdpt) | PRESENT | WRITABLE | USER;
+    fill(visible, 0, sizeof *visible);
+    visible->pml4[0] = physical(pdpt) | PRESENT | WRITABLE | USER;
     pdpt[0] = physical(low_directory) | PRESENT | WRITABLE | USER;
     pdpt[WINDOW >> 30] = physical(window_directory) | PRESENT | WRITABLE | USER;
-    pae_pointers[0] = physical(low_directory) | PRESENT;
-    pae_pointers[WINDOW >> 30] = physical(window_directory) | PRESENT;
+    visible->pae_pointers[0] = physical(low_directory) | PRESENT;
+    visible->pae_pointers[WINDOW >> 30] = physical(window_directory) | PRESENT;
     low_directory[0] = physical(low_table) | PRESENT | WRITABLE | USER;
     for (uint64_t i = 256; i < 512; i++)                    /* what lies below 1 MB is not the same everywhere */
         low_table[i] = i << 12 | PRESENT | WRITABLE;
     window_directory[0] = physical(window_table) | PRESENT | WRITABLE | USER;
-    directory32[0] = (uint32_t)physical(low_table32) | PRESENT | WRITABLE | USER;
-    directory32[WINDOW >> 22] = (uint32_t)physical(window_table32) | PRESENT | WRITABLE | USER;
+    visible->directory32[0] = (uint32_t)physical(low_table32) | PRESENT | WRITABLE | USER;
+    visible->directory32[WINDOW >> 22] = (uint32_t)physical(window_table32) | PRESENT | WRITABLE | USER;
     for (uint32_t i = 256; i < 1024; i++)
         low_table32[i] = i << 12 | PRESENT | WRITABLE;
-    harness_cr3 = physical(pml4);
+    harness_cr3 = physical(visible->pml4);
     write_cr3(harness_cr3);
     __asm__ volatile("sgdt %0" : "=m"(harness_gdtr));
     outb(0x21, 0xff);                                       /* both 8259s: no interrupts */
@@ -105,7 +103,8 @@ static uint64_t random_descriptor(struct program *p)
             return segment(WINDOW_AT(PAGE_TASKS) + 0x200, 0x2b + below(p, 8), rights | type);
         if (type == 5)
             return gate(chance(p, 60) ? (chance(p, 50) ? OTHER_TASK : OLD_TASK) : random_selector(p), 0, rights | type, 0);
-        return gate(random_selector(p), landing(p), rights | type, below(p, 4));
+        unsigned parameters = below(p, 4), offset = landing(p);
+        return gate(random_selector(p), offset, rights | type, parameters);
     }
     rights |= 0x10 | below(p, 16) | (chance(p, 50) ? 1u << 14 : 0);
     if (chance(p, 40) && (rights & 8))
@@ -138,7 +137,7 @@ static void prepare_segments(struct program *p)
     gdt[OLD_TASK / 8] = segment(WINDOW_AT(PAGE_TASKS) + 0x200, 0x2b, 0x81 | (chance(p, 60) ? p->level << 5 : 0));
     gdt[TASK_GATE / 8] = gate(chance(p, 70) ? OTHER_TASK : OLD_TASK, 0, 0x85 | p->level << 5, 0);
     gdt[STACK16 / 8] = segment(WINDOW, 0xffff, 0x0093);
-    gdt[FAULT_TASK / 8] = segment((uint32_t)physical(fault_tss), 0x67, 0x89);
+    gdt[FAULT_TASK / 8] = segment((uint32_t)physical(visible->fault_tss), 0x67, 0x89);
     for (unsigned i = RANDOM_FIRST / 8; i < GDT_SIZE / 8; i++)
         gdt[i] = chance(p, 30) && i > RANDOM_FIRST / 8 ? 0 : random_descriptor(p);
     for (unsigned i = 0; i < LDT_SIZE / 8; i++)
@@ -168,7 +167,8 @@ static void prepare_gates(struct program *p)
         uint16_t selector = type == 5 && chance(p, 80) ? (chance(p, 60) ? OTHER_TASK : OLD_TASK) : random_selector(p);
         if (p->virtual_8086)
             selector = chance(p, 70) ? CODE32 : 8 * below(p, 64);
-        idt[size * i] = gate(selector, landing(p), rights, chance(p, 70) ? 0 : 2);
+        unsigned parameters = chance(p, 70) ? 0 : 2;
+        idt[size * i] = gate(selector, landing(p), rights, parameters);
     }
 }
 
@@ -180,7 +180,7 @@ static void prepare_tss(struct program *p)
     fill(window[PAGE_TASKS], 0, PAGE);
     for (unsigned i = 0; i < 3; i++)
         *(uint64_t *)(tss + 4 + 8 * i) = WINDOW_AT(PAGE_INNER) + 0x400 * (i + 1) - (chance(p, 20) ? below(p, 16) : 0);
-    *(uint64_t *)(tss + 0x24) = physical(handler_stack) + sizeof handler_stack;
+    *(uint64_t *)(tss + 0x24) = physical(visible->handler_stack) + sizeof visible->handler_stack;
     *(uint64_t *)(tss + 0x2c) = WINDOW_AT(PAGE_INNER) + 0x1000;
     *(uint16_t *)(tss + 0x66) = 0x68;
     for (unsigned i = 0x68; i < 0x100; i++)
@@ -297,7 +297,7 @@ void environment_registers(struct program *p, unsigned at)
              (chance(p, 40) ? CR4_FSGSBASE : 0) | (chance(p, 30) ? CR4_DE : 0) | (chance(p, 10) ? CR4_TSD : 0) |
              (chance(p, 80) ? CR4_OSFXSR : 0) | (chance(p, 20) ? CR4_UMIP : 0) | (chance(p, 30) ? CR4_PGE : 0) |
              (chance(p, 15) ? CR4_VME : 0) | (chance(p, 15) ? CR4_PVI : 0);
-    s->cr3 = p->mode == MODE_LONG ? physical(pml4) : p->mode == MODE_PAE ? physical(pae_pointers) : physical(directory32);
+    s->cr3 = p->mode == MODE_LONG ? physical(visible->pml4) : p->mode == MODE_PAE ? physical(visible->pae_pointers) : physical(visible->directory32);
     for (unsigned i = 0; i < 4; i++)
         s->segment[i] = data;
     s->tr = TASK;
@@ -332,7 +332,7 @@ void environment_prepare(struct program *p)
     if (p->mode == MODE_LONG)
         prepare_tss(p);
     else
-        tasks_prepare(p, (uint32_t)(p->mode == MODE_PAE ? physical(pae_pointers) : physical(directory32)));
+        tasks_prepare(p, (uint32_t)(p->mode == MODE_PAE ? physical(visible->pae_pointers) : physical(visible->directory32)));
     prepare_pages(p);
     for (unsigned i = 0; i < PAGE / 8; i++)
         table(PAGE_DATA)[i] = i >= 64 ? table(PAGE_DATA)[i - 64]

@@ -22,7 +22,7 @@ tests/processor/processor.sh [OPTION...]
     --keep DIR    keep what both machines told there, and the differences
     --record      write down as digests what both told alike (recorded.list beside the ledger)
     --recorded    without Bochs: compare with what has been written down
-    --programs    exit status 0 if the image makes the programs that have been written down: another compiler draws in another order
+    --programs    exit status 0 if the image makes the programs that have been written down
     --progress    say on stderr how far it is
 
 Prints TAP. A processor that shuts down (a triple fault) ends its run: the batch goes on behind that program. One program, with

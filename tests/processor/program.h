@@ -21,6 +21,21 @@ enum window_page { PAGE_CODE, PAGE_LANDING, PAGE_DATA, PAGE_STACK_LOW, PAGE_STAC
                    PAGE_TASKS, PAGE_RIGHTS, PAGE_RIGHTS_LAST = PAGE_RIGHTS + 3, WINDOW_PAGES };
 #define WINDOW_AT(page) (WINDOW + (page) * PAGE)
 
+/*
+ * What programs and exits can tell the place of: by CR3, by the base of a descriptor, by a pointer in the TSS, by a guest-physical address. It lies at a
+ * fixed address behind the image, so that the same programs leave the same behind, whatever compiler and linker made the image.
+ */
+struct visible {
+    uint8_t window[WINDOW_PAGES][PAGE];
+    uint64_t pml4[512];
+    uint32_t directory32[1024];
+    uint8_t handler_stack[8192];
+    uint64_t pae_pointers[4];       /* aligned to 32 bytes (SDM Vol. 3, 4.4.1) */
+    uint8_t fault_tss[0x68];        /* of the task of double faults in legacy modes */
+};
+static struct visible *const visible = (struct visible *)0x1c0000;
+static uint8_t (*const window)[PAGE] = (uint8_t (*)[PAGE])0x1c0000;
+
 /* Selectors of the descriptors that every program finds; the others, up to the limits, are random. */
 enum { CODE64 = SELECTOR_CODE64, DATA0 = SELECTOR_DATA, CODE32 = SELECTOR_CODE32, USER32 = 0x23, USER_DATA = 0x2b, USER64 = 0x33,
        CODE16 = 0x38, USER16 = 0x43, TASK = 0x48, LOCAL_TABLE = 0x58, OTHER_TASK = 0x68, OLD_TASK = 0x70, TASK_GATE = 0x78,
@@ -90,12 +105,10 @@ uint32_t environment_sum(enum window_page page, unsigned first, unsigned end);  
 int environment_written(const struct program *program, enum window_page page);     /* is it dirty? */
 uint32_t environment_flags(const struct program *program);           /* accessed and dirty flags of the window's pages */
 uint32_t environment_msrs(void);
-extern uint8_t window[WINDOW_PAGES][PAGE];
 
 /* tasks.c: the TSSs of legacy modes. */
 void tasks_prepare(struct program *program, uint32_t cr3);
 void tasks_again(void);
-extern uint8_t fault_tss[];
 
 /* generate.c: the steps. emit.c: their bytes. transfer.c, system.c, access.c: the instructions. */
 struct kind {

@@ -96,7 +96,9 @@ static void control_read(struct program *p)
 
 static void debug_write(struct program *p)
 {
-    turn_bit(p, 0x21, below(p, 3) ? 6 + below(p, 2) : below(p, 8), below(p, 64));
+    unsigned bit = below(p, 64);
+
+    turn_bit(p, 0x21, below(p, 3) ? 6 + below(p, 2) : below(p, 8), bit);
 }
 
 /* ---- MSRs ---- */

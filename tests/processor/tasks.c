@@ -7,7 +7,6 @@ enum { TSS_ESP0 = 4, TSS_SS0 = 8, TSS_CR3 = 0x1c, TSS_EIP = 0x20, TSS_EFLAGS = 0
        TSS_TRAP = 0x64, TSS_MAP = 0x66 };
 enum { OLD_SP0 = 2, OLD_IP = 0xe, OLD_FLAGS = 0x10, OLD_GPRS = 0x12, OLD_SEGMENTS = 0x22, OLD_LDTR = 0x2a };
 
-uint8_t fault_tss[0x68];
 static uint32_t fault_cr3;
 static uint8_t fault_stack[256];
 
@@ -112,12 +111,12 @@ void tasks_prepare(struct program *p, uint32_t cr3)
 
 void tasks_again(void)
 {
-    memset(fault_tss, 0, sizeof fault_tss);
-    store(fault_tss, TSS_CR3, fault_cr3, 4);
-    store(fault_tss, TSS_EIP, (uint32_t)(uintptr_t)fault_task, 4);
-    store(fault_tss, TSS_EFLAGS, RFLAGS_FIXED, 4);
-    store(fault_tss, TSS_GPRS + 4 * RSP, (uint32_t)(uintptr_t)fault_stack + sizeof fault_stack, 4);
+    memset(visible->fault_tss, 0, sizeof visible->fault_tss);
+    store(visible->fault_tss, TSS_CR3, fault_cr3, 4);
+    store(visible->fault_tss, TSS_EIP, (uint32_t)(uintptr_t)fault_task, 4);
+    store(visible->fault_tss, TSS_EFLAGS, RFLAGS_FIXED, 4);
+    store(visible->fault_tss, TSS_GPRS + 4 * RSP, (uint32_t)(uintptr_t)fault_stack + sizeof fault_stack, 4);
     for (unsigned i = 0; i < 6; i++)
-        store(fault_tss, TSS_SEGMENTS + 4 * i, i == SEG_CS ? CODE32 : DATA0, 2);
-    store(fault_tss, TSS_MAP, 0x68, 2);
+        store(visible->fault_tss, TSS_SEGMENTS + 4 * i, i == SEG_CS ? CODE32 : DATA0, 2);
+    store(visible->fault_tss, TSS_MAP, 0x68, 2);
 }

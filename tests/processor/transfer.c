@@ -65,7 +65,8 @@ static void load_pointer(struct program *p)
     if (which < 3)
         byte(p, 0x0f);
     byte(p, (unsigned[]){ 0xb2, 0xb4, 0xb5, 0xc4, 0xc5 }[which]);
-    memory(p, RAX + (which == 0 ? RSP : below(p, 3)), 8 * below(p, 256));
+    unsigned displacement = 8 * below(p, 256);
+    memory(p, RAX + (which == 0 ? RSP : below(p, 3)), displacement);
 }
 
 static void far_transfer(struct program *p)
