@@ -57,6 +57,13 @@ void engine_run(struct engine *engine, struct cpu *cpu, const struct engine_requ
 
 /* The XMM registers of a processor, between two runs. */
 void engine_xmm(struct engine *engine, const struct cpu *cpu, uint8_t xmm[16][16]);
+/* The x87 registers R0-R7, and the words that go with them, between two runs. */
+struct x87 {
+    uint8_t r[8][10];
+    uint16_t control, status, tag;
+    uint32_t mxcsr;
+};
+void engine_x87(struct engine *engine, const struct cpu *cpu, struct x87 *x87);
 
 /* To be called from bus functions: engine_run shall return at the next instruction boundary it can (STOP_INTERRUPTIBLE). */
 void engine_interrupt(struct engine *engine);

@@ -44,11 +44,34 @@ uint64_t board_time(const struct board *board)
     return board->model->cpu[0].clock;
 }
 
+/* With legacy replacement the lines of PIT and RTC are the HPET's alone (HPET 1.0a, 2.3.4). */
+static bool line_level(const struct board *board, unsigned line)
+{
+    uint32_t up = 0, taken = hpet_legacy(&board->hpet) ? 1u << IRQ_PIT | 1u << IRQ_RTC : 0;
+
+    for (unsigned holder = 0; holder < LINE_HOLDERS; holder++)
+        up |= board->held[holder] & ~(holder == LINE_CHIP ? taken : 0);
+    return up >> line & 1;
+}
+
+void board_drive(struct board *board, unsigned line)
+{
+    bool level = line_level(board, line);
+
+    if (line < 16)
+        pic_line(&board->pic, line, level || board->pci.held >> line & 1);
+    ioapic_line(&board->ioapic, line == IRQ_PIT ? 2 : line, level);
+}
+
+void board_hold(struct board *board, enum line_holder holder, unsigned line, bool level)
+{
+    board->held[holder] = level ? board->held[holder] | 1u << line : board->held[holder] & ~(1u << line);
+    board_drive(board, line);
+}
+
 void board_irq(struct board *board, unsigned line, bool level)
 {
-    if (line < 16)
-        pic_line(&board->pic, line, level);
-    ioapic_line(&board->ioapic, line == IRQ_PIT ? 2 : line, level);
+    board_hold(board, LINE_CHIP, line, level);
 }
 
 void board_message(struct board *board, uint64_t address, uint32_t data)
@@ -68,37 +91,35 @@ static void pulse(struct board *board, unsigned line)
     board_irq(board, line, true);
 }
 
-/* With legacy replacement the first two timers of the HPET hold the lines of PIT and RTC. */
-static void hpet_catch_up(struct board *board)
+/* Edges are short pulses. On a line that something else holds up they are none: timers that share one have to be level-triggered. */
+static void hpet_lines(struct board *board, uint32_t edges)
 {
-    unsigned up = hpet_advance(&board->hpet, board_time(board));
+    uint32_t held = hpet_held(&board->hpet);
 
-    for (unsigned i = 0; i < HPET_TIMERS; i++) {
-        int pin = hpet_route(&board->hpet, i);
-        unsigned line = pin == 2 ? IRQ_PIT : (unsigned)pin;
+    if (!(edges | held | board->held[LINE_HPET]))
+        return;
+    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+        unsigned line = pin == 2 ? IRQ_PIT : pin;
+        bool level = held >> pin & 1;
 
-        if (pin < 0)
-            continue;
-        if (board->hpet.status >> i & 1)
-            board_irq(board, line, true);
-        else if (up >> i & 1)
-            pulse(board, line);
+        if (edges >> pin & 1)
+            board_hold(board, LINE_HPET, line, true);
+        if ((board->held[LINE_HPET] >> line & 1) != level)
+            board_hold(board, LINE_HPET, line, level);
     }
 }
 
 void board_catch_up(struct board *board)
 {
     uint64_t now = board_time(board);
-    bool legacy = hpet_legacy(&board->hpet);
 
-    if (pit_advance(&board->pit, now) && !legacy)
+    if (pit_advance(&board->pit, now))
         pulse(board, IRQ_PIT);
     cmos_advance(&board->cmos, now);
-    if (!legacy)
-        board_irq(board, IRQ_RTC, cmos_interrupt(&board->cmos));
+    board_irq(board, IRQ_RTC, cmos_interrupt(&board->cmos));
     pm_advance(&board->pm, now);
     board_irq(board, IRQ_SCI, pm_interrupt(&board->pm));
-    hpet_catch_up(board);
+    hpet_lines(board, hpet_advance(&board->hpet, now));
     uarts_catch_up(board);
 }
 
@@ -317,15 +338,11 @@ uint64_t hpet_load(struct board *board, const struct cpu *cpu, uint64_t pa, unsi
 
 void hpet_store(struct board *board, const struct cpu *cpu, uint64_t pa, unsigned size, uint64_t value)
 {
-    uint64_t level = board->hpet.status;
-
     (void)cpu;
     board_catch_up(board);
     hpet_write(&board->hpet, (unsigned)(pa - HPET_BASE), size, value, board_time(board));
-    for (unsigned i = 0; i < HPET_TIMERS; i++) {
-        int pin = hpet_route(&board->hpet, i);
-        if (pin >= 0 && (level & ~board->hpet.status) >> i & 1)     /* unless a PCI function holds the same input up */
-            board_irq(board, pin == 2 ? IRQ_PIT : (unsigned)pin, pin >= PCI_PIRQ_PIN && board->pci.up >> (pin - PCI_PIRQ_PIN) & 1);
-    }
+    hpet_lines(board, 0);
+    board_drive(board, IRQ_PIT);                /* legacy replacement may have changed */
+    board_drive(board, IRQ_RTC);
     board_kick(board);
 }

@@ -29,7 +29,10 @@ enum { BOARD_TEST_MEMORY_SIZE = 65536, BOARD_LOAD_PORT = 0x5e0 };
 enum { IRQ_PIT = 0, IRQ_KEYBOARD = 1, IRQ_RTC = 8, IRQ_SCI = 9 };
 
 enum board_end { BOARD_RUNNING, BOARD_EXIT, BOARD_SHUTDOWN, BOARD_RESET,
-                 BOARD_UNMATCHED /* what a dialogue waits for did not come */ };
+                 BOARD_UNMATCHED /* what a dialogue waits for did not come */, BOARD_FIRMWARE /* last_words: what it asked firmware for */ };
+
+/* Who holds an interrupt line up: it is up while one of them does. PCI functions, also those that share a PIRQ, are one (struct pci). */
+enum line_holder { LINE_CHIP, LINE_PCI, LINE_HPET, LINE_TEST, LINE_HOLDERS };
 
 struct board {
     struct model *model;
@@ -45,11 +48,14 @@ struct board {
     struct virtio virtio[PCI_PLUGGED_MAX];      /* each is the function of the bus with the same number */
     struct pm pm;
     struct lapic lapic[MODEL_CPU_MAX];
+    uint32_t held[LINE_HOLDERS];                /* the lines that each of them holds up, a bit each */
     uint8_t test_data[4], test_memory[BOARD_TEST_MEMORY_SIZE];   /* the test device */
 
     bool load_requested;            /* the processor that just wrote BOARD_LOAD_PORT asks for L0 (late load) */
     enum board_end end;             /* how the guest asked to stop */
     uint32_t exit_value;            /* BOARD_EXIT */
+    char last_words[160];           /* BOARD_FIRMWARE */
+    uint8_t unset_told[32];         /* vectors of real mode that nobody has set, and that were told */
     unsigned out_cpu;               /* the latest OUT: its processor and RIP */
     uint64_t out_rip;
     unsigned shutdown_progress;     /* characters of "Shutdown" seen at port 0x8900 */
@@ -83,8 +89,11 @@ void board_warn(struct board *board, const char *text);
 /* What the host could not do for a disk is told, once. */
 void board_disk_failed(struct board *board, struct disk *disk);
 uint64_t board_time(const struct board *board);
-/* The level of an interrupt line: an ISA IRQ, or pin 16-23 of the IOAPIC. */
+/* What `holder` does to an interrupt line: an ISA IRQ, or pin 16-23 of the IOAPIC. And: what a chip with an IRQ of its own does. */
+void board_hold(struct board *board, enum line_holder holder, unsigned line, bool level);
 void board_irq(struct board *board, unsigned line, bool level);
+/* Drives a line anew, after something besides its holders has changed. */
+void board_drive(struct board *board, unsigned line);
 /* Drives the lines that PCI functions hold, after one has changed or the bridge routes them anew. */
 void board_pci_lines(struct board *board);
 /* A device's message-signalled interrupt: SDM Vol. 3, 11.11. Writes to other addresses go to RAM or vanish. */

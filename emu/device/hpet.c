@@ -61,10 +61,28 @@ uint64_t hpet_next(const struct hpet *hpet)
     return next;
 }
 
-unsigned hpet_advance(struct hpet *hpet, uint64_t now)
+static uint32_t input(const struct hpet *hpet, unsigned timer)
+{
+    int route = hpet_route(hpet, timer);
+
+    return route < 0 ? 0 : 1u << route;
+}
+
+/* A timer without INT_ENB has a status, and a HPET that is off none that counts: neither interrupts (2.3.4, 2.3.8). */
+uint32_t hpet_held(const struct hpet *hpet)
+{
+    uint32_t held = 0;
+
+    for (unsigned i = 0; i < HPET_TIMERS && runs(hpet); i++)
+        if ((hpet->timer[i].configuration & (LEVEL | INTERRUPT)) == (LEVEL | INTERRUPT) && hpet->status >> i & 1)
+            held |= input(hpet, i);
+    return held;
+}
+
+uint32_t hpet_advance(struct hpet *hpet, uint64_t now)
 {
     uint64_t to = counter(hpet, now);
-    unsigned up = 0;
+    uint32_t edges = 0;
 
     for (unsigned i = 0; i < HPET_TIMERS && runs(hpet); i++) {
         struct hpet_timer *timer = &hpet->timer[i];
@@ -76,11 +94,11 @@ unsigned hpet_advance(struct hpet *hpet, uint64_t now)
             timer->comparator += ((to - hpet->fired - ticks) / timer->period + 1) * timer->period;
         if (timer->configuration & LEVEL)
             hpet->status |= 1u << i;
-        if (timer->configuration & INTERRUPT)
-            up |= 1u << i;
+        else if (timer->configuration & INTERRUPT)
+            edges |= input(hpet, i);
     }
     hpet->fired = to;
-    return up;
+    return edges;
 }
 
 static uint64_t read_register(const struct hpet *hpet, unsigned offset, uint64_t now)

@@ -28,8 +28,10 @@ void hpet_write(struct hpet *hpet, unsigned offset, unsigned size, uint64_t valu
 int hpet_route(const struct hpet *hpet, unsigned timer);
 /* Does it take the place of the PIT's and the RTC's interrupt lines? */
 bool hpet_legacy(const struct hpet *hpet);
-/* When a timer raises its next interrupt; ~0 if never. And: a mask of the timers that came up until `now`. */
+/* When a timer raises its next interrupt; ~0 if never. */
 uint64_t hpet_next(const struct hpet *hpet);
-unsigned hpet_advance(struct hpet *hpet, uint64_t now);
+/* Until `now`: the inputs of the IOAPIC that got an edge, a bit each. And: those that level-triggered timers hold up. */
+uint32_t hpet_advance(struct hpet *hpet, uint64_t now);
+uint32_t hpet_held(const struct hpet *hpet);
 
 #endif

@@ -237,7 +237,7 @@ int pci_route(const struct pci *pci, unsigned pirq)
 void board_pci_lines(struct board *board)
 {
     struct pci *pci = &board->pci;
-    uint16_t up = 0, held = 0;
+    uint16_t up = 0, held = 0, was = pci->held;
 
     for (unsigned pirq = 0; pirq < PCI_PIRQS; pirq++) {
         int irq = pci_route(pci, pirq);
@@ -248,12 +248,12 @@ void board_pci_lines(struct board *board)
     }
     for (unsigned pirq = 0; pirq < PCI_PIRQS; pirq++)
         if ((up ^ pci->up) >> pirq & 1)
-            board_irq(board, PCI_PIRQ_PIN + pirq, up >> pirq & 1);
+            board_hold(board, LINE_PCI, PCI_PIRQ_PIN + pirq, up >> pirq & 1);
+    pci->held = held;
     for (unsigned irq = 0; irq < 16; irq++)
-        if ((held ^ pci->held) >> irq & 1)
-            pic_line(&board->pic, irq, held >> irq & 1);
-    if (up != pci->up || held != pci->held)
+        if ((held ^ was) >> irq & 1)
+            board_drive(board, irq);
+    if (up != pci->up || held != was)
         board_kick(board);
     pci->up = up;
-    pci->held = held;
 }

@@ -29,7 +29,7 @@ uint32_t test_irq_in(struct board *board, const struct cpu *cpu, uint16_t port, 
 void test_irq_out(struct board *board, const struct cpu *cpu, uint16_t port, unsigned size, uint32_t value)
 {
     (void)cpu, (void)size;
-    board_irq(board, port - TEST_IRQ, value);
+    board_hold(board, LINE_TEST, port - TEST_IRQ, value);
 }
 
 uint64_t test_memory_load(struct board *board, const struct cpu *cpu, uint64_t pa, unsigned size)

@@ -313,3 +313,15 @@ bool disk_flush(struct disk *disk)
         return true;
     return failure(disk, strerror(errno));
 }
+
+bool disk_next_kept(const struct disk *disk, uint64_t *cluster, const uint8_t **bytes)
+{
+    const uint8_t *next = disk->mode == DISK_SNAPSHOT && *cluster < clusters(disk)
+                              ? memchr(disk->is_kept + *cluster, 1, (size_t)(clusters(disk) - *cluster)) : NULL;
+
+    if (!next)
+        return false;
+    *cluster = (uint64_t)(next - disk->is_kept);
+    *bytes = disk->kept + *cluster * DISK_CLUSTER;
+    return true;
+}

@@ -35,6 +35,8 @@ bool disk_path(const char *option, char *path, size_t size, enum disk_mode *mode
 bool disk_read(struct disk *disk, uint64_t at, void *to, size_t length);
 bool disk_write(struct disk *disk, uint64_t at, const void *from, size_t length);
 bool disk_flush(struct disk *disk);
+/* The first cluster from `*cluster` on that was written and is kept in memory (DISK_SNAPSHOT), and its bytes. False: there is none. */
+bool disk_next_kept(const struct disk *disk, uint64_t *cluster, const uint8_t **bytes);
 
 /* ---- formats ---- */
 

@@ -3,8 +3,8 @@
  * The code of the firmware's ROM. It is the guest's: it may keep it or, as most images do, load its own IDT.
  *
  *   vectors 08H-0FH, 70H-77H   IRQ 0-7, 8-15: counted (IRQ 0), ended, ignored
- *   vectors 10H-1AH            services
- *   all others                 return
+ *   vectors 01H, 03H, 04H      traps, and 1BH-1FH, 4AH, hooks for programs: return
+ *   all others                 call the board: 10H-1AH are services, the rest is unset; 0CH and 0DH may be IRQ 4 and 5 or exceptions
  */
 #include "emu/firmware/rom.h"
 
@@ -12,7 +12,7 @@
 
 extern const uint8_t firmware_rom[], firmware_tick[], firmware_irq8[], firmware_irq0[], firmware_services[], firmware_called[], firmware_return[],
     firmware_rom_end[];
-/* Services: each entry is PUSH of its vector and a jump, 4 bytes. The board sets CF where it is not done yet: then time goes on. */
+/* Calls of the board: each entry is PUSH of its vector (of which the high byte does not count) and a jump, 5 bytes. The board sets CF where it is not done yet: then time goes on. */
 __asm__(".section .rodata\n"
         ".code16\n"
         "firmware_rom:\n"
@@ -38,10 +38,11 @@ __asm__(".section .rodata\n"
         "firmware_return:\n"
         "    iretw\n"
         "firmware_services:\n"
-        ".set vector, 0x10\n"
-        ".rept 11\n"
+        ".set vector, 0\n"
+        ".rept 256\n"
         "    .byte 0x6a, vector\n"              /* pushw $vector */
-        "    jmp 2f\n"
+        "    .byte 0xe9\n"                      /* jmp 2f, with 16 bits wherever it is */
+        "    .word 2f - . - 2\n"
         ".set vector, vector + 1\n"
         ".endr\n"
         "2:  outb %al, $0xe8\n"
@@ -56,24 +57,30 @@ __asm__(".section .rodata\n"
         "firmware_rom_end:\n"
         ".code64\n.text\n");
 
-enum { SERVICE_ENTRY = 4, OUT_LENGTH = 2 };
+enum { SERVICE_ENTRY = 5, OUT_LENGTH = 2 };
 
 static uint16_t offset_of(const uint8_t *code)
 {
     return (uint16_t)(ROM_OFFSET + (code - firmware_rom));
 }
 
+/* Traps go on behind their instruction, and hooks are there to be empty. */
+static bool returns(unsigned vector)
+{
+    return vector == 0x01 || vector == 0x03 || vector == 0x04 || (vector > ROM_SERVICE_LAST && vector < 0x20) || vector == 0x4a;
+}
+
 static uint16_t handler(unsigned vector)
 {
     if (vector == ROM_IRQ0)
         return offset_of(firmware_tick);
-    if (vector > ROM_IRQ0 && vector < ROM_IRQ0 + 8)
+    if (vector > ROM_IRQ0 && vector < ROM_IRQ0 + 8 && vector != ROM_STACK_FAULT && vector != ROM_PROTECTION)
         return offset_of(firmware_irq0);
     if (vector >= ROM_IRQ8 && vector < ROM_IRQ8 + 8)
         return offset_of(firmware_irq8);
-    if (vector < ROM_SERVICE_FIRST || vector > ROM_SERVICE_LAST)
+    if (returns(vector))
         return offset_of(firmware_return);
-    return (uint16_t)(offset_of(firmware_services) + SERVICE_ENTRY * (vector - ROM_SERVICE_FIRST));
+    return (uint16_t)(offset_of(firmware_services) + SERVICE_ENTRY * vector);
 }
 
 /* Length, model FCH (AT), submodel, revision, features: second PIC and clock, keyboard intercept called by nobody. */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The services of a PC's firmware that boot loaders and real-mode kernels call: INT 10H (as a teletype on the console), 11H, 12H, 13H
- * (disk_service.c), 15H, 16H (keys are what comes in at the first UART), 1AH. What is not here returns with CF = 1 and AH = 86H, "not supported".
+ * (disk_service.c), 15H, 16H (keys are what comes in at the first UART), 1AH. What is not here returns with CF = 1 and AH = 86H, "not supported";
+ * 18H and 19H, which ask for another boot, end the run. Vectors that nobody has set: a fault, to which a return would bring it again, ends the run;
+ * an interrupt or a call returns, as from a PC's firmware, and is told once.
  * The ROM's handlers (rom.c) come here through a port. Memory is reached as by a device: by segment * 16 + offset.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "emu/device/bus.h"
@@ -16,7 +19,7 @@ enum { CMOS_SECONDS = 0, CMOS_MINUTES = 2, CMOS_HOURS = 4, CMOS_DAY = 7, CMOS_MO
 #define SMAP 0x534d4150u
 #define FOUR_GB 0x100000000ull
 /* What becomes of a call. */
-enum outcome { DONE, FAILED, AGAIN /* later: interrupts come meanwhile */, UNKNOWN };
+enum outcome { DONE, FAILED, AGAIN /* later: interrupts come meanwhile */, UNKNOWN, UNTOUCHED /* returns, and changes nothing */ };
 
 void set_low(struct cpu *cpu, unsigned gpr, uint8_t value) { cpu->gpr[gpr] = (cpu->gpr[gpr] & ~0xffull) | value; }
 void set_high(struct cpu *cpu, unsigned gpr, uint8_t value) { cpu->gpr[gpr] = (cpu->gpr[gpr] & ~0xff00ull) | (uint64_t)value << 8; }
@@ -251,10 +254,67 @@ static enum outcome time_of_day(struct board *board, struct cpu *cpu)
     return UNKNOWN;
 }
 
+/* ---- what there is no answer to ---- */
+
+/* Where the call, the interrupt or the exception came from. On the stack: vector, IP, CS, flags. */
+struct caller { uint16_t ip, cs; bool by_int; };
+
+static struct caller caller_of(struct board *board, uint64_t stack, uint8_t vector)
+{
+    struct caller caller = { word_at(board, stack + 2), word_at(board, stack + 4), false };
+
+    caller.by_int = word_at(board, caller.cs * 16ull + (uint16_t)(caller.ip - 2)) == (0xcd | vector << 8);      /* INT n */
+    return caller;
+}
+
+static enum outcome boot_again(struct board *board, uint8_t vector, const struct caller *caller)
+{
+    snprintf(board->last_words, sizeof board->last_words, "the guest calls INT %02XH at %04x:%04x, %s: no firmware runs here that could boot again",
+             vector, caller->cs, caller->ip, vector == 0x18 ? "for what comes when nothing could be booted" : "to boot again");
+    board_end(board, BOARD_FIRMWARE, 0);
+    return UNTOUCHED;
+}
+
+static bool is_fault(uint8_t vector)
+{
+    return vector == 0x00 || (vector >= 0x05 && vector <= 0x07) || vector == ROM_STACK_FAULT || vector == ROM_PROTECTION;
+}
+
+/* IRQ 4 and 5 share their vectors with exceptions: the PIC knows whether it is one. */
+static bool is_irq(struct board *board, uint8_t vector)
+{
+    return vector >= ROM_IRQ0 && vector < ROM_IRQ0 + 8 && board->pic.chip[0].in_service >> (vector - ROM_IRQ0) & 1;
+}
+
+static enum outcome unset(struct board *board, uint8_t vector, const struct caller *caller)
+{
+    static const char *const fault[16] = { [0] = "#DE", [5] = "#BR", [6] = "#UD", [7] = "#NM", [ROM_STACK_FAULT] = "#SS", [ROM_PROTECTION] = "#GP" };
+    uint8_t *told = &board->unset_told[vector / 8], bit = (uint8_t)(1u << vector % 8);
+    char text[160];
+
+    if (is_irq(board, vector)) {
+        pic_write(&board->pic, PIC_MASTER, 0x20);       /* the end of the interrupt */
+        return UNTOUCHED;
+    }
+    if (!caller->by_int && is_fault(vector)) {
+        snprintf(board->last_words, sizeof board->last_words, "%s in real-address mode at %04x:%04x: the guest has set no handler for vector %02XH",
+                 fault[vector], caller->cs, caller->ip, vector);
+        board_end(board, BOARD_FIRMWARE, 0);
+    } else if (!(*told & bit)) {
+        *told |= bit;
+        snprintf(text, sizeof text, "%s %02XH at %04x:%04x: nobody has set this vector, and firmware's handler returns at once (docs/machine.md)",
+                 caller->by_int ? "INT" : "an interrupt with vector", vector, caller->cs, caller->ip);
+        board_warn(board, text);
+    }
+    return UNTOUCHED;
+}
+
 /* ---- the call ---- */
 
-static enum outcome serve(struct board *board, struct cpu *cpu, uint8_t vector, bool *zero)
+static enum outcome serve(struct board *board, struct cpu *cpu, uint8_t vector, const struct caller *caller, bool *zero)
 {
+    if (vector < ROM_SERVICE_FIRST || vector > ROM_SERVICE_LAST)
+        return unset(board, vector, caller);
     switch (vector) {
     case 0x10:
         return video(board, cpu);
@@ -270,6 +330,8 @@ static enum outcome serve(struct board *board, struct cpu *cpu, uint8_t vector, 
         return system_service(board, cpu);
     case 0x16:
         return key(board, cpu, zero);
+    case 0x18: case 0x19:
+        return boot_again(board, vector, caller);
     case 0x1a:
         return time_of_day(board, cpu);
     }
@@ -293,9 +355,11 @@ void services_out(struct board *board, const struct cpu *caller, uint16_t port, 
     (void)port, (void)size, (void)value;
     if (!rom_calls(cpu))
         return;
-    enum outcome outcome = serve(board, cpu, (uint8_t)word_at(board, stack), &zero);
+    uint8_t vector = (uint8_t)word_at(board, stack);
+    struct caller from = caller_of(board, stack, vector);
+    enum outcome outcome = serve(board, cpu, vector, &from, &zero);
     cpu->rflags = outcome == AGAIN ? cpu->rflags | RFLAGS_CF : cpu->rflags & ~(uint64_t)RFLAGS_CF;
-    if (outcome == AGAIN)
+    if (outcome == AGAIN || outcome == UNTOUCHED)
         return;
     if (outcome == UNKNOWN)
         set_high(cpu, RAX, NOT_SUPPORTED);

@@ -2,6 +2,8 @@
 /* The hash of a machine, by the table of its state: members, never the gaps between them, which compilers fill as they like. */
 #include "emu/machine/hash.h"
 
+#include "emu/disk/disk.h"
+
 #include <string.h>
 
 #include "emu/machine/parts.h"
@@ -50,6 +52,17 @@ static void mix_structure(uint64_t *hash, enum structure structure, const void *
 #define MIX(hash, structure, at) mix_structure((hash), STRUCTURE_##structure, (1 ? (at) : (const struct structure *)0))
 #define COUNT(array) (sizeof (array) / sizeof (array)[0])
 
+/* What a guest has written to a disk and its file does not hold. A file that is written (rw) is a result of its own. */
+static void mix_disk(uint64_t *hash, const struct disk *disk)
+{
+    const uint8_t *bytes;
+
+    for (uint64_t cluster = 0; disk && disk_next_kept(disk, &cluster, &bytes); cluster++) {
+        mix(hash, cluster);
+        mix_bytes(hash, bytes, DISK_CLUSTER);
+    }
+}
+
 uint64_t board_hash(const struct board *board)
 {
     uint64_t hash = 0;
@@ -75,6 +88,7 @@ uint64_t board_hash(const struct board *board)
     MIX(&hash, pm, &board->pm);
     for (size_t i = 0; i < COUNT(board->virtio); i++) {
         MIX(&hash, virtio, &board->virtio[i]);
+        mix_disk(&hash, board->virtio[i].host.disk);
         for (size_t j = 0; j < COUNT(board->virtio[i].queue); j++)
             MIX(&hash, virtqueue, &board->virtio[i].queue[j]);
     }
@@ -86,6 +100,7 @@ uint64_t board_hash(const struct board *board)
 static void mix_processor(uint64_t *hash, struct machine *machine, const struct cpu *cpu)
 {
     uint8_t xmm[16][16] = { { 0 } };
+    struct x87 x87 = { .control = 0 };
 
     MIX(hash, cpu, cpu);
     for (unsigned i = 0; i < SEG_COUNT; i++)
@@ -96,9 +111,14 @@ static void mix_processor(uint64_t *hash, struct machine *machine, const struct 
     MIX(hash, monitor, &cpu->monitor);
     MIX(hash, vmx, &cpu->vmx);
     mix(hash, cpu->vmx.current ? cpu->vmx.current->pa : ~0ull);
-    if (machine->engine)
+    if (machine->engine) {
         engine_xmm(machine->engine, cpu, xmm);
+        engine_x87(machine->engine, cpu, &x87);
+    }
     mix_bytes(hash, &xmm[0][0], sizeof xmm);
+    mix_bytes(hash, &x87.r[0][0], sizeof x87.r);
+    mix(hash, (uint64_t)x87.control << 48 | (uint64_t)x87.status << 32 | x87.tag);
+    mix(hash, x87.mxcsr);
 }
 
 /* The VMCSs that a processor holds: in the order of their addresses, whichever slots they have. */

@@ -137,6 +137,10 @@ static void look_at_board(struct machine *machine)
     case BOARD_UNMATCHED:
         unmatched(machine);
         return;
+    case BOARD_FIRMWARE:
+        machine_stop(machine, MACHINE_SHUTDOWN, "%s: processor %u, L%u", board->last_words, board->out_cpu,
+                     machine_level(machine, &machine->model->cpu[board->out_cpu]));
+        return;
     case BOARD_RESET:
         machine_stop(machine, MACHINE_SHUTDOWN, "the guest reset the machine: processor %u, L%u, at rip 0x%" PRIx64 "%s", board->out_cpu,
                      machine_level(machine, &machine->model->cpu[board->out_cpu]), board->out_rip, symbols_text(machine->symbols, board->out_rip, name));

@@ -237,6 +237,11 @@ const char *check_layout(struct engine *e)
     memset(e->recent, 0xff, sizeof e->recent);
     e->model->memory.watch[0] &= (uint8_t)~WATCH_CODE;
     e->retired = e->translations = 0;
+    /* After power-up (SDM Vol. 3, table 10-1); the library begins with zeros. */
+    const uint16_t control = 0x0040;
+    const uint32_t mxcsr = 0x1f80;
+    uc_reg_write(e->uc, UC_X86_REG_FPCW, &control);
+    uc_reg_write(e->uc, UC_X86_REG_MXCSR, &mxcsr);
     for (unsigned i = 0; i < MODEL_CPU_MAX; i++)
         memcpy(e->fpu + i * (FPU_END - FPU_FIRST), (uint8_t *)e->env + FPU_FIRST, FPU_END - FPU_FIRST);
     set_features(e->env);

@@ -108,6 +108,27 @@ void engine_xmm(struct engine *e, const struct cpu *cpu, uint8_t xmm[16][16])
         memcpy(xmm[i], image + e->xmm_first + i * e->xmm_stride, 16);
 }
 
+/* The library reads them from its own image: that of another processor is put there meanwhile. */
+void engine_x87(struct engine *e, const struct cpu *cpu, struct x87 *x87)
+{
+    const size_t size = FPU_END - FPU_FIRST;
+    uint8_t *image = (uint8_t *)e->env + FPU_FIRST;
+    const bool other = e->fpu_owner != cpu->index;
+
+    if (other) {
+        memcpy(e->fpu + e->fpu_owner * size, image, size);
+        memcpy(image, e->fpu + cpu->index * size, size);
+    }
+    for (unsigned i = 0; i < 8; i++)
+        uc_reg_read(e->uc, (int)(UC_X86_REG_FP0 + i), x87->r[i]);
+    uc_reg_read(e->uc, UC_X86_REG_FPCW, &x87->control);
+    uc_reg_read(e->uc, UC_X86_REG_FPSW, &x87->status);
+    uc_reg_read(e->uc, UC_X86_REG_FPTAG, &x87->tag);
+    uc_reg_read(e->uc, UC_X86_REG_MXCSR, &x87->mxcsr);
+    if (other)
+        memcpy(image, e->fpu + e->fpu_owner * size, size);
+}
+
 void state_load(struct engine *e)
 {
     const struct cpu *cpu = e->cpu;

@@ -33,7 +33,7 @@ else
 fi
 if fetch memtest86+ boot/memtest86+x64.bin; then
     "$sesqui" boot "$out/boot/memtest86+x64.bin" --memory 64M --append "console=ttyS0,115200" --limit 2500M --explain=none >"$out/memtest.out" 2>&1
-    [ $? = 120 ] && grep -q "Moving inversions" "$out/memtest.out" && ! grep -qE "Errors: [1-9]" "$out/memtest.out"
+    [ $? = 120 ] && grep -q "walking ones" "$out/memtest.out" && grep -q "Status: Testing" "$out/memtest.out" && ! grep -qE "Errors: [1-9]" "$out/memtest.out"
     result $? "memtest86+: in its pass, without errors" "$out/memtest.out"
 else
     result 0 "memtest86+ # SKIP the package memtest86+ cannot be had"

@@ -66,6 +66,8 @@ static void say(const char *what, const char *text)
 
 #define PIC "out 20 11; out 21 20; out 21 4; out 21 1; out a0 11; out a1 28; out a1 2; out a1 1; out 21 0; out a1 0;"
 #define EOI "out a0 20; out 20 20;"
+#define INPUT(low, vector) "store fec00000 " low "; store fec00010 " vector ";"         /* an edge-triggered input of the IOAPIC: the entry's low half */
+#define APIC_EOI "store fee000b0 0;"
 
 static const struct { const char *what, *steps; } dialogues[] = {
     /* ---- 8259A ---- */
@@ -197,12 +199,21 @@ static const struct { const char *what, *steps; } dialogues[] = {
     { "hpet: undefined accesses", "load2 fed00000 0; load1 fed00000 0; load8 fed00004 0; load fed00002 0; store2 fed00148 0; store fed0014a 0; store8 fed0014c 0; load8 fed00148 ffffffffffffffff" },
     { "hpet: counter", "store8 fed000f0 64; store8 fed00010 1; pass 1009; load8 fed000f0 c8; pass 1010; load8 fed000f0 c9; store8 fed000f0 5; load8 fed000f0 5; pass 1110; load8 fed000f0 f; store8 fed00010 0; pass 2000; load8 fed000f0 f" },
     { "hpet: levels and status", "store8 fed00128 a; store8 fed00120 2806; store8 fed00010 1; pass 99; down 14; pass 100; up 14; load8 fed00020 2; store fed00024 2; up 14; store fed00020 5; up 14; store8 fed00020 2; down 14; load8 fed00020 0" },
-    { "hpet: a level without interrupt", "store8 fed00128 a; store8 fed00120 2802; store8 fed00010 1; next never; pass 100; load8 fed00020 2" },
-    { "hpet: an edge leaves no status", "store8 fed00128 a; store8 fed00120 2804; store8 fed00010 1; pass 100; load8 fed00020 0; up 14; next never" },
-    { "hpet: periodic", "store8 fed00100 2e4c; store8 fed00108 64; load8 fed00108 64; store8 fed00108 32; load8 fed00108 64; store8 fed00010 1; next 1000; pass 1000; up 17; load8 fed00108 96; next 1500; pass 3020; load8 fed00108 15e; next 3500" },
+    { "hpet: a level without interrupt", "store8 fed00128 a; store8 fed00120 2802; store8 fed00010 1; next never; pass 100; load8 fed00020 2; down 14; store8 fed00120 2806; up 14" },
+    { "hpet: a level ends with the HPET, and with its route", "store8 fed00128 a; store8 fed00120 2806; store8 fed00010 1; pass 100; up 14; store8 fed00010 0; down 14; store8 fed00010 1; up 14;"
+      "store8 fed00120 2a06; down 14; up 15; store8 fed00020 2; down 15" },
+    { "hpet: an edge leaves no status", INPUT("38", "30") "store8 fed00128 a; store8 fed00120 2804; store8 fed00010 1; pass 99; quiet; pass 100; ack 30; load8 fed00020 0; down 14; next never; " APIC_EOI "quiet" },
+    { "hpet: edges at a level-triggered input", INPUT("38", "8030") "store8 fed00128 a; store8 fed00120 2804; store8 fed00010 1; pass 100; ack 30; " APIC_EOI "quiet" },
+    { "hpet: a line that others hold", "store8 fed00128 a; store8 fed00120 2806; out 2014 1; store8 fed00010 1; pass 100; up 14; store8 fed00020 2; up 14; out 2014 0; down 14;"
+      "out 2014 1; store8 fed00148 14; store8 fed00140 2806; pass 300; out 2014 0; up 14; store8 fed00020 4; down 14" },
+    { "hpet: timers that share a line", INPUT("38", "30") "store8 fed00128 a; store8 fed00120 2806; store8 fed00148 14; store8 fed00140 2804; store8 fed00010 1; pass 100; ack 30;" APIC_EOI
+      "pass 200; quiet; up 14; store8 fed00020 2; down 14" },
+    { "hpet: periodic", INPUT("3e", "30") "store8 fed00100 2e4c; store8 fed00108 64; load8 fed00108 64; store8 fed00108 32; load8 fed00108 64; store8 fed00010 1; next 1000; pass 1000; ack 30; load8 fed00108 96; next 1500; pass 3020; load8 fed00108 15e; next 3500" },
     { "hpet: periodic without accumulator", "store8 fed00100 2e0c; store8 fed00108 64; load8 fed00108 ffffffffffffffff; store8 fed00100 2e4c; store8 fed00108 32; store8 fed00108 a; load8 fed00108 32; store8 fed00100 2e04; store8 fed00108 64; load8 fed00108 64" },
-    { "hpet: 32 bits", "store8 fed00100 2d04; load8 fed00108 ffffffff; store8 fed00108 1200000010; load8 fed00108 10; store8 fed000f0 fffffff0; store8 fed00010 1; next 320; pass 320; up 16" },
-    { "hpet: legacy replacement", "store8 fed00108 a; store8 fed00100 4; store8 fed00128 14; store8 fed00120 4; store8 fed00148 1e; store8 fed00140 2a04; store8 fed00010 3; pass 100; up 2; down 8; pass 200; up 8; down 15; pass 300; up 15" },
+    { "hpet: 32 bits", INPUT("3c", "30") "store8 fed00100 2d04; load8 fed00108 ffffffff; store8 fed00108 1200000010; load8 fed00108 10; store8 fed000f0 fffffff0; store8 fed00010 1; next 320; pass 319; quiet; pass 320; ack 30" },
+    { "hpet: legacy replacement", INPUT("14", "30") INPUT("20", "31") INPUT("3a", "32") "store8 fed00108 a; store8 fed00100 4; store8 fed00128 14; store8 fed00120 4; store8 fed00148 1e; store8 fed00140 2a04; store8 fed00010 3; pass 100; ack 30; quiet; " APIC_EOI "pass 200; ack 31; quiet; " APIC_EOI "pass 300; ack 32" },
+    { "hpet: legacy replacement takes the lines of PIT and clock", PIC "out 43 34; out 40 4; out 40 0; pass 4000; ack 20; " EOI "store8 fed00010 2; down 2; pass 9000; quiet; out 70 b; out 71 42; out 70 c;"
+      "pass 2000000000; in 71 d0; down 8; quiet; store8 fed00010 0; up 2" },
     { "hpet: no route", "store8 fed00108 a; store8 fed00100 4; store8 fed00010 1; pass 100; down 2; down 0; down 8" },
     { "hpet: off", "store8 fed00108 a; store8 fed00100 2804; next never; store8 fed00010 1; next 100; store8 fed00010 0; next never" },
 

@@ -400,6 +400,39 @@ START_TEST(a_horizontal_operation_on_itself)
 }
 END_TEST
 
+/* ---- x87 and SSE registers, as the hash of a machine sees them ---- */
+
+BLOB(x87_program, "fninit\n fldcw [rip + 1f]\n fldpi\n ldmxcsr [rip + 2f]\n ud2\n 1: .word 0x027f\n 2: .long 0x1fa0");
+START_TEST(x87_registers_of_each_processor)
+{
+    static const uint8_t pi[10] = { 0x35, 0xc2, 0x68, 0x21, 0xa2, 0xda, 0x0f, 0xc9, 0x00, 0x40 };
+    struct cpu *const first = f->cpu;
+    struct x87 state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        f->cpu = &f->model->cpu[1 - i];
+        engine_x87(f->engine, f->cpu, &state);
+        ck_assert_uint_eq(state.control, 0x0040);               /* after power-up: SDM Vol. 3, table 10-1 */
+        ck_assert_uint_eq(state.tag, 0x5555);
+        ck_assert_uint_eq(state.mxcsr, 0x1f80);
+        ck_assert(memcmp(state.r[7], pi, sizeof pi));
+        fixture_long_mode(f);
+        CODE(x87_program);
+        fixture_run(f);
+        fixture_expect_event(f, VECTOR_UD, 0, FIXTURE_CODE + (uint64_t)(x87_program_end - x87_program) - 8);
+        for (unsigned seen = 0; seen < 2; seen++) {     /* the one that ran last, and the other */
+            engine_x87(f->engine, &f->model->cpu[seen], &state);
+            bool ran = seen == 1 || i == 1;
+            ck_assert_uint_eq(state.control, ran ? 0x027f : 0x0040);
+            ck_assert_uint_eq(state.status >> 11 & 7, ran ? 7 : 0);
+            ck_assert_uint_eq(state.mxcsr, ran ? 0x1fa0 : 0x1f80);
+            ck_assert_int_eq(!memcmp(state.r[7], pi, sizeof pi), ran);
+        }
+    }
+    f->cpu = first;
+}
+END_TEST
+
 /* ---- tasks ---- */
 
 BLOB32(task_jump, ".byte 0xea,0,0,0,0,0x60,0");
@@ -443,6 +476,7 @@ int main(void)
     tcase_add_test(cases, lengths_of_any_size);
     tcase_add_test(cases, equal_ordered);
     tcase_add_test(cases, a_horizontal_operation_on_itself);
+    tcase_add_test(cases, x87_registers_of_each_processor);
     tcase_add_test(cases, a_switch_saves_no_resume_flag);
     suite_add_tcase(suite, cases);
     return suite_run(suite);

@@ -86,12 +86,14 @@ START_TEST(left_behind)
     for (unsigned vector = 0; vector < 256; vector++)
         ck_assert_uint_eq(memory_read32(&model->memory, 4 * vector) >> 16, ROM_SEGMENT);
     for (unsigned vector = 0x10; vector <= 0x1a; vector++) {    /* PUSH of the vector, JMP to the call */
-        const uint8_t *code = board_ram + ROM_BASE + (uint16_t)memory_read32(&model->memory, 4 * vector);
+        const uint16_t handler = (uint16_t)memory_read32(&model->memory, 4 * vector);
+        const uint8_t *code = board_ram + ROM_BASE + handler;
         ck_assert_uint_eq(code[0], 0x6a);
         ck_assert_uint_eq(code[1], vector);
-        ck_assert_uint_eq(code[2], 0xeb);
-        ck_assert_ptr_eq(code + 4 + code[3], board_ram + ROM_BASE + call_at);
+        ck_assert_uint_eq(code[2], 0xe9);
+        ck_assert_uint_eq((uint16_t)(handler + 5 + (code[3] | code[4] << 8)), call_at);
     }
+    ck_assert_uint_lt(memory_read32(&model->memory, 4 * 0xff) & 0xffff, 0xfff0 - 5);    /* the reset vector stays free */
 }
 END_TEST
 
@@ -114,13 +116,77 @@ END_TEST
 START_TEST(not_there)
 {
     static const struct { uint8_t vector; uint16_t ax; } call[] = {
-        { 0x10, 0x4f00 }, { 0x14, 0 }, { 0x15, 0x5300 }, { 0x15, 0xe881 }, { 0x15, 0x2404 }, { 0x16, 0x0900 }, { 0x17, 0 }, { 0x18, 0 }, { 0x19, 0 },
-        { 0x1a, 0xb101 },
+        { 0x10, 0x4f00 }, { 0x14, 0 }, { 0x15, 0x5300 }, { 0x15, 0xe881 }, { 0x15, 0x2404 }, { 0x16, 0x0900 }, { 0x17, 0 }, { 0x1a, 0xb101 },
     };
     for (unsigned i = 0; i < sizeof call / sizeof call[0]; i++) {
         ck_assert(service(call[i].vector, call[i].ax));
         ck_assert_uint_eq(ax() >> 8, 0x86);
     }
+}
+END_TEST
+
+static char warned[300];
+static unsigned warnings;
+
+static void keep_warning(void *context, const char *text)
+{
+    (void)context;
+    snprintf(warned, sizeof warned, "%s", text);
+    warnings++;
+}
+
+/* service() calls from 2000:0100; this is what is before it. */
+static void put_int(uint8_t vector)
+{
+    board_ram[0x200fe] = 0xcd;
+    board_ram[0x200ff] = vector;
+}
+
+START_TEST(boot_again)
+{
+    static const char *const words[] = { "calls INT 18H at 2000:0100", "calls INT 19H at 2000:0100" };
+
+    service((uint8_t)(0x18 + _i), 0x1234);
+    ck_assert_int_eq(board->end, BOARD_FIRMWARE);
+    ck_assert_ptr_nonnull(strstr(board->last_words, words[_i]));
+}
+END_TEST
+
+/* A return would bring a fault again, but not an interrupt or a call. */
+START_TEST(vectors_that_nobody_has_set)
+{
+    board->warn = keep_warning;
+    for (warnings = 0; warnings < 2; ) {
+        put_int(warnings ? 0x06 : 0xfe);
+        ck_assert(service(warnings ? 0x06 : 0xfe, 0x1234));     /* CF as it was */
+        ck_assert_uint_eq(ax(), 0x1234);
+        ck_assert_int_eq(board->end, BOARD_RUNNING);
+    }
+    ck_assert_ptr_nonnull(strstr(warned, "INT 06H at 2000:0100"));
+    ck_assert(service(0xfe, 0));
+    ck_assert_uint_eq(warnings, 2);
+    ck_assert(service(0x40, 0));
+    ck_assert_ptr_nonnull(strstr(warned, "interrupt with vector 40H"));
+    out(0x21, 1, 0);
+    board_irq(board, 5, true);
+    ck_assert_uint_eq(model->bus.interrupt_acknowledge(model->bus.context, cpu), ROM_PROTECTION);
+    service(ROM_PROTECTION, 0);                                 /* IRQ 5 */
+    ck_assert_uint_eq(board->pic.chip[0].in_service, 0);
+    ck_assert_uint_eq(warnings, 3);
+    ck_assert_int_eq(board->end, BOARD_RUNNING);
+    service(ROM_PROTECTION, 0);
+    ck_assert_int_eq(board->end, BOARD_FIRMWARE);
+    ck_assert_ptr_nonnull(strstr(board->last_words, "#GP in real-address mode at 2000:0100"));
+}
+END_TEST
+
+START_TEST(faults_that_nobody_handles)
+{
+    static const uint8_t vector[] = { 0x00, 0x05, 0x06, 0x07, 0x0c, 0x0d };
+
+    service(vector[_i], 0);
+    ck_assert_int_eq(board->end, BOARD_FIRMWARE);
+    ck_assert_ptr_nonnull(strstr(board->last_words, "the guest has set no handler"));
 }
 END_TEST
 
@@ -347,6 +413,9 @@ int main(void)
     tcase_add_test(tcase, left_behind);
     tcase_add_test(tcase, from_elsewhere);
     tcase_add_test(tcase, not_there);
+    tcase_add_loop_test(tcase, boot_again, 0, 2);
+    tcase_add_test(tcase, vectors_that_nobody_has_set);
+    tcase_add_loop_test(tcase, faults_that_nobody_handles, 0, 6);
     tcase_add_test(tcase, teletype);
     tcase_add_test(tcase, memory_sizes);
     tcase_add_test(tcase, a20_and_configuration);
