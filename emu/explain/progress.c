@@ -13,6 +13,7 @@
 #include "emu/explain/place.h"
 #include "emu/explain/words.h"
 #include "emu/machine/parts.h"
+#include "emu/vmcs/snapshot.h"
 #include "model/vmx/vmx.h"
 
 enum { LOOK_FIRST = 1 << 22, LOOK_LAST = 1 << 27, STEPS_FIRST = 1 << 16, STEPS_LAST = 1 << 20 };
@@ -390,6 +391,27 @@ void progress_stepped(struct machine *machine, struct cpu *cpu)
 
 /* ---- halts ---- */
 
+/* It never executed HLT: the activity state is what a VM entry loads, and nothing ran since. */
+static bool halted_by_entry(const struct cpu *cpu)
+{
+    return cpu->vmx.non_root && cpu->instructions == cpu->vmx.entry_instructions &&
+           VMCS(cpu->vmx.current, guest_activity_state) == (uint64_t)cpu->activity;
+}
+
+static void tell_entry(struct explanation *e, const struct cpu *cpu)
+{
+    const struct vmcs *v = cpu->vmx.current;
+    char writer[SNAPSHOT_WRITER_MAX];
+    uint64_t vmcs12 = 0;
+
+    if (machine_over_native(e->machine, cpu))
+        v = native_current(e->machine->native, cpu, &vmcs12) ? native_vmcs12(e->machine->native, vmcs12) : NULL;
+    if (v)
+        vmcs_writer_text(v, false, FIELD_guest_activity_state, e->machine->symbols, writer, sizeof writer);
+    explain_line(e, "VM entry put it there, with guest_activity_state = %u%s%s%s: 0 is the state in which a guest runs [25.4.2]",
+                 (unsigned)cpu->activity, v ? " (" : "", v ? writer : "", v ? ")" : "");
+}
+
 static void tell_halt(struct machine *machine, struct cpu *cpu, const char *why)
 {
     struct explanation *e = explain_begin(machine, cpu, explain_key(cpu->rip, "progress.halt"));
@@ -397,6 +419,13 @@ static void tell_halt(struct machine *machine, struct cpu *cpu, const char *why)
 
     if (!e)
         return;
+    if (halted_by_entry(cpu)) {
+        explain_line(e, "processor %u (L%u) is %s at rip 0x%" PRIx64 "%s, %s", cpu->index, machine_level(machine, cpu),
+                     cpu_idles(cpu) ? "halted" : "not active", cpu->rip, symbols_text(machine->symbols, cpu->rip, name), why);
+        tell_entry(e, cpu);
+        explain_end(e);
+        return;
+    }
     explain_line(e, "processor %u (L%u) is halted, next instruction at rip 0x%" PRIx64 "%s, %s", cpu->index, machine_level(machine, cpu), cpu->rip,
                  symbols_text(machine->symbols, cpu->rip, name), why);
     interrupts_tell(e, cpu);
@@ -421,7 +450,7 @@ bool progress_waited(struct machine *machine, struct cpu *cpu)
 
 void progress_halted(struct machine *machine, struct cpu *cpu)
 {
-    if (cpu_idles(cpu))
+    if (cpu_idles(cpu) || halted_by_entry(cpu))
         tell_halt(machine, cpu, "and nothing can wake it:");
 }
 

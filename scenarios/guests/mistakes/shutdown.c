@@ -224,6 +224,21 @@ static void guest_rip_wild(void)
     guest_enter(&guest_of_mistakes);
 }
 
+/* An activity state that is left over from a template: the guest never runs. */
+static void guest_halted(void)
+{
+    start_guest(cpuid_start, cpuid_end);
+    vmwrite(VMCS_guest_activity_state, 1);
+    guest_enter(&guest_of_mistakes);
+}
+
+static void guest_unstarted(void)
+{
+    start_guest(cpuid_start, cpuid_end);
+    vmwrite(VMCS_guest_activity_state, 3);
+    guest_enter(&guest_of_mistakes);
+}
+
 /* A VM-exit MSR-load area with an MSR that cannot be loaded. */
 static void abort_msr_load(void)
 {
@@ -353,6 +368,7 @@ const struct mistake mistakes_of_shutdown[] = {
     { "host-rip-unmapped", host_rip_unmapped }, { "host-rip-zeros", host_rip_zeros }, { "host-cr3-wild", host_cr3_wild },
     { "host-rsp-wild", host_rsp_wild }, { "host-idtr-zero", host_idtr_zero }, { "host-gdtr-wild", host_gdtr_wild },
     { "guest-no-idt", guest_no_idt }, { "guest-cr3-wild", guest_cr3_wild }, { "guest-rip-wild", guest_rip_wild },
+    { "guest-halted", guest_halted }, { "guest-unstarted", guest_unstarted },
     { "abort-msr-load", abort_msr_load }, { "host-idtr-forgotten", host_idtr_forgotten }, { "host-gdtr-forgotten", host_gdtr_forgotten },
     { "host-tr-forgotten", host_tr_forgotten }, { "stack-into-video", stack_into_video },
     { "msr-probed", msr_probed }, { "abort-msr-efer", abort_msr_efer }, { "host-cr3-half-known", host_cr3_half_known }, { "guest-no-osfxsr", guest_no_osfxsr }, { "guest-injected", guest_injected },
