@@ -8,8 +8,11 @@
 
 #include "emu/decode/decode.h"
 #include "emu/explain/explain.h"
+#include "emu/explain/host_state.h"
 #include "emu/explain/page_walk.h"
 #include "emu/explain/place.h"
+#include "emu/explain/undefined.h"
+#include "emu/machine/parts.h"
 #include "model/cpu/access.h"
 #include "model/cpu/execute.h"
 #include "model/model.h"
@@ -35,14 +38,38 @@ static bool is_simd(const char *place)
     return (strstr(place, "xmm") || strstr(place, "ymm")) && !strstr(place, ": inv");
 }
 
-/* #UD of SSE and AVX instructions while the bit of CR4 that allows them is 0: SDM Vol. 3, 2.5. */
+/* #UD of SSE instructions while the bits of CR0 and CR4 that allow them are not so: SDM Vol. 3, 2.5. Of others: undefined.c. */
 static void tell_simd(struct explanation *e, const struct cpu *cpu, const char *place)
 {
-    const char *bit = strstr(place, ": v") ? "OSXSAVE (bit 18)" : "OSFXSR (bit 9)";
-    uint64_t mask = strstr(place, ": v") ? CR4_OSXSAVE : CR4_OSFXSR;
+    if (!is_simd(place) || strstr(place, ": v"))
+        return;
+    if (cpu->cr0 & CR0_EM)
+        explain_line(e, "CR0.EM (bit 2) is 1: the instruction is undefined until it is cleared [2.5]");
+    if (cpu->cr4 & CR4_OSFXSR)
+        return;
+    explain_line(e, "CR4.OSFXSR (bit 9) is 0: the instruction is not allowed before it is set [2.5]");
+    host_state_tell(e, cpu, HOST_STATE_CR4, CR4_OSFXSR);
+}
 
-    if (is_simd(place) && !(cpu->cr4 & mask))
-        explain_line(e, "CR4.%s is 0: the instruction is not allowed before it is set [2.5]", bit);
+static void tell_undefined(struct explanation *e, struct cpu *cpu, const char *place, const struct code_bytes *code)
+{
+    struct code_bytes now;
+
+    if (!code) {
+        now.length = (uint8_t)place_fetch(cpu, now.byte);
+        code = &now;
+    }
+    tell_simd(e, cpu, place);
+    undefined_tell(e, cpu, code->byte, code->length);
+}
+
+/* An entry of the paging structures whose execute-disable bit is a reserved one: SDM Vol. 3, 4.5. */
+static void tell_execute_disable(struct explanation *e, const struct cpu *cpu, uint32_t error_code)
+{
+    enum { ERROR_RESERVED = 8 };
+
+    if (error_code & ERROR_RESERVED && !(CPU_MSR(cpu, ia32_efer) & EFER_NXE))
+        host_state_tell(e, cpu, HOST_STATE_EFER, EFER_NXE);
 }
 
 /* IRET takes what it finds: an error code that was left there becomes RIP. */
@@ -90,15 +117,16 @@ static void tell_device_not_available(struct explanation *e, const struct cpu *c
 {
     if (cpu->cr0 & (CR0_EM | CR0_TS))
         explain_line(e, "CR0.%s is 1: the instruction is not allowed until it is cleared [2.5]", cpu->cr0 & CR0_EM ? "EM (bit 2)" : "TS (bit 3)");
+    host_state_tell(e, cpu, HOST_STATE_CR0, CR0_EM | CR0_TS);
 }
 
-void fault_tell(struct explanation *e, struct cpu *cpu, const struct event *event, const char *place, bool here)
+void fault_tell(struct explanation *e, struct cpu *cpu, const struct event *event, const char *place, const struct code_bytes *code, bool here)
 {
     tell_msr(e, cpu, place);
     if (event->type == EVENT_HARDWARE_EXCEPTION)
         switch (event->vector) {
         case VECTOR_UD:
-            tell_simd(e, cpu, place);
+            tell_undefined(e, cpu, place, code);
             break;
         case VECTOR_NM:
             tell_device_not_available(e, cpu);
@@ -109,6 +137,7 @@ void fault_tell(struct explanation *e, struct cpu *cpu, const struct event *even
             break;
         case VECTOR_PF:
             page_walk_tell(e, cpu, event->address, event->error_code);
+            tell_execute_disable(e, cpu, event->error_code);
             break;
         default:
             break;

@@ -134,6 +134,7 @@ static void tell_host_state(struct explanation *e, const struct cpu *cpu, const 
     explain_line(e, "   and HOST_GDTR_BASE 0x%" PRIx64 ", HOST_IDTR_BASE 0x%" PRIx64 " (both with limit 0xffff), HOST_TR_BASE 0x%" PRIx64 ", HOST_CS 0x%x",
                  known ? VMCS(v, host_gdtr_base) : cpu->gdtr.base, known ? VMCS(v, host_idtr_base) : cpu->idtr.base,
                  known ? VMCS(v, host_tr_base) : cpu->seg[SEG_TR].base, (unsigned)(known ? VMCS(v, host_cs_selector) : cpu->seg[SEG_CS].selector));
+    host_state_tell_lost(e, cpu);
 }
 
 void place_crossing(struct explanation *e, const struct cpu *cpu, const struct events *events, uint64_t instructions)

@@ -391,7 +391,7 @@ static struct vmx_root root_of(const struct machine *machine, const struct cpu *
         return *native_l1_root(machine->native, cpu);
     if (cpu->vmx.non_root)
         return machine->root[cpu->index];
-    return (struct vmx_root){ cpu->rip, cpu->seg[SEG_FS].base, cpu->seg[SEG_GS].base, cpu->seg[SEG_TR].base };
+    return (struct vmx_root){ .rip = cpu->rip, .fs_base = cpu->seg[SEG_FS].base, .gs_base = cpu->seg[SEG_GS].base, .tr_base = cpu->seg[SEG_TR].base };
 }
 
 static void tell_base(struct machine *machine, const struct cpu *cpu, const struct vmcs *v, unsigned i, uint64_t own)

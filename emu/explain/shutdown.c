@@ -170,7 +170,7 @@ void triple_fault_explain(struct machine *machine, struct cpu *cpu, enum shutdow
         return;
     bool injected = was_injected(machine, cpu, events);
     explain_line(e, "%s: triple fault. It began with %s%s at %s", who, what, injected ? ", injected by VM entry," : "", place);
-    fault_tell(e, cpu, &events->first.event, place, events->count == events->story + 1 || events->second.during.valid);
+    fault_tell(e, cpu, &events->first.event, place, &events->first_code, events->count == events->story + 1 || events->second.during.valid);
     if (events->first.event.type == EVENT_EXTERNAL_INTERRUPT && interrupt_source(machine, cpu, events->first.event.vector, source, sizeof source))
         explain_line(e, "vector %02XH is %s: mask it, or load an IDT with a handler for it, before interrupts are enabled (STI)",
                      events->first.event.vector, source);
@@ -243,8 +243,10 @@ void landing_explain(struct machine *machine, struct cpu *cpu, const struct even
     struct explanation *e;
     char what[WORDS_MAX], place[PLACE_MAX];
 
-    if (!events->crossed || events->crossing.kind != NOTICE_EXIT || since > (machine->free_running ? LANDING : 0) || in_guest || cpu->event.valid ||
-        event->type != EVENT_HARDWARE_EXCEPTION || event->vector == VECTOR_DB || event->vector == VECTOR_BP || events->count != events->crossed)
+    if (!events->crossed || events->crossing.kind != NOTICE_EXIT || in_guest || cpu->event.valid || event->type != EVENT_HARDWARE_EXCEPTION ||
+        event->vector == VECTOR_DB || event->vector == VECTOR_BP)
+        return;
+    if ((since > (machine->free_running ? LANDING : 0) || events->count != events->crossed) && !host_state_blamed(machine, cpu, event))
         return;
     e = explain_begin(machine, cpu, explain_key(cpu->rip, "landing"));
     if (!e)
@@ -255,7 +257,7 @@ void landing_explain(struct machine *machine, struct cpu *cpu, const struct even
         explain_line(e, "%" PRIu64 " instructions after a VM exit, %s at %s", since, what, place);
     else
         explain_line(e, "the first instruction after a VM exit raised %s at %s", what, place);
-    fault_tell(e, cpu, event, place, true);
+    fault_tell(e, cpu, event, place, NULL, true);
     place_crossing(e, cpu, events, cpu->instructions);
     explain_end(e);
 }

@@ -8,6 +8,7 @@
 #include "emu/explain/entry_failure.h"
 #include "emu/explain/ept_walk.h"
 #include "emu/explain/events.h"
+#include "emu/explain/host_state.h"
 #include "emu/explain/ipi.h"
 #include "emu/explain/progress.h"
 #include "emu/explain/reentry.h"
@@ -53,6 +54,7 @@ struct machine {
     unsigned nowhere_told;          /* accesses that nobody takes, so far */
     struct held_back held;          /* emu/explain/explain.h */
     bool levels_told;               /* what L0, L1 and L2 mean on this machine */
+    struct host_state host_state[MODEL_CPU_MAX];
     struct vmx_root root[MODEL_CPU_MAX];    /* as the program was in root operation when it entered its guest last */
     struct startup startup[MODEL_CPU_MAX];
 };

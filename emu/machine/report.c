@@ -215,8 +215,10 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
             first_entry_explain(machine, cpu, cpu->vmx.current);
         if (notice->kind == NOTICE_ENTRY && !native)
             machine->root[cpu->index] = cpu->vmx.entered_from;
-        if (notice->kind == NOTICE_ENTRY && !native)
+        if (notice->kind == NOTICE_ENTRY && !native) {
+            host_state_entered(machine, cpu, cpu->vmx.current, false);
             reentry_entered(machine, cpu, cpu->vmx.current);
+        }
         if (notice->kind == NOTICE_ENTRY)
             goes_on(machine, cpu, native);
         if (notice->kind == NOTICE_ENTRY_FAILED && !native)
@@ -296,6 +298,7 @@ static void notify(void *context, const struct notice *notice)
         machine->root[notice->cpu->index] = *native_l1_root(machine->native, notice->cpu);
         if (notice->c && !notice->d)
             first_entry_explain(machine, notice->cpu, notice->vmcs);
+        host_state_entered(machine, notice->cpu, notice->vmcs, notice->d);
         reentry_entered(machine, notice->cpu, notice->vmcs);
         progress_l1_entered(machine, &machine->model->cpu[notice->cpu->index], notice->vmcs);
         return;

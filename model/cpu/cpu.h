@@ -52,7 +52,7 @@ struct vmx {
     uint64_t iret_instructions; /* cpu->instructions before that IRET: no other instruction has it */
     struct insn exited;         /* that caused the latest VM exit due to an instruction: for explanations. Nothing in the model asks */
     struct vmx_root {
-        uint64_t rip, fs_base, gs_base, tr_base;
+        uint64_t rip, fs_base, gs_base, tr_base, cr0, cr4, efer;
     } entered_from;             /* in root operation, at the latest VM entry: for explanations. Nothing in the model asks */
     uint64_t entry_clock;       /* cpu->clock at VM entry */
     uint64_t entry_instructions;    /* cpu->instructions at VM entry: an MTF exit is due once they differ */
