@@ -71,6 +71,10 @@ static void refuse_multiboot(const struct file *file, char *text, size_t size)
     case MULTIBOOT_CUT_SHORT:
         snprintf(text, size, "the file ends within its multiboot header, at 0x%zx", slip.offset);
         break;
+    case MULTIBOOT_MAGIC:
+        snprintf(text, size, "what looks like the multiboot header, at 0x%zx, begins with 0x%x instead of the magic 0x%x%s", slip.offset, slip.checksum, slip.wanted,
+                 __builtin_bswap32(slip.checksum) == slip.wanted ? ": its bytes stand in the wrong order, as a big-endian tool writes them (02 b0 ad 1b in the file)" : "");
+        break;
     case MULTIBOOT_2_CHECKSUM:
         snprintf(text, size, "the multiboot 2 header at 0x%zx has the wrong checksum 0x%x: with length %u it must be 0x%x, so that magic, "
                  "architecture, length and checksum add up to 0", slip.offset, slip.checksum, slip.flags, slip.wanted);

@@ -52,6 +52,22 @@ static bool nearly_multiboot2(const struct file *file, struct multiboot_slip *sl
     return false;
 }
 
+/* Flags and checksum that fit the magic, behind a word that is another: the magic has a slip of the pen, or another byte order. */
+static bool nearly_magic(const struct file *file, struct multiboot_slip *slip)
+{
+    enum { FLAGS_KNOWN = FLAG_ALIGN | FLAG_MEMORY | FLAG_VIDEO | FLAG_ADDRESSES };
+
+    for (size_t at = 0; at + HEADER_SIZE <= file->size && at + HEADER_SIZE <= SEARCH_SIZE; at += 4) {
+        bool fits = valid_at(file, at) && !(file_32(file, at + 4) & ~(uint32_t)FLAGS_KNOWN);
+
+        if (!fits && __builtin_bswap32(file_32(file, at)) != HEADER_MAGIC)
+            continue;
+        *slip = (struct multiboot_slip){ MULTIBOOT_MAGIC, at, file_32(file, at + 4), file_32(file, at), HEADER_MAGIC };
+        return true;
+    }
+    return false;
+}
+
 /* A valid header in the wrong place comes before an invalid one: it is no coincidence. */
 bool multiboot_slip(const struct file *file, struct multiboot_slip *slip)
 {
@@ -73,7 +89,7 @@ bool multiboot_slip(const struct file *file, struct multiboot_slip *slip)
             *slip = (struct multiboot_slip){ MULTIBOOT_CHECKSUM, at, file_32(file, at + 4), file_32(file, at + 8),
                                              -(HEADER_MAGIC + file_32(file, at + 4)) };
     }
-    return found || nearly_multiboot2(file, slip);
+    return found || nearly_multiboot2(file, slip) || nearly_magic(file, slip);
 }
 
 bool multiboot_address_layout(const struct file *file, size_t header, const struct multiboot_addresses *addresses, struct image *image,

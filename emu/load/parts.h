@@ -84,7 +84,7 @@ struct multiboot {
 bool multiboot_find(const struct file *file, struct multiboot *header);
 /* What is almost a header: the mistakes that its author can mend. */
 struct multiboot_slip {
-    enum { MULTIBOOT_TOO_FAR, MULTIBOOT_UNALIGNED, MULTIBOOT_CHECKSUM, MULTIBOOT_CUT_SHORT, MULTIBOOT_2_CHECKSUM } kind;
+    enum { MULTIBOOT_TOO_FAR, MULTIBOOT_UNALIGNED, MULTIBOOT_CHECKSUM, MULTIBOOT_CUT_SHORT, MULTIBOOT_2_CHECKSUM, MULTIBOOT_MAGIC } kind;
     size_t offset;
     uint32_t flags, checksum, wanted;   /* of the second version: `flags` is its length */
 };

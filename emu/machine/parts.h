@@ -75,6 +75,8 @@ bool machine_awaits_typing(const struct machine *machine, const struct cpu *cpu)
 
 /* INIT and SIPI signals outside non-root operation: SDM Vol. 3, 9.4, 26.2. True if the processor's state changed. */
 bool startup_signals(struct machine *machine, struct cpu *cpu);
+/* VM entry of the core: is it the bootstrap processor after an INIT that L0 has taken for L1?  Then the machine stops, as without L0. */
+void startup_by_core(struct machine *machine, const struct cpu *cpu);
 
 /* The clock at which a halted processor can wake by itself; ~0: never. */
 uint64_t machine_wake_time(const struct machine *machine, const struct cpu *cpu);

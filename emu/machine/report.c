@@ -219,6 +219,8 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
             host_state_entered(machine, cpu, cpu->vmx.current, false);
             reentry_entered(machine, cpu, cpu->vmx.current);
         }
+        if (notice->kind == NOTICE_ENTRY && native)
+            startup_by_core(machine, cpu);
         if (notice->kind == NOTICE_ENTRY)
             goes_on(machine, cpu, native);
         if (notice->kind == NOTICE_ENTRY_FAILED && !native)

@@ -4,6 +4,14 @@
 
 #include "emu/machine/parts.h"
 
+static void no_firmware(struct machine *machine, const struct cpu *cpu)
+{
+    char sender[SYMBOL_TEXT_MAX + 160];
+
+    machine_stop(machine, MACHINE_SHUTDOWN, "the bootstrap processor got an INIT%s: the machine has no firmware to go on with",
+                 ipi_init_words(machine, cpu, sender, sizeof sender));
+}
+
 /* INIT: as reset, but MSRs, the time, XCR0 and CR0.CD and NW survive (SDM Vol. 3, Table 10-1). */
 static void take_init(struct machine *machine, struct cpu *cpu)
 {
@@ -20,10 +28,7 @@ static void take_init(struct machine *machine, struct cpu *cpu)
     lapic_clear(&machine->board.lapic[cpu->index]);
     tlb_flush_all(cpu, false);
     if (cpu->index == 0) {
-        char sender[SYMBOL_TEXT_MAX + 160];
-
-        machine_stop(machine, MACHINE_SHUTDOWN, "the bootstrap processor got an INIT%s: the machine has no firmware to go on with",
-                     ipi_init_words(machine, cpu, sender, sizeof sender));
+        no_firmware(machine, cpu);
         return;
     }
     cpu->activity = ACTIVITY_WAIT_FOR_SIPI;
@@ -39,6 +44,14 @@ static void take_sipi(struct machine *machine, struct cpu *cpu)
     cpu->seg[SEG_CS].base = (uint64_t)cpu->sipi_vector << 12;
     cpu->rip = 0;
     cpu->activity = ACTIVITY_ACTIVE;
+}
+
+void startup_by_core(struct machine *machine, const struct cpu *cpu)
+{
+    enum { RESET_RIP = 0xfff0, RESET_SELECTOR = 0xf000 };
+
+    if (cpu->index == 0 && cpu->rip == RESET_RIP && cpu->seg[SEG_CS].selector == RESET_SELECTOR && !cpu_protected(cpu) && machine->startup[0].init.valid)
+        no_firmware(machine, cpu);
 }
 
 bool startup_signals(struct machine *machine, struct cpu *cpu)
