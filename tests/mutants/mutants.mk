@@ -27,7 +27,7 @@ mutants-core: mutants-prepare
 	@CC="$(CC)" HV_COMPILE="$(MUTANT_COMPILE)" tests/mutants/run.sh $(MUTANT_OPTIONS)
 -include $(shell find $(MUTANTS)/core -name '*.d' 2>/dev/null)
 
-# Each scenario of scenarios/regressions/ against the fault of which it tells.
+# Each scenario of scenarios/regressions/ against the fault of which it tells. REGRESSION_OPTIONS: regressions.sh --help
 .PHONY: regressions
 regressions: mutants-prepare
-	@CC="$(CC)" HV_COMPILE="$(MUTANT_COMPILE)" tests/mutants/regressions.sh
+	@CC="$(CC)" HV_COMPILE="$(MUTANT_COMPILE)" tests/mutants/regressions.sh $(REGRESSION_OPTIONS)

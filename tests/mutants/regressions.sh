@@ -2,10 +2,32 @@
 # SPDX-License-Identifier: MIT
 # Each regression scenario that names a fault of the core must fail when that fault is planted. Prints TAP.
 #
-#   make mutants-prepare; HV_COMPILE=... CC=... tests/mutants/regressions.sh       (make regressions does)
+#   tests/mutants/regressions.sh [--only EXPRESSION] [--list]
+#
+#   --only      scenarios whose name, with their fault, fits this extended regular expression
+#   --list      prints them, with the fault of each, and plants nothing
+#
+# Exit status: 0 if each noticed its fault, 1 if not, 2 for a mistake. The environment says how the core is compiled: HV_COMPILE, CC (make regressions
+# sets them, and passes REGRESSION_OPTIONS).
 #
 # The line is `# Fault: FILE: TEXT => TEXT`: the first text stands in FILE, where the second takes its place.
 set -u
+usage() { sed -n '5,11s/^# \{0,1\}//p' "$0"; }
+die() { echo "regressions: $*" >&2; exit 2; }
+
+only=. list=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --only)
+        [ $# -gt 1 ] || die "$1 needs a value (--help)"
+        only=$2
+        shift ;;
+    --list) list=yes ;;
+    --help|-h) usage; exit 0 ;;
+    *) die "unknown option \"$1\" (--help)" ;;
+    esac
+    shift
+done
 mutants=build/mutants folder=build/mutants/regressions
 . "$(dirname "$0")/../tap.sh"
 
@@ -31,10 +53,14 @@ plant()
     $CC -shared -Wl,-soname,libsesqui-hv.so -o "$folder/libsesqui-hv.so" $objects
 }
 
-for scenario in scenarios/regressions/*.scn; do
-    fault=$(sed -n 's/^# Fault: //p' "$scenario")
-    [ -n "$fault" ] || continue
-    name=$(basename "$scenario" .scn) file=${fault%%: *} text=${fault#*: } noticed=
+# A line each: NAME: FAULT
+chosen=$(grep -H '^# Fault: ' scenarios/regressions/*.scn | sed 's,^.*/\([^/]*\)\.scn:# Fault: ,\1: ,' | grep -E -- "$only") ||
+    die "no scenario fits \"$only\""
+[ -z "$list" ] || { echo "$chosen"; exit 0; }
+
+while IFS= read -r line; do
+    name=${line%%: *} fault=${line#*: } noticed=
+    scenario=scenarios/regressions/$name.scn file=${fault%%: *} text=${fault#*: }
     if ! plant "$file" "${text%% => *}" "${text#* => }"; then
         result 1 "$name: its fault can be planted in $file"
         head -3 "$folder/log" 2>/dev/null | sed 's/^/# /'
@@ -47,5 +73,5 @@ for scenario in scenarios/regressions/*.scn; do
     done
     [ -n "$noticed" ]
     result $? "$name notices its fault (${noticed# })"
-done
+done <<<"$chosen"
 finish
