@@ -54,6 +54,9 @@ enum segment_register { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR
 #define EFER_LMA (1ull << 10)
 #define EFER_NXE (1ull << 11)
 
+#define MISC_ENABLE_XD_DISABLE (1ull << 34)     /* IA32_MISC_ENABLE: EFER.NXE and CPUID's bit for it are gone */
+#define PAT_RESET 0x0007040600070406ull         /* IA32_PAT: SDM Vol. 3, 12.12.4 */
+
 #define RFLAGS_CF (1ull << 0)
 #define RFLAGS_FIXED (1ull << 1)
 #define RFLAGS_PF (1ull << 2)

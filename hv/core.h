@@ -180,7 +180,7 @@ void vmcs01_build(struct hv_cpu *cpu, const struct hal_capture *capture);
 void vmcs01_set_long_mode(struct hv_cpu *cpu, bool long_mode);
 /* The CR0 and CR4 bits that L0 keeps from L1 follow whether L1 is in VMX operation. */
 void vmcs01_update_masks(struct hv_cpu *cpu);
-/* INIT and SIPI for L1, and its shutdown. */
+/* INIT and SIPI for L1, its local APIC apart, and its shutdown. */
 void vmcs01_init(struct hv_cpu *cpu);
 void vmcs01_startup(struct hv_cpu *cpu, uint8_t vector);
 void vmcs01_shutdown(struct hv_cpu *cpu);
@@ -225,7 +225,7 @@ bool machine_check_exits(struct hv_cpu *cpu);
 bool machine_check_deliver(struct hv_cpu *cpu);
 
 /* ---- apic.c ---- */
-/* This processor's local APIC after INIT (SDM Vol. 3, "Local APIC State After It Receives an INIT Reset"). */
+/* This processor's local APIC after INIT (SDM Vol. 3, "Local APIC State After It Receives an INIT Reset"): `lock` is held, and no INIT of L0's on its way here. */
 void apic_init(void);
 
 /* ---- exit.c ---- */
@@ -295,8 +295,9 @@ void msr_bitmap_fill(uint8_t bitmap[PAGE_SIZE]);
 /* MSRs of the level whose VMCS is current, as its RDMSR and WRMSR at CPL 0 would find them. False: #GP. */
 bool guest_read_msr(struct hv_cpu *cpu, uint32_t index, uint64_t *value);
 bool guest_write_msr(struct hv_cpu *cpu, uint32_t index, uint64_t value);
-/* NULL, or what the processor stores in memory by itself, with addresses that the guest gave it: not beneath L0. */
-const char *msr_stores(const struct hal_capture *capture);
+/* NULL, or what the guest's MSRs have the processor do, and may not while L0 is beneath it: store in memory by itself, with addresses of the guest's;
+ * or take from L0 what it needs. */
+const char *msr_refusal(const struct hal_capture *capture);
 /* May a list of L1's load this? */
 bool msr_listed(uint32_t index, uint64_t value);
 bool pat_valid(uint64_t value);

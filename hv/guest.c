@@ -16,20 +16,9 @@ void guest_set_register(struct hv_cpu *cpu, unsigned gpr, uint64_t value)
 }
 
 /* SDM Vol. 3, 25.4.1: DPL of SS is the CPL, also in real mode (0) and virtual-8086 mode (3). */
-unsigned guest_cpl(void)
-{
-    return AR_DPL(vmread32(VMCS_guest_ss_access_rights));
-}
-
-bool guest_long_mode(void)
-{
-    return vmread(VMCS_guest_ia32_efer) & EFER_LMA;
-}
-
-bool guest_64bit(void)
-{
-    return guest_long_mode() && vmread32(VMCS_guest_cs_access_rights) & AR_L;
-}
+unsigned guest_cpl(void) { return AR_DPL(vmread32(VMCS_guest_ss_access_rights)); }
+bool guest_long_mode(void) { return vmread(VMCS_guest_ia32_efer) & EFER_LMA; }
+bool guest_64bit(void) { return guest_long_mode() && vmread32(VMCS_guest_cs_access_rights) & AR_L; }
 
 /*
  * SDM Vol. 3, 25.4.2: an instruction ends blocking by STI and MOV SS; with TF, BS is pending as after any instruction. RF is 0
@@ -50,10 +39,7 @@ void guest_advance_with(uint64_t rflags)
         vmwrite(VMCS_guest_pending_debug_exceptions, vmread(VMCS_guest_pending_debug_exceptions) | PENDING_DEBUG_BS);
 }
 
-void guest_advance(void)
-{
-    guest_advance_with(vmread(VMCS_guest_rflags));
-}
+void guest_advance(void) { guest_advance_with(vmread(VMCS_guest_rflags)); }
 
 static uint64_t visible(enum vmcs_encoding real, enum vmcs_encoding mask, enum vmcs_encoding shadow)
 {
@@ -62,15 +48,8 @@ static uint64_t visible(enum vmcs_encoding real, enum vmcs_encoding mask, enum v
     return (vmread(real) & ~kept) | (vmread(shadow) & kept);
 }
 
-uint64_t guest_visible_cr0(void)
-{
-    return visible(VMCS_guest_cr0, VMCS_cr0_guest_host_mask, VMCS_cr0_read_shadow);
-}
-
-uint64_t guest_visible_cr4(void)
-{
-    return visible(VMCS_guest_cr4, VMCS_cr4_guest_host_mask, VMCS_cr4_read_shadow);
-}
+uint64_t guest_visible_cr0(void) { return visible(VMCS_guest_cr0, VMCS_cr0_guest_host_mask, VMCS_cr0_read_shadow); }
+uint64_t guest_visible_cr4(void) { return visible(VMCS_guest_cr4, VMCS_cr4_guest_host_mask, VMCS_cr4_read_shadow); }
 
 bool canonical_under(uint64_t cr4, uint64_t linear)
 {

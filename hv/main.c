@@ -73,10 +73,7 @@ static const char *prepare_machine(struct hv_machine *m)
     return NULL;
 }
 
-static bool processor_has_vmx(void)
-{
-    return hal_cpuid(1, 0).ecx & 1u << 5;
-}
+static bool processor_has_vmx(void) { return hal_cpuid(1, 0).ecx & 1u << 5; }
 
 /* SDM Vol. 3, 24.7: VMXON needs the MSR locked with VMX allowed. L1 keeps its own view of it, as it was before. */
 static const char *enable_vmx(struct hv_cpu *cpu)
@@ -189,7 +186,7 @@ static const char *start(struct hv_cpu *cpu)
         return reason;
     m->late = capture.late;
     m->rolls_back = capture.rolls_back;
-    reason = msr_stores(&capture);
+    reason = msr_refusal(&capture);
     if (reason)
         return reason;
     if (capture.late && capture.cr4 & CR4_VMXE)

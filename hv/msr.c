@@ -11,7 +11,6 @@ enum { MSR_TEST_CTRL = 0x33, MSR_IA32_CORE_CAPABILITIES = 0xcf, MSR_IA32_XSS = 0
 #define CORE_UC_LOCK_DISABLE (1ull << 4)
 #define MISC_BTS_UNAVAILABLE (1ull << 11)
 #define MISC_PEBS_UNAVAILABLE (1ull << 12)
-#define MISC_XD_DISABLE (1ull << 34)
 #define XSS_PT (1ull << 8)
 #define DEBUGCTL_STORE (0x1full << 6)           /* TR, BTS, BTINT, BTS_OFF_OS, BTS_OFF_USR: branches go to memory (18.4.1) */
 #define LEAF_1_EDX_DS (1u << 21)
@@ -31,7 +30,7 @@ static enum rule rule_of(uint32_t index)
     return RULE_PASSED;
 }
 
-const char *msr_stores(const struct hal_capture *capture)
+const char *msr_refusal(const struct hal_capture *capture)
 {
     uint64_t value;
 
@@ -41,6 +40,10 @@ const char *msr_stores(const struct hal_capture *capture)
         return "the guest has PEBS enabled (IA32_PEBS_ENABLE)";
     if (hal_cpuid(0, 0).eax >= 7 && hal_cpuid(7, 0).ebx & LEAF_7_EBX_PT && hal_rdmsr(MSR_IA32_RTIT_CTL, &value) && value & RTIT_TRACE)
         return "the guest traces with Intel PT (IA32_RTIT_CTL.TraceEn)";
+    if (hal_rdmsr(MSR_TEST_CTRL, &value) && value & TEST_UC_LOCK_DISABLE)
+        return "locked accesses to uncacheable memory fault (TEST_CTRL bit 28), and those of L0 to the guest's memory may be such";
+    if (hal_rdmsr(MSR_ia32_misc_enable, &value) && value & MISC_ENABLE_XD_DISABLE)
+        return "execute-disable is switched off (IA32_MISC_ENABLE bit 34)";
     return NULL;
 }
 
@@ -136,7 +139,7 @@ static bool passes(uint32_t index, uint64_t value)
     case MSR_ia32_apic_base:
         return hal_rdmsr(index, &old) && !((value ^ old) & APIC_BASE_ADDRESS);
     case MSR_ia32_misc_enable:
-        return hal_rdmsr(index, &old) && !((value ^ old) & MISC_XD_DISABLE);
+        return hal_rdmsr(index, &old) && !((value ^ old) & MISC_ENABLE_XD_DISABLE);
     case MSR_TEST_CTRL:
         return !(value & TEST_UC_LOCK_DISABLE);
     case MSR_IA32_XSS:

@@ -125,6 +125,10 @@ struct processor *late_arrive(const struct arrival *arrival)
         print("sesqui: load refused: supervisor shadow stacks are on (IA32_S_CET)\n");
         return NULL;
     }
+    if (!execute_disable()) {
+        print("sesqui: load refused: execute-disable is switched off (IA32_MISC_ENABLE bit 34)\n");
+        return NULL;
+    }
     if (!(p = find()))
         return NULL;
     capture(p, arrival);

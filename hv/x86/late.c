@@ -67,6 +67,7 @@ void late_main(struct processor *p)
 
     tables_load(index);
     write_cr0(START_CR0);
+    hal_wrmsr(MSR_ia32_pat, PAT_RESET);         /* hv/x86/paging.c has devices by entry 3: uncacheable, whatever the caller has there */
     control_registers();
     hal_lock(&choosing);                        /* for a system that brought the image along it is not known before */
     options_choose_strategy();

@@ -9,7 +9,13 @@
 
 uint64_t system_main(const struct late_system *s);      /* called by passage.S */
 extern uint8_t image_start[], image_end[];
-enum { LEAF_80000001_EDX_NX = 1 << 20 };
+
+bool execute_disable(void)
+{
+    enum { LEAF_80000001_EDX_NX = 1 << 20 };
+
+    return hal_cpuid(0x80000000, 0).eax >= 0x80000001 && hal_cpuid(0x80000001, 0).edx & LEAF_80000001_EDX_NX;
+}
 
 static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) { return a < b + b_size && b < a + a_size; }
 
@@ -48,7 +54,7 @@ static const char *read_system(const struct late_system *s)
 {
     const char *why, *word;
 
-    if (hal_cpuid(0x80000000, 0).eax < 0x80000001 || !(hal_cpuid(0x80000001, 0).edx & LEAF_80000001_EDX_NX))
+    if (!execute_disable())
         return "the processor has no execute-disable bit, or it is switched off (IA32_MISC_ENABLE)";
     if (late_linear)
         return "this image has been prepared before: put it there anew";

@@ -14,7 +14,15 @@ extern const uint8_t world_exit[];
         invalid_ ? HAL_FAIL_INVALID : valid_ ? HAL_FAIL_VALID : HAL_OK;                                             \
     })
 
-enum hal_result hal_vmxon(physical_address region) { return VMX("vmxon %2", "m"(region.value)); }
+/* It faults where this processor does not enter VMX operation: in A20M mode, or with control registers that it does not support there. */
+enum hal_result hal_vmxon(physical_address region)
+{
+    bool failed = true;
+
+    __asm__ volatile("1: vmxon %1\n setbe %0\n2:" FIXUP("1b", "2b") : "+q"(failed) : "m"(region.value) : "cc", "memory");
+    return failed ? HAL_FAIL_INVALID : HAL_OK;
+}
+
 void hal_vmxoff(void) { __asm__ volatile("vmxoff" : : : "cc", "memory"); }
 enum hal_result hal_vmclear(physical_address vmcs) { return VMX("vmclear %2", "m"(vmcs.value)); }
 enum hal_result hal_vmptrld(physical_address vmcs) { return VMX("vmptrld %2", "m"(vmcs.value)); }

@@ -102,6 +102,7 @@ uint64_t late_table_entry(void);
 /* ---- arrival.c: late load, in the caller's world ---- */
 extern uint64_t late_linear;
 extern bool late_by_system;                     /* which brought the image along (system.c) */
+bool execute_disable(void);                     /* it is there: system.c */
 /* Where this code and the image's data are in the world in which this is executed. */
 uint64_t here(void);
 /* What is at `place` of the image in L0's world is there in the caller's. */

@@ -6,8 +6,6 @@
 #include "model/model.h"
 #include "model/vmx/vmx.h"
 
-/* IA32_PAT at reset: SDM Vol. 3, 12.12.4. */
-#define PAT_RESET 0x0007040600070406ull
 /*
  * What firmware leaves behind: MTRRs on, everything write-back but for the area of the display and what is a PC's ROM (SDM Vol. 3,
  * 12.11), and the upper quarter of the first 4 GB, where devices are. A microcode update has been loaded (10.11), later than any that software asks for.

@@ -37,7 +37,8 @@ enum { LEAF_BASIC_LAST = 0x16, TSC_MHZ = 1000, CRYSTAL_HZ = 25000000 };
 #define ECX7_LA57 (1u << 16)
 #define ECX_EXTENDED_FEATURES (1u << 0 /* LAHF in 64-bit mode */ | 1u << 8 /* PREFETCHW */)
 #define EDX_EXTENDED_SYSCALL (1u << 11)
-#define EDX_EXTENDED_FEATURES (1u << 20 /* NX */ | 1u << 26 /* 1-GByte pages */ | 1u << 27 /* RDTSCP */ | 1u << 29 /* LM */)
+#define EDX_EXTENDED_NX (1u << 20)
+#define EDX_EXTENDED_FEATURES (EDX_EXTENDED_NX | 1u << 26 /* 1-GByte pages */ | 1u << 27 /* RDTSCP */ | 1u << 29 /* LM */)
 
 
 enum { EAX, EBX, ECX, EDX };
@@ -143,6 +144,7 @@ void cpuid_read(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf, uint32_t
         break;
     case 0x80000001:
         out[EDX] |= cpu_64bit(cpu) ? EDX_EXTENDED_SYSCALL : 0;
+        out[EDX] &= efer_allowed(cpu) & EFER_NXE ? ~0u : ~EDX_EXTENDED_NX;
         break;
     case 0x80000008:
         out[EAX] = (cr4_allowed(cpu) & CR4_LA57 ? 57u : 48u) << 8 | cpu->model->physical_address_width;

@@ -85,10 +85,10 @@ bool msr_pat_valid(uint64_t value)
     return true;
 }
 
+/* SDM Vol. 4, IA32_MISC_ENABLE: with "XD Bit Disable" there is no execute-disable. */
 uint64_t efer_allowed(const struct cpu *cpu)
 {
-    (void)cpu;
-    return EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
+    return EFER_SCE | EFER_LME | EFER_LMA | (CPU_MSR(cpu, ia32_misc_enable) & MISC_ENABLE_XD_DISABLE ? 0 : EFER_NXE);
 }
 
 /* SDM Vol. 3, 2.2.1: LMA is the processor's own. */

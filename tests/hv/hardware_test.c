@@ -126,8 +126,30 @@ void __wrap_hal_clear_buffers(void)
     __real_hal_clear_buffers();
 }
 
+/* A local APIC in xAPIC mode, of which these registers are written; its version register has this. */
+static uint32_t apic_version, apic_register[0x40];
+bool __real_hal_mmio_read32(physical_address pa, uint32_t *value);
+bool __wrap_hal_mmio_read32(physical_address pa, uint32_t *value);
+bool __wrap_hal_mmio_read32(physical_address pa, uint32_t *value)
+{
+    *value = apic_version;
+    return pa.value == 0xfee00030 || __real_hal_mmio_read32(pa, value);
+}
+
+bool __real_hal_mmio_write32(physical_address pa, uint32_t value);
+bool __wrap_hal_mmio_write32(physical_address pa, uint32_t value);
+bool __wrap_hal_mmio_write32(physical_address pa, uint32_t value)
+{
+    if (pa.value >> 12 != 0xfee00)
+        return __real_hal_mmio_write32(pa, value);
+    apic_register[pa.value >> 4 & 0x3f] = value;
+    return true;
+}
+
 static void setup(void)
 {
+    memset(apic_register, 0xee, sizeof apic_register);
+    apic_version = 0;
     memset(&extra, 0, sizeof extra);
     memset(list, 0, sizeof list);
     written = check_level = check_entries = flushes = clears = 0;
@@ -339,20 +361,41 @@ START_TEST(keys_are_no_addresses)
 }
 END_TEST
 
-/* What the processor stores already when L0 comes would go on. */
-START_TEST(what_stores_is_refused)
+/* What the processor stores already when L0 comes would go on; what L0 needs would not be there. */
+static const struct { uint64_t index, value, harmless; const char *text; uint32_t leaf, ebx, edx; } refused[] = {
+    { 0x3f1, 1, 0, "IA32_PEBS_ENABLE", 1, 0, 1u << 21 },
+    { 0x570, 1, 0, "IA32_RTIT_CTL", 7, 1u << 25, 0 },
+    { 0x33, 1u << 28, 1u << 29, "TEST_CTRL", 0, 0, 0 },
+    { 0x1a0, 1ull << 34, 0x51801, "IA32_MISC_ENABLE", 0, 0, 0 },
+};
+START_TEST(what_may_not_be_beneath_the_guest_is_refused)
 {
-    static const uint64_t row[][2] = { { 0x3f1, 1 }, { 0x570, 1 } };
     const char *why;
 
-    extra.msr[0].index = row[_i][0];
-    extra.msr[0].value = row[_i][1];
+    extra.msr[0].index = refused[_i].index;
+    extra.msr[0].value = refused[_i].value;
     extra.msrs = 1;
-    extra.leaf = _i ? 7 : 1;
-    extra.set = (struct hal_cpuid){ .ebx = _i ? 1u << 25 : 0, .edx = _i ? 0 : 1u << 21 };
+    extra.leaf = refused[_i].leaf;
+    extra.set = (struct hal_cpuid){ .ebx = refused[_i].ebx, .edx = refused[_i].edx };
     why = run(0, "l1 cpuid 0\n");
     ck_assert_ptr_nonnull(why);
-    ck_assert_msg(strstr(why, _i ? "IA32_RTIT_CTL" : "IA32_PEBS_ENABLE"), "%s", why);
+    ck_assert_msg(strstr(why, refused[_i].text), "%s", why);
+    extra.msr[0].value = refused[_i].harmless;
+    RUN(0, "l1 cpuid 0\n");
+}
+END_TEST
+
+/* L1's INIT: of a local APIC with so many LVT entries those and no others are masked. */
+START_TEST(registers_of_the_local_apic_after_init)
+{
+    static const uint8_t lvt[] = { 0x32, 0x35, 0x36, 0x37, 0x34, 0x33, 0x2f };
+
+    apic_version = 0x14 | (uint32_t)_i << 16;
+    RUN(0, "init\n");
+    for (int i = 0; i < 7; i++)
+        ck_assert_uint_eq(apic_register[lvt[i]], i <= _i ? 0x10000 : 0xeeeeeeee);
+    ck_assert(!apic_register[0x38] && !apic_register[0x3e] && !apic_register[0x08] && !apic_register[0x0d]);
+    ck_assert(apic_register[0x0e] == 0xffffffff && apic_register[0x0f] == 0xff);
 }
 END_TEST
 
@@ -417,7 +460,8 @@ int main(void)
     tcase_add_loop_test(tcase, unblocking_by_iret_undefined, 0, 9);
     tcase_add_loop_test(tcase, types_of_what_is_no_ram, 0, 6);
     tcase_add_loop_test(tcase, keys_are_no_addresses, 0, 3);
-    tcase_add_loop_test(tcase, what_stores_is_refused, 0, 2);
+    tcase_add_loop_test(tcase, what_may_not_be_beneath_the_guest_is_refused, 0, sizeof refused / sizeof *refused);
+    tcase_add_loop_test(tcase, registers_of_the_local_apic_after_init, 0, 7);
     tcase_add_loop_test(tcase, a_machine_check_in_l0, 0, 15);
     tcase_add_loop_test(tcase, barriers_before_l2, 0, 27);
     suite_add_tcase(suite, tcase);
