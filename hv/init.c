@@ -85,10 +85,25 @@ void init_reachable(struct hv_cpu *cpu, bool reachable)
     cpu->presence->unreachable = !reachable;
 }
 
+/*
+ * L1's INIT resets its local APIC, which is disabled on the way (apic.c), and accepts no INIT meanwhile. So that is one step with the account, and
+ * is done where none of L0's is on its way; one that is stands for L1's, which comes out with it.
+ */
 static void init_l1(struct hv_cpu *cpu)
 {
+    struct hv_machine *m = cpu->machine;
+    bool now;
+
     cpu->init_held = false;
-    vmcs01_init(cpu);
+    hal_lock(&m->lock);
+    now = !init_on_its_way(cpu);
+    if (now)
+        apic_init();
+    else
+        step(cpu->presence, INIT_POST, NULL);
+    hal_unlock(&m->lock);
+    if (now)
+        vmcs01_init(cpu);
 }
 
 bool init_of_l0(struct hv_cpu *cpu)

@@ -60,7 +60,6 @@ static bool unload(struct hv_cpu *cpu)
         return false;
     read_state(cpu, &state);
     state.nmi = cpu->due & HAL_NMI;
-    cpu->due = 0;
     vmcs_leave_operation(cpu);
     cpu->level = cpu->told_level = 0;
     hal_release(&state);

@@ -156,7 +156,6 @@ void vmcs01_init(struct hv_cpu *cpu)
     for (unsigned i = 0; i < 4; i++)
         hal_write_dr(i, 0);
     hal_write_dr(6, DR6_AFTER_INIT);
-    apic_init();
     cpu->registers = (struct hal_registers){ .gpr[RDX] = hal_cpuid(1, 0).eax };
     hal_invvpid(INVVPID_SINGLE, VPID_L1, 0);
 }

@@ -72,6 +72,17 @@ STANDS_BEFORE(bool, hal_pm_write64, physical_address pa, uint64_t value)
     return __real_hal_pm_write64(pa, value);
 }
 
+static unsigned disabled, open_to_kicks;        /* how often L0 disabled the local APIC; and a kick could have been sent, or was on its way */
+STANDS_BEFORE(bool, hal_wrmsr, uint32_t index, uint64_t value)
+{
+    if (index == MSR_ia32_apic_base && !(value & APIC_BASE_ENABLE)) {
+        const struct presence *p = ((const struct hv_cpu *)hal_cpu_local())->presence;
+        disabled++;
+        open_to_kicks += p->own_init || !(p->unreachable || ((const struct hv_machine *)hal_machine_local())->lock);
+    }
+    return __real_hal_wrmsr(index, value);
+}
+
 STANDS_BEFORE(void, hal_vmwrite, enum vmcs_encoding field, uint64_t value)
 {
     if (fault == ADDRESS_OF_L1 && field == detail)
@@ -322,6 +333,24 @@ START_TEST(a_given_page_is_zeroed_and_then_l0s)
 }
 END_TEST
 
+/* A disabled local APIC accepts no INIT: L0 disables it only where no kick of L0's is on its way, and none is sent. */
+START_TEST(no_kick_meets_a_disabled_local_apic)
+{
+    static const char *const way[] = {
+        "init\n", "l1 wrmsr 0x1b 0xfee00100\nl1 wrmsr 0x1b 0xfee00900\n",
+        "l1 prepare vmx\nl1 prepare region 0x10000\nl1 vmxon 0x10000\ninit\nl1 vmxoff\n",
+    };
+    char text[400];
+
+    fault = NO_FAULT;
+    disabled = open_to_kicks = 0;
+    snprintf(text, sizeof text, "l0 native %s\n%s", strategy[_i % 3], way[_i / 3]);
+    ck_assert_msg(script_run(text, NULL), "%s", error.text);
+    ck_assert_uint_eq(disabled, 1);
+    ck_assert_uint_eq(open_to_kicks, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("hv rules");
@@ -331,6 +360,7 @@ int main(void)
     tcase_add_loop_test(tests, and_says_nothing_without_the_fault, 0, ROWS * STRATEGIES);
     tcase_add_test(tests, who_is_slow_is_waited_for);
     tcase_add_test(tests, a_given_page_is_zeroed_and_then_l0s);
+    tcase_add_loop_test(tests, no_kick_meets_a_disabled_local_apic, 0, 9);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_NOFORK);     /* hundreds of short ones */
