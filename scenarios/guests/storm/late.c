@@ -51,6 +51,33 @@ void case_remap(void)
     expect("the window over L0 again", window[0], SECOND);
 }
 
+/* ---- paging levels ---- */
+
+void levels_switch(uint64_t root, uint64_t cr4);        /* storm_cpu.S */
+
+/* Back on bare hardware L0 could not change CR4.LA57 for its guest: in IA-32e mode nobody can. */
+void case_levels(void)
+{
+    enum { CODE_32 = 7 };
+    static _Alignas(PAGE) uint64_t pml5[PAGE / 8];
+    static uint64_t gdt[CODE_32 + 1];
+    const struct descriptor_table old = store_gdtr(), new = { sizeof gdt - 1, (uintptr_t)gdt };
+    const uint64_t cr3 = read_cr3(), cr4 = read_cr4();
+    const uint64_t other = cr4 & CR4_LA57 ? *(const uint64_t *)cr3 & ~0xfffull : (uintptr_t)pml5;
+
+    pml5[0] = cr3 | ENTRY_PRESENT_WRITABLE;
+    memcpy(gdt, (const void *)old.base, CODE_32 * sizeof *gdt);
+    gdt[CODE_32] = 0x00cf9b000000ffff;
+    __asm__ volatile("lgdt %0" : : "m"(new));
+    expect("load", storm_load(), LATE_DONE);
+    levels_switch(other, cr4 ^ CR4_LA57);
+    expect("CR4", read_cr4(), cr4 ^ CR4_LA57);
+    expect("unload with the other number of levels", call(LATE_UNLOAD), LATE_REFUSED);
+    levels_switch(cr3, cr4);
+    expect("unload", call(LATE_UNLOAD), LATE_DONE);
+    expect("CR4 without L0", read_cr4(), cr4);
+}
+
 /* ---- descriptor tables ---- */
 
 enum { SELECTOR_LDT = 40, SELECTOR_LOCAL = 7 << 3 | 1 << 2 | 3, DATA_DPL_3 = 0xf3, TYPE_LDT = 0x82, VALUE = 0x5a5a5a5a };

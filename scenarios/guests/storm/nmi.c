@@ -120,6 +120,19 @@ void case_quiet(void)
     storm_end();
 }
 
+/* L0 maps what is no RAM when it is first touched: the instruction behind STI is executed twice, and an NMI meets L0 in between. */
+void case_after_sti(void)
+{
+    enum { LARGE_PAGE = 2 << 20 };
+    const uint64_t devices = 0xc0000000, end = 0xfec00000;
+
+    nmis_count();
+    others_start(nmis_send);
+    for (uint64_t at = devices; at < end; at += LARGE_PAGE)
+        __asm__ volatile("sti; movl (%0), %%eax; cli" : : "r"(at) : "eax", "memory");
+    storm_end();
+}
+
 /* ---- L2 ---- */
 
 extern const uint8_t l2_storm_start[], l2_storm_end[], l2_storm_nmi[];

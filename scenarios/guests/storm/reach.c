@@ -3,7 +3,7 @@
 #include "scenarios/guests/storm/storm.h"
 
 enum { ROUNDS = 50, ENTRIES = 600, ICR_INIT_OTHERS = 0xc4500, ICR_NMI_OTHERS = 0xc4400, ICR_NMI = 0x4400, GIVEN = 0, NMI_INJECTED = 0x80000202,
-       BLOCKING_BY_NMI_BIT = 1 << 3, PATIENCE = 20000 };
+       BLOCKING_BY_NMI_BIT = 1 << 3, PATIENCE = 20000, ICR_SIPI_OTHERS = 0xc4600, SIPI_VECTOR = 8, SELECTOR_TASK = 5 << 3 };
 #define ICR_HIGH (*(volatile uint32_t *)0xfee00310ull)
 #define ICR_LOW (*(volatile uint32_t *)0xfee00300ull)
 
@@ -43,7 +43,70 @@ void case_unstarted(void)
     }
 }
 
-/* ---- HLT ---- */
+static volatile unsigned launched;
+static struct descriptor_table first_idt;       /* every processor begins without one */
+extern uint8_t waiting_guest[], waiting_guest_end[];
+__asm__("waiting_guest: hlt\n waiting_guest_end:\n");
+
+/* VM entry wants a TSS for the host. */
+static void load_task(void)
+{
+    static uint64_t gdt[7], task[16];
+    const struct descriptor_table old = store_gdtr(), new = { sizeof gdt - 1, (uintptr_t)gdt };
+    const uint64_t base = (uintptr_t)task;
+
+    memcpy(gdt, (const void *)old.base, SELECTOR_TASK);
+    gdt[SELECTOR_TASK / 8] = (sizeof task - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
+    __asm__ volatile("lgdt %0; ltr %w1" : : "m"(new), "r"(SELECTOR_TASK));
+}
+
+static void wait_in_l2(unsigned number)
+{
+    static struct guest guest;
+    const struct controls controls = { .pin = 0, .proc = PROC_hlt_exiting, .entry = ENTRY_ia32e_mode_guest };
+    static _Alignas(PAGE) uint8_t region[PAGE];
+    const char *missing;
+
+    (void)number;
+    __asm__ volatile("lidt %0" : : "m"(first_idt));
+    load_task();
+    missing = vmx_start_on(region);
+    if (!missing)
+        missing = guest_create(&guest, 1, &controls, waiting_guest, waiting_guest_end);
+    expect("what is needed", missing == NULL, true);
+    guest_long_mode(&guest);
+    for (;;) {
+        vmwrite(VMCS_guest_activity_state, ACTIVITY_WAIT_FOR_SIPI);
+        launched++;
+        expect("entry", (uint64_t)guest_enter(&guest), 0);
+        expect("exit reason", vmread(VMCS_exit_reason), EXIT_REASON_startup_ipi);
+        expect("vector", vmread(VMCS_exit_qualification), SIPI_VECTOR);
+    }
+}
+
+/* L1 cannot know when its VMLAUNCH has been executed: a SIPI that comes before is lost (SDM Vol. 3, 26.2), and is sent again. */
+void case_standing_by(void)
+{
+    static volatile _Alignas(PAGE) uint8_t page[ROUNDS][PAGE];
+
+    nmis_count();
+    first_idt = store_idtr();
+    others_start(wait_in_l2);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        WAIT_UNTIL(launched > i);
+        wait_a_little(i % 9);
+        ICR_LOW = ICR_NMI_OTHERS;
+        wait_a_little(i * 64);
+        expect("give a page", give(page[i]), GIVEN);
+        while (launched == i + 1) {
+            ICR_LOW = ICR_SIPI_OTHERS | SIPI_VECTOR;
+            wait_a_little(PATIENCE);
+        }
+    }
+    expect("NMIs taken", nmis_taken, ROUNDS);
+}
+
+/* ---- HLT, shutdown ---- */
 
 static void load_and_halt(unsigned number)
 {
@@ -68,6 +131,41 @@ void case_halted(void)
     expect("HLT has ended", woken, false);
     write_cr4(read_cr4() & ~(uint64_t)CR4_VMXE);
     expect("load", storm_load(), LATE_DONE);
+}
+
+static void load_and_shut_down(unsigned number)
+{
+    static const struct descriptor_table none;
+
+    (void)number;
+    answer = storm_load();
+    arrived = true;
+    __asm__ volatile("lidt %0; ud2" : : "m"(none));
+}
+
+static void call_l0(unsigned number)
+{
+    (void)number;
+    __asm__ volatile("lidt %0" : : "m"(first_idt));
+    answer = call(LATE_FINALISE);
+}
+
+/* There is nothing that could go on: it stays over L0 until it is started again, and goes back at its first exit then, which is no VMCALL to L0 any more. */
+void case_shut(void)
+{
+    first_idt = store_idtr();
+    answer = LATE_UNKNOWN;
+    others_start(load_and_shut_down);
+    WAIT_UNTIL(arrived);
+    expect("load of the other one", answer, LATE_DONE);
+    wait_a_little(PATIENCE);
+    write_cr4(read_cr4() | CR4_VMXE);
+    expect("load with CR4.VMXE", storm_load(), LATE_REFUSED);
+    wait_a_little(10 * PATIENCE);
+    write_cr4(read_cr4() & ~(uint64_t)CR4_VMXE);
+    others_start(call_l0);
+    others_await(1);
+    expect("the other one without L0", answer, UNDEFINED);
 }
 
 /* ---- the local APIC's page ---- */

@@ -90,6 +90,23 @@ void case_state(void)
     expect_state("after a load that was refused", &before);
 }
 
+/* ---- IA32_MISC_ENABLE ---- */
+
+void case_execute_disable(void)
+{
+    enum { MISC_ENABLE = 0x1a0 };
+    const uint64_t before = rdmsr(MISC_ENABLE);
+
+    wrmsr(EFER, rdmsr(EFER) & ~(uint64_t)EFER_NXE);
+    wrmsr(MISC_ENABLE, before | MISC_ENABLE_XD_DISABLE);
+    expect("CPUID", cpuid(0x80000001, 0).edx >> 20 & 1, 0);
+    expect("load", storm_load(), LATE_REFUSED);
+    wrmsr(MISC_ENABLE, before);
+    expect("CPUID again", cpuid(0x80000001, 0).edx >> 20 & 1, 1);
+    expect("load with it", storm_load(), LATE_DONE);
+    expect("unload", call(LATE_UNLOAD), LATE_DONE);
+}
+
 /* ---- XSETBV, and MSRs that fault ---- */
 
 static uint64_t xgetbv(void)

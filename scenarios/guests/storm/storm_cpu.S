@@ -15,6 +15,28 @@ nmi_entry:
     .endr
 1:  iretq
 
+/*
+ * void levels_switch(uint64_t root, uint64_t cr4): the number of paging levels changes without paging, so outside IA-32e mode (SDM Vol. 3, 4.1.2).
+ * GDT: 8 is 64-bit code, 56 32-bit code.
+ */
+    .globl levels_switch
+levels_switch:
+    pushq $56
+    leaq 1f(%rip), %rax
+    pushq %rax
+    lretq
+    .code32
+1:  movl %cr0, %eax
+    andl $0x7fffffff, %eax
+    movl %eax, %cr0
+    movl %esi, %cr4
+    movl %edi, %cr3
+    orl $0x80000000, %eax
+    movl %eax, %cr0
+    ljmp $8, $2f
+    .code64
+2:  ret
+
 /* Copied to GUEST_CODE. IA32_MISC_ENABLE is none of the MSRs for which L0 gives hardware L1's bitmap. */
     .section .rodata
     .globl l2_storm_start, l2_storm_end, l2_storm_nmi
