@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "emu/decode/decode.h"
+#include "emu/explain/exit_information.h"
 #include "emu/explain/place.h"
 #include "emu/explain/words.h"
 #include "emu/machine/parts.h"
@@ -20,12 +21,14 @@ static struct reentry *slot(struct machine *machine, uint64_t vmcs)
 
 /* ---- exits ---- */
 
-/* An interrupt or NMI that was under way: nobody will ask for it again (28.2.4). Faults come again with their instruction. */
-static bool can_be_lost(uint32_t information)
+/* An interrupt or NMI that was under way: nobody will ask for it again (28.2.4). Faults come again with their instruction, but not those that VM
+ * entry had injected; what INT n and its kind had begun does, too. */
+static bool can_be_lost(uint32_t information, uint32_t injected)
 {
     unsigned type = INTERRUPTION_TYPE(information);
 
-    return information & INTERRUPTION_VALID && (type == EVENT_EXTERNAL_INTERRUPT || type == EVENT_NMI);
+    return information & INTERRUPTION_VALID &&
+           (type == EVENT_EXTERNAL_INTERRUPT || type == EVENT_NMI || (type == EVENT_HARDWARE_EXCEPTION && !((information ^ injected) & 0x7ff)));
 }
 
 /* What the guest asks to be invalidated, by the instruction of the exit (SDM Vol. 3, 4.10.4.1). Without EPT its linear mappings are the hypervisor's. */
@@ -73,27 +76,16 @@ static void take(struct reentry *r, const struct cpu *cpu, const struct notice *
     r->rip = notice->c;
     r->length = VMCS(v, exit_instruction_length);
     r->interruption = (uint32_t)VMCS(v, exit_interruption_information);
+    r->vectoring = vectoring;
+    r->cpu = cpu->index;
+    r->exit_instructions = cpu->instructions;
     r->doubtful = r->due = false;
     r->debt = debt_of(cpu, r->reason, r->qualification, &r->owed);
-    if (can_be_lost(vectoring) && r->reason != EXIT_REASON_task_switch) {
+    if (can_be_lost(vectoring, r->injected) && r->reason != EXIT_REASON_task_switch) {
         r->lost = vectoring;
         r->lost_reason = r->reason;
         r->lost_rip = r->rip;
         r->entries = 0;
-    }
-}
-
-/* Exits by an instruction, which leave RIP at it and its length in the VMCS (28.2.5). */
-static bool has_length(uint32_t reason)
-{
-    switch (reason) {
-    case EXIT_REASON_cpuid: case EXIT_REASON_hlt: case EXIT_REASON_invd: case EXIT_REASON_invlpg: case EXIT_REASON_rdpmc: case EXIT_REASON_rdtsc:
-    case EXIT_REASON_vmcall: case EXIT_REASON_cr_access: case EXIT_REASON_mov_dr: case EXIT_REASON_io_instruction: case EXIT_REASON_rdmsr:
-    case EXIT_REASON_wrmsr: case EXIT_REASON_pause: case EXIT_REASON_rdtscp: case EXIT_REASON_wbinvd: case EXIT_REASON_xsetbv:
-    case EXIT_REASON_invpcid:
-        return true;
-    default:
-        return false;
     }
 }
 
@@ -117,9 +109,16 @@ void reentry_reflected(struct machine *machine, const struct cpu *cpu)
 {
     struct reentry *of_l2 = &machine->reentry_of_l2[cpu->index], *r = slot(machine, of_l2->vmcs);
     struct reentry before = *r;
+    uint32_t vectoring = of_l2->vectoring;
 
     *r = *of_l2;
-    if (before.vmcs == r->vmcs && before.lost && !of_l2->lost) {
+    if (before.vmcs == r->vmcs && !r->lost && can_be_lost(vectoring, before.injected) && r->reason != EXIT_REASON_task_switch) {
+        r->lost = vectoring;
+        r->lost_reason = r->reason;
+        r->lost_rip = r->rip;
+        r->entries = 0;
+    }
+    if (before.vmcs == r->vmcs && before.lost && !r->lost) {
         r->lost = before.lost;
         r->lost_reason = before.lost_reason;
         r->lost_rip = before.lost_rip;
@@ -163,7 +162,7 @@ void reentry_tell_same_rip(struct explanation *e, const struct vmcs *v, uint64_t
     const char *name = exit_reason_name(reason);
     char writer[SNAPSHOT_WRITER_MAX];
 
-    if (has_length(reason) || v->written[FIELD_guest_rip] != exits)
+    if (exit_has_length(reason) || v->written[FIELD_guest_rip] != exits)
         return;
     vmcs_writer_text(v, false, FIELD_guest_rip, e->machine->symbols, writer, sizeof writer);
     explain_line(e, "GUEST_RIP was written, with what it was, 0x%" PRIx64 " (%s): the VM-exit instruction length is undefined for %s, and nothing to add "
@@ -218,7 +217,7 @@ static void look_at_rip(const struct vmcs *v, struct reentry *r)
 
     r->new_rip = VMCS(v, guest_rip);
     r->due = r->debt && written_since(v, FIELD_guest_rip) && ahead == r->length;
-    r->doubtful = has_length(r->reason) && written_since(v, FIELD_guest_rip) && ahead && ahead != r->length && ahead <= 2 * r->length;
+    r->doubtful = exit_has_length(r->reason) && written_since(v, FIELD_guest_rip) && ahead && ahead != r->length && ahead <= 2 * r->length;
 }
 
 static const char *debt_words(const struct reentry *r, char to[80])
@@ -305,34 +304,77 @@ void reentry_goes_on(struct machine *machine, const struct cpu *cpu, const struc
     explain_end(e);
 }
 
+static void tell_lost(struct machine *machine, const struct cpu *cpu, struct reentry *r)
+{
+    struct event event = { .valid = true, .type = (uint8_t)INTERRUPTION_TYPE(r->lost), .vector = (uint8_t)INTERRUPTION_VECTOR(r->lost) };
+    const char *reason = exit_reason_name(r->lost_reason);
+    struct explanation *e = explain_begin(machine, cpu, explain_key(event.vector, "reentry.lost"));
+    char what[24];
+
+    r->lost = 0;
+    if (!e)
+        return;
+    event_word(what, sizeof what, &event);
+    explain_line(e, "the guest of VMCS 0x%" PRIx64 " has lost %s: its delivery was interrupted by the VM exit %s at guest rip 0x%" PRIx64 ", and %u VM entr%s later "
+                 "it has not been injected [28.2.4]", r->vmcs, what, reason ? reason : "unknown", r->lost_rip, r->entries, r->entries == 1 ? "y" : "ies");
+    explain_line(e, "an exit whose IDT-vectoring information has bit 31 set (it was 0x%" PRIx32 ") comes during the delivery of an event: the hypervisor copies it to the "
+                 "VM-entry interruption information before the guest goes on [25.9.3, 27.6]",
+                 (uint32_t)(INTERRUPTION_VALID | (uint32_t)event.type << 8 | event.vector));
+    explain_end(e);
+}
+
+/* Another exception takes the place of one: a double fault, or what the delivery met (6.15). */
+static bool replaces(uint64_t information, uint32_t lost)
+{
+    return information & INTERRUPTION_VALID && INTERRUPTION_TYPE(lost) == EVENT_HARDWARE_EXCEPTION && INTERRUPTION_TYPE(information) == EVENT_HARDWARE_EXCEPTION;
+}
+
 /* An interrupt whose delivery the exit interrupted has left the interrupt controller: whoever does not inject it, loses it. Some wait
  * for a better moment. */
 static void look_at_lost(struct machine *machine, const struct cpu *cpu, const struct vmcs *v, struct reentry *r)
 {
     uint64_t information = injected(v);
-    struct event event = { .valid = true, .type = (uint8_t)INTERRUPTION_TYPE(r->lost), .vector = (uint8_t)INTERRUPTION_VECTOR(r->lost) };
-    const char *reason = exit_reason_name(r->lost_reason);
-    struct explanation *e;
-    char what[24];
 
     if (!r->lost)
         return;
-    if ((information & INTERRUPTION_VALID && !((information ^ r->lost) & 0x7ff)) || vmcs_field_used(v, FIELD_eoi_exit_bitmap_0)) {
+    if ((information & INTERRUPTION_VALID && !((information ^ r->lost) & 0x7ff)) || replaces(information, r->lost) ||
+        vmcs_field_used(v, FIELD_eoi_exit_bitmap_0))
         r->lost = 0;
-        return;
+    else if (++r->entries >= REENTRY_PATIENCE)
+        tell_lost(machine, cpu, r);
+}
+
+void reentry_ended(struct machine *machine)
+{
+    for (unsigned i = 0; i < REENTRY_VMCSS; i++) {
+        struct reentry *r = &machine->reentry[i];
+
+        if (r->lost && r->entries)
+            tell_lost(machine, &machine->model->cpu[r->cpu], r);
     }
-    if (++r->entries < REENTRY_PATIENCE)
+}
+
+/* GUEST_RIP moved on by an instruction length that is none. Here an undefined length is 0, so that RIP is what it was: told where the length was
+ * read just before RIP was written. */
+static void look_at_length(struct machine *machine, const struct cpu *cpu, const struct vmcs *v, const struct reentry *r)
+{
+    enum { JUST_BEFORE = 40 /* instructions */ };
+    uint64_t read = cpu->vmx.length_read, wrote = cpu->vmx.rip_written;
+    const char *reason = exit_reason_name(r->reason);
+    struct explanation *e;
+
+    if (!written_since(v, FIELD_guest_rip) || VMCS(v, guest_rip) != r->rip + r->length || read <= r->exit_instructions || wrote < read ||
+        wrote - read > JUST_BEFORE || !exit_length_undefined(r->reason, r->interruption, r->vectoring))
         return;
-    r->lost = 0;
-    e = explain_begin(machine, cpu, explain_key(event.vector, "reentry.lost"));
+    e = explain_begin(machine, cpu, explain_key(v->writer[FIELD_guest_rip] ^ (uint64_t)r->reason << 48, "reentry.length"));
     if (!e)
         return;
-    event_word(what, sizeof what, &event);
-    explain_line(e, "the guest of VMCS 0x%" PRIx64 " has lost %s: its delivery was interrupted by the VM exit %s at guest rip 0x%" PRIx64 ", and %d VM entries later "
-                 "it has not been injected [28.2.4]", v->pa, what, reason ? reason : "unknown", r->lost_rip, REENTRY_PATIENCE);
-    explain_line(e, "an exit whose IDT-vectoring information has bit 31 set (it was 0x%" PRIx32 ") comes during the delivery of an event: the hypervisor copies it to the "
-                 "VM-entry interruption information before the guest goes on [25.9.3, 27.6]",
-                 (uint32_t)(INTERRUPTION_VALID | (uint32_t)event.type << 8 | event.vector));
+    explain_line(e, "VM entry with VMCS 0x%" PRIx64 ": GUEST_RIP was moved on by the VM-exit instruction length after the VM exit %s, for which that field is undefined [28.2.5]",
+                 v->pa, reason ? reason : "unknown");
+    explain_line(e, "here the length is %" PRIu64 "; a processor may have left any number in it, such as the one of an exit before, and the guest skips part of its code: after this "
+                 "exit the guest goes on where it is", r->length);
+    tell_exit(e, r);
+    tell_writer(e, v, FIELD_guest_rip);
     explain_end(e);
 }
 
@@ -462,12 +504,21 @@ void reentry_entered(struct machine *machine, const struct cpu *cpu, const struc
         look_at_bases(machine, cpu, v);
     }
     look_at_valid_bit(machine, cpu, v, r);
+    if (r->vmcs == v->pa && r->fresh && machine->free_running)
+        look_at_length(machine, cpu, v, r);
     if (injected(v))
         look_at_type(machine, cpu, v, r);
-    if (r->vmcs != v->pa || !r->fresh)
+    if (r->vmcs != v->pa)
+        *r = (struct reentry){ .vmcs = v->pa };
+    if (!r->fresh) {
+        r->injected = (uint32_t)injected(v);
+        r->cpu = cpu->index;
         return;
+    }
     r->fresh = false;
     look_at_cr2(machine, cpu, v, r);
     look_at_rip(v, r);
     look_at_lost(machine, cpu, v, r);
+    r->injected = (uint32_t)injected(v);
+    r->cpu = cpu->index;
 }

@@ -26,7 +26,10 @@ struct reentry {
     bool fresh;                         /* not entered since */
     bool doubtful;                      /* GUEST_RIP may be inside an instruction: to be looked at in the guest */
     uint64_t new_rip;
-    uint32_t reason, interruption;
+    uint32_t reason, interruption, vectoring;
+    uint64_t exit_instructions;         /* of the processor, at the exit */
+    unsigned cpu;                       /* that has entered it last */
+    uint32_t injected;                  /* by the latest entry: interruption information, or 0 */
     uint64_t qualification, rip, length;
     enum debt {                         /* what the instruction that exited invalidates, where EPT and VPIDs are on (4.10.4.1): */
         OWES_NOTHING,
@@ -49,6 +52,8 @@ void reentry_reflected(struct machine *machine, const struct cpu *cpu);
 /* At a VM exit that has come before, like this: was GUEST_RIP written meanwhile with what it was?  A line about it. `exits`: of the VMCS, when the
  * hypervisor wrote. */
 void reentry_tell_same_rip(struct explanation *explanation, const struct vmcs *vmcs, uint64_t exits, uint32_t reason, uint64_t rip);
+/* The run is over: what is still to be injected is lost. */
+void reentry_ended(struct machine *machine);
 /* VM entry. `vmcs`: as its author has written it. Then, and over the core later than that, the guest goes on. */
 void reentry_entered(struct machine *machine, const struct cpu *cpu, const struct vmcs *vmcs);
 void reentry_goes_on(struct machine *machine, const struct cpu *cpu, const struct vmcs *vmcs);

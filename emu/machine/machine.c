@@ -347,6 +347,8 @@ void machine_run(struct machine *machine, struct machine_result *result)
         native_at_end(machine->native);
     else if (machine->result.end == MACHINE_EXITED && !machine->native)
         vmcs_at_end(model, left);
+    if (machine->result.end == MACHINE_EXITED || machine->result.end == MACHINE_SHUTDOWN || machine->result.end == MACHINE_DEAD_HALT)
+        reentry_ended(machine);
     if (machine->options.console)
         fflush(machine->options.console);
     ept_end(machine);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "emu/explain/ept_walk.h"
+#include "emu/explain/exit_information.h"
 #include "emu/explain/first_entry.h"
 #include "emu/explain/loaded_state.h"
 #include "emu/explain/nowhere.h"
@@ -312,6 +313,9 @@ static void notify(void *context, const struct notice *notice)
     if (notice->kind == NOTICE_VMX_INSTRUCTION && notice->a == INSN_vmwrite && notice->d == VMX_SUCCEED &&
         !machine_over_native(machine, notice->cpu))
         caller_note(&machine->callers, &machine->model->cpu[notice->cpu->index], (uint32_t)notice->b);
+    if (machine->options.explain == EXPLAIN_ALL && notice->kind == NOTICE_VMX_INSTRUCTION && notice->a == INSN_vmread && notice->d == VMX_SUCCEED &&
+        !machine_over_native(machine, notice->cpu))
+        exit_information_read(machine, notice);
     unsigned level = notice_level(machine, notice);
     if (is_told(notice->kind))
         trace_notice(&machine->trace, level, notice);

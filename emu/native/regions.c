@@ -149,7 +149,13 @@ void regions_told(struct native_cpu *here, enum hal_event event, uint64_t a, uin
     if (event != HAL_EVENT_VMX_INSTRUCTION || d)
         return;
     switch (a) {
+    case EXIT_REASON_vmread:
+        if (b == VMCS_exit_instruction_length)
+            here->cpu->vmx.length_read = here->cpu->instructions;
+        break;
     case EXIT_REASON_vmwrite:
+        if (b == VMCS_guest_rip)
+            here->cpu->vmx.rip_written = here->cpu->instructions;
         vmcs12_written(here, b, c, here->l1_rip);
         break;
     case EXIT_REASON_vmclear:

@@ -54,6 +54,7 @@ struct vmx {
     struct vmx_root {
         uint64_t rip, fs_base, gs_base, tr_base, cr0, cr4, efer;
     } entered_from;             /* in root operation, at the latest VM entry: for explanations. Nothing in the model asks */
+    uint64_t length_read, rip_written;      /* cpu->instructions at the program's VMREAD of the VM-exit instruction length, and its VMWRITE of GUEST_RIP: likewise */
     uint64_t entry_clock;       /* cpu->clock at VM entry */
     uint64_t entry_instructions;    /* cpu->instructions at VM entry: an MTF exit is due once they differ */
     uint64_t preemption_deadline;   /* clock at which the preemption timer expires; ~0 if inactive */

@@ -61,6 +61,8 @@ static enum status vmread(struct cpu *cpu, const struct insn *insn)
     uint64_t encoding = register_operand(cpu, insn), value = 0;
     vmx_result result = cpu->vmx.non_root ? shadow_vmread(cpu, encoding, &value) : vmx_vmread(cpu, encoding, &value);
 
+    if (encoding == VMCS_exit_instruction_length)
+        cpu->vmx.length_read = cpu->instructions;
     if (result == VMX_SUCCEED)
         TRY(operand_write(cpu, insn, operand_size(cpu), value));
     return finish(cpu, insn, result);
@@ -74,6 +76,8 @@ static enum status vmwrite(struct cpu *cpu, const struct insn *insn)
 
     if (!vmx_refuses(REFUSALS_field_access, &attempt))
         TRY(operand_read(cpu, insn, operand_size(cpu), &value));
+    if (encoding == VMCS_guest_rip)
+        cpu->vmx.rip_written = cpu->instructions;
     return finish(cpu, insn, cpu->vmx.non_root ? shadow_vmwrite(cpu, encoding, value)
                                                : vmx_vmwrite(cpu, encoding, value));
 }

@@ -32,6 +32,12 @@ static void leave(void)
     vmxoff();
 }
 
+static void wait_some(void)
+{
+    for (unsigned i = 0; i < 100; i++)
+        __asm__ volatile("pause");
+}
+
 /* ---- injection ---- */
 
 static void injection_not_valid(void)
@@ -117,6 +123,113 @@ static void interrupted_delivery(bool again)
 
 static void interrupt_lost(void) { interrupted_delivery(false); }
 static void interrupt_injected_again(void) { interrupted_delivery(true); }
+
+/* The same of an exception that the hypervisor injects: nothing raises it again. */
+static void exception_delivery(uint64_t then)
+{
+    uint64_t *entry;
+
+    start_guest(waits, waits_end);
+    entry = guest_ept_entry(guest, GUEST_IDT);
+    guest_gate(guest, VECTOR_UD, GUEST_CODE);
+    guest_gate(guest, VECTOR_DF, GUEST_CODE);
+    *entry = 0;
+    vmwrite(VMCS_entry_interruption_information, INTERRUPTION(VECTOR_UD, EVENT_HARDWARE_EXCEPTION));
+    must(enter() == EXIT_REASON_ept_violation && vmread(VMCS_idt_vectoring_information) & INTERRUPTION_VALID, "an EPT violation during delivery");
+    *entry = ept_entry(guest->memory + GUEST_IDT, EPT_RIGHTS);
+    if (then) {
+        vmwrite(VMCS_entry_interruption_information, then);
+        vmwrite(VMCS_entry_exception_error_code, 0);
+    }
+    must(enter() == EXIT_REASON_hlt, "HLT");
+    vmwrite(VMCS_guest_rip, vmread(VMCS_guest_rip) + 1);
+    must(enter() == EXIT_REASON_hlt, "HLT");
+    leave();
+}
+
+static void exception_lost(void) { exception_delivery(0); }
+static void exception_injected_again(void) { exception_delivery(INTERRUPTION(VECTOR_UD, EVENT_HARDWARE_EXCEPTION)); }
+static void exception_replaced(void) { exception_delivery(INTERRUPTION(VECTOR_DF, EVENT_HARDWARE_EXCEPTION) | INTERRUPTION_ERROR_CODE_VALID); }
+
+/* ---- the instruction length ---- */
+
+static void advance(void) { vmwrite(VMCS_guest_rip, vmread(VMCS_guest_rip) + vmread(VMCS_exit_instruction_length)); }
+
+static void length_after_fault(void)
+{
+    start_guest(undefined, undefined_end);
+    vmwrite(VMCS_exception_bitmap, 1u << VECTOR_UD);
+    must(enter() == EXIT_REASON_exception_or_nmi, "#UD");
+    advance();
+    vmwrite(VMCS_exception_bitmap, 0);
+    enter();
+    leave();
+}
+
+static void length_after_breakpoint(void)
+{
+    start_guest(breaks, breaks_end);
+    vmwrite(VMCS_exception_bitmap, 1u << VECTOR_BP);
+    must(enter() == EXIT_REASON_exception_or_nmi, "#BP");
+    advance();
+    must(enter() == EXIT_REASON_hlt, "HLT");
+    leave();
+}
+
+static void length_after_violation(void)
+{
+    uint64_t *entry;
+
+    start_guest(waits, waits_end);
+    entry = guest_ept_entry(guest, GUEST_CODE);
+    *entry = 0;
+    must(enter() == EXIT_REASON_ept_violation, "an EPT violation");
+    *entry = ept_entry(guest->memory + GUEST_CODE, EPT_RIGHTS);
+    advance();
+    enter();
+    leave();
+}
+
+/* Traces read all there is; some write RIP back as it was, long after. */
+static void length_only_read(void)
+{
+    uint64_t *entry, rip;
+
+    start_guest(waits, waits_end);
+    entry = guest_ept_entry(guest, GUEST_CODE);
+    *entry = 0;
+    must(enter() == EXIT_REASON_ept_violation, "an EPT violation");
+    *entry = ept_entry(guest->memory + GUEST_CODE, EPT_RIGHTS);
+    rip = vmread(VMCS_guest_rip);
+    vmread(VMCS_exit_instruction_length);
+    wait_some();
+    vmwrite(VMCS_guest_rip, rip);
+    enter();
+    leave();
+}
+
+static void length_after_single_step(void)
+{
+    start_guest(waits, waits_end);
+    vmwrite(VMCS_processor_based_controls, vmread(VMCS_processor_based_controls) | PROC_monitor_trap_flag);
+    vmwrite(VMCS_processor_based_controls, vmread(VMCS_processor_based_controls) & ~(uint64_t)PROC_hlt_exiting);
+    vmwrite(VMCS_guest_rip, GUEST_CODE + 1);
+    must(enter() == EXIT_REASON_monitor_trap_flag, "a single step");
+    advance();
+    must(enter() == EXIT_REASON_monitor_trap_flag || true, "a single step");
+    leave();
+}
+
+static void address_after_hlt(void)
+{
+    start_guest(waits, waits_end);
+    must(enter() == EXIT_REASON_hlt, "HLT");
+    vmread(VMCS_guest_physical_address);
+    vmread(VMCS_guest_linear_address);
+    advance();
+    enter();
+    leave();
+}
 
 /* ---- RIP ---- */
 
@@ -233,6 +346,10 @@ const struct mistake mistakes_of_reentries[] = {
     { "nmi-as-exception", nmi_as_exception }, { "gs-base-of-first", gs_base_of_first },
     { "injection-not-valid", injection_not_valid }, { "cr2-not-loaded", cr2_not_loaded }, { "cr2-loaded", cr2_loaded },
     { "interrupt-lost", interrupt_lost }, { "interrupt-injected-again", interrupt_injected_again },
+    { "exception-lost", exception_lost }, { "exception-injected-again", exception_injected_again }, { "exception-replaced", exception_replaced },
+    { "length-after-fault", length_after_fault }, { "length-after-breakpoint", length_after_breakpoint },
+    { "length-after-violation", length_after_violation }, { "length-only-read", length_only_read },
+    { "length-after-single-step", length_after_single_step }, { "address-after-hlt", address_after_hlt },
     { "rip-advanced-twice", rip_advanced_twice }, { "rip-advanced-by-one", rip_advanced_by_one }, { "rip-skips-two", rip_skips_two },
     { "exit-path-misaligned", exit_path_misaligned }, { "exit-path-without-osfxsr", exit_path_without_osfxsr },
     { "guest-in-shutdown", guest_in_shutdown }, { "same-host-rsp", same_host_rsp },
