@@ -10,7 +10,7 @@
 #   --list      prints the mutants and plants nothing
 #
 # Exit status: 0 if at least 95 % were noticed and equivalent.list is true,
-# 1 if not, 2 for a mistake. The environment says how the core is compiled: HV_COMPILE (make mutants sets it).
+# 1 if not, 2 for a mistake. The environment says how the core is compiled: HV_COMPILE, HV_WRAPS (make mutants sets them).
 set -u
 usage() { sed -n '5,13s/^# \{0,1\}//p' "$0"; }
 die() { echo "mutants: $*" >&2; exit 2; }
@@ -63,7 +63,7 @@ one()
         for source in $(cd $mutants/core && ls hv/*.o hv/*/*.o); do
             [ -f "$folder/$source" ] && objects="$objects $folder/$source" || objects="$objects $mutants/core/$source"
         done
-        ld -shared -soname libsesqui-hv.so -o "$folder/libsesqui-hv.so" $objects || exit 2
+        ld -shared -soname libsesqui-hv.so $HV_WRAPS -o "$folder/libsesqui-hv.so" $objects || exit 2
         case $file in *_flip.c|*.def) first=flip ;; *_copy.c) first=copy ;; *) first=trap ;; esac
         if by=$($here/judge.sh $mutants "$folder" $first); then verdict=killed; else verdict=survived; fi
     fi
@@ -71,7 +71,7 @@ one()
     rm -rf "$folder"
 }
 export -f one
-export here mutants HV_COMPILE CCACHE_DISABLE=1
+export here mutants HV_COMPILE HV_WRAPS CCACHE_DISABLE=1
 
 # ---- what the judge needs, made once: scenarios with each strategy, transcripts of the bare machine ----
 rm -rf "$mutants"/[0-9]* "$mutants/verdicts" "$mutants/scenarios" "$mutants/transcripts"
