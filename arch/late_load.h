@@ -20,7 +20,7 @@
 #if !defined __ASSEMBLER__ && !defined __LINKER__
 enum late_function {
     LATE_FINALISE = 1,          /* from now on nothing removes L0 */
-    LATE_UNLOAD = 2,            /* this processor goes on without L0, until it loads it again; not in an NMI handler */
+    LATE_UNLOAD = 2,            /* this processor goes on without L0, until it loads it again; not in an NMI handler, not single-stepped */
 };
 /* Answers of load() and of the call. */
 enum late_answer { LATE_DONE = 0, LATE_REFUSED = 1, LATE_UNKNOWN = 2 };

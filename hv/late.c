@@ -75,7 +75,7 @@ bool late_everywhere(const struct hv_machine *m)
 
 /*
  * Can hal_release() put the processor into the guest's state?  Its way must be mapped in the guest's paging. It ends with IRET, which unblocks NMIs; CR4.LA57 cannot change in
- * IA-32e mode; and with CR4.CET in force the last instructions on the way are the guest's, with shadow stacks and branch tracking
+ * IA-32e mode; no debug exception is pending any more behind it, and a single step over the VMCALL would be; and with CR4.CET in force the last instructions on the way are the guest's, with shadow stacks and branch tracking
  * as they are.
  */
 static bool passage_mapped(const struct hv_cpu *cpu)
@@ -93,7 +93,7 @@ static bool can_be_released(const struct hv_cpu *cpu)
     if (cr4 & CR4_CET && !hal_rdmsr(MSR_ia32_s_cet, &cet))
         return false;
     return guest_long_mode() && !(cet & (CET_SH_STK_EN | CET_TRACKER)) && !((cr4 ^ cpu->loaded_cr4) & CR4_LA57) &&
-           !(vmread32(VMCS_guest_interruptibility_state) & BLOCKING_BY_NMI) && passage_mapped(cpu);
+           !(vmread32(VMCS_guest_interruptibility_state) & BLOCKING_BY_NMI) && !vmread(VMCS_guest_pending_debug_exceptions) && passage_mapped(cpu);
 }
 
 /*
@@ -152,7 +152,7 @@ bool late_call(struct hv_cpu *cpu)
         break;
     case LATE_UNLOAD:
         answer = LATE_REFUSED;
-        if (m->finalised || !can_be_released(cpu))
+        if (m->finalised || !can_be_released(cpu) || vmread(VMCS_guest_rflags) & RFLAGS_TF)
             break;
         unload_behind_call(cpu);
         return true;                            /* an INIT comes first; then the guest asks again */

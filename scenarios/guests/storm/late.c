@@ -23,6 +23,39 @@ void case_debug(void)
     set_dr7(DR7_CLEAR);
 }
 
+/* ---- single steps ---- */
+
+extern uint8_t step_entry[];                    /* storm_cpu.S */
+volatile uint64_t steps;
+
+/* VMCALL with RFLAGS.TF: its answer. #DB comes behind it, with L0 or without. */
+static uint64_t stepped_call(uint64_t function)
+{
+    uint64_t rax = LATE_CALL, at, behind;
+
+    steps = 0;
+    __asm__ volatile("pushfq\n orq $0x100, (%%rsp)\n popfq\n vmcall\n1: nop\n leaq 1b(%%rip), %2"
+                     : "+a"(rax), "=d"(at), "=c"(behind) : "b"(function) : "memory", "cc");
+    expect("steps", steps, 1);
+    expect("place of the step", at, behind);
+    return rax;
+}
+
+void case_step(void)
+{
+    enum { GATE_SIZE = 16 };
+    uint16_t *const gate = (uint16_t *)(store_idtr().base + GATE_SIZE * VECTOR_DB);
+    const uint64_t handler = (uint64_t)step_entry;
+
+    gate[0] = (uint16_t)handler;
+    gate[3] = (uint16_t)(handler >> 16);
+    gate[4] = gate[5] = 0;
+    expect("load", storm_load(), LATE_DONE);
+    expect("a call that is unknown", stepped_call(77), LATE_UNKNOWN);
+    expect("unload", stepped_call(LATE_UNLOAD), LATE_REFUSED);
+    expect("unload without a step", call(LATE_UNLOAD), LATE_DONE);
+}
+
 /* ---- translations ---- */
 
 static _Alignas(PAGE) volatile uint64_t before[PAGE / 8], behind[PAGE / 8];

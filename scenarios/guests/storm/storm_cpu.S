@@ -15,6 +15,14 @@ nmi_entry:
     .endr
 1:  iretq
 
+/* The handler of #DB: single steps end. */
+    .globl step_entry
+step_entry:
+    incq steps
+    movq (%rsp), %rdx
+    andq $~0x100, 16(%rsp)
+    iretq
+
 /*
  * void levels_switch(uint64_t root, uint64_t cr4): the number of paging levels changes without paging, so outside IA-32e mode (SDM Vol. 3, 4.1.2).
  * GDT: 8 is 64-bit code, 56 32-bit code.
