@@ -95,6 +95,9 @@ $(B)/tests/%_test: $(B)/tests/%_test.o $(EMU_LIB) $(HV_LIB) $(MODEL_LIB)
 $(B)/tests/hv/rules_test: LINK_OPTIONS := @tests/hv/faults.opts
 $(B)/tests/hv/nmi_test: LINK_OPTIONS := @tests/hv/nmi.opts
 $(B)/tests/hv/hardware_test: LINK_OPTIONS := @tests/hv/hardware.opts
+# The command's own files are in no library.
+$(B)/tests/cli/signals_test: $(B)/cli/signals.o
+$(B)/tests/cli/signals_test: LINK_OPTIONS := $(B)/cli/signals.o
 .PHONY: tests
 tests: $(TESTS)
 

@@ -64,16 +64,23 @@ static void on_signal(int signal)
         machine_interrupt(running, signal);
 }
 
+static void last_words(int signal)
+{
+    terminal_end();
+    fprintf(stderr, "sesqui: %s: the run does not end (the native L0 perhaps runs without end): given up\n", signals_name(signal));
+}
+
 static int run(const struct boot *boot, struct machine *machine, int argc, char **argv)
 {
     struct machine_result result;
 
     machine_symbols(machine, boot->load.symbols, boot->symbols);
     running = machine;
-    signals_catch(on_signal);
+    signals_catch(on_signal, last_words);
     if (boot->machine.typist.next)
         terminal_begin();
     machine_run(machine, &result);
+    signals_release();
     terminal_end();
     running = NULL;
     if (result.message[0])

@@ -186,6 +186,28 @@ static volatile sig_atomic_t stop;
 
 static void on_signal(int signal) { stop = signal; }
 
+/* Where the run is, for last words. */
+static struct {
+    const char *path;               /* of the scenario under way; NULL: none */
+    char **diagnostics;             /* of it, as far as they were written out */
+    size_t *diagnostics_length, ran, count;
+    bool print;
+} now;
+
+/* The scenario does not come to its next line. */
+static void last_words(int signal)
+{
+    fflush(NULL);
+    if (now.print)
+        return;
+    if (now.diagnostics && *now.diagnostics)
+        fwrite(*now.diagnostics, 1, *now.diagnostics_length, stdout);
+    printf("Bail out! %s: %zu of %zu scenarios did not run to their end; ", signals_name(signal), now.count - now.ran, now.count);
+    if (now.path)
+        print_visibly(stdout, now.path);
+    printf("%s does not come to its next line (what it runs, the native L0 perhaps, does not end)\n", now.path ? "" : "it");
+}
+
 /* Runs or prints one scenario; diagnostics come after the TAP line they belong to, so they are kept until then. */
 static bool one(struct path *path, unsigned number, const struct run_options *options)
 {
@@ -194,10 +216,15 @@ static bool one(struct path *path, unsigned number, const struct run_options *op
     FILE *diagnostics = options->print ? NULL : open_memstream(&help, &help_length);
     bool good = path->parsed;
 
+    now.path = path->text;
+    now.diagnostics = diagnostics ? &help : NULL;
+    now.diagnostics_length = &help_length;
+
     if (good && options->print)
         scenario_print(&path->program, stdout);
     else if (good)
         good = run_program(&path->program, path->text, options, diagnostics, &path->error);
+    now.diagnostics = NULL;
     if (diagnostics)
         fclose(diagnostics);
     if (options->print && !good)
@@ -337,7 +364,9 @@ static int run_all(const struct run_options *options)
     const struct paths *paths = &options->paths;
     size_t failed = 0, ran = 0;
 
-    signals_catch(on_signal);
+    now.count = paths->count;
+    now.print = options->print;
+    signals_catch(on_signal, last_words);
     if (!options->print)
         printf("TAP version 13\n1..%zu\n", paths->count);
     for (size_t i = 0; i < paths->count && !(failed && options->stop) && !stop; i++) {
@@ -345,13 +374,13 @@ static int run_all(const struct run_options *options)
 
         if (!good && stop)
             break;
-        ran++;
+        now.ran = ++ran;
         failed += !good;
         fflush(stdout);
     }
+    signals_release();
     if (stop && !options->print)
-        printf("Bail out! %s: %zu of %zu scenarios did not run to their end\n", stop == SIGINT ? "SIGINT" : stop == SIGTERM ? "SIGTERM" : "SIGPIPE",
-               paths->count - ran, paths->count);
+        printf("Bail out! %s: %zu of %zu scenarios did not run to their end\n", signals_name(stop), paths->count - ran, paths->count);
     if (!options->print)
         printf("# %zu passed, %zu failed\n", ran - failed, failed);
     return stop ? EXIT_STATUS_SIGNAL + stop : failed ? 1 : 0;

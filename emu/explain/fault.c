@@ -8,6 +8,7 @@
 
 #include "emu/decode/decode.h"
 #include "emu/explain/explain.h"
+#include "emu/explain/guest_code.h"
 #include "emu/explain/host_state.h"
 #include "emu/explain/page_walk.h"
 #include "emu/explain/place.h"
@@ -134,6 +135,8 @@ void fault_tell(struct explanation *e, struct cpu *cpu, const struct event *even
         case VECTOR_GP:
             if (here && !event->error_code)
                 tell_alignment(e, cpu, place);
+            if (here)
+                guest_code_tell_rip(e, cpu);
             break;
         case VECTOR_PF:
             page_walk_tell(e, cpu, event->address, event->error_code);

@@ -5,6 +5,9 @@
 #include <inttypes.h>
 
 #include "emu/explain/fixed_bits.h"
+#include "emu/explain/guest_code.h"
+#include "emu/explain/host_tables.h"
+#include "emu/explain/no_effect.h"
 #include "emu/explain/nowhere.h"
 #include "emu/machine/parts.h"
 #include "emu/vmcs/snapshot.h"
@@ -110,8 +113,11 @@ void first_entry_explain(struct machine *machine, const struct cpu *cpu, const s
     tell_unwritten(machine, cpu, v);
     tell_secondary(machine, cpu, v);
     tell_ept(machine, cpu, v);
-    if (machine->free_running)
-        nowhere_explain_entry(machine, cpu, v);
-    if (machine->free_running)              /* a script's guests have what it has written */
-        tell_code_base(machine, cpu, v);
+    if (!machine->free_running)             /* a script's guests have what it has written, and its hypervisor no descriptors */
+        return;
+    no_effect_explain(machine, cpu, v);
+    nowhere_explain_entry(machine, cpu, v);
+    host_tables_explain(machine, cpu, v);
+    tell_code_base(machine, cpu, v);
+    guest_code_explain(machine, cpu, v);
 }

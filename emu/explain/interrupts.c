@@ -7,6 +7,7 @@
 
 #include "emu/device/lapic_parts.h"
 #include "emu/explain/explain.h"
+#include "emu/explain/written.h"
 #include "emu/machine/parts.h"
 #include "model/cpu/raise.h"
 
@@ -165,8 +166,23 @@ static void tell_ioapic(struct explanation *e, const struct ioapic *ioapic)
                      open - told == 1 ? " is" : "s are", open - told == 1 ? "does not ask" : "none of them asks");
 }
 
+/* A guest's HLT that does not exit is for the guest's own interrupts, and for exits that come by themselves: 26.1.3, 26.2. */
+static void tell_guest(struct explanation *e, const struct cpu *cpu, const struct vmcs *v)
+{
+    bool interrupts = VMCS(v, pin_based_controls) & PIN_external_interrupt_exiting;
+
+    if (VMCS(v, processor_based_controls) & PROC_hlt_exiting)
+        explain_line(e, "   it is a guest that is in the HLT state without HLT, by GUEST_ACTIVITY_STATE at a VM entry [25.4.2]");
+    else
+        explain_line(e, "   it is a guest, and \"HLT exiting\" (bit 7 of the primary processor-based controls) is 0: its HLT is no VM exit [25.6.2]");
+    explain_line(e, "   a VM exit comes of %s, an NMI or INIT%s", interrupts ? "an interrupt" : "no interrupt (\"external-interrupt exiting\" is 0: they are the guest's, where RFLAGS.IF is 1)",
+                 cpu->vmx.preemption_deadline == UINT64_MAX && !machine_over_native(e->machine, cpu) ? "; its VMX-preemption timer is not active" : "");
+    written_tell(e, v, VMCS(v, processor_based_controls) & PROC_hlt_exiting ? FIELD_guest_activity_state : FIELD_processor_based_controls);
+}
+
 void interrupts_tell(struct explanation *e, const struct cpu *cpu)
 {
+    const struct vmcs *guest = written_guest(e->machine, cpu);
     const struct board *board = &e->machine->board;
 
     if (!(cpu->rflags & RFLAGS_IF) && !(cpu_pin_controls(cpu) & PIN_external_interrupt_exiting))
@@ -175,6 +191,6 @@ void interrupts_tell(struct explanation *e, const struct cpu *cpu)
     if (cpu->index == 0)
         tell_pic(e, board);
     tell_ioapic(e, &board->ioapic);
-    if (cpu->vmx.non_root && cpu->vmx.preemption_deadline == UINT64_MAX && !machine_over_native(e->machine, cpu))
-        explain_line(e, "   it is a guest, and its VMX-preemption timer is not active");
+    if (guest && cpu->activity == ACTIVITY_HLT)
+        tell_guest(e, cpu, guest);
 }

@@ -5,7 +5,9 @@
 #include <inttypes.h>
 
 #include "emu/explain/explain.h"
+#include "emu/explain/host_tables.h"
 #include "emu/explain/words.h"
+#include "emu/explain/written.h"
 #include "emu/machine/parts.h"
 #include "emu/vmcs/snapshot.h"
 #include "model/vmx/vmx.h"
@@ -41,35 +43,9 @@ static const enum vmcs_field addresses[] = {
     FIELD_exit_msr_load_address, FIELD_entry_msr_load_address, FIELD_ept_pointer,
 };
 
-static void tell_field(struct explanation *e, const struct vmcs *v, enum vmcs_field field)
-{
-    char writer[SNAPSHOT_WRITER_MAX];
-
-    vmcs_writer_text(v, false, field, e->machine->symbols, writer, sizeof writer);
-    explain_line(e, "%s = 0x%" PRIx64 " (%s)", vmcs_field_name(field), v->field[field], writer);
-}
-
-/* The processor after an exit, as far as its stack's translation asks. */
-static struct cpu after_exit(const struct cpu *cpu, const struct vmcs *v)
-{
-    struct cpu view = *cpu;
-    uint64_t wide = VMCS(v, exit_controls) & EXIT_host_address_space_size ? EFER_LME | EFER_LMA : 0;
-
-    view.vmx.non_root = view.vmx.ept = false;
-    view.vmx.vpid = 0;
-    view.vmx.shadowed_eptp = 0;
-    view.cr0 = VMCS(v, host_cr0);
-    view.cr3 = VMCS(v, host_cr3);
-    view.cr4 = VMCS(v, host_cr4);
-    CPU_MSR(&view, ia32_efer) = (CPU_MSR(cpu, ia32_efer) & ~(uint64_t)(EFER_LME | EFER_LMA)) | wide;
-    view.seg[SEG_CS].selector = (uint16_t)VMCS(v, host_cs_selector);
-    view.seg[SEG_SS].access_rights = 0;
-    return view;
-}
-
 static void look_at_stack(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
 {
-    struct cpu view = after_exit(cpu, v);
+    struct cpu view = host_tables_view(cpu, v);
     struct translation t = translate(&view, VMCS(v, host_rsp) - 8, (struct access){ .kind = ACCESS_READ, .probe = true });
     struct explanation *e;
 
@@ -79,7 +55,7 @@ static void look_at_stack(struct machine *machine, const struct cpu *cpu, const 
     if (!e)
         return;
     explain_line(e, "VM entry with VMCS 0x%" PRIx64 ": below HOST_RSP there is no memory, at physical address 0x%" PRIx64 ": what the exit path pushes vanishes [28.5.3]", v->pa, t.pa);
-    tell_field(e, v, FIELD_host_rsp);
+    written_tell(e, v, FIELD_host_rsp);
     explain_end(e);
 }
 
@@ -96,7 +72,7 @@ void nowhere_explain_entry(struct machine *machine, const struct cpu *cpu, const
             continue;
         explain_line(e, "VM entry with VMCS 0x%" PRIx64 " uses the field %s, and where it points there is no memory: the processor reads ones, and what it writes "
                         "vanishes; the machine has %" PRIu64 " MB (--memory) [25.11.4]", v->pa, vmcs_field_name(field), machine->options.memory_size >> 20);
-        tell_field(e, v, field);
+        written_tell(e, v, field);
         explain_end(e);
     }
     look_at_stack(machine, cpu, v);

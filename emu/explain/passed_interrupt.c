@@ -9,8 +9,8 @@
 #include "emu/explain/interrupts.h"
 #include "emu/explain/place.h"
 #include "emu/explain/words.h"
+#include "emu/explain/written.h"
 #include "emu/machine/parts.h"
-#include "emu/vmcs/snapshot.h"
 #include "model/vmx/vmx.h"
 
 /* What is missing of a handler; false: there is one. */
@@ -31,18 +31,14 @@ static bool has_no_handler(struct cpu *cpu, uint8_t vector, char *why, size_t si
 
 void passed_interrupt_explain(struct machine *machine, struct cpu *cpu, const struct notice *notice)
 {
-    bool native = machine_over_native(machine, cpu);
-    const struct vmcs *v = native ? NULL : cpu->vmx.current;
-    uint64_t vmcs12 = 0, information;
+    const struct vmcs *v = written_guest(machine, cpu);
+    bool nmi = notice->b == EVENT_NMI;
+    uint64_t information;
     uint8_t vector = (uint8_t)notice->a;
-    char why[WORDS_MAX * 2], source[WORDS_MAX], writer[SNAPSHOT_WRITER_MAX];
+    char why[WORDS_MAX * 2], what[WORDS_MAX], source[WORDS_MAX];
     struct explanation *e;
 
-    if (!cpu->vmx.non_root || (native && machine_level(machine, cpu) < 2))
-        return;
-    if (native && native_current(machine->native, cpu, &vmcs12) == 2)
-        v = native_vmcs12(machine->native, vmcs12);
-    if (!v || VMCS(v, pin_based_controls) & PIN_external_interrupt_exiting)
+    if (!v || VMCS(v, pin_based_controls) & (nmi ? PIN_nmi_exiting : PIN_external_interrupt_exiting))
         return;
     information = v->written[FIELD_entry_interruption_information] == 1 + v->exits ? VMCS(v, entry_interruption_information) : 0;
     if (information & INTERRUPTION_VALID && INTERRUPTION_VECTOR(information) == vector)     /* injected */
@@ -50,14 +46,19 @@ void passed_interrupt_explain(struct machine *machine, struct cpu *cpu, const st
     if (!has_no_handler(cpu, vector, why, sizeof why))
         return;
     interrupt_source(machine, cpu, vector, source, sizeof source);
+    if (nmi)
+        snprintf(what, sizeof what, "an NMI");
+    else
+        snprintf(what, sizeof what, "interrupt %02XH%s%.180s%s", vector, *source ? ", " : "", source, *source ? "," : "");
     e = explain_begin(machine, cpu, explain_key(vector, "passed_interrupt"));
     if (!e)
         return;
-    explain_line(e, "interrupt %02XH%s%s%s comes while the guest of VMCS 0x%" PRIx64 " runs, and goes through the guest's IDT, which has no handler for it: %s", vector,
-                 *source ? ", " : "", source, *source ? "," : "", v->pa, why);
-    vmcs_writer_text(v, false, FIELD_pin_based_controls, machine->symbols, writer, sizeof writer);
-    explain_line(e, "\"external-interrupt exiting\" (bit 0 of the pin-based controls) is 0: the hypervisor's own interrupts do not exit, and nobody writes their EOI "
-                 "[25.6.1, 26.2]");
-    explain_line(e, "pin_based_controls = 0x%" PRIx64 " (%s)", VMCS(v, pin_based_controls), writer);
+    explain_line(e, "%s comes while the guest of VMCS 0x%" PRIx64 " runs, and goes through the guest's IDT, which has no handler for it: %s", what, v->pa, why);
+    if (nmi)
+        explain_line(e, "\"NMI exiting\" (bit 3 of the pin-based controls) is 0: the hypervisor's own NMIs do not exit [25.6.1, 26.2]");
+    else
+        explain_line(e, "\"external-interrupt exiting\" (bit 0 of the pin-based controls) is 0: the hypervisor's own interrupts do not exit, and nobody writes their EOI "
+                     "[25.6.1, 26.2]");
+    written_tell(e, v, FIELD_pin_based_controls);
     explain_end(e);
 }

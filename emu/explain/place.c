@@ -238,7 +238,7 @@ void place_calls(struct explanation *e, struct cpu *cpu)
     for (unsigned i = 0; i < count; i++) {
         char name[SYMBOL_TEXT_MAX];
         int length = snprintf(text + used, sizeof text - used, "%s0x%" PRIx64 "%s", i ? ", " : "", call[i],
-                              symbols_text(e->machine->symbols, call[i], name));
+                              symbols_call(e->machine->symbols, call[i], name));
         used += (size_t)length < sizeof text - used ? (size_t)length : sizeof text - used - 1;
     }
     if (count)

@@ -8,6 +8,7 @@
 
 #include "emu/decode/decode.h"
 #include "emu/explain/bits.h"
+#include "emu/explain/exchanged.h"
 #include "emu/explain/place.h"
 #include "emu/machine/parts.h"
 #include "model/cpu/access.h"
@@ -333,22 +334,6 @@ static uint64_t key_of(struct machine *machine, const struct attempt *a, const s
     return explain_told(machine, key) ? key : place;
 }
 
-/* VMWRITE's operands stand in another order for another assembler. */
-static void tell_exchanged(struct explanation *e, const struct attempt *a)
-{
-    struct cpu cpu = *a->cpu;
-    uint8_t code[INSTRUCTION_MAX];
-    struct insn insn = { .kind = OPERAND_NONE };
-    uint64_t value = a->value;
-    enum vmcs_field field;
-
-    if (a->id == INSN_vmwrite && decode(&cpu, code, fetch_code(&cpu, code), &insn) && insn.kind == OPERAND_REGISTER)
-        value = cpu.gpr[insn.rm % GPR_COUNT];
-    field = value >> 16 ? VMCS_FIELD_COUNT : vmcs_known((uint32_t)value);
-    if (a->id == INSN_vmwrite && value && field < VMCS_FIELD_COUNT && vmcs_known((uint32_t)a->operand & ~1u) == VMCS_FIELD_COUNT)
-        explain_line(e, "are the operands exchanged?  The value, 0x%" PRIx64 ", is the encoding of %s", value, vmcs_field_name(field));
-}
-
 void refusal_explain(struct machine *machine, const struct notice *notice)
 {
     const struct attempt *a = notice->attempt;
@@ -372,7 +357,7 @@ void refusal_explain(struct machine *machine, const struct notice *notice)
     else
         explain_line(e, "%s at rip 0x%" PRIx64 "%s %s", name, cpu->rip, symbols_text(machine->symbols, cpu->rip, symbol), result);
     explain_line(e, "refused: %s [%s] %s", notice->refusal->id, notice->refusal->section, sentence);
-    tell_exchanged(e, a);
+    exchanged_tell(e, a);
     if (is_of_all_fields(notice->refusal))
         explain_line(e, "every VMREAD and VMWRITE fails like this until VMPTRLD has made a VMCS current; %d places of them are told", PLACES_TOLD);
     if (symbol[0]) {            /* an instruction in a function of its own does not say who wanted it */

@@ -10,8 +10,9 @@
 #include "emu/explain/words.h"
 #include "emu/machine/parts.h"
 #include "model/cpu/segment.h"
+#include "model/cpu/walk.h"
 
-enum { DESCRIPTION_MAX = 160, ERROR_EXTERNAL = 1, ERROR_IDT = 2, SELECTOR_LOCAL = 4 };
+enum { ERROR_EXTERNAL = 1, ERROR_IDT = 2, SELECTOR_LOCAL = 4 };
 
 static bool names_selector(const struct event *event)
 {
@@ -39,7 +40,7 @@ static const char *system_words(unsigned type, bool wide)
     }
 }
 
-static void describe(char to[DESCRIPTION_MAX], const struct cpu *cpu, const struct descriptor *d)
+void descriptor_words(char to[DESCRIPTION_MAX], const struct cpu *cpu, const struct descriptor *d)
 {
     uint32_t rights = descriptor_rights(d);
     const char *what = system_words(AR_TYPE(rights), cpu_long_mode(cpu));
@@ -50,6 +51,32 @@ static void describe(char to[DESCRIPTION_MAX], const struct cpu *cpu, const stru
         what = rights & TYPE_WRITABLE ? "writable data" : "read-only data";
     snprintf(to, DESCRIPTION_MAX, "%s%s, DPL %u%s", is_conforming(rights) ? "conforming " : "", what, (unsigned)AR_DPL(rights),
              rights & AR_PRESENT ? "" : ", not present (P, bit 47, is 0)");
+}
+
+/* In IA-32e mode the descriptors of TSS and LDT, and call gates, have 16 bytes: what is wrong with the upper 8 (5.8.3.1, 8.2.3); NULL: nothing. */
+static const char *upper_half(struct cpu *cpu, const struct descriptor *d, uint16_t selector, uint32_t limit, const char *place, char to[DESCRIPTION_MAX])
+{
+    enum { TYPE = 0x1f, TYPE_SHIFT = 40 };
+    uint32_t rights = descriptor_rights(d);
+    bool gate = is_system(rights, SYSTEM_CALL_GATE_32), known = gate || is_system(rights, SYSTEM_TSS_32) || is_system(rights, SYSTEM_TSS_32_BUSY) || is_system(rights, SYSTEM_LDT);
+    uint64_t high, base;
+
+    if (!cpu_long_mode(cpu) || !known || (!gate && !strstr(place, ": ltr") && !strstr(place, ": lldt")))
+        return NULL;
+    if ((selector | 7u) + 8 > limit) {
+        snprintf(to, DESCRIPTION_MAX, "in IA-32e mode it has 16 bytes, and the upper 8, at 0x%" PRIx64 ", are beyond the table's limit", d->linear + 8);
+        return to;
+    }
+    if (place_peek(cpu, d->linear + 8, &high, 8) != PEEK_DONE)
+        return NULL;
+    base = high << 32 | (d->low >> 32 & 0xff000000) | (d->low >> 16 & 0xffffff);
+    if (high >> TYPE_SHIFT & TYPE)
+        snprintf(to, DESCRIPTION_MAX, "in IA-32e mode it has 16 bytes, and the upper 8 are 0x%016" PRIx64 ", another descriptor as it seems: bits 12:8 of the last 4 must be 0", high);
+    else if (!gate && !linear_canonical(cpu, base))
+        snprintf(to, DESCRIPTION_MAX, "in IA-32e mode it has 16 bytes, and with the upper 8, 0x%016" PRIx64 ", its base 0x%" PRIx64 " is not canonical", high, base);
+    else
+        return NULL;
+    return to;
 }
 
 /* What `place` does with the descriptor, and why it cannot; NULL: the rest of the rules. */
@@ -122,13 +149,15 @@ void selector_tell(struct explanation *e, struct cpu *cpu, const struct event *e
         tell_table(e, cpu, local);
         return;
     }
-    describe(what, cpu, &d);
+    descriptor_words(what, cpu, &d);
     explain_line(e, "selector 0x%x: descriptor at 0x%" PRIx64 " (%s base 0x%" PRIx64 ", limit 0x%" PRIx32 ") = 0x%016" PRIx64 ": %s", selector, at, table, base, limit, d.low,
                  d.low ? what : "empty");
     tell_table(e, cpu, local);
     why = cause(cpu, &d, selector, place);
     if (why)
         explain_line(e, "%s", why);
+    else if (upper_half(cpu, &d, selector, limit, place, what))
+        explain_line(e, "%s [5.8.3.1, 8.2.3]", what);
 }
 
 void selector_explain(struct machine *machine, struct cpu *cpu, const struct event *event)

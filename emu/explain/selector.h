@@ -4,9 +4,14 @@
 #define SESQUI_EMU_SELECTOR_H
 
 struct cpu;
+struct descriptor;
 struct event;
 struct explanation;
 struct machine;
+
+enum { DESCRIPTION_MAX = 200 };
+/* "64-bit code, DPL 0, not present (P, bit 47, is 0)" */
+void descriptor_words(char to[DESCRIPTION_MAX], const struct cpu *cpu, const struct descriptor *descriptor);
 
 /* Lines, if the exception's error code names a selector of the GDT or LDT. `place`: place_describe() of the instruction. */
 void selector_tell(struct explanation *explanation, struct cpu *cpu, const struct event *event, const char *place);

@@ -167,32 +167,38 @@ static const struct symbol *below(const struct symbols *symbols, uint64_t addres
     return low ? &symbols->symbol[low - 1] : NULL;
 }
 
-static const char *text_of(const struct symbols *symbols, uint64_t address, bool with_line, char to[SYMBOL_TEXT_MAX])
+/* `inside`: an address that is certainly in what is to be named; most often the same one. */
+static const char *text_of(const struct symbols *symbols, uint64_t address, uint64_t inside, bool with_line, char to[SYMBOL_TEXT_MAX])
 {
-    const struct symbol *symbol = symbols && symbols->count ? below(symbols, address) : NULL;
+    const struct symbol *symbol = symbols && symbols->count ? below(symbols, inside) : NULL;
     char name[NAME_MAX_SHOWN + 1];
     char line[LINE_TEXT_MAX] = "";
     size_t length = 0;
 
     to[0] = '\0';
-    if (!symbol || address - symbol->address >= symbol->end - symbol->address)
+    if (!symbol || inside - symbol->address >= symbol->end - symbol->address)
         return to;
     /* What is no printable ASCII would do things to a terminal. */
     for (const char *c = symbols->names + symbol->name; *c && length < NAME_MAX_SHOWN; c++)
         name[length++] = *c > ' ' && *c <= '~' ? *c : '?';
     name[length] = '\0';
     if (with_line)
-        lines_text(symbols->lines, address, line);
+        lines_text(symbols->lines, inside, line);
     snprintf(to, SYMBOL_TEXT_MAX, " <%s+0x%" PRIx64 "%s%s>", name, address - symbol->address, line[0] ? " " : "", line);
     return to;
 }
 
 const char *symbols_text(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX])
 {
-    return text_of(symbols, address, true, to);
+    return text_of(symbols, address, address, true, to);
 }
 
 const char *symbols_name(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX])
 {
-    return text_of(symbols, address, false, to);
+    return text_of(symbols, address, address, false, to);
+}
+
+const char *symbols_call(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX])
+{
+    return text_of(symbols, address, address - 1, true, to);
 }

@@ -29,7 +29,9 @@ enum { SYMBOL_TEXT_MAX = 250 };
 /* " <main+0x12 kernel/main.c:33>", without the line where the image tells none; "" where no symbol covers the address. `symbols`
  * may be NULL. Returns `to`. */
 const char *symbols_text(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX]);
-/* The same without the line: for traces. */
+/* As symbols_text() of a return address: names the function and line of the call before it, which may be the last thing of its function. */
+const char *symbols_call(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX]);
+/* As symbols_text() without the line: for traces. */
 const char *symbols_name(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX]);
 
 #endif

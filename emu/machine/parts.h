@@ -20,6 +20,11 @@
 /* With several processors, each runs this long (in clock ticks) before the next one does; with a seed, at most this long. */
 enum { TURN = 20000 };
 
+/* What CR3 was loaded with, in root operation: addresses of page tables, the latest and the one before. 0: none. */
+struct cr3_history {
+    uint64_t now, before;
+};
+
 struct machine {
     struct machine_options options;
     struct model *model;
@@ -57,6 +62,8 @@ struct machine {
     struct host_state host_state[MODEL_CPU_MAX];
     struct vmx_root root[MODEL_CPU_MAX];    /* as the program was in root operation when it entered its guest last */
     struct startup startup[MODEL_CPU_MAX];
+    struct cr3_history cr3[MODEL_CPU_MAX];
+    uint64_t vmread_into, vmread_at;    /* encoding that the destination of a VMREAD of field 0 held, and its RIP; 0: of none yet */
 };
 
 /* Prints a warning to options.messages, once for each distinct text. */

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "emu/explain/ept_walk.h"
+#include "emu/explain/exchanged.h"
 #include "emu/explain/exit_information.h"
 #include "emu/explain/first_entry.h"
+#include "emu/explain/host_tables.h"
 #include "emu/explain/loaded_state.h"
 #include "emu/explain/nowhere.h"
 #include "emu/explain/passed_interrupt.h"
@@ -212,10 +214,10 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
             events_note(&machine->events[cpu->index], notice, level, native);
         if (notice->kind == NOTICE_ENTRY && !native)
             progress_entered(machine, cpu, notice);
-        if (notice->kind == NOTICE_ENTRY && notice->c && !native)
-            first_entry_explain(machine, cpu, cpu->vmx.current);
         if (notice->kind == NOTICE_ENTRY && !native)
             machine->root[cpu->index] = cpu->vmx.entered_from;
+        if (notice->kind == NOTICE_ENTRY && notice->c && !native)
+            first_entry_explain(machine, cpu, cpu->vmx.current);
         if (notice->kind == NOTICE_ENTRY && !native) {
             host_state_entered(machine, cpu, cpu->vmx.current, false);
             reentry_entered(machine, cpu, cpu->vmx.current);
@@ -230,6 +232,10 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
     case NOTICE_DISPLAY:
         display_explain(machine, cpu, notice);
         break;
+    case NOTICE_INVALIDATE:
+        if (notice->a == INSN_mov_to_cr)
+            host_tables_cr3_loaded(machine, cpu, notice->c);
+        break;
     case NOTICE_REFLECTED:
         ept_reflected(machine, cpu, notice);
         reentry_reflected(machine, cpu);
@@ -237,12 +243,13 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
     case NOTICE_RAISED:
         progress_raised(machine, cpu, notice);
         loaded_state_explain(machine, cpu, notice->event);
+        host_tables_explain_fault(machine, cpu, notice->event);
         if (machine->free_running)
             selector_explain(machine, cpu, notice->event);
         landing_explain(machine, cpu, notice->event);
         /* fall through */
     case NOTICE_INJECT:
-        if (notice->kind == NOTICE_INJECT && notice->b == EVENT_EXTERNAL_INTERRUPT && machine->free_running)
+        if (notice->kind == NOTICE_INJECT && (notice->b == EVENT_EXTERNAL_INTERRUPT || notice->b == EVENT_NMI) && machine->free_running)
             passed_interrupt_explain(machine, cpu, notice);
         events_note(&machine->events[cpu->index], notice, level, native);
         break;
@@ -316,6 +323,9 @@ static void notify(void *context, const struct notice *notice)
     if (machine->options.explain == EXPLAIN_ALL && notice->kind == NOTICE_VMX_INSTRUCTION && notice->a == INSN_vmread && notice->d == VMX_SUCCEED &&
         !machine_over_native(machine, notice->cpu))
         exit_information_read(machine, notice);
+    if (notice->kind == NOTICE_VMX_INSTRUCTION && !notice->b && notice->a == INSN_vmread && notice->d == VMX_SUCCEED && machine->free_running &&
+        !machine_over_native(machine, notice->cpu))
+        exchanged_vmread(machine, notice->cpu);
     unsigned level = notice_level(machine, notice);
     if (is_told(notice->kind))
         trace_notice(&machine->trace, level, notice);

@@ -52,7 +52,8 @@ struct vmx {
     uint64_t iret_instructions; /* cpu->instructions before that IRET: no other instruction has it */
     struct insn exited;         /* that caused the latest VM exit due to an instruction: for explanations. Nothing in the model asks */
     struct vmx_root {
-        uint64_t rip, fs_base, gs_base, tr_base, cr0, cr4, efer;
+        uint64_t rip, fs_base, gs_base, tr_base, cr0, cr4, efer, cr3, gdtr_base;
+        uint32_t gdtr_limit;
     } entered_from;             /* in root operation, at the latest VM entry: for explanations. Nothing in the model asks */
     uint64_t length_read, rip_written;      /* cpu->instructions at the program's VMREAD of the VM-exit instruction length, and its VMWRITE of GUEST_RIP: likewise */
     uint64_t entry_clock;       /* cpu->clock at VM entry */

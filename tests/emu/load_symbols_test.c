@@ -79,6 +79,22 @@ START_TEST(addresses_have_names)
 }
 END_TEST
 
+/* What is behind a call that does not return may be another function, or none. */
+START_TEST(return_addresses_name_their_call)
+{
+    const struct file file = { .path = "test", .bytes = elf, .size = SIZE };
+
+    make();
+    symbol(2, 12, 0x401010, 16, 2, 1);
+    symbols_read(&symbols, &file);
+    ck_assert_str_eq(symbols_text(&symbols, 0x401010, text), " <gone+0x0>");
+    ck_assert_str_eq(symbols_call(&symbols, 0x401010, text), " <main+0x10>");
+    ck_assert_str_eq(symbols_call(&symbols, 0x401008, text), " <main+0x8>");
+    ck_assert_str_eq(symbols_call(&symbols, 0x401020, text), " <gone+0x10>");
+    symbols_free(&symbols);
+}
+END_TEST
+
 /* Labels name code as far as their section goes; labels of data name none. */
 START_TEST(labels_are_of_code)
 {
@@ -129,6 +145,7 @@ int main(void)
     TCase *c = tcase_create("symbols");
 
     tcase_add_test(c, addresses_have_names);
+    tcase_add_test(c, return_addresses_name_their_call);
     tcase_add_test(c, labels_are_of_code);
     tcase_add_test(c, tables_that_lie_give_no_names);
     tcase_add_test(c, the_last_name_is_cut);

@@ -79,6 +79,34 @@ static void vmwrite_exchanged(void)
     __asm__ volatile("vmwrite %0, %1" : : "r"((uint64_t)VMCS_pin_based_controls), "r"(0x3full) : "cc");
 }
 
+/* The same of VMREAD: what the variable holds is taken for the field, and the field's register is written. */
+static __attribute__((noinline)) void read_into(uint64_t encoding, uint64_t variable)
+{
+    __asm__ volatile("vmread %1, %0" : "+r"(encoding) : "r"(variable) : "cc");
+}
+
+static void vmread_exchanged(void)
+{
+    start_guest(hlt_start, hlt_end);
+    read_into(VMCS_exit_reason, 0);
+    read_into(VMCS_guest_rip, 0);
+}
+
+static void vmread_exchanged_unknown(void)
+{
+    start_guest(hlt_start, hlt_end);
+    read_into(VMCS_exit_reason, 0x123456);
+}
+
+/* The VPID, into a register that holds whatever it held. */
+static void vmread_of_vpid(void)
+{
+    start_guest(hlt_start, hlt_end);
+    for (unsigned i = 0; i < 3; i++)
+        read_into(VMCS_exit_reason, VMCS_virtual_processor_identifier);
+    read_into(0x1234567, VMCS_virtual_processor_identifier);
+}
+
 static void no_vmcs(void)
 {
     start_vmx();
@@ -90,6 +118,7 @@ static void no_vmcs(void)
 const struct mistake mistakes_of_entries[] = {
     { "vm-functions", vm_functions }, { "page-modification-log", page_modification_log }, { "unrestricted-not-activated", unrestricted_not_activated },
     { "vmwrite-exchanged", vmwrite_exchanged }, { "no-vmcs", no_vmcs },
+    { "vmread-exchanged", vmread_exchanged }, { "vmread-exchanged-unknown", vmread_exchanged_unknown }, { "vmread-of-vpid", vmread_of_vpid },
     { "rflags-forgotten", forget_rflags }, { "rflags-forgotten-framed", forget_rflags_framed }, { "rflags-inline", forget_inline },
     { "control-unoffered", control_unoffered }, { "cr4-smxe", cr4_smxe },
     { NULL, NULL },

@@ -17,7 +17,7 @@ struct mistake {
 extern const struct mistake mistakes_of_instructions[], mistakes_of_shutdown[], mistakes_of_memory[],
     mistakes_of_hangs[], mistakes_of_ept[], mistakes_of_entries[],
     mistakes_of_registers[], mistakes_of_failed_entries[], mistakes_of_unwritten_fields[], mistakes_of_reentries[], mistakes_of_ipis[], mistakes_of_messages[], mistakes_of_emulation[],
-    mistakes_of_host_state[], mistakes_of_undefined_instructions[];
+    mistakes_of_host_state[], mistakes_of_undefined_instructions[], mistakes_of_state[];
 
 /* Where no step before the mistake may fail: ends the program with `what` and status 97. */
 void must(bool done, const char *what);

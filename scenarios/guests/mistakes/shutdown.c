@@ -348,6 +348,25 @@ static void avx_not_allowed(void)
 }
 
 /* Selectors of descriptors that the instruction does not want. */
+/* TSS and LDT descriptors of 8 bytes, as 32-bit code has them: what follows is the table's end, or another descriptor. */
+static void load_short(unsigned descriptors, bool local)
+{
+    static uint64_t table[5] = { 0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0x0000891000000067, 0x00cf93000000ffff };
+    const struct descriptor_table pointer = { (uint16_t)(8 * descriptors - 1), (uintptr_t)table };
+
+    if (local)
+        table[3] = 0x0000821000000067;
+    __asm__ volatile("lgdt %0" : : "m"(pointer));
+    if (local)
+        __asm__ volatile("lldt %%ax" : : "a"(0x18));
+    else
+        __asm__ volatile("ltr %%ax" : : "a"(0x18));
+}
+
+static void tss_of_8_bytes(void) { load_short(4, false); }
+static void tss_before_another(void) { load_short(5, false); }
+static void ldt_before_another(void) { load_short(5, true); }
+
 static void ltr_twice(void) { __asm__ volatile("str %%ax\n\tltr %%ax" : : : "rax"); }
 static void ds_beyond_limit(void) { __asm__ volatile("movl $0x7fd8, %%eax\n\tmovl %%eax, %%ds" : : : "rax"); }
 static void ss_of_code(void) { __asm__ volatile("movl %%cs, %%eax\n\tmovl %%eax, %%ss" : : : "rax"); }
@@ -355,6 +374,7 @@ static void es_of_ldt(void) { __asm__ volatile("xorl %%eax, %%eax\n\tlldt %%ax\n
 static void far_return_to_data(void) { __asm__ volatile("movl %%ss, %%eax\n\tpushq %%rax\n\tpushq $0\n\tlretq" : : : "rax"); }
 
 const struct mistake mistakes_of_shutdown[] = {
+    { "tss-of-8-bytes", tss_of_8_bytes }, { "tss-before-another", tss_before_another }, { "ldt-before-another", ldt_before_another },
     { "ltr-twice", ltr_twice }, { "ds-beyond-limit", ds_beyond_limit }, { "ss-of-code", ss_of_code }, { "es-of-ldt", es_of_ldt },
     { "far-return-to-data", far_return_to_data },
     { "sse-not-allowed", sse_not_allowed }, { "avx-not-allowed", avx_not_allowed },

@@ -95,6 +95,59 @@ static void ept_not_enabled(void)
     run();
 }
 
+/* ---- fields whose control is 0 ---- */
+
+static _Alignas(PAGE) uint8_t page_of_bits[PAGE];
+
+static void with_field(uint32_t field, uint64_t value)
+{
+    start_without(NO_FIELD);
+    vmwrite(field, value);
+    run();
+}
+
+static void io_bitmaps_only(void)
+{
+    start_without(NO_FIELD);
+    vmwrite(VMCS_io_bitmap_b_address, (uintptr_t)page_of_bits);
+    vmwrite(VMCS_io_bitmap_a_address, (uintptr_t)page_of_bits);
+    run();
+}
+
+static void msr_bitmap_only(void) { with_field(VMCS_msr_bitmap_address, (uintptr_t)page_of_bits); }
+static void tsc_offset_only(void) { with_field(VMCS_tsc_offset, -1000ull); }
+static void timer_value_only(void) { with_field(VMCS_preemption_timer_value, 1000); }
+static void virtual_apic_only(void) { with_field(VMCS_virtual_apic_address, (uintptr_t)page_of_bits); }
+static void msr_area_only(void) { with_field(VMCS_entry_msr_load_address, (uintptr_t)page_of_bits); }
+static void nmi_as_exception(void) { with_field(VMCS_exception_bitmap, 1u << VECTOR_NMI | 1u << VECTOR_UD); }
+static void all_exceptions(void) { with_field(VMCS_exception_bitmap, 0xffffffff); }
+static void read_shadow_only(void) { with_field(VMCS_cr0_read_shadow, CR0_PE); }
+
+/* A count of 0 that is written is meant. */
+static void msr_area_of_none(void)
+{
+    start_without(NO_FIELD);
+    vmwrite(VMCS_exit_msr_load_count, 0);
+    vmwrite(VMCS_exit_msr_load_address, (uintptr_t)page_of_bits);
+    run();
+}
+
+static void guest_efer_only(void)
+{
+    start_without(NO_FIELD);
+    vmwrite(VMCS_entry_controls, vmread(VMCS_entry_controls) & ~(uint64_t)ENTRY_load_ia32_efer);
+    vmwrite(VMCS_guest_ia32_efer, rdmsr(MSR_ia32_efer) ^ EFER_SCE);
+    run();
+}
+
+/* What the guest has anyhow. */
+static void guest_efer_same(void)
+{
+    start_without(NO_FIELD);
+    vmwrite(VMCS_entry_controls, vmread(VMCS_entry_controls) & ~(uint64_t)ENTRY_load_ia32_efer);
+    run();
+}
+
 /* ---- what an exit or entry loads ---- */
 
 static __attribute__((noinline)) void uses_segment(void) { __asm__ volatile("movq %%gs:-4096, %%rax" : : : "rax"); }
@@ -127,6 +180,10 @@ const struct mistake mistakes_of_unwritten_fields[] = {
     { "timer-value-unwritten", timer_value }, { "guest-pat-unwritten", guest_pat }, { "host-pat-unwritten", host_pat },
     { "msr-store-area-unwritten", msr_store_area }, { "all-fields-written", all_written },
     { "secondary-not-activated", secondary_not_activated }, { "ept-not-enabled", ept_not_enabled },
+    { "io-bitmaps-only", io_bitmaps_only }, { "msr-bitmap-only", msr_bitmap_only }, { "tsc-offset-only", tsc_offset_only },
+    { "timer-value-only", timer_value_only }, { "virtual-apic-only", virtual_apic_only }, { "msr-area-only", msr_area_only },
+    { "msr-area-of-none", msr_area_of_none }, { "nmi-in-exception-bitmap", nmi_as_exception }, { "all-in-exception-bitmap", all_exceptions },
+    { "read-shadow-only", read_shadow_only }, { "guest-efer-only", guest_efer_only }, { "guest-efer-same", guest_efer_same },
     { "host-gs-base-unwritten", host_gs_base }, { "host-rsp-unwritten", host_rsp }, { "guest-rsp-unwritten", guest_rsp },
     { NULL, NULL },
 };

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* Where a guest's code begins: SDM Vol. 3, 3.4.5, 5.3, 27.3.1.2, 27.3.1.4. */
+#include "emu/explain/guest_code.h"
+
+#include <inttypes.h>
+
+#include "emu/explain/explain.h"
+#include "emu/explain/written.h"
+#include "emu/machine/parts.h"
+#include "model/cpu/walk.h"
+#include "model/vmx/vmx.h"
+
+/* Outside IA-32e mode processors take no notice of L: the checks of VM entry do neither. */
+static void look_at_long(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
+{
+    uint64_t rights = VMCS(v, guest_cs_access_rights);
+    struct explanation *e;
+
+    if (!(rights & AR_L) || VMCS(v, entry_controls) & ENTRY_ia32e_mode_guest)
+        return;
+    e = explain_begin(machine, cpu, explain_key(FIELD_guest_cs_access_rights, "guest_code.long"));
+    if (!e)
+        return;
+    explain_line(e, "VM entry with VMCS 0x%" PRIx64 " begins a guest whose CS has L = 1 (bit 13 of its access rights), and \"IA-32e mode guest\" (bit 9 of the VM-entry "
+                    "controls) is 0: L counts in IA-32e mode only, so that its code is %s-bit code, by D (bit 14) [3.4.5]", v->pa, rights & AR_DB ? "32" : "16");
+    written_tell(e, v, FIELD_guest_cs_access_rights);
+    written_tell(e, v, FIELD_entry_controls);
+    explain_end(e);
+}
+
+static bool is_wide(const struct vmcs *v)
+{
+    return VMCS(v, entry_controls) & ENTRY_ia32e_mode_guest && VMCS(v, guest_cs_access_rights) & AR_L;
+}
+
+/* The first fetch raises #GP(0): 5.3. The CPU engine looks at the limit when code is branched to. */
+static void look_at_limit(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
+{
+    struct explanation *e;
+
+    if (is_wide(v) || VMCS(v, guest_rip) <= VMCS(v, guest_cs_limit))
+        return;
+    e = explain_begin(machine, cpu, explain_key(FIELD_guest_rip, "guest_code.limit"));
+    if (!e)
+        return;
+    explain_line(e, "VM entry with VMCS 0x%" PRIx64 " begins a guest at GUEST_RIP 0x%" PRIx64 ", which is beyond the limit of CS, 0x%" PRIx64 ": a processor raises #GP at the "
+                    "first instruction; this machine goes on [5.3]", v->pa, VMCS(v, guest_rip), VMCS(v, guest_cs_limit));
+    if (!(VMCS(v, guest_cr0) & CR0_PE) && VMCS(v, guest_rip) <= 0xfffff)
+        explain_line(e, "in real-address mode code beyond 64 KB is reached by the base of CS: its selector x 16");
+    written_tell(e, v, FIELD_guest_rip);
+    written_tell(e, v, FIELD_guest_cs_limit);
+    explain_end(e);
+}
+
+void guest_code_explain(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
+{
+    look_at_long(machine, cpu, v);
+    look_at_limit(machine, cpu, v);
+}
+
+void guest_code_tell_rip(struct explanation *e, const struct cpu *cpu)
+{
+    const struct events *events = &e->machine->events[cpu->index];
+    const struct vmcs *guest = written_guest(e->machine, cpu), *current = written_current(e->machine, cpu);
+    unsigned bits = cpu->cr4 & CR4_LA57 ? 57 : 48;
+
+    if (!cpu_64bit(cpu) || linear_canonical(cpu, cpu->rip))
+        return;
+    explain_line(e, "RIP 0x%" PRIx64 " is not canonical: bits 63:%u must be like bit %u, and nothing can be fetched there [Vol. 1, 3.3.7.1]", cpu->rip, bits, bits - 1);
+    if (guest && VMCS(guest, guest_rip) == cpu->rip && (machine_over_native(e->machine, cpu) || events->crossing.kind == NOTICE_ENTRY))
+        written_tell(e, guest, FIELD_guest_rip);
+    else if (!guest && current && VMCS(current, host_rip) == cpu->rip && events->crossing.kind == NOTICE_EXIT)
+        written_tell(e, current, FIELD_host_rip);
+}
