@@ -12,6 +12,7 @@
 #include "emu/explain/words.h"
 #include "emu/machine/parts.h"
 #include "emu/vmcs/snapshot.h"
+#include "model/cpu/access.h"
 #include "model/vmx/vmx.h"
 
 static struct reentry *slot(struct machine *machine, uint64_t vmcs)
@@ -31,6 +32,24 @@ static bool can_be_lost(uint32_t information, uint32_t injected)
            (type == EVENT_EXTERNAL_INTERRUPT || type == EVENT_NMI || (type == EVENT_HARDWARE_EXCEPTION && !((information ^ injected) & 0x7ff)));
 }
 
+/* INVPCID: bits 31:28 of the information are the register with the type, the descriptor is in memory, PCID and linear address (Vol. 2, INVPCID). Of
+ * other PCIDs than the present one nothing is known here. */
+static enum debt debt_of_invpcid(const struct cpu *cpu, uint64_t *owed)
+{
+    const struct insn *insn = &cpu->vmx.exited;
+    struct cpu view = *cpu;
+    uint64_t descriptor[2], base = cpu_64bit(cpu) && insn->segment < SEG_FS ? 0 : cpu->seg[insn->segment].base, present = cpu->cr4 & CR4_PCIDE ? cpu->cr3 & CR3_PCID : 0;
+    uint64_t type = cpu->gpr[VMCS(cpu->vmx.current, exit_instruction_information) >> 28 & 15];
+
+    if (type == 2 || type == 3)
+        return type == 2 ? OWES_ALL : OWES_ALL_PCIDS;
+    if (type > 1 || insn->id != INSN_invpcid || place_peek(&view, base + operand_address(cpu, insn), descriptor, sizeof descriptor) != PEEK_DONE ||
+        (descriptor[0] & CR3_PCID) != present)
+        return OWES_NOTHING;
+    *owed = type ? present : descriptor[1];
+    return type ? OWES_PCID : OWES_ADDRESS;
+}
+
 /* What the guest asks to be invalidated, by the instruction of the exit (SDM Vol. 3, 4.10.4.1). Without EPT its linear mappings are the hypervisor's. */
 static enum debt debt_of(const struct cpu *cpu, uint32_t reason, uint64_t qualification, uint64_t *owed)
 {
@@ -43,12 +62,8 @@ static enum debt debt_of(const struct cpu *cpu, uint32_t reason, uint64_t qualif
         return OWES_NOTHING;
     if (reason == EXIT_REASON_invlpg)
         return OWES_ADDRESS;
-    if (reason == EXIT_REASON_invpcid)          /* bits 31:28: the register with the type; of types 0 and 1 the rest is in memory */
-        switch (cpu->gpr[VMCS(v, exit_instruction_information) >> 28 & 15]) {
-        case 2: return OWES_ALL;
-        case 3: return OWES_ALL_PCIDS;
-        default: return OWES_NOTHING;
-        }
+    if (reason == EXIT_REASON_invpcid)
+        return debt_of_invpcid(cpu, owed);
     if (reason != EXIT_REASON_cr_access || qualification >> 4 & 3)      /* MOV to CR */
         return OWES_NOTHING;
     switch (qualification & 15) {

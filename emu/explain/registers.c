@@ -13,14 +13,15 @@
 #include "model/cpu/raise.h"
 #include "model/vmx/vmx.h"
 
-enum { GUESTS_MAX = 64, DRS = 4, XMMS = 16, XMM_BYTES = 16, NAME_BYTES = 32, MSRS = 6 };
+enum { GUESTS_MAX = 64, DRS = 4, XMMS = 16, XMM_BYTES = 16, NAME_BYTES = 32, MSRS = 7, VALUE_BYTES = 80 };
 
-_Static_assert(KEPT_CR2 == (int)GPR_COUNT && KEPT_DR6 == KEPT_DR0 + DRS && KEPT_XMM0 == KEPT_MSR0 + MSRS && KEPT_COUNT == KEPT_XMM0 + XMMS, "as registers.h has them");
+_Static_assert(KEPT_CR2 == (int)GPR_COUNT && KEPT_DR6 == KEPT_DR0 + DRS && KEPT_XCR0 == KEPT_MSR0 + MSRS && KEPT_X87 == KEPT_XMM0 + XMMS && KEPT_COUNT < 58, "as registers.h has them");
 #define REGISTER(number) (1ull << (number))
 #define REGISTERS_GENERAL ((1ull << GPR_COUNT) - 1)
 #define REGISTERS_DR (((1ull << (DRS + 1)) - 1) << KEPT_DR0)
 #define REGISTERS_MSR (((1ull << MSRS) - 1) << KEPT_MSR0)
-#define REGISTERS_XMM (((1ull << XMMS) - 1) << KEPT_XMM0)
+#define REGISTERS_XMM ((((1ull << XMMS) - 1) << KEPT_XMM0) | REGISTER(KEPT_MXCSR))
+#define REGISTERS_X87 (REGISTER(KEPT_X87) | REGISTER(KEPT_X87_CONTROL))
 #define REGISTERS_ALL ((1ull << KEPT_COUNT) - 1)
 /* Not only once RIP is behind the instruction. */
 #define CHANGES_WHEREVER (1ull << 58)
@@ -40,11 +41,14 @@ enum { BACKDOOR_FIRST = 0x5658, BACKDOOR_LAST = 0x5659, BACKDOOR_MAGIC = 0x564d5
 static const struct {
     const char *name;
     enum msr_slot slot;
+    uint32_t number;
 } msrs[MSRS] = {
-    { "IA32_STAR", MSR_SLOT_ia32_star }, { "IA32_LSTAR", MSR_SLOT_ia32_lstar }, { "IA32_CSTAR", MSR_SLOT_ia32_cstar },
-    { "IA32_FMASK", MSR_SLOT_ia32_fmask }, { "IA32_KERNEL_GS_BASE", MSR_SLOT_ia32_kernel_gs_base }, { "IA32_TSC_AUX", MSR_SLOT_ia32_tsc_aux },
+#define MSR(name, upper) { #upper, MSR_SLOT_##name, MSR_##name }
+    MSR(ia32_star, IA32_STAR), MSR(ia32_lstar, IA32_LSTAR), MSR(ia32_cstar, IA32_CSTAR), MSR(ia32_fmask, IA32_FMASK),
+    MSR(ia32_kernel_gs_base, IA32_KERNEL_GS_BASE), MSR(ia32_tsc_aux, IA32_TSC_AUX), MSR(ia32_pat, IA32_PAT),
+#undef MSR
 };
-enum { SYSCALL_MSRS = 4, SYSCALL_AND_GS = 5 };
+enum { SYSCALL_MSRS = 4, SYSCALL_AND_GS = 5, HIDDEN_MSRS = 6 };
 
 static const struct {
     uint32_t reason;
@@ -57,6 +61,7 @@ static const struct {
 struct registers {
     uint64_t value[KEPT_XMM0];
     uint8_t xmm[XMMS][XMM_BYTES];
+    struct x87 x87;
 };
 
 /* A VMCS with the registers of its guest at its latest exit. */
@@ -70,6 +75,9 @@ struct guest {
     bool wherever, emulated;        /* CHANGES_WHEREVER, CHANGES_EMULATED */
     bool repeated, wide;            /* the instruction has a repeat prefix; the guest was in 64-bit mode */
     uint64_t hidden;                /* registers that the guest could not see when it exited */
+    uint64_t live;                  /* MSRs that have had, after a WRMSR of the guest's that exited, the value that it wrote: the hypervisor keeps them there */
+    uint64_t wrote;                 /* that value; of the MSR: */
+    unsigned written;               /* KEPT_COUNT: of none of those */
     struct registers at_exit;
 };
 
@@ -116,9 +124,15 @@ static void take(const struct machine *machine, const struct cpu *cpu, struct re
     r->value[KEPT_DR6] = cpu->dr6;
     for (unsigned i = 0; i < MSRS; i++)
         r->value[KEPT_MSR0 + i] = cpu->msr[msrs[i].slot];
+    r->value[KEPT_XCR0] = cpu->xcr0;
     memset(r->xmm, 0, sizeof r->xmm);
-    if (machine->engine)
+    memset(&r->x87, 0, sizeof r->x87);
+    if (machine->engine) {
         engine_xmm(machine->engine, cpu, r->xmm);
+        engine_x87(machine->engine, cpu, &r->x87);
+    }
+    r->value[KEPT_MXCSR] = r->x87.mxcsr;
+    r->value[KEPT_X87_CONTROL] = r->x87.control;
 }
 
 /* The registers [first, end) of msrs[]. */
@@ -127,14 +141,31 @@ static uint64_t msr_registers(unsigned first, unsigned end)
     return (REGISTER(end) - REGISTER(first)) << KEPT_MSR0;
 }
 
+/* Those that the guest reads without a VM exit: 25.6.9. */
+static uint64_t read_directly(const struct cpu *cpu)
+{
+    enum { HIGH = 1024, HIGH_MSRS = 0x1fff };
+    const struct vmcs *v = cpu->vmx.current;
+    uint64_t found = 0;
+
+    for (unsigned i = 0; i < HIDDEN_MSRS && VMCS(v, processor_based_controls) & PROC_use_msr_bitmaps; i++) {
+        uint32_t number = msrs[i].number & HIGH_MSRS;
+        uint8_t bits;
+
+        if (memory_read(&cpu->model->memory, VMCS(v, msr_bitmap_address) + HIGH + number / 8, &bits, 1) && !(bits >> number % 8 & 1))
+            found |= REGISTER(KEPT_MSR0 + i);
+    }
+    return found;
+}
+
 /* Outside IA-32e mode, without SYSCALL or RDTSCP, an MSR can wait for its guest to need it. */
 static uint64_t hidden_msrs(const struct cpu *cpu)
 {
     bool wide = cpu_long_mode(cpu), calls = wide && CPU_MSR(cpu, ia32_efer) & EFER_SCE;
     bool tsc_aux = cpu_proc2_controls(cpu) & PROC2_enable_rdtscp;
 
-    return (calls ? 0 : msr_registers(0, SYSCALL_MSRS)) | (wide ? 0 : msr_registers(SYSCALL_MSRS, SYSCALL_AND_GS)) |
-           (tsc_aux ? 0 : msr_registers(SYSCALL_AND_GS, MSRS));
+    return ((calls ? 0 : msr_registers(0, SYSCALL_MSRS)) | (wide ? 0 : msr_registers(SYSCALL_MSRS, SYSCALL_AND_GS)) |
+            (tsc_aux ? 0 : msr_registers(SYSCALL_AND_GS, HIDDEN_MSRS))) & ~read_directly(cpu);
 }
 
 /* Registers that the guest cannot see as it is: those that a hypervisor loads when they are asked for (26.1.3; Vol. 3, 2.5). */
@@ -142,7 +173,8 @@ static uint64_t hidden(const struct cpu *cpu)
 {
     bool no_sse = cpu->cr0 & (CR0_TS | CR0_EM) || !(cpu->cr4 & CR4_OSFXSR);
 
-    return (VMCS(cpu->vmx.current, processor_based_controls) & PROC_mov_dr_exiting ? REGISTERS_DR : 0) | (no_sse ? REGISTERS_XMM : 0) | hidden_msrs(cpu);
+    return (VMCS(cpu->vmx.current, processor_based_controls) & PROC_mov_dr_exiting ? REGISTERS_DR : 0) | (no_sse ? REGISTERS_XMM : 0) |
+           (cpu->cr0 & (CR0_TS | CR0_EM) ? REGISTERS_X87 : 0) | (cpu->cr4 & CR4_OSXSAVE ? 0 : REGISTER(KEPT_XCR0)) | hidden_msrs(cpu);
 }
 
 /* ---- what an exit may change ---- */
@@ -187,6 +219,15 @@ static uint64_t row_of(uint32_t reason)
     return 0;
 }
 
+/* SLDT and STR have a result, LLDT and LTR have none: bits 29:28 of Table 28-11. Bit 10 of the tables: the operand is a register. */
+static uint64_t operand_changes(uint32_t reason, uint64_t information)
+{
+    bool to_register = information >> 10 & 1 || reason == EXIT_REASON_rdrand || reason == EXIT_REASON_rdseed;
+    bool result = reason != EXIT_REASON_ldtr_or_tr_access || !(information >> 28 & 2);
+
+    return to_register && result ? REGISTER(information >> 3 & 15) : 0;
+}
+
 static uint64_t may_change(const struct cpu *cpu, uint32_t reason, uint64_t qualification)
 {
     uint64_t changes = row_of(reason), information = VMCS(cpu->vmx.current, exit_instruction_information);
@@ -198,7 +239,7 @@ static uint64_t may_change(const struct cpu *cpu, uint32_t reason, uint64_t qual
     if (changes & CHANGES_OPERAND_OF_DR)
         changes |= dr_changes(qualification);
     if (changes & CHANGES_OPERAND)              /* bits 6:3 (Tables 28-11, 28-12, 28-14) */
-        changes |= REGISTER(information >> 3 & 15);
+        changes |= operand_changes(reason, information);
     return changes & REGISTERS_ALL;
 }
 
@@ -237,6 +278,11 @@ static void at_exit(struct machine *machine, struct guest *g, struct cpu *cpu, c
     g->wherever = row_of(g->reason) & CHANGES_WHEREVER;
     g->emulated = row_of(g->reason) & CHANGES_EMULATED;
     g->hidden = hidden(cpu);
+    g->written = KEPT_COUNT;
+    for (unsigned i = 0; i < MSRS && g->reason == EXIT_REASON_wrmsr; i++)
+        if (msrs[i].number == (uint32_t)cpu->gpr[RCX])
+            g->written = KEPT_MSR0 + i;
+    g->wrote = cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX];
     g->repeated = is_repeated(cpu);
     take(machine, cpu, &g->at_exit);
 }
@@ -248,7 +294,7 @@ static void at_exit(struct machine *machine, struct guest *g, struct cpu *cpu, c
 static uint64_t excused(const struct guest *g, const struct cpu *cpu, const struct vmcs *v)
 {
     uint64_t injected = VMCS(cpu->vmx.current, entry_interruption_information);
-    uint64_t excused = REGISTER(RSP) | g->hidden | hidden(cpu);         /* VM entry loads RSP */
+    uint64_t excused = REGISTER(RSP) | ((g->hidden | hidden(cpu)) & ~g->live);         /* VM entry loads RSP */
     bool rip_written = v && v->written[FIELD_guest_rip] == 1 + v->exits;
 
     if (g->wherever || (cpu->rip == g->behind && g->behind != g->rip) || (g->emulated && rip_written))
@@ -275,6 +321,8 @@ static uint64_t changed(const struct guest *g, const struct registers *now)
     for (unsigned i = 0; i < XMMS; i++)
         if (memcmp(g->at_exit.xmm[i], now->xmm[i], XMM_BYTES))
             changed |= REGISTER(KEPT_XMM0 + i);
+    if (memcmp(g->at_exit.x87.r, now->x87.r, sizeof now->x87.r) || g->at_exit.x87.status != now->x87.status || g->at_exit.x87.tag != now->x87.tag)
+        changed |= REGISTER(KEPT_X87);
     return changed;
 }
 
@@ -292,8 +340,10 @@ static const char *name_of(unsigned number, char to[NAME_BYTES])
         snprintf(to, NAME_BYTES, "dr%u", number - KEPT_DR0);
     else if (number == KEPT_DR6)
         return "dr6";
-    else if (number < KEPT_XMM0)
+    else if (number < KEPT_XCR0)
         return msrs[number - KEPT_MSR0].name;
+    else if (number < KEPT_XMM0 || number == KEPT_X87)
+        return number == KEPT_XCR0 ? "xcr0" : number == KEPT_MXCSR ? "mxcsr" : number == KEPT_X87_CONTROL ? "x87_control" : "x87";
     else
         snprintf(to, NAME_BYTES, "xmm%u", number - KEPT_XMM0);
     return to;
@@ -312,15 +362,23 @@ static const char *names_of(uint64_t registers, char *to, size_t size)
     return to;
 }
 
-static const char *value_of(const struct registers *r, unsigned number, char to[40])
+static const char *value_of(const struct registers *r, unsigned number, char to[VALUE_BYTES])
 {
     if (number < KEPT_XMM0) {
-        snprintf(to, 40, "0x%" PRIx64, r->value[number]);
+        snprintf(to, VALUE_BYTES, "0x%" PRIx64, r->value[number]);
+    } else if (number == KEPT_X87) {
+        const uint8_t *top = r->x87.r[r->x87.status >> 11 & 7];
+        uint64_t significand;
+        uint16_t exponent;
+
+        memcpy(&significand, top, sizeof significand);
+        memcpy(&exponent, top + sizeof significand, sizeof exponent);
+        snprintf(to, VALUE_BYTES, "status 0x%04x, tags 0x%04x, ST(0) 0x%04x%016" PRIx64, r->x87.status, r->x87.tag, exponent, significand);
     } else {
         uint64_t half[2];
 
         memcpy(half, r->xmm[number - KEPT_XMM0], sizeof half);
-        snprintf(to, 40, "0x%016" PRIx64 "%016" PRIx64, half[1], half[0]);
+        snprintf(to, VALUE_BYTES, "0x%016" PRIx64 "%016" PRIx64, half[1], half[0]);
     }
     return to;
 }
@@ -328,7 +386,7 @@ static const char *value_of(const struct registers *r, unsigned number, char to[
 static void tell(struct machine *machine, const struct guest *g, const struct cpu *cpu, const struct registers *now, uint64_t lost)
 {
     const char *reason = exit_reason_name(g->reason);
-    char names[400], may[400], old[40], new[40], name[NAME_BYTES], place[SYMBOL_TEXT_MAX];
+    char names[400], may[400], old[VALUE_BYTES], new[VALUE_BYTES], name[NAME_BYTES], place[SYMBOL_TEXT_MAX];
     struct explanation *e = explain_begin(machine, cpu, explain_key(lost, reason ? reason : "?"));
 
     if (!e)
@@ -354,6 +412,27 @@ static void tell(struct machine *machine, const struct guest *g, const struct cp
     explain_end(e);
 }
 
+/* The two may have agreed on any register for results of VMCALL; most have RAX, or RDX and RAX. */
+static void look_at_agreement(struct machine *machine, const struct guest *g, const struct cpu *cpu, const struct registers *now, uint64_t changed)
+{
+    uint64_t others = changed & REGISTERS_GENERAL & ~(REGISTER(RAX) | REGISTER(RDX) | REGISTER(RSP));
+    char names[400], old[VALUE_BYTES], new[VALUE_BYTES], name[NAME_BYTES], place[SYMBOL_TEXT_MAX];
+    struct explanation *e;
+
+    if (g->reason != EXIT_REASON_vmcall || cpu->rip != g->behind || !others)
+        return;
+    e = explain_begin(machine, cpu, explain_key(others, "registers.vmcall"));
+    if (!e)
+        return;
+    explain_line(e, "the exit path of the hypervisor has changed %s at a VMCALL of the guest of VMCS 0x%" PRIx64 ": as results that the two have agreed on, or as it has not "
+                    "restored them [25.4, 28.3]", names_of(others, names, sizeof names), g->vmcs);
+    explain_line(e, "VMCALL at guest rip 0x%" PRIx64 "%s", g->rip, symbols_text(machine->symbols, g->rip, place));
+    for (unsigned i = 0; i < GPR_COUNT; i++)
+        if (others >> i & 1)
+            explain_line(e, "%s was %s at the exit, and is %s at the entry", name_of(i, name), value_of(&g->at_exit, i, old), value_of(now, i, new));
+    explain_end(e);
+}
+
 /* `v`: as the hypervisor has written it. Returns what was not given back. */
 static uint64_t at_entry(struct machine *machine, struct guest *g, const struct cpu *cpu, const struct vmcs *v)
 {
@@ -364,7 +443,11 @@ static uint64_t at_entry(struct machine *machine, struct guest *g, const struct 
         return 0;
     g->exited = false;
     take(machine, cpu, &now);
-    lost = changed(g, &now) & ~excused(g, cpu, v);
+    if (g->written < KEPT_COUNT && now.value[g->written] == g->wrote && cpu->rip == g->behind)
+        g->live |= REGISTER(g->written);
+    lost = changed(g, &now);
+    look_at_agreement(machine, g, cpu, &now, lost);
+    lost &= ~excused(g, cpu, v);
     if ((g->at_exit.value[RAX] ^ now.value[RAX]) & (g->wide ? ~0ull : 0xffffffff) & ~g->accumulator)
         lost |= REGISTER(RAX);
     if (lost)
@@ -387,7 +470,7 @@ void register_check_notice(struct register_check *check, struct machine *machine
     const struct vmcs *v = cpu->vmx.current;
 
     if (notice->kind == NOTICE_L1_ENTRY || (notice->kind == NOTICE_ENTRY && notice->c && !machine_over_native(machine, cpu)))
-        guest_of(check, vmcs)->exited = false;  /* VMLAUNCH may begin another life */
+        guest_of(check, vmcs)->exited = false, guest_of(check, vmcs)->live = 0;     /* VMLAUNCH may begin another life */
     if (notice->kind != NOTICE_EXIT && notice->kind != NOTICE_ENTRY)
         return;
     if (machine_over_native(machine, cpu)) {    /* L2 is L1's guest; L1 itself is nobody's that needs this check */

@@ -40,7 +40,8 @@ static const struct name kept[] = {
     { "cr2", KEPT_CR2 }, { "dr0", KEPT_DR0 }, { "dr1", KEPT_DR0 + 1 }, { "dr2", KEPT_DR0 + 2 }, { "dr3", KEPT_DR0 + 3 },
     { "dr6", KEPT_DR6 },
     { "ia32_star", KEPT_MSR0 }, { "ia32_lstar", KEPT_MSR0 + 1 }, { "ia32_cstar", KEPT_MSR0 + 2 }, { "ia32_fmask", KEPT_MSR0 + 3 },
-    { "ia32_kernel_gs_base", KEPT_MSR0 + 4 }, { "ia32_tsc_aux", KEPT_MSR0 + 5 },
+    { "ia32_kernel_gs_base", KEPT_MSR0 + 4 }, { "ia32_tsc_aux", KEPT_MSR0 + 5 }, { "ia32_pat", KEPT_MSR0 + 6 },
+    { "xcr0", KEPT_XCR0 }, { "mxcsr", KEPT_MXCSR }, { "x87_control", KEPT_X87_CONTROL }, { "x87", KEPT_X87 },
 #define XMM(n) { "xmm" #n, KEPT_XMM0 + n }
     XMM(0), XMM(1), XMM(2), XMM(3), XMM(4), XMM(5), XMM(6), XMM(7), XMM(8), XMM(9), XMM(10), XMM(11), XMM(12), XMM(13), XMM(14), XMM(15),
 };

@@ -4,12 +4,14 @@
 
 #include "scenarios/guests/mistakes/mistakes.h"
 
-extern const uint8_t invalidator[], invalidator_end[], switcher[], switcher_end[], flusher[], flusher_end[], device[], device_end[], spinner[],
+extern const uint8_t invalidator[], invalidator_end[], switcher[], switcher_end[], flusher[], flusher_end[], process_flusher[], process_flusher_end[], device[], device_end[], spinner[],
     spinner_end[], real_loop[], real_loop_end[], ends[];
 __asm__(".pushsection .rodata\n"
         "invalidator: movl 0xa000, %ecx\n   invlpg 0xa000\n   hlt\ninvalidator_end:\n"
         "switcher: movl 0xa000, %ecx\n   movq %rax, %cr3\n   hlt\nswitcher_end:\n"
         "flusher: movl 0xa000, %ecx\n   movq %rax, %cr4\n   hlt\nflusher_end:\n"
+        /* The type is in RSI, the descriptor on the stack */
+        "process_flusher: movl 0xa000, %ecx\n   pushq $0xa000\n   pushq $0\n   invpcid (%rsp), %rsi\n   hlt\nprocess_flusher_end:\n"
         "device: movl $0xb000, %ebx\n   movl (%rbx), %ecx\n   hlt\ndevice_end:\n"
         "spinner: sti\n1: jmp 1b\nspinner_end:\n"
         "real_loop: hlt\nreal_loop_end:\n"
@@ -76,6 +78,20 @@ static void cr4_exits(enum cure cure)
     set_bits(VMCS_guest_cr4, CR4_PGE);
     go_on(cure, INVVPID_SINGLE_CONTEXT);
 }
+
+static void invpcid_exits(enum cure cure, uint64_t type)
+{
+    start_guest(process_flusher, process_flusher_end);
+    set_bits(VMCS_secondary_processor_based_controls, PROC2_enable_invpcid);
+    set_bits(VMCS_processor_based_controls, PROC_invlpg_exiting);
+    guest->gpr[RSI] = type;
+    enter_until(EXIT_REASON_invpcid);
+    go_on(cure, type ? INVVPID_RETAINING_GLOBALS : INVVPID_ADDRESS);
+}
+
+static void invpcid_of_address(void) { invpcid_exits(NONE, 0); }
+static void invpcid_of_process(void) { invpcid_exits(NONE, 1); }
+static void invpcid_emulated(void) { invpcid_exits(INVVPID, 0); }
 
 static void invlpg_passed_over(void) { invlpg_exits(NONE); }
 static void cr3_passed_over(void) { cr3_exits(NONE); }
@@ -193,6 +209,7 @@ static void interrupt_without_exit(void) { interrupt_in_guest(false); }
 static void interrupt_passed_on(void) { interrupt_in_guest(true); }
 
 const struct mistake mistakes_of_emulation[] = {
+    { "invpcid-of-address", invpcid_of_address }, { "invpcid-of-process", invpcid_of_process }, { "invpcid-emulated", invpcid_emulated },
     { "invlpg-passed-over", invlpg_passed_over }, { "cr3-passed-over", cr3_passed_over }, { "cr4-passed-over", cr4_passed_over },
     { "invlpg-emulated", invlpg_emulated }, { "cr3-emulated", cr3_emulated }, { "cr4-emulated", cr4_emulated },
     { "cr3-with-other-vpid", cr3_with_other_vpid }, { "length-of-violation", length_of_violation },

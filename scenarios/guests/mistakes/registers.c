@@ -86,12 +86,15 @@ static void xmm_lost(void)
 /* ---- what is right: registers that the guest cannot see, or that it asked to be changed ---- */
 
 extern const uint8_t debugger[], debugger_end[], counter[], counter_end[], backdoor[], backdoor_end[], caller[], caller_end[],
-    jumper[], jumper_end[], asks[], asks_end[];
+    jumper[], jumper_end[], asks[], asks_end[], writes_lstar[], writes_lstar_end[], loads_tr[], loads_tr_end[], stores_tr[], stores_tr_end[];
 __asm__(".pushsection .rodata\n"
         "debugger: movq %rax, %dr2\n   movq %dr3, %rdi\n   hlt\ndebugger_end:\n"
         "counter: cpuid\n   movq %xmm1, %rdi\n   hlt\ncounter_end:\n"
         "backdoor: movl $0x5658, %edx\n   movl $0x564d5868, %eax\n   inl %dx, %eax\n   hlt\nbackdoor_end:\n"
         "asks: inb $0x60, %al\n   hlt\nasks_end:\n"
+        "writes_lstar: movl $0xc0000082, %ecx\n   movl $0x5678, %eax\n   xorl %edx, %edx\n   wrmsr\n   cpuid\n   hlt\nwrites_lstar_end:\n"
+        "loads_tr: ltr %bx\n   hlt\nloads_tr_end:\n"
+        "stores_tr: str %ebx\n   hlt\nstores_tr_end:\n"
         "caller: vmcall\n   hlt\ncaller_end:\n"
         /* JMP 28H:0 in 32-bit code */
         "jumper: .byte 0xea, 0, 0, 0, 0, 0x28, 0\n   hlt\njumper_end:\n"
@@ -202,6 +205,94 @@ static void msr_lost(void)
     end();
 }
 
+static void mxcsr_lost(void)
+{
+    const uint32_t other = 0x1f00;
+
+    write_cr4(read_cr4() | CR4_OSFXSR);
+    begin();
+    __asm__ volatile("ldmxcsr %0" : : "m"(other));
+    end();
+}
+
+static void x87_lost(void)
+{
+    begin();
+    __asm__ volatile("fninit\n\tfldpi");
+    end();
+}
+
+static void xcr0_lost(void)
+{
+    write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXSAVE);
+    __asm__ volatile("xsetbv" : : "c"(0), "a"(3), "d"(0));
+    begin();
+    __asm__ volatile("xsetbv" : : "c"(0), "a"(1), "d"(0));
+    end();
+}
+
+static void pat_lost(void)
+{
+    begin();
+    wrmsr(MSR_ia32_pat, 0x0606060606060606);
+    end();
+}
+
+/* The hypervisor keeps the guest's LSTAR in the processor, as the guest's WRMSR is executed in its stead; then it takes its own. */
+static void lstar_lost(void)
+{
+    start_guest(writes_lstar, writes_lstar_end);
+    enter_until(EXIT_REASON_wrmsr);
+    wrmsr(MSR_ia32_lstar, 0x5678);
+    pass();
+    enter_until(EXIT_REASON_cpuid);
+    wrmsr(MSR_ia32_lstar, 0x1234);
+    pass();
+    enter_until(EXIT_REASON_hlt);
+    leave();
+}
+
+/* It keeps it elsewhere, and a guest that has no SYSCALL reads it by an exit: nothing is wrong. */
+static void lstar_elsewhere(void)
+{
+    start_guest(writes_lstar, writes_lstar_end);
+    enter_until(EXIT_REASON_wrmsr);
+    pass();
+    enter_until(EXIT_REASON_cpuid);
+    wrmsr(MSR_ia32_lstar, 0x1234);
+    pass();
+    enter_until(EXIT_REASON_hlt);
+    leave();
+}
+
+/* LTR and STR: their operand is in RBX. */
+static void task_register(const uint8_t *start, const uint8_t *end)
+{
+    start_guest(start, end);
+    set_bits(VMCS_secondary_processor_based_controls, PROC2_descriptor_table_exiting);
+    enter_until(EXIT_REASON_ldtr_or_tr_access);
+    guest->gpr[RBX] = 0x18;
+    pass();
+    enter_until(EXIT_REASON_hlt);
+    leave();
+}
+
+static void ltr_operand(void) { task_register(loads_tr, loads_tr_end); }
+static void str_operand(void) { task_register(stores_tr, stores_tr_end); }
+
+static void hypercall_changes(unsigned number)
+{
+    start_guest(caller, caller_end);
+    enter_until(EXIT_REASON_vmcall);
+    guest->gpr[number] = 0x40;
+    pass();
+    enter_until(EXIT_REASON_hlt);
+    leave();
+}
+
+static void hypercall_changes_rdi(void) { hypercall_changes(RDI); }
+static void hypercall_answers(void) { hypercall_changes(RAX); }
+
 /* Half of what the guest asked for is done; the rest is in the registers, and the guest asks again. */
 static void hypercall_goes_on(void)
 {
@@ -251,5 +342,8 @@ const struct mistake mistakes_of_registers[] = {
     { "in-answered-wide", in_answered_wide },
     { "in-answered-right", in_answered_right },
     { "msr-lost", msr_lost },
+    { "mxcsr-lost", mxcsr_lost }, { "x87-lost", x87_lost }, { "xcr0-lost", xcr0_lost }, { "pat-lost", pat_lost },
+    { "lstar-lost", lstar_lost }, { "lstar-elsewhere", lstar_elsewhere }, { "ltr-operand", ltr_operand }, { "str-operand", str_operand },
+    { "hypercall-changes-rdi", hypercall_changes_rdi }, { "hypercall-answers", hypercall_answers },
     { NULL, NULL },
 };
