@@ -383,6 +383,7 @@ void progress_stepped(struct machine *machine, struct cpu *cpu)
     if (cpu->instructions < p->look_at && ++p->steps < p->steps_interval)
         return;
     p->steps = 0;
+    unended_look(machine, cpu);
     loop_look(machine, cpu);
     p->look_interval = p->look_interval < LOOK_LAST ? p->look_interval * 2 : p->look_interval;
     p->steps_interval = p->steps_interval < STEPS_LAST ? p->steps_interval * 2 : p->steps_interval;

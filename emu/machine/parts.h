@@ -12,6 +12,7 @@
 #include "emu/explain/ipi.h"
 #include "emu/explain/progress.h"
 #include "emu/explain/reentry.h"
+#include "emu/explain/unended.h"
 #include "emu/machine/host_memory.h"
 #include "emu/machine/machine.h"
 #include "emu/native/native.h"
@@ -63,6 +64,7 @@ struct machine {
     struct vmx_root root[MODEL_CPU_MAX];    /* as the program was in root operation when it entered its guest last */
     struct startup startup[MODEL_CPU_MAX];
     struct cr3_history cr3[MODEL_CPU_MAX];
+    struct taken taken[MODEL_CPU_MAX];
     uint64_t vmread_into, vmread_at;    /* encoding that the destination of a VMREAD of field 0 held, and its RIP; 0: of none yet */
 };
 

@@ -197,6 +197,8 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
             ept_exited(machine, cpu, notice);
             reentry_exited(machine, cpu, notice);
         }
+        if (notice->a == EXIT_REASON_external_interrupt && (!native || level > 1) && VMCS(cpu->vmx.current, exit_interruption_information) & INTERRUPTION_VALID)
+            unended_taken(machine, cpu, INTERRUPTION_VECTOR(VMCS(cpu->vmx.current, exit_interruption_information)), true);
         break;
     case NOTICE_SHUTDOWN:
         if (notice->a)
@@ -249,6 +251,8 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
         landing_explain(machine, cpu, notice->event);
         /* fall through */
     case NOTICE_INJECT:
+        if (notice->kind == NOTICE_INJECT && notice->b == EVENT_EXTERNAL_INTERRUPT)
+            unended_taken(machine, cpu, (uint8_t)notice->a, false);
         if (notice->kind == NOTICE_INJECT && (notice->b == EVENT_EXTERNAL_INTERRUPT || notice->b == EVENT_NMI) && machine->free_running)
             passed_interrupt_explain(machine, cpu, notice);
         events_note(&machine->events[cpu->index], notice, level, native);

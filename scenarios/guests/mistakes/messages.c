@@ -53,6 +53,57 @@ static void pin_to_nobody(void) { pin_of(9); }
 /* The handler of idt_load() takes it, and writes no EOI. */
 static void pin_without_eoi(void) { pin_of(0); wait(); }
 
+enum { TIMER_VECTOR = 0x50, PERIODIC = 1 << 17, PERIOD = 100000, LONG = 10000000 };
+
+static void start_timer(uint32_t mode)
+{
+    apic_write(APIC_SPURIOUS, 0x1ff);
+    apic_write(APIC_TIMER, mode | TIMER_VECTOR);
+    apic_write(APIC_INITIAL, PERIOD);
+}
+
+static void works_for_long(void)
+{
+    __asm__ volatile("sti\n1: decl %%ecx\n\tjnz 1b\n\tcli" : : "c"(LONG) : "memory");
+}
+
+static void timer_without_eoi(void)
+{
+    start_timer(PERIODIC);
+    works_for_long();
+}
+
+/* Nothing waits for its end. */
+static void one_timer_without_eoi(void)
+{
+    start_timer(0);
+    works_for_long();
+}
+
+/* The guest works, the timer's VM exit acknowledges the interrupt. */
+extern const uint8_t worker[], worker_end[];
+__asm__(".pushsection .rodata\nworker: movl $10000000, %ecx\n1: decl %ecx\n   jnz 1b\n   hlt\nworker_end:\n.popsection");
+
+static void run_worker(bool with_eoi)
+{
+    enum { APIC_EOI = 0xb0 };
+
+    start_guest(worker, worker_end);
+    vmwrite(VMCS_pin_based_controls, vmread(VMCS_pin_based_controls) | PIN_external_interrupt_exiting);
+    vmwrite(VMCS_exit_controls, vmread(VMCS_exit_controls) | EXIT_acknowledge_interrupt_on_exit);
+    start_timer(PERIODIC);
+    do {
+        must(!guest_enter(&guest_of_mistakes), "VM entry");
+        if (with_eoi && vmread(VMCS_exit_reason) == EXIT_REASON_external_interrupt)
+            apic_write(APIC_EOI, 0);
+    } while (vmread(VMCS_exit_reason) == EXIT_REASON_external_interrupt);
+    vmclear((uintptr_t)guest_of_mistakes.vmcs);
+    vmxoff();
+}
+
+static void exit_without_eoi(void) { run_worker(false); }
+static void exit_with_eoi(void) { run_worker(true); }
+
 static void spin(void)
 {
     for (;;)
@@ -80,6 +131,8 @@ static void messages(void)
 }
 
 const struct mistake mistakes_of_messages[] = {
+    { "timer-without-eoi", timer_without_eoi }, { "one-timer-without-eoi", one_timer_without_eoi },
+    { "exit-without-eoi", exit_without_eoi }, { "exit-with-eoi", exit_with_eoi },
     { "ipi-of-low-vector", ipi_of_low_vector }, { "init-to-self", init_to_self }, { "reset", reset },
     { "timer-of-low-vector", timer_of_low_vector }, { "pin-to-nobody", pin_to_nobody }, { "pin-without-eoi", pin_without_eoi },
     { "shutdown-of-one", shutdown_of_one }, { "messages", messages },
