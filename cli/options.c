@@ -308,7 +308,7 @@ bool parse_explain(const char *text, enum explain_mode *mode)
             *mode = (enum explain_mode)i;
             return true;
         }
-    complain("--explain: \"%s\" is neither once, all nor none", text);
+    complain("--explain: \"%s\" is none of: once all none (--explain=WHICH)", text);
     return false;
 }
 

@@ -117,6 +117,12 @@ static bool set_guests(void *to, const char *path)
     return request->guests == path;
 }
 
+static const char *nested_word(const void *unused, unsigned index)
+{
+    (void)unused, (void)index;
+    return "nested";
+}
+
 int command_bench(int argc, char **argv)
 {
     static const struct option table[] = {
@@ -134,5 +140,7 @@ int command_bench(int argc, char **argv)
         fputs(help, stdout);
         return 0;
     }
+    if (request.guests && access(request.guests, F_OK) != 0 && nearest_name(request.guests, strlen(request.guests), nested_word, NULL, 1))
+        return complain("bench: there is no folder \"%s\" (did you mean: sesqui bench nested?)", request.guests);
     return bench_speed(request.guests ? request.guests : "build/guests");
 }

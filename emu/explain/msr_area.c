@@ -78,6 +78,7 @@ void msr_area_text(const struct cpu *cpu, const struct vmcs *vmcs, enum msr_list
                 continue;
             snprintf(why, sizeof why, "no rule of docs/refusals.md says why it failed");
         }
+        bool exchanged = read && msr_kind((uint32_t)entry[0]) == KIND_UNKNOWN && entry[1] && !(entry[1] >> 32) && msr_kind((uint32_t)entry[1]) != KIND_UNKNOWN;
         const char *name = msr_kind((uint32_t)entry[0]) == KIND_UNKNOWN ? "unknown" : msr_name((uint32_t)entry[0]);
         int used = snprintf(to, MSR_AREA_TEXT_MAX, "%s 0x%" PRIx64 ": entry %" PRIu64 " of %" PRIu64 ", at 0x%" PRIx64, areas[list].name, address,
                             i, count, at);
@@ -86,7 +87,10 @@ void msr_area_text(const struct cpu *cpu, const struct vmcs *vmcs, enum msr_list
             used += snprintf(to + used, MSR_AREA_TEXT_MAX - (size_t)used, ", is MSR 0x%x (%s)", (unsigned)entry[0], name);
         if (read && list != MSR_LIST_EXIT_STORE)
             used += snprintf(to + used, MSR_AREA_TEXT_MAX - (size_t)used, ", value 0x%" PRIx64, entry[1]);
-        snprintf(to + used, MSR_AREA_TEXT_MAX - (size_t)used, " [%s]: %s", areas[list].section, why);
+        used += snprintf(to + used, MSR_AREA_TEXT_MAX - (size_t)used, " [%s]: %s", areas[list].section, why);
+        if (exchanged && used < MSR_AREA_TEXT_MAX)
+            snprintf(to + used, MSR_AREA_TEXT_MAX - (size_t)used, "; are they exchanged?  The value is the number of %s, and bits 31:0 of an entry are the number, bits "
+                     "127:64 the value", msr_name((uint32_t)entry[1]));
         return;
     }
 }

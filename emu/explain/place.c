@@ -62,10 +62,12 @@ enum peek place_peek(struct cpu *cpu, uint64_t linear, void *to, unsigned length
 
 static void describe(const struct machine *machine, const struct cpu *cpu, uint64_t rip, const uint8_t *bytes, size_t length, char *text, size_t size)
 {
-    char name[SYMBOL_TEXT_MAX], words[80];
+    char name[SYMBOL_TEXT_MAX], words[80], base[32] = "";
 
     disassemble(code_bits(cpu), rip, bytes, length, words, sizeof words);
-    snprintf(text, size, "rip 0x%" PRIx64 "%s: %s", rip, symbols_text(machine->symbols, rip, name), length ? words : "(no memory can be fetched there)");
+    if (cpu_code_base(cpu))         /* names are of linear addresses where it is 0, and RIP says little where not */
+        snprintf(base, sizeof base, " (CS base 0x%" PRIx64 ")", cpu_code_base(cpu));
+    snprintf(text, size, "rip 0x%" PRIx64 "%s%s: %s", rip, base, symbols_text(machine->symbols, rip, name), length ? words : "(no memory can be fetched there)");
 }
 
 void place_describe(const struct machine *machine, struct cpu *cpu, char *text, size_t size)

@@ -346,21 +346,24 @@ void refusal_explain(struct machine *machine, const struct notice *notice)
 
     if (!e)
         return;
+    if (cpu_code_base(cpu))
+        snprintf(symbol, sizeof symbol, " (CS base 0x%" PRIx64 ")", cpu_code_base(cpu));
+    else
+        symbols_text(machine->symbols, cpu->rip, symbol);
     instruction_name(a, name, sizeof name);
     outcome(a, notice->refusal, result, sizeof result);
     refusal_sentence(a, notice->refusal, sentence, sizeof sentence);
     if (!of_core && machine_over_native(machine, cpu) && !cpu->vmx.non_root)
         explain_line(e, "%s by the native L0 %s", name, result);
     else if (level)
-        explain_line(e, "%s of L%u at rip 0x%" PRIx64 "%s %s", name, level, cpu->rip,
-                     symbols_text(machine->symbols, cpu->rip, symbol), result);
+        explain_line(e, "%s of L%u at rip 0x%" PRIx64 "%s %s", name, level, cpu->rip, symbol, result);
     else
-        explain_line(e, "%s at rip 0x%" PRIx64 "%s %s", name, cpu->rip, symbols_text(machine->symbols, cpu->rip, symbol), result);
+        explain_line(e, "%s at rip 0x%" PRIx64 "%s %s", name, cpu->rip, symbol, result);
     explain_line(e, "refused: %s [%s] %s", notice->refusal->id, notice->refusal->section, sentence);
     exchanged_tell(e, a);
     if (is_of_all_fields(notice->refusal))
         explain_line(e, "every VMREAD and VMWRITE fails like this until VMPTRLD has made a VMCS current; %d places of them are told", PLACES_TOLD);
-    if (symbol[0]) {            /* an instruction in a function of its own does not say who wanted it */
+    if (symbol[0] && !cpu_code_base(cpu)) {     /* an instruction in a function of its own does not say who wanted it */
         struct cpu caller = *cpu;
 
         place_calls(e, &caller);

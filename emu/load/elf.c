@@ -60,6 +60,10 @@ static const char *check_header(const struct file *file, unsigned *class)
         return "the ELF file is not little-endian, so not for x86";
     if (file->size < layouts[*class].header_size)
         return "the ELF header is cut short";
+    if (*class == CLASS_32 && file_16(file, 18) == MACHINE_X86_64)
+        return "the ELF file says ELFCLASS32 and machine x86-64, as x32 programs do: build it with -m64, or have objcopy -O elf32-i386 rewrite it";
+    if (*class == CLASS_64 && file_16(file, 18) == MACHINE_386)
+        return "the ELF file says ELFCLASS64 and machine i386: i386 files are ELFCLASS32, those of 64 bits are for x86-64";
     if (file_16(file, 18) != (*class == CLASS_64 ? MACHINE_X86_64 : MACHINE_386))
         return "the ELF file is not for this machine (i386 or x86-64)";
     if (file_16(file, 16) != TYPE_EXECUTABLE && file_16(file, 16) != TYPE_SHARED)
@@ -74,6 +78,13 @@ unsigned elf_bits(const struct file *file)
     unsigned class;
 
     return check_header(file, &class) ? 0 : class == CLASS_64 ? 64 : 32;
+}
+
+const char *elf_fault(const struct file *file)
+{
+    unsigned class;
+
+    return check_header(file, &class);
 }
 
 /* A walk over the program headers. */

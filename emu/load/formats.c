@@ -99,8 +99,8 @@ static void refuse_elf(const struct file *file, char *text, size_t size)
         answer = "an ELF object file, not linked yet: link it with ld -T SCRIPT -z max-page-size=4096";
     else if (type == CORE)
         answer = "an ELF core dump, not a program";
-    else if (!elf_bits(file))
-        answer = "an ELF file whose header is cut short or makes no sense";
+    else if (elf_fault(file))
+        answer = elf_fault(file);
     else if (elf_note(file, "GNU", 1, &at, &note_size))
         answer = "a program for an operating system (its note says so): this machine boots kernels and hypervisors, which need none";
     else if (elf_interpreted(file))
@@ -149,6 +149,8 @@ static bool is_boot_sector(const struct file *file)
 
 static const struct format formats[] = {
     { .is = is_empty, .refusal = "the file is empty" },
+    /* First: what it holds is not compressed, and may have a multiboot header. */
+    { MAGIC(257, "ustar"), .refusal = "an archive (tar): unpack it first" },
     { .is = is_multiboot, .protocol = &multiboot_protocol, .layout = multiboot_layout },
     { .is = multiboot2_is, .protocol = &multiboot2_protocol, .layout = multiboot2_layout },
     { .is = linux_is, .protocol = &linux_protocol, .layout = linux_layout },
@@ -165,7 +167,6 @@ static const struct format formats[] = {
     { MAGIC(0, "BZh"), .refusal = PACKED("bzip2") ", as in: sesqui boot <(bzcat FILE)" },
     { MAGIC(0, "\4\"M\30"), .refusal = PACKED("lz4") ", as in: sesqui boot <(lz4cat FILE)" },
     { MAGIC(0, "PK\3\4"), .refusal = "an archive (zip): unpack it first" },
-    { MAGIC(257, "ustar"), .refusal = "an archive (tar): unpack it first" },
     { MAGIC(0, "!<arch>\n"), .refusal = "a library of object files (ar): link it into a program with a multiboot header" },
     { MAGIC(0, "BC\300\336"), .refusal = "LLVM bitcode: compile and link it into a program with a multiboot header" },
     { MAGIC(0, "\47\5\31\126"), .refusal = "an image for U-Boot (uImage): boot what it was made from" },

@@ -61,6 +61,8 @@ bool format_layout(const struct file *file, struct image *image, char *error, si
 bool elf_is(const struct file *file);
 /* Its class: 64 or 32; 0: neither. */
 unsigned elf_bits(const struct file *file);
+/* What is wrong with the header; NULL: nothing. */
+const char *elf_fault(const struct file *file);
 /* Has it something to load; does it ask for a dynamic linker? */
 bool elf_loads(const struct file *file);
 bool elf_interpreted(const struct file *file);

@@ -3,6 +3,7 @@
 #include "emu/machine/machine.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "emu/explain/place.h"
@@ -216,7 +217,10 @@ static bool interrupted(struct machine *machine)
     if (!machine->signal)
         return false;
     machine->result.value = (uint32_t)machine->signal;
-    machine_stop(machine, MACHINE_INTERRUPTED, "interrupted by signal %d", machine->signal);
+    if (machine->signal == SIGPIPE)
+        machine_stop(machine, MACHINE_INTERRUPTED, "ended by signal %d, SIGPIPE: the reader of an output has closed its end of the pipe", machine->signal);
+    else
+        machine_stop(machine, MACHINE_INTERRUPTED, "interrupted by signal %d", machine->signal);
     return true;
 }
 

@@ -265,6 +265,14 @@ static bool parse_text(struct parser *parser, const char *text, size_t length)
     return true;
 }
 
+/* Texts have no such bytes; images have them in their first ones. */
+static bool is_image(const char *text, size_t length)
+{
+    enum { LOOKED_AT = 512 };
+
+    return (length >= 4 && memcmp(text, "\177ELF", 4) == 0) || memchr(text, '\0', length < LOOKED_AT ? length : LOOKED_AT);
+}
+
 static bool parse_file(struct parser *parser, const char *path)
 {
     const bool standard_input = !parser->depth && strcmp(path, "-") == 0;
@@ -277,6 +285,8 @@ static bool parse_file(struct parser *parser, const char *path)
             fail(parser, "%.200s cannot be read: %s (paths are relative to the including file)", path, strerror(errno));
         else
             snprintf(parser->error->text, sizeof parser->error->text, "%.200s: cannot be read: %s", path, strerror(errno));
+    } else if (is_image(text, length)) {
+        snprintf(parser->error->text, sizeof parser->error->text, "%.200s: this is no text of a scenario (images are for: sesqui boot FILE)", path);
     } else if (length > FILE_MAX_BYTES) {
         snprintf(parser->error->text, sizeof parser->error->text, "%.200s: longer than %d bytes", path, FILE_MAX_BYTES);
     } else if (add_file(parser, path)) {

@@ -125,7 +125,7 @@ refused 'is a device, not a file' boot "$folder/good" --module "/dev/urandom wor
 refused 'the file is empty' boot "$folder/empty"
 refused 'not a bootable image' boot "$folder/zeros"
 refused 'a Linux kernel of a boot protocol older than 2.06' boot "$folder/bzimage"
-refused 'an ELF file whose header is cut short' boot "$folder/short"
+refused 'the ELF header is cut short' boot "$folder/short"
 refused 'video mode' boot "$folder/video"
 refused 'not all RAM' boot "$folder/high"
 refused 'boot information' boot "$folder/information"
@@ -149,7 +149,7 @@ refused 'not a number' boot "$folder/good" --feature-control x
 refused 'only bits 0' boot "$folder/good" --feature-control 2
 refused 'not a memory size' boot "$folder/good" --trace-limit lots
 refused 'not a memory size' run --trace-limit -1 x
-refused 'neither once, all nor none' boot "$folder/good" --explain=sometimes
+refused 'none of: once all none' boot "$folder/good" --explain=sometimes
 refused 'unknown strategy ""' boot "$folder/good" --hv=
 refused 'unknown strategy "TRAP"' boot "$folder/good" --hv=TRAP
 refused 'give --hv, too' boot "$folder/good" --races
@@ -202,6 +202,9 @@ with 0 lz4 '\x04\x22\x4d\x18'
 with 0 zip 'PK\x03\x04'
 with 257 tar 'ustar'
 with 0 library '!<arch>\n'
+{ head -c 257 /dev/zero; printf 'ustar'; head -c 762 /dev/zero; cat "$folder/good"; } >"$folder/tar.multiboot"
+with 0 x32 '\x7fELF\1\1\1\0\0\0\0\0\0\0\0\0\2\0\x3e\0'
+with 0 i386.64 '\x7fELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0\3\0'
 with 0 macho64 '\xcf\xfa\xed\xfe'
 with 0 macho32 '\xce\xfa\xed\xfe'
 with 0 machofat '\xca\xfe\xba\xbe'
@@ -250,6 +253,10 @@ refused 'compressed (bzip2): unpack it first' boot "$folder/bzip2"
 refused 'compressed (lz4): unpack it first' boot "$folder/lz4"
 refused 'an archive (zip)' boot "$folder/zip"
 refused 'an archive (tar)' boot "$folder/tar"
+refused 'an archive (tar)' boot "$folder/tar.multiboot"
+refused 'ELFCLASS32 and machine x86-64' boot "$folder/x32"
+refused 'ELFCLASS64 and machine i386' boot "$folder/i386.64"
+refused 'did you mean: sesqui bench nested?' bench nestd
 refused 'a library of object files' boot "$folder/library"
 refused 'a Mach-O file' boot "$folder/macho64"
 refused 'a Mach-O file' boot "$folder/macho32"

@@ -90,6 +90,11 @@ static void msr_value(void)
     load_msr(VMCS_entry_msr_load_address, VMCS_entry_msr_load_count, MSR_ia32_pat, 2);
 }
 
+static void msr_exchanged(void)
+{
+    load_msr(VMCS_entry_msr_load_address, VMCS_entry_msr_load_count, 5, MSR_ia32_star);
+}
+
 static void host_msr_value(void)
 {
     load_msr(VMCS_exit_msr_load_address, VMCS_exit_msr_load_count, MSR_ia32_lstar, 1ull << 62);
@@ -159,7 +164,7 @@ const struct mistake mistakes_of_failed_entries[] = {
     { "hidden-walk-length", hidden_walk_length },
     { "hidden-shutdown", hidden_shutdown },
     { "msr-not-loaded", msr_not_loaded },
-    { "msr-value", msr_value },
+    { "msr-value", msr_value }, { "msr-exchanged", msr_exchanged },
     { "host-msr-value", host_msr_value },
     { "host-msr-stored", host_msr_stored },
     { "ia32e-guest-forgotten", ia32e_guest_forgotten },
