@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * SSE operands that must be aligned to 16 bytes: #GP(0) otherwise (SDM Vol. 2, exception classes 1, 2 and 4). The library
- * does not check. Such an instruction begins a block of its own; the hook at the start of blocks looks at the operand.
+ * does not check. Such an instruction begins a block, which calls a function first that looks at the operand.
  */
 #include "emu/unicorn/engine.h"
 
@@ -43,9 +43,14 @@ static uint64_t linear_address(library_env *env, const struct aligned_operand *o
     return address;
 }
 
-void alignment_check(struct engine *e, const struct block *b)
+static void on_operand(uc_engine *uc, uint64_t address, uint32_t size, void *data)
 {
+    struct engine *e = engine_here();
     library_env *env = e->env;
+    const struct block *b = data;
+    (void)uc, (void)address, (void)size;
+    if (!b->aligned.address_size)
+        return;
     /* #UD and #NM come before it, and so does an address that is not canonical: the library raises those. */
     if ((ENV64(env, CR) & (CR0_EM | CR0_TS)) || !(ENV32(env, HFLAGS) & HF_OSFXSR))
         return;
@@ -55,3 +60,5 @@ void alignment_check(struct engine *e, const struct block *b)
     ENV64(env, EIP) = b->pc - SEGMENT(uint64_t, env, SEG_CS, SEGMENT_BASE);
     leave_event(e, VECTOR_GP, true, 0, WITHIN_BLOCK, 0);
 }
+
+bool alignment_open(struct engine *e) { return called_open(e, &e->operand_aligned, on_operand); }

@@ -240,7 +240,7 @@ static void translate_as(struct engine *e, void *db, library_cpu *cpu, const uin
     e->patching = true;
     e->patch_pc = pc;
     memcpy(e->patch, bytes, sizeof e->patch);
-    e->translate_insn(db, cpu);
+    e->library_ops->translate_insn(db, cpu);
     e->patching = false;
     FIELD(uint64_t, db, DB_PC_NEXT) = pc + length;
 }
@@ -262,10 +262,12 @@ static void translate_insn(void *db, library_cpu *cpu)
     b->shadow = view.shadow;
     b->patched = view.patched;
     b->repeats = view.repeats;
+    if (view.aligned)
+        count_call(e, &e->operand_aligned, b);
     if (view.patched)
         translate_as(e, db, cpu, view.bytes, view.length);
     else
-        e->translate_insn(db, cpu);
+        e->library_ops->translate_insn(db, cpu);
     if (view.aligned)
         alignment_note(e, b, FIELD(uint64_t, db, DB_PC_NEXT));
 
@@ -278,6 +280,26 @@ static void translate_insn(void *db, library_cpu *cpu)
     if (FIELD(uint32_t, db, DB_IS_JMP) == DISAS_NEXT &&
         (left_in_page < INSTRUCTION_MAX || (next ^ b->pc) & PAGE_MASK || (ENV64(e->env, EFLAGS) & RFLAGS_RF)))
         FIELD(uint32_t, db, DB_IS_JMP) = DISAS_TOO_MANY;
+}
+
+static void begin_block(void *db, library_cpu *cpu)
+{
+    struct engine *e = engine_here();
+    e->library_ops->tb_start(db, cpu);
+    count_begin(e, e->building);
+}
+
+static void end_block(void *db, library_cpu *cpu)
+{
+    struct engine *e = engine_here();
+    e->library_ops->tb_stop(db, cpu);
+    count_end(e, e->building);
+}
+
+/* Code of CPL 3 with RFLAGS.AC set (both are part of the key of blocks) begins each block with a look at CR0.AM. */
+static bool alignment_may_be_checked(const struct engine *e)
+{
+    return (ENV64(e->env, EFLAGS) & RFLAGS_AC) && (ENV32(e->env, HFLAGS) & 3) == 3;
 }
 
 void __wrap_tcg_exec_init_x86_64(uc_engine *uc, unsigned long buffer_size)
@@ -302,10 +324,10 @@ static void explore(struct engine *e, const struct block *b)
 {
     struct unexplored *run = &e->unexplored;
     uint64_t length;
-    const struct block *from = e->current;
+    const struct block *from = e->count->current;
     bool on = b->pc >= run->first && b->pc <= run->last && (!from || from->pc + from->length == b->pc);
     if (!on) {
-        *run = (struct unexplored){ .first = b->pc, .zeros = true, .instructions = e->start_instructions + e->retired, .jumped = from && from->count,
+        *run = (struct unexplored){ .first = b->pc, .zeros = true, .instructions = e->start_instructions + e->count->retired, .jumped = from && from->count,
                                     .origin = from && from->count ? from->pc + from->offset[from->count - 1] : 0 };
     }
     if (b->pc + b->length > run->last)
@@ -339,13 +361,17 @@ void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *db, l
     b->ram = get_page_addr_code_x86_64(e->env, b->pc);  /* just looked up: it cannot fault */
     b->count = 0;
     b->aligned.address_size = 0;
+    b->resumes = ENV64(e->env, EFLAGS) & RFLAGS_RF;
+    b->counted = !(e->variant & VARIANT_SINGLE) && !b->resumes && !alignment_may_be_checked(e);
     e->building = b;
     e->translations++;
     e->patching = false;                /* a fault may have ended the translation before */
     e->ops = *ops;
-    e->translate_insn = ops->translate_insn;
+    e->library_ops = ops;
+    e->ops.tb_start = begin_block;
     e->ops.translate_insn = translate_insn;
-    *e->hook_data = b;
+    e->ops.tb_stop = end_block;
+    e->asks_first = true;
     __real_translator_loop_x86_64(&e->ops, db, cpu, tb, e->variant & VARIANT_SINGLE ? 1 : max_insns);
     b->length = (uint16_t)(FIELD(uint64_t, db, DB_PC_NEXT) - b->pc);
     explore(e, b);
@@ -355,7 +381,7 @@ void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *db, l
     if ((e->arena_used > ARENA_SIZE - ARENA_MARGIN || (uintptr_t)tb - e->first_tb > TRANSLATED_MAX) && !e->flush_wanted) {
         e->flush_wanted = true;
         e->budget_after_flush = e->budget;
-        e->budget = 0;
+        clock_set_budget(e, 0);
     }
 }
 
@@ -364,7 +390,11 @@ bool code_open(struct engine *e)
     for (unsigned map = 0; map < MAP_COUNT; map++)
         for (unsigned opcode = 0; opcode < 256; opcode++)
             e->interest[map][opcode] = (uint8_t)opcode_interest((enum opcode_map)map, (uint8_t)opcode);
-    void *arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    /* Addresses of 31 bits make the blocks' code shorter; others do, too. */
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, flags | MAP_32BIT, -1, 0);
+    if (arena == MAP_FAILED)
+        arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (arena == MAP_FAILED)
         return false;
     e->arena = arena;
@@ -382,9 +412,9 @@ void code_flush(struct engine *e)
     tb_flush_x86_64(e->library);
     e->arena_used = 0;
     e->first_tb = 0;
-    e->current = e->previous = NULL;
+    e->count->current = e->count->previous = NULL;
     if (e->flush_wanted)
-        e->budget = e->interrupted ? 0 : e->budget_after_flush;
+        clock_set_budget(e, e->interrupted ? 0 : e->budget_after_flush);
     e->flush_wanted = false;
 }
 

@@ -21,7 +21,7 @@ void debug_access(struct engine *e, uint64_t linear, unsigned size, enum access_
 
 bool debug_held_back(const struct engine *e)
 {
-    return e->current && e->current->shadow == BLOCKING_BY_MOV_SS && (ENV32(e->env, HFLAGS) & HF_SHADOW);
+    return e->count->current && e->count->current->shadow == BLOCKING_BY_MOV_SS && (ENV32(e->env, HFLAGS) & HF_SHADOW);
 }
 
 /* With IA32_DEBUGCTL.BTF only branches that were taken (18.4.3). A repeated string instruction that is not done yet stays
@@ -31,7 +31,7 @@ bool debug_steps(const struct engine *e)
     uint64_t pc = ENV64(e->env, EIP) + SEGMENT(uint64_t, e->env, SEG_CS, SEGMENT_BASE);
     if (!(CPU_MSR(e->cpu, ia32_debugctl) & DEBUGCTL_BTF))
         return true;
-    return e->current && pc != e->current->pc && pc != e->current->pc + e->current->length;
+    return e->count->current && pc != e->count->current->pc && pc != e->count->current->pc + e->count->current->length;
 }
 
 /* Before each instruction: the trap of the one before, then the fault of this one, which RFLAGS.RF suppresses. */

@@ -24,6 +24,7 @@ library_cpu *__wrap_cpu_x86_init_x86_64(uc_engine *uc)
     if (here) {
         here->library = cpu;
         here->env = (library_env *)((uint8_t *)cpu + CPU_ENV);
+        here->count = &FIELD(struct counters, here->env, COUNTERS);
     }
     return cpu;
 }
@@ -34,7 +35,7 @@ int __wrap_gettimeofday(struct timeval *tv, void *zone)
 {
     if (!here)
         return __real_gettimeofday(tv, zone);
-    uint64_t us = (here->ticks + here->retired) >> 10;
+    uint64_t us = (here->ticks + (here->count ? here->count->retired : 0)) >> 10;
     *tv = (struct timeval){ (time_t)(us / 1000000), (suseconds_t)(us % 1000000) };
     return 0;
 }
@@ -120,7 +121,7 @@ static const char *open_library(struct engine *e)
         return "it cannot be initialised";
     if (!map_memory(e) || !e->library)      /* the library creates its processor at its first use */
         return "memory cannot be mapped";
-    if (uc_ctl_exits_enable(e->uc) || !intercept_open(e) || !clock_open(e) || !code_open(e))
+    if (uc_ctl_exits_enable(e->uc) || !intercept_open(e) || !clock_open(e) || !alignment_open(e) || !code_open(e))
         return "it cannot be set up";
     return check_layout(e);
 }
@@ -178,7 +179,7 @@ void engine_close(struct engine *e)
 void engine_interrupt(struct engine *e)
 {
     e->interrupted = true;
-    e->budget = 0;
+    clock_set_budget(e, 0);
 }
 
 /* ---- what the end of a run means ------------------------------------------------------------------------------------ */
@@ -203,7 +204,7 @@ static void stop_exception(struct stop *stop, enum vector vector, bool has_error
 static size_t executed_code(struct engine *e, uint8_t code[INSTRUCTION_MAX])
 {
     struct cpu *cpu = e->cpu;
-    const struct block *b = e->current;
+    const struct block *b = e->count->current;
     uint64_t pc = cpu_code_base(cpu) + cpu->rip;
     if (e->position != WITHIN_BLOCK || !b || b->ram == ~0ull || (pc ^ b->pc) & PAGE_MASK)
         return fetch_code(cpu, code);
@@ -234,11 +235,11 @@ static uint8_t first_opcode(const struct cpu *cpu, const uint8_t *code, size_t l
 static void branch_back(struct engine *e)
 {
     struct cpu *cpu = e->cpu;
-    const struct block *b = e->current;
+    const struct block *b = e->count->current;
     uint8_t code[INSTRUCTION_MAX];
     uint64_t target = cpu->rip;
     size_t at;
-    if (!b || !b->count || !e->retired || !cpu_64bit(cpu) || target == b->pc + b->length)
+    if (!b || !b->count || !e->count->retired || !cpu_64bit(cpu) || target == b->pc + b->length)
         return;
     cpu->rip = b->pc + b->offset[b->count - 1];
     size_t length = fetch_code(cpu, code);
@@ -363,13 +364,13 @@ static void stop_undefined(struct engine *e, struct stop *stop)
     struct cpu *cpu = e->cpu;
     uint8_t code[INSTRUCTION_MAX];
     size_t length = executed_code(e, code), at;
-    if (!length && e->current && e->current->patched) {
+    if (!length && e->count->current && e->count->current->patched) {
         stop->reason = STOP_REFUSED;
         stop->text = "a sensitive instruction that is not in RAM";
         return;
     }
     uint8_t opcode = first_opcode(cpu, code, length, &at);
-    if ((opcode == 0xf1 || (opcode == 0xcd && e->current && e->current->patched)) && stop_software(e, stop))
+    if ((opcode == 0xf1 || (opcode == 0xcd && e->count->current && e->count->current->patched)) && stop_software(e, stop))
         return;
     if (fetch_is_cut(e, code, length, stop))
         return;
@@ -408,9 +409,9 @@ static void settle(struct engine *e)
     uint64_t rip = ENV64(e->env, EIP);
     if (e->position != BETWEEN_BLOCKS)
         return;
-    if (e->left == LEFT_FAULT && e->retired >= e->budget)
+    if (e->left == LEFT_FAULT && e->count->retired >= e->budget)
         e->left = LEFT_POLL;
-    if ((e->left != LEFT_POLL && e->left != LEFT_INTERRUPTIBLE) || !e->retired || !(ENV32(e->env, HFLAGS) & HF_CS64) ||
+    if ((e->left != LEFT_POLL && e->left != LEFT_INTERRUPTIBLE) || !e->count->retired || !(ENV32(e->env, HFLAGS) & HF_CS64) ||
         linear_canonical(e->cpu, rip))
         return;
     e->left = LEFT_FAULT;
@@ -465,10 +466,10 @@ void engine_run(struct engine *e, struct cpu *cpu, const struct engine_request *
     e->start_instructions = cpu->instructions;
     if (e->flush_wanted)
         code_flush(e);
-    e->budget = request->single_step && budget > 1 ? 1 : budget;
-    e->retired = 0;
-    e->current = e->previous = NULL;
-    e->interrupted = e->stopping = e->resumed_rf = false;
+    clock_set_budget(e, request->single_step && budget > 1 ? 1 : budget);
+    e->count->retired = 0;
+    e->count->current = e->count->previous = NULL;
+    e->interrupted = e->stopping = false;
     e->left = LEFT_NOT;
     e->position = BETWEEN_BLOCKS;
     e->text = NULL;

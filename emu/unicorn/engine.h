@@ -12,6 +12,7 @@
 #include "emu/cpu.h"
 #include "emu/decode/opcode.h"
 #include "emu/unicorn/library.h"
+#include "emu/unicorn/tcg.h"
 #include "model/cpu/debug.h"
 
 /* A memory operand that must be aligned (alignment.c). address_size 0: there is none. */
@@ -28,12 +29,34 @@ struct block {
     uint16_t count;             /* instructions */
     uint16_t length;            /* in bytes */
     uint8_t shadow;             /* BLOCKING_BY_STI or BLOCKING_BY_MOV_SS if its last instruction shadows the next */
+    bool counted;               /* by its own code; otherwise its beginning is a call (count.c) */
+    bool resumes;               /* RFLAGS.RF is set when it begins */
     bool patched;               /* its last instruction is not the one the library has translated */
     uint8_t repeats;            /* its last instruction is a string instruction with a REP prefix: its address size in bytes; or 0 */
     struct aligned_operand aligned;
     uint16_t offset[];          /* of each instruction from pc */
 };
 enum { BLOCK_INSNS_MAX = 512 };
+
+/* What translated code counts with (count.c). */
+struct counters {
+    uint64_t retired;           /* instructions of blocks begun in this run; exact between blocks */
+    uint64_t limit;             /* of `retired`: a block that finds it reached asks clock.c. engine->budget, or 0 for asking each time */
+    struct block *current;      /* begun last */
+    struct block *previous;     /* before it: exact where the one shadows the other */
+};
+
+/* A function of ours that translated code calls; the library's record of it. */
+struct called {
+    void *hook, *function;
+    bool known;
+};
+
+/* What is still open in the block that is being translated (count.c). */
+struct counting {
+    library_op *count;          /* brings in the number of its instructions */
+    library_label *exhausted, *counted;
+};
 
 /* Why generated code was left: indices of pseudo-exceptions, beyond the vectors and below the library's own. */
 enum left {
@@ -87,11 +110,9 @@ struct engine {
     const struct engine_request *request;
     uint64_t start_instructions, start_clock;
     uint64_t budget;                    /* instructions that may be retired in this run */
-    uint64_t retired;                   /* of blocks begun; exact between blocks */
-    struct block *current, *previous;
+    struct counters *count;             /* in the library's processor */
     bool interrupted, stopping;
     bool running;                       /* the library's loop is on the stack, to be left with leave() */
-    bool resumed_rf;                    /* RFLAGS.RF was set when the current block began */
     bool sti_shadows;                   /* the latest STI found IF clear */
     uint32_t entry_shadow;              /* blocking by STI or MOV SS when the run began */
     bool probing;                       /* the self-check runs */
@@ -108,7 +129,7 @@ struct engine {
     /* Translation (code.c). */
     uint32_t variant;
     struct translator_ops ops;
-    void (*translate_insn)(void *db, library_cpu *cpu);
+    const struct translator_ops *library_ops;
     struct block *building;
     uint8_t interest[MAP_COUNT][256];   /* enum opcode_interest */
     bool patching;
@@ -119,7 +140,12 @@ struct engine {
     uintptr_t first_tb;                 /* the library's first block since all were dropped; blocks are laid end to end */
     bool flush_wanted;                  /* budget is 0 to get there; the real one is kept here: */
     uint64_t budget_after_flush;
-    void **hook_data;                   /* user_data in the library's record of the block hook */
+    library_tcg *tcg;
+    library_temp *tcg_env;              /* the library's processor, as its translations name it */
+    struct counting counting;
+    struct called block_begins, operand_aligned;
+    bool asks_first;                    /* the library is about to emit its own question at the start of a block */
+    bool unlike;                        /* it did not */
     uint64_t translations;
     struct unexplored unexplored;       /* the stretch of new code that ends with the latest block */
 
@@ -161,8 +187,12 @@ void state_store(struct engine *engine);
 void set_segment(library_env *env, unsigned index, uint32_t selector, uint64_t base, uint32_t limit, uint32_t flags);
 void set_features(library_env *env);
 
-/* clock.c: the hook at the start of each block; exact position in the current block. */
+/* clock.c: what happens at the start of a block that does not count by itself, or finds its limit reached; exact position in
+ * the current block. */
 bool clock_open(struct engine *engine);
+bool called_open(struct engine *engine, struct called *called, uc_cb_hookcode_t function);
+/* Instructions that may be retired in this run. */
+void clock_set_budget(struct engine *engine, uint64_t budget);
 uint64_t clock_retired_at(const struct engine *engine, uint64_t linear_pc);
 /* Makes cpu->clock and cpu->instructions exact for a callback from generated code. */
 void clock_publish(struct engine *engine);
@@ -174,9 +204,14 @@ void code_close(struct engine *engine);
 void code_prepare(struct engine *engine);
 void code_flush(struct engine *engine);
 
-/* alignment.c: notes the operand of a block's first instruction, which ends before `next`; #GP(0) if it is misaligned. */
+/* count.c: what is added to the code of a block: at its beginning; a call; at its end. */
+void count_begin(struct engine *engine, const struct block *block);
+void count_call(struct engine *engine, struct called *called, const struct block *block);
+void count_end(struct engine *engine, const struct block *block);
+
+/* alignment.c: notes the operand of a block's first instruction, which ends before `next`; its code looks at it. */
 void alignment_note(struct engine *engine, struct block *block, uint64_t next);
-void alignment_check(struct engine *engine, const struct block *block);
+bool alignment_open(struct engine *engine);
 
 /* fill.c */
 void fill_prepare(struct engine *engine);

@@ -75,6 +75,7 @@ static bool map_virtual_apic(struct engine *e, uint64_t va, unsigned size, enum 
 void fill_check_alignment(struct engine *e, bool check)
 {
     e->alignment_checked = check;
+    clock_set_budget(e, e->budget);
     tlb_flush_x86_64(e->library);
 }
 
@@ -86,7 +87,7 @@ static int display_rights(struct engine *e, uint64_t pa, int rights, int access)
     if (access != LIBRARY_WRITE)
         return rights & ~RIGHT_WRITE;
     e->display_written = true;
-    cpu_notify(e->cpu, &(struct notice){ .kind = NOTICE_DISPLAY, .a = pa, .b = e->current ? e->current->pc : 0,
+    cpu_notify(e->cpu, &(struct notice){ .kind = NOTICE_DISPLAY, .a = pa, .b = e->count->current ? e->count->current->pc : 0,
                                         .c = (&ENV64(e->env, REGS))[RSP] });
     return rights;
 }
@@ -167,7 +168,7 @@ bool __wrap_x86_cpu_tlb_fill_x86_64(library_cpu *cpu, uint64_t va, int size, int
     if (t.result == TRANSLATION_APIC_ACCESS && map_virtual_apic(e, va, (unsigned)size, how.kind, mmu, ra))
         return true;
     /* A breakpoint on an instruction, and a trap behind the one before it, come before what its fetch meets (SDM Vol. 3, 6.9, Table 6-2). */
-    if (access == LIBRARY_FETCH && e->debug_armed && e->retired < e->budget &&
+    if (access == LIBRARY_FETCH && e->debug_armed && e->count->retired < e->budget &&
         va == ENV64(e->env, EIP) + SEGMENT(uint64_t, e->env, SEG_CS, SEGMENT_BASE))
         debug_block(e, linear);
     e->linear = linear;

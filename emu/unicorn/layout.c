@@ -32,6 +32,7 @@ static const struct { const char *name; uint32_t msr, offset; uint64_t value; } 
     { "fmask", 0xc0000084, FMASK, 0x3434 }, { "kernel_gs_base", 0xc0000102, KERNEL_GS_BASE, 0x350000000035 },
     { "tsc_aux", 0xc0000103, TSC_AUX, 0x36 }, { "sysenter_cs", 0x174, SYSENTER_CS, 0x38 },
     { "sysenter_esp", 0x175, SYSENTER_ESP, 0x3900000000000039 }, { "sysenter_eip", 0x176, SYSENTER_EIP, 0x3a0000000000003a },
+    { "first of the mtrrs", 0x200, COUNTERS, 0x3b00000000000b }, { "last of the mtrrs", 0x20f, COUNTERS + 15 * 8, 0x3c0000000000000c },
 };
 
 static const struct { const char *name; int reg; unsigned index; } selectors[] = {
@@ -144,18 +145,23 @@ static const char *check_fpu(struct engine *e)
     return NULL;
 }
 
-static enum left run(struct engine *e, uint32_t variant, const char *code, size_t length)
+static enum left run_to(struct engine *e, uint64_t budget, uint32_t variant, const char *code, size_t length)
 {
     memcpy(e->model->memory.ram, code, length);
     e->left = LEFT_NOT;
     e->stopping = false;
-    e->retired = 0;
-    e->budget = ~0ull;
-    e->current = e->previous = NULL;
+    e->count->retired = 0;
+    clock_set_budget(e, budget);
+    e->count->current = e->count->previous = NULL;
     e->variant = variant;
     FIELD(uint64_t, e->library, CPU_TRACE_DSTATE) = variant;
     ENV32(e->env, EXCEPTION_IS_INT) = 0;
     return uc_emu_start(e->uc, 0, 0, 0, 0) ? LEFT_REFUSED : e->left;
+}
+
+static enum left run(struct engine *e, uint32_t variant, const char *code, size_t length)
+{
+    return run_to(e, ~0ull, variant, code, length);
 }
 
 /* Runs code at physical address 0 in 64-bit mode, all memory mapped one to one. */
@@ -167,17 +173,24 @@ static const char *check_execution(struct engine *e)
 
     ENV64(env, EFLAGS) = RFLAGS_FIXED;
     REQUIRE(run(e, 0, "\x90\x90\x0f\x0b", 4) == LEFT_UD && ENV64(env, EIP) == 2, "exception intercept or exception_index");
-    REQUIRE(e->current && e->current->count == 3 && e->retired == 3 && clock_retired_at(e, 2) == 2, "block hook, pc_next");
+    REQUIRE(e->count->current && e->count->current->count == 3 && e->count->retired == 3 && clock_retired_at(e, 2) == 2, "counting, pc_next");
+    REQUIRE(!e->unlike, "start of a block");
+    REQUIRE(e->block_begins.known && run_to(e, 0, 0, "\x90\x90\x0f\x0b", 4) == LEFT_POLL && ENV64(env, EIP) == 0 && !e->count->retired &&
+            !e->count->current, "limit at the start of a block");
     uint64_t translations = e->translations;
     REQUIRE(run(e, 0, "\x90\x90\x0f\x0b", 4) == LEFT_UD && e->translations == translations, "cache of blocks");
-    REQUIRE(run(e, 1, "\x90\x90\x0f\x0b", 4) == LEFT_UD && e->translations == translations + 3 && e->current->count == 1,
+    REQUIRE(run(e, 1, "\x90\x90\x0f\x0b", 4) == LEFT_UD && e->translations == translations + 3 && e->count->current->count == 1,
             "trace_dstate");
+    tb_invalidate_phys_range_x86_64(e->uc, 0, PAGE_SIZE);       /* nop; jmp to itself: the chained block counts, too */
+    REQUIRE(run_to(e, 5, 0, "\x90\xeb\xfd", 3) == LEFT_POLL && ENV64(env, EIP) == 0 && e->count->retired == 6 &&
+            e->count->current && e->count->current->count == 2, "limit of a loop");
     tb_invalidate_phys_range_x86_64(e->uc, 0, PAGE_SIZE);
     REQUIRE(run(e, 0, "\x90\xf4\x90", 3) == LEFT_UD && ENV64(env, EIP) == 1, "cpu_ldub_code");
 
     tb_invalidate_phys_range_x86_64(e->uc, 0, PAGE_SIZE);
     ENV64(env, EFLAGS) = RFLAGS_FIXED | RFLAGS_RF;
-    REQUIRE(run(e, 0, "\x90\x90\x0f\x0b", 4) == LEFT_UD && e->previous && e->previous->count == 1 && e->current->count == 2,
+    translations = e->translations;
+    REQUIRE(run(e, 0, "\x90\x90\x0f\x0b", 4) == LEFT_UD && e->translations == translations + 2 && e->count->current->count == 2,
             "is_jmp");
     REQUIRE(!(ENV64(env, EFLAGS) & RFLAGS_RF), "eflags: RF");
 
@@ -236,7 +249,7 @@ const char *check_layout(struct engine *e)
     tlb_flush_x86_64(e->library);
     memset(e->recent, 0xff, sizeof e->recent);
     e->model->memory.watch[0] &= (uint8_t)~WATCH_CODE;
-    e->retired = e->translations = 0;
+    e->count->retired = e->translations = 0;
     /* After power-up (SDM Vol. 3, table 10-1); the library begins with zeros. */
     const uint16_t control = 0x0040;
     const uint32_t mxcsr = 0x1f80;

@@ -163,7 +163,7 @@ void state_load(struct engine *e)
 /* Blocking by STI or by MOV SS: the library has one flag for both (SDM Vol. 3, Table 25-3). */
 static uint32_t shadow(const struct engine *e, uint64_t retired)
 {
-    const struct block *last = e->position == BETWEEN_BLOCKS ? e->current : e->previous;
+    const struct block *last = e->position == BETWEEN_BLOCKS ? e->count->current : e->count->previous;
     if (!(ENV32(e->env, HFLAGS) & HF_SHADOW))
         return 0;
     if (!retired || !last)
@@ -178,7 +178,7 @@ static uint32_t shadow(const struct engine *e, uint64_t retired)
  */
 static bool between_iterations(const struct engine *e, uint64_t rip)
 {
-    const struct block *b = e->current;
+    const struct block *b = e->count->current;
 
     return e->position == BETWEEN_BLOCKS && b && b->repeats && b->count && ENV64(e->env, REGS + 8 * RCX) << (64 - 8 * b->repeats) &&
            rip + SEGMENT(uint64_t, e->env, SEG_CS, SEGMENT_BASE) == b->pc + b->offset[b->count - 1];
@@ -188,7 +188,7 @@ void state_store(struct engine *e)
 {
     struct cpu *cpu = e->cpu;
     library_env *env = e->env;
-    uint64_t rip = ENV64(env, EIP), retired = e->retired;
+    uint64_t rip = ENV64(env, EIP), retired = e->count->retired;
     if (e->position == WITHIN_BLOCK)
         retired = clock_retired_at(e, rip + SEGMENT(uint64_t, env, SEG_CS, SEGMENT_BASE));
     cpu->instructions = e->start_instructions + retired;
@@ -198,11 +198,11 @@ void state_store(struct engine *e)
     memcpy(cpu->gpr, &ENV64(env, REGS), sizeof cpu->gpr);
     cpu->rip = rip;
     cpu->rflags = ENV64(env, EFLAGS);
-    if (e->resumed_rf && e->position == WITHIN_BLOCK && e->current && retired == e->retired - e->current->count)
+    if (e->position == WITHIN_BLOCK && e->count->current && e->count->current->resumes && retired == e->count->retired - e->count->current->count)
         cpu->rflags |= RFLAGS_RF;
     if (between_iterations(e, rip))
         cpu->rflags |= RFLAGS_RF;
-    e->retired = retired;
+    e->count->retired = retired;
     for (unsigned i = 0; i < SEG_COUNT; i++) {
         /* Only what guest code changed is written back: attributes that the library does not keep survive. */
         if (!memcmp(e->segments + i * SEGMENT_SIZE, (uint8_t *)env + SEGMENTS + i * SEGMENT_SIZE, SEGMENT_SIZE))

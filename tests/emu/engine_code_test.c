@@ -136,6 +136,35 @@ START_TEST(counts_are_exact)
 }
 END_TEST
 
+BLOB(code_blocks, "mov ecx,40\n1: jmp 2f\n nop\n2: inc eax\n call 3f\n dec ecx\n jnz 1b\n cpuid\n3: inc edx\n inc rbx\n ret");
+/* Blocks of 2, 1, 2, 3 and 2 instructions that follow each other without the engine: the limit is seen at the start of each. */
+START_TEST(limits_between_chained_blocks)
+{
+    PUT(f, FIXTURE_CODE, code_blocks);
+    fixture_run(f);
+    fixture_expect_instruction(f, INSN_cpuid, f->cpu->rip);
+    uint64_t all = f->cpu->instructions, end = f->cpu->rip;
+    ck_assert_uint_eq(all, 1 + 40 * 8);
+    for (uint64_t limit = 1; limit <= all; limit++) {
+        uint64_t start = f->cpu->instructions, clock = f->cpu->clock;
+        f->cpu->rip = FIXTURE_CODE;
+        f->request.limit = clock + limit;
+        engine_run(f->engine, f->cpu, &f->request, &f->stop);
+        if (f->stop.reason == STOP_INSTRUCTION)
+            break;                              /* the last block goes beyond the limit, and ends */
+        ck_assert_int_eq(f->stop.reason, STOP_LIMIT);
+        ck_assert_uint_ge(f->cpu->instructions, start + limit);
+        ck_assert_uint_lt(f->cpu->instructions, start + limit + 3);
+        ck_assert_uint_eq(f->cpu->clock - clock, f->cpu->instructions - start);
+        f->request.limit = ~0ull;
+        engine_run(f->engine, f->cpu, &f->request, &f->stop);
+        fixture_expect_instruction(f, INSN_cpuid, end);
+        ck_assert_uint_eq(f->cpu->instructions, start + all);
+    }
+    ck_assert_int_eq(f->stop.reason, STOP_INSTRUCTION);
+}
+END_TEST
+
 START_TEST(single_steps_add_up)
 {
     uint64_t steps = 0;
@@ -231,6 +260,7 @@ int main(void)
     tcase_add_test(tc, writes_of_the_model);
     tcase_add_test(tc, code_behind_a_stale_translation);
     tcase_add_test(tc, counts_are_exact);
+    tcase_add_test(tc, limits_between_chained_blocks);
     tcase_add_test(tc, single_steps_add_up);
     tcase_add_test(tc, repetitions_step_one_by_one);
     tcase_add_test(tc, two_runs_are_identical);
