@@ -32,7 +32,7 @@ fetch busybox-static
 version=${kernel#linux-image-}
 cp "$out/root/boot/vmlinuz-$version" "$out/vmlinuz"
 
-# The initramfs: busybox, the modules of KVM and virtio (those that are not in the kernel itself), a guest of KVM, and init.
+# The initramfs: busybox, the modules of KVM and virtio (those that are not in the kernel itself), a guest of KVM, a reader of disks, and init.
 ramfs=$out/ramfs
 rm -rf "$ramfs"
 mkdir -p "$ramfs/bin" "$ramfs/dev" "$ramfs/proc" "$ramfs/sys" "$ramfs/mnt" "$ramfs/modules"
@@ -43,6 +43,7 @@ for module in irqbypass kvm kvm-intel virtio virtio_ring virtio_pci_legacy_dev v
     [ -z "$file" ] || cp "$file" "$ramfs/modules/"
 done
 gcc -O1 -Wall -Wextra -static -o "$ramfs/bin/first-guest" "$here/first_guest.c"
+gcc -O1 -Wall -Wextra -static -o "$ramfs/bin/reader" "$here/reader.c"
 cp "$here/init" "$ramfs/init"
 chmod 755 "$ramfs/init"
 find "$ramfs" -exec touch -h -d @0 {} +
