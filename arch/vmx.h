@@ -114,6 +114,9 @@ enum activity_state { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY
 #define APIC_BASE_ENABLE (1ull << 11)
 #define APIC_BASE_ADDRESS 0x000ffffffffff000ull
 
+/* MSR_PKG_CST_CONFIG_CONTROL (SDM Vol. 4, ch. 2): bits 15:0 keep their values. */
+#define CST_CONFIG_LOCK (1ull << 15)
+
 /* IA32_FEATURE_CONTROL (SDM Vol. 3, 24.7). */
 #define FEATURE_CONTROL_LOCK (1ull << 0)
 #define FEATURE_CONTROL_VMX_OUTSIDE_SMX (1ull << 2)

@@ -65,7 +65,9 @@ void board_drive(struct board *board, unsigned line)
 
 void board_hold(struct board *board, enum line_holder holder, unsigned line, bool level)
 {
-    board->held[holder] = level ? board->held[holder] | 1u << line : board->held[holder] & ~(1u << line);
+    if ((board->held[holder] >> line & 1) == level)
+        return;
+    board->held[holder] ^= 1u << line;
     board_drive(board, line);
 }
 

@@ -33,7 +33,8 @@ void elcr_out(struct board *board, const struct cpu *cpu, uint16_t port, unsigne
     pic_set_level(&board->pic, port & 1, (uint8_t)value);
 }
 
-/* Registers are 4 bytes wide; what other accesses do is undefined (82093AA, 3.0), here nothing. */
+/* The index register is a byte, whatever the width of the access (ICH9, 13.5.2); the others are 4 bytes wide, and what else is done to them
+ * undefined (82093AA, 3.0), here nothing. */
 uint64_t ioapic_load(struct board *board, const struct cpu *cpu, uint64_t pa, unsigned size)
 {
     (void)cpu, (void)size;
@@ -43,7 +44,7 @@ uint64_t ioapic_load(struct board *board, const struct cpu *cpu, uint64_t pa, un
 void ioapic_store(struct board *board, const struct cpu *cpu, uint64_t pa, unsigned size, uint64_t value)
 {
     (void)cpu;
-    if (size < 4 || (pa & 3))
+    if ((size < 4 && pa != IOAPIC_BASE) || (pa & 3))
         return;
     board_catch_up(board);
     ioapic_write(&board->ioapic, (unsigned)(pa - IOAPIC_BASE), (uint32_t)value);

@@ -183,7 +183,7 @@ static const struct { const char *what, *steps; } dialogues[] = {
       "load fec00010 170011; store fec00000 0; store fec00010 5000000; load fec00010 5000000" },
     { "ioapic: entries", "store fec00000 10; store fec00010 ffffffff; load fec00010 1afff; store fec00000 11; load fec00010 0; store fec00010 ffffffff; load fec00010 ff000000; store fec00000 10; load fec00010 1afff;"
       "store fec00000 12; load fec00010 10000; store fec00000 10; store fec00010 10000; store fec00000 11; load fec00010 ff000000" },
-    { "ioapic: narrow accesses", "store fec00000 1; load1 fec00010 11; load1 fec00012 17; load2 fec00012 17; store1 fec00000 0; load fec00000 1; store fec00002 0; load fec00000 1; store2 fec00000 0; load fec00000 1" },
+    { "ioapic: narrow accesses", "store fec00000 1; load1 fec00010 11; load1 fec00012 17; load2 fec00012 17; store fec00002 0; load fec00000 1; store1 fec00000 10; load fec00000 10; store2 fec00000 2011; load fec00000 11; store2 fec00010 ff; store1 fec00013 ff; load fec00010 0" },
     { "ioapic: levels", "store fec00000 16; store fec00010 8055; irq 3 1; load fec00010 c055; ack 55; irq 3 1; quiet; store fee000b0 0; ack 55; irq 3 0; store fee000b0 0; quiet; load fec00010 8055" },
     { "ioapic: another's EOI", "store fec00000 16; store fec00010 8055; store fec00000 18; store fec00010 56; irq 4 1; ack 56; irq 3 1; store fee000b0 0; store fec00000 16; load fec00010 c055; ack 55; store fee000b0 0; ack 55" },
     { "ioapic: edges", "store fec00000 18; store fec00010 56; irq 4 1; ack 56; store fee000b0 0; irq 4 1; quiet; irq 4 0; quiet; irq 4 1; ack 56; store fee000b0 0; irq 4 0; store fec00010 10056; irq 4 1; store fec00010 56; quiet" },

@@ -173,7 +173,7 @@ END_TEST
 
 START_TEST(read_only_msrs)
 {
-    static const uint32_t others[] = { 0x17, 0xce, 0xe2, 0xfe, 0x179, 0x198, 0x1aa, 0x1ad, 0x606, 0x611, 0x614 };
+    static const uint32_t others[] = { 0x17, 0xce, 0xfe, 0x179, 0x198, 0x1ad, 0x606, 0x611 };
     unsigned vmx = 0;
 
     for (uint32_t index = 0x480; index <= 0x493; index++) {
@@ -185,6 +185,22 @@ START_TEST(read_only_msrs)
     ck_assert_uint_eq(vmx, 0x492 - 0x480);              /* IA32_VMX_BASIC to IA32_VMX_VMFUNC */
     for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
         ck_assert_msg(!msr_write(f.cpu, others[i], 0), "WRMSR %x", others[i]);
+}
+END_TEST
+
+/* Firmware has locked it: SDM Vol. 4, ch. 2, "CFG Lock". Bits above 15 stay free. */
+START_TEST(locked_bits_of_the_idle_configuration)
+{
+    enum { CST_CONFIG = 0xe2 };
+    uint64_t value;
+
+    ck_assert(msr_read(f.cpu, CST_CONFIG, &value));
+    ck_assert_uint_eq(value, 0x8007);
+    ck_assert(!msr_write(f.cpu, CST_CONFIG, 0) && !msr_write(f.cpu, CST_CONFIG, 0x7) && !msr_write(f.cpu, CST_CONFIG, 0x8407));
+    ck_assert(msr_write(f.cpu, CST_CONFIG, 0x6008007));
+    ck_assert(msr_read(f.cpu, CST_CONFIG, &value));
+    ck_assert_uint_eq(value, 0x6008007);
+    ck_assert(msr_write(f.cpu, 0x1aa, 1) && msr_write(f.cpu, 0x614, 0));    /* R/W in its tables */
 }
 END_TEST
 
@@ -471,6 +487,7 @@ int main(void)
     tcase_add_test(tcase, instruction_errors);
     tcase_add_test(tcase, power_up);
     tcase_add_test(tcase, read_only_msrs);
+    tcase_add_test(tcase, locked_bits_of_the_idle_configuration);
     tcase_add_test(tcase, writable_msrs);
     tcase_add_test(tcase, halves_of_fields);
     tcase_add_test(tcase, memory_types);
