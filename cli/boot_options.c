@@ -24,6 +24,8 @@ static const char usage[] =
     "  --memory SIZE     RAM: 512M unless told; 1M to 4G\n"
     "  --cpus N          processors: 1 unless told; 1 to 80\n"
     "  --hv[=STRATEGY]   the core as L0; strategy for L1's VMCSs: trap (unless told), copy or flip\n"
+    "  --hv-at WHEN      with --hv: the core slides beneath the image while it runs, and without its knowledge, when it writes a port\n"
+    "                    (port:P[=V]), has executed so much (instructions:N), or its console has a text (console:TEXT)\n"
     "  --late            with --hv: the image runs on the bare machine until it asks for the core (docs/metal.md)\n"
     "  --vmx-profile P   processors of a generation: max (unless told), haswell, skylake or icelake\n"
     "  --vmx LIST        capabilities taken away and given back after that: -ept-ad,+pml; help lists the names\n"
@@ -66,6 +68,15 @@ static bool set_hypervisor(void *to, const char *name)
     }
     complain("--hv: unknown strategy \"%s\" (trap, copy or flip)", name);
     return false;
+}
+
+static bool set_hypervisor_at(void *to, const char *text)
+{
+    const char *fault = trigger_parse(&((struct boot *)to)->machine.hypervisor_at, text);
+
+    if (fault)
+        complain("--hv-at: \"%.40s\" is no moment: %s", text, fault);
+    return !fault;
 }
 
 static bool set_profile(void *to, const char *name)
@@ -207,6 +218,7 @@ static const struct option options[] = {
     { .name = "--memory", OPTION_SIZE, AT(machine.memory_size) },
     { .name = "--cpus", OPTION_NUMBER, AT(cpus) },
     { .name = "--hv", OPTION_CALL_IF_GIVEN, .set = set_hypervisor, .values = "trap copy flip" },
+    { .name = "--hv-at", OPTION_CALL, .set = set_hypervisor_at },
     { .name = "--late", OPTION_FLAG, AT(machine.late) },
     { .name = "--vmx-profile", OPTION_CALL, .set = set_profile },
     { .name = "--vmx", OPTION_TEXT, AT(vmx) },
@@ -251,6 +263,10 @@ static bool check(struct boot *boot)
         complain("boot: --races is about the core beneath the image: give --hv, too");
     else if (boot->machine.late && boot->machine.hypervisor == HYPERVISOR_NONE)
         complain("boot: --late needs --hv: it says when the core comes beneath the image");
+    else if (boot->machine.hypervisor_at.kind != TRIGGER_NONE && boot->machine.hypervisor == HYPERVISOR_NONE)
+        complain("boot: --hv-at needs --hv: it says when the core comes beneath the image");
+    else if (boot->machine.hypervisor_at.kind != TRIGGER_NONE && boot->machine.late)
+        complain("boot: --hv-at and --late contradict each other: either the machine brings the core, or the image asks for it");
     else if (boot->no_console && boot->console)
         complain("boot: --console and --no-console contradict each other");
     else if (!boot->load.image)

@@ -145,6 +145,7 @@ static void port_out(void *context, struct cpu *cpu, uint16_t port, unsigned siz
         board->out_cpu = cpu->index;
         board->out_rip = cpu->rip;
     }
+    trigger_port_out(&board->trigger, port, value);
     bus_port_out(board, cpu, port, size, value);
 }
 

@@ -20,6 +20,7 @@
 #include "emu/device/pic.h"
 #include "emu/device/pit.h"
 #include "emu/device/pm.h"
+#include "emu/device/trigger.h"
 #include "emu/device/uart.h"
 #include "emu/device/virtio/virtio.h"
 #include "model/model.h"
@@ -51,6 +52,7 @@ struct board {
     uint32_t held[LINE_HOLDERS];                /* the lines that each of them holds up, a bit each */
     uint8_t test_data[4], test_memory[BOARD_TEST_MEMORY_SIZE];   /* the test device */
 
+    struct trigger trigger;         /* a moment that the run waits for */
     bool load_requested;            /* the processor that just wrote BOARD_LOAD_PORT asks for L0 (late load) */
     enum board_end end;             /* how the guest asked to stop */
     uint32_t exit_value;            /* BOARD_EXIT */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A scripted dialogue. */
 #include "emu/device/dialogue.h"
+#include "emu/device/trigger.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -158,22 +159,13 @@ static void next(struct dialogue *dialogue, uint64_t now)
     dialogue->since = now;
 }
 
-/* The longest beginning of the text that the characters matched so far and this one end with. */
-static unsigned extend(const struct dialogue_step *step, unsigned matched, char character)
-{
-    for (unsigned length = matched + 1; length > 0; length--)
-        if (step->text[length - 1] == character && memcmp(step->text, step->text + matched + 1 - length, length - 1) == 0)
-            return length;
-    return 0;
-}
-
 void dialogue_output(struct dialogue *dialogue, char character, uint64_t now)
 {
     const struct dialogue_step *step = dialogue_step(dialogue);
 
     if (!step || !step->expects)
         return;
-    dialogue->matched = extend(step, dialogue->matched, character);
+    dialogue->matched = text_matched(step->text, dialogue->matched, character);
     if (dialogue->matched == step->length)
         next(dialogue, now);
 }

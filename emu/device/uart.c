@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "emu/device/dialogue.h"
+#include "emu/device/trigger.h"
 
 enum { DATA = 0, IER = 1, IIR_FCR = 2, LCR = 3, MCR = 4, LSR = 5, MSR = 6, SCR = 7 };
 enum { IER_DATA = 1, IER_THRE = 2, IER_LINE = 4, IER_MODEM = 8, IIR_MODEM = 0, IIR_NONE = 1, IIR_THRE = 2, IIR_DATA = 4, IIR_LINE = 6,
@@ -152,6 +153,8 @@ static void send(struct uart *uart, uint8_t value, uint64_t now)
     }
     if (uart->console)
         putc(value, uart->console);
+    if (uart->trigger)
+        trigger_console(uart->trigger, (char)value);
     if (uart->dialogue) {
         dialogue_output(uart->dialogue, (char)value, now);
         if (uart->arrival < now + UART_BYTE_TIME)

@@ -13,6 +13,7 @@ struct dialogue;
 
 struct uart {
     FILE *console;              /* NULL: bytes vanish */
+    struct trigger *trigger;    /* what may wait for a text; NULL: nothing */
     struct dialogue *dialogue;  /* who types, and reads what is written; NULL: nobody */
     uint8_t interrupt_enable, line_control, modem_control, scratch, divisor[2], fifo_control;
     uint8_t received[UART_FIFO], count;     /* bytes that came in, the oldest first */

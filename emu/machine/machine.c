@@ -10,6 +10,7 @@
 #include "emu/explain/registers.h"
 #include "emu/explain/shutdown.h"
 #include "emu/machine/parts.h"
+#include "emu/machine/slide.h"
 
 /* Tables and programs begin at the bottom of memory. */
 enum { TOUCHED_FIRST = 128 << 10 };
@@ -69,6 +70,8 @@ static bool open_parts(struct machine *machine, char *message, size_t message_si
         machine->board.cmos.epoch = options->date;
     machine->board.uart[1].console = options->serial2;
     machine->board.uart[0].dialogue = options->dialogue;
+    machine->board.trigger = options->hypervisor_at;
+    machine->board.uart[0].trigger = &machine->board.trigger;
     machine_install(machine);
     if (options->hypervisor != HYPERVISOR_NONE) {
         machine->native = native_open(machine->model, &machine->trace, options->hypervisor, message, message_size);
@@ -77,6 +80,8 @@ static bool open_parts(struct machine *machine, char *message, size_t message_si
         native_set_races(machine->native, options->races, options->seed);
         if (options->late)
             native_set_late(machine->native, BOARD_LOAD_PORT, &machine->late_entry);
+        if (options->hypervisor_at.kind != TRIGGER_NONE)
+            native_set_slide(machine->native);
     }
     return true;
 }
@@ -263,7 +268,10 @@ static void run_to(struct machine *machine, struct cpu *cpu, uint64_t target)
                 machine_typed(machine, cpu->clock, 0);
             limit = machine->typed < limit ? machine->typed : limit;
         }
-        uint64_t horizon = progress_horizon(machine, cpu);
+        uint64_t horizon = progress_horizon(machine, cpu), until = slide_horizon(machine);
+        slide(machine, cpu);
+        if (until < limit - cpu->clock)
+            limit = cpu->clock + until;
         machine_step(machine, cpu, horizon < limit ? horizon : limit);
         if (left > 2 * PROGRESS_LOOP_MAX)
             progress_stepped(machine, cpu);
@@ -345,6 +353,8 @@ void machine_run(struct machine *machine, struct machine_result *result)
         else
             run_round(machine, &now);
     }
+    if (machine->board.trigger.kind != TRIGGER_NONE && !machine->board.trigger.fired)
+        machine_warn(machine, "the moment at which L0 was to slide beneath the image has not come: it ran on the bare machine");
     /* A hypervisor that ends the machine while it runs is no news, unless somebody wants all. */
     bool left = machine->options.explain == EXPLAIN_ALL;
     if (machine->result.end == MACHINE_EXITED && machine->native && left)

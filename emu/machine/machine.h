@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "emu/cpu.h"
+#include "emu/device/trigger.h"
 #include "emu/explain/explain.h"
 #include "emu/trace/trace.h"
 #include "model/model.h"
@@ -42,6 +43,7 @@ struct machine_options {
     struct vmx_lacks lacks;         /* what the processors lack of VMX (model/vmx/profile.h); all 0: nothing */
     uint64_t feature_control;       /* IA32_FEATURE_CONTROL as firmware leaves it: 0 unlocked, 1 VMX locked off, 5 on */
     bool late;                      /* the guest asks for the native L0 (arch/late_load.h) */
+    struct trigger hypervisor_at;   /* when the native L0 slides beneath the guest; none: from power-on, or `late` */
     bool full_trace;                /* also the VMREADs and VMWRITEs that a native L0 succeeds with */
     bool check_registers;           /* those of guests at exits and entries: emu/explain/registers.h */
     bool strict;                    /* a broken rule stops the machine (always in scenarios) */

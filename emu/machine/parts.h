@@ -34,6 +34,7 @@ struct machine {
     struct trace trace;
     struct engine *engine;          /* NULL until guest code runs first */
     struct native *native;          /* NULL: no native L0 */
+    bool slid[MODEL_CPU_MAX];       /* the native L0 has come beneath this processor: slide.h */
     uint64_t late_entry;            /* late load: where the guest calls; 0: it cannot */
     struct machine_result result;
     void (*observe)(void *context, const struct notice *notice);

@@ -153,8 +153,14 @@ static void body(void *argument)
 {
     struct native_cpu *here = argument;
     const char *reason = hv_run(here->native->strategy);
-    if (here->native->late && reason)
+    char text[160];
+
+    if (here->native->late && reason && here->asked)
         native_load_failed(reason);
+    if (here->native->late && reason) {
+        snprintf(text, sizeof text, "it cannot slide beneath processor %u: %s", here->cpu->index, reason);
+        native_stop(text);
+    }
     native_stop(reason ? reason : "hv_run() returned without a reason");
 }
 
@@ -263,9 +269,26 @@ enum status native_load(struct native *native, struct cpu *cpu)
     cpu->gpr[RSP] += sizeof rip;
     cpu->gpr[RAX] = LATE_DONE;
     here->before = *cpu;
+    here->asked = true;
     capture(here);
     here->capture.late = here->active = true;
     return STATUS_OK;
+}
+
+void native_set_slide(struct native *native)
+{
+    native->late = true;
+    for (unsigned i = 0; i < native->model->cpu_count; i++)
+        native->cpu[i].active = false;
+}
+
+void native_slide(struct native *native, struct cpu *cpu)
+{
+    struct native_cpu *here = &native->cpu[cpu->index];
+
+    here->asked = false;
+    capture(here);
+    here->capture.late = here->active = true;
 }
 
 bool native_active(const struct native *native, const struct cpu *cpu)

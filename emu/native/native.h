@@ -93,6 +93,12 @@ bool native_started(const struct native *native, const struct cpu *cpu);
 void native_set_late(struct native *native, uint16_t port, uint64_t *entry);
 /* STATUS_OK: native_resume() goes on. Any other: the call's return address could not be read. */
 enum status native_load(struct native *native, struct cpu *cpu);
+/*
+ * The other way: no processor has L0 beneath it until native_slide() captures its state as it is, between two instructions; the guest does not know,
+ * and where the core refuses, native_resume() is STATUS_REFUSED with the reason.
+ */
+void native_set_slide(struct native *native);
+void native_slide(struct native *native, struct cpu *cpu);
 bool native_active(const struct native *native, const struct cpu *cpu);
 
 /* 0 while L0 runs, else the level that L0 said it entered. */

@@ -14,6 +14,7 @@ struct native_cpu {
     bool started;
     bool active;                    /* L0 is beneath this processor, or will be at its first step */
     bool ended;                     /* late load: the core gave the processor back */
+    bool asked;                     /* the guest has asked for L0; else the machine slides it beneath (native_slide()) */
     struct cpu before;              /* late load: the processor as it asked for L0 */
     enum status request;            /* why the fiber yielded */
     unsigned level;                 /* as the core said with HAL_EVENT_LEVEL */

@@ -23,7 +23,8 @@ static void report(struct cpu *cpu, uint64_t linear, uint64_t gpa, uint64_t pa, 
 void translation_reaches(struct cpu *cpu, uint64_t linear, uint64_t gpa, uint64_t pa)
 {
     const struct memory *memory = &cpu->model->memory;
-    size_t page = cpu->vmx.non_root ? memory_page_index(memory, pa) : SIZE_MAX;
+    /* A hypervisor that runs its guests before L0 comes beneath it owns all of the machine. */
+    size_t page = cpu->vmx.non_root && cpu->settled ? memory_page_index(memory, pa) : SIZE_MAX;
 
     if (page != SIZE_MAX && (memory->watch[page] & WATCH_PRIVATE))
         report(cpu, linear, gpa, pa, NULL, "a translation in non-root operation reaches a page that is no guest's");

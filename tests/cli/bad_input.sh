@@ -154,6 +154,12 @@ refused 'unknown strategy ""' boot "$folder/good" --hv=
 refused 'unknown strategy "TRAP"' boot "$folder/good" --hv=TRAP
 refused 'give --hv, too' boot "$folder/good" --races
 refused '--late needs --hv' boot "$folder/good" --late
+refused '--hv-at needs --hv' boot "$folder/good" --hv-at port:1
+refused 'contradict each other' boot "$folder/good" --hv --late --hv-at port:1
+refused 'is no moment: port:P' boot "$folder/good" --hv --hv-at port:banana
+refused 'is no moment: instructions:N' boot "$folder/good" --hv --hv-at instructions:
+refused 'is no moment: console:TEXT' boot "$folder/good" --hv --hv-at console:
+refused 'is no moment' boot "$folder/good" --hv --hv-at ''
 refused '--append: a command line is at most 8191 bytes long' boot "$folder/good" --append "$(head -c 9000 /dev/zero | tr '\0' x)"
 refused 'does not begin with a module' boot "$folder/good" --module ''
 refused 'does not begin with a module' boot "$folder/good" --module ' words'

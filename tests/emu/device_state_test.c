@@ -27,7 +27,7 @@ static const struct range state[] = {
 static const struct range others[] = {
     RANGE(pit, channel) RANGE(ioapic, lapic) RANGE(ioapic, fate) RANGE(hpet, timer) RANGE(pci, function)
     RANGE(lapic, cpu) RANGE(lapic, peer) RANGE(lapic, peers) RANGE(lapic, ioapic) RANGE(lapic, observer)
-    RANGE(uart, console) RANGE(uart, dialogue) RANGE(uart, typed) RANGE(uart, typed_count) RANGE(uart, heard) RANGE(fw_cfg, memory_size) RANGE(fw_cfg, cpus)
+    RANGE(uart, console) RANGE(uart, trigger) RANGE(uart, dialogue) RANGE(uart, typed) RANGE(uart, typed_count) RANGE(uart, heard) RANGE(fw_cfg, memory_size) RANGE(fw_cfg, cpus)
     RANGE(virtio, kind) RANGE(virtio, index) RANGE(virtio, queue) RANGE(virtio, host)
 };
 

@@ -96,4 +96,8 @@ if [ ${#disk[@]} != 0 ]; then
 fi
 says "over flip, with a dialogue" "a guest of KVM speaks"
 says "over flip, with a dialogue" "42 is typed"
+boots "bare, and over flip from init on" --cpus 2 --hv=flip --hv-at "console:Run /init" --trace "$scratch/slide"
+says "bare, and over flip from init on" "a guest of KVM speaks"
+[ "$(grep -c ' slide ' "$scratch/slide")" = 2 ]
+result $? "the core has come beneath both processors"
 finish

@@ -510,6 +510,9 @@ START_TEST(private_pages_are_reported)
     ck_assert_uint_eq(f.violations, 0);         /* in root operation it is at home */
     f.cpu->vmx.non_root = true;
     f.cpu->vmx.current = &without_controls;
+    read_supervisor(LINEAR_4K);
+    ck_assert_uint_eq(f.violations, 0);         /* L0 is not beneath it yet */
+    f.cpu->settled = true;
     translate(f.cpu, LINEAR_4K, (struct access){ .kind = ACCESS_READ, .probe = true });
     ck_assert_uint_eq(f.violations, 0);
     read_supervisor(LINEAR_4K);
@@ -524,7 +527,7 @@ START_TEST(private_paging_structures_are_reported)
 
     enable_ept(0);
     f.watch[f.cpu->cr3 / PAGE_SIZE] = WATCH_PRIVATE;   /* the root of guest paging, which the walk reads */
-    f.cpu->vmx.non_root = true;
+    f.cpu->vmx.non_root = f.cpu->settled = true;
     f.cpu->vmx.current = &without_controls;
     translate(f.cpu, LINEAR_4K, (struct access){ .kind = ACCESS_READ, .probe = true });
     ck_assert_uint_eq(f.violations, 0);

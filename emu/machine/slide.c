@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* See slide.h. */
+#include "emu/machine/slide.h"
+
+#include "emu/machine/parts.h"
+
+uint64_t slide_horizon(struct machine *machine)
+{
+    uint64_t executed = 0;
+
+    if (machine->board.trigger.kind != TRIGGER_INSTRUCTIONS)
+        return UINT64_MAX;
+    for (unsigned i = 0; i < machine->model->cpu_count; i++)
+        executed += machine->model->cpu[i].instructions;
+    return trigger_instructions(&machine->board.trigger, executed);
+}
+
+static bool between_instructions(const struct cpu *cpu)
+{
+    return !cpu->event.valid && !cpu->interruptibility && !cpu->pending_debug && (cpu->activity == ACTIVITY_ACTIVE || cpu->activity == ACTIVITY_HLT);
+}
+
+void slide(struct machine *machine, struct cpu *cpu)
+{
+    if (!machine->board.trigger.fired || machine->slid[cpu->index] || !between_instructions(cpu))
+        return;
+    machine->slid[cpu->index] = true;
+    cpu->monitor.waiting = false;               /* MWAIT may end at any time: SDM Vol. 2, MWAIT */
+    if (machine->trace.file)
+        trace_line(&machine->trace, cpu, 0, "slide", "rip=%#llx", (unsigned long long)cpu->rip);
+    native_slide(machine->native, cpu);
+    machine_settle(machine, cpu);
+}
