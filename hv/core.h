@@ -217,6 +217,8 @@ void init_started(struct hv_cpu *cpu);
 /* The VMCS that is current asks hardware for an exit when its guest could take the NMI that is due, or no longer asks. Nothing is to be
  * done if neither an NMI nor a machine check is due and it does not ask. */
 void nmi_before_entry(struct hv_cpu *cpu);
+/* The processor-based controls by which it asks, of those that it has not without. */
+uint32_t nmi_controls(struct hv_cpu *cpu);
 /* An exit from the guest of a VMCS that asks: true if it has been handled. */
 bool nmi_exit(struct hv_cpu *cpu);
 /* A machine check is due, and no other event waits to be delivered: it is an exit then, which cpu->exit tells of. */

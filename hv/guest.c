@@ -58,12 +58,6 @@ bool canonical_under(uint64_t cr4, uint64_t linear)
     return (uint64_t)((int64_t)(linear << unused) >> unused) == linear;
 }
 
-bool canonical(uint64_t linear)
-{
-    return canonical_under(vmread(VMCS_guest_cr4), linear);
-}
+bool canonical(uint64_t linear) { return canonical_under(vmread(VMCS_guest_cr4), linear); }
 
-bool canonical_in_register(const struct hv_cpu *cpu, uint64_t linear)
-{
-    return canonical_under(cpu->machine->offered.cr4_fixed1, linear);
-}
+bool canonical_in_register(const struct hv_cpu *cpu, uint64_t linear) { return canonical_under(cpu->machine->offered.cr4_fixed1, linear); }

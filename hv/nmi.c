@@ -23,6 +23,15 @@ static bool wanted_by_l1(const struct hv_cpu *cpu)
     return cpu->level == 2 && VMCS12(cpu, pin_based_controls) & PIN_nmi_exiting;
 }
 
+/*
+ * An NMI exits whatever L2 blocks (25.6.1), and the NMI window is that of L2's own blocking. So L0 has the monitor trap flag, too: the exit comes
+ * behind the event that the entry injects, or behind an instruction (26.5.2).
+ */
+static bool exits_unblocked(const struct hv_cpu *cpu)
+{
+    return wanted_by_l1(cpu) && VMCS12(cpu, pin_based_controls) & PIN_virtual_nmis && cpu->machine->physical.proc.allowed & PROC_monitor_trap_flag;
+}
+
 /* With "virtual NMIs" no NMI may be injected where NMIs are blocked (27.3.1.5); without, L1 may do that. */
 static bool injects_blocked(const struct hv_cpu *cpu)
 {
@@ -40,12 +49,16 @@ static bool refused_anyway(const struct hv_cpu *cpu)
     return injects_blocked(cpu) || (pin & PIN_virtual_nmis && !(pin & PIN_nmi_exiting)) || (proc & PROC_nmi_window_exiting && !(pin & PIN_virtual_nmis));
 }
 
+uint32_t nmi_controls(struct hv_cpu *cpu)
+{
+    return !current(cpu)->nmi_window ? 0 : PROC_nmi_window_exiting | (exits_unblocked(cpu) ? PROC_monitor_trap_flag : 0);
+}
+
 void nmi_before_entry(struct hv_cpu *cpu)
 {
     const struct capability *c = &cpu->machine->physical;
     const bool wanted = cpu->due;
     const uint32_t pin = wanted ? PIN_nmi_exiting | PIN_virtual_nmis : 0;
-    const uint32_t proc = wanted ? PROC_nmi_window_exiting : 0;
 
     if (wanted == current(cpu)->nmi_window || refused_anyway(cpu))
         return;
@@ -53,11 +66,11 @@ void nmi_before_entry(struct hv_cpu *cpu)
     if (cpu->level == 2) {
         vmwrite(VMCS_pin_based_controls, control_adjust(c->pin, VMCS12_32(cpu, pin_based_controls) | pin));
         cpu->vmcs02->kept_known[KEPT_PIN] = false;      /* L1's next entry writes it anew */
-        shadow_controls(cpu, vmcs02_processor_based_controls(cpu) | proc);
+        shadow_controls(cpu, vmcs02_processor_based_controls(cpu) | nmi_controls(cpu));
         return;
     }
     vmwrite(VMCS_pin_based_controls, control_adjust(c->pin, pin));
-    vmwrite(VMCS_processor_based_controls, (vmread32(VMCS_processor_based_controls) & ~(uint32_t)PROC_nmi_window_exiting) | proc);
+    vmwrite(VMCS_processor_based_controls, (vmread32(VMCS_processor_based_controls) & ~(uint32_t)PROC_nmi_window_exiting) | nmi_controls(cpu));
 }
 
 static void inject(struct hv_cpu *cpu)
@@ -92,10 +105,10 @@ bool nmi_exit(struct hv_cpu *cpu)
         cpu->due |= HAL_NMI;                    /* as one is already, but at the trial */
         return true;
     }
-    if (reason != EXIT_REASON_nmi_window)
-        return false;
+    if (reason == EXIT_REASON_monitor_trap_flag ? VMCS12(cpu, processor_based_controls) & PROC_monitor_trap_flag : reason != EXIT_REASON_nmi_window)
+        return false;                           /* L1's own, which comes before an NMI */
     if (!(cpu->due & HAL_NMI)) {                        /* a machine check, or the trial of main.c; or L1's own, in L2 */
-        if (cpu->level == 2 && VMCS12(cpu, processor_based_controls) & PROC_nmi_window_exiting)
+        if (cpu->level == 2 && reason == EXIT_REASON_nmi_window && VMCS12(cpu, processor_based_controls) & PROC_nmi_window_exiting)
             return false;
         hal_log(HAL_EVENT_HANDLED, reason, 0, 0, 0);
         return true;

@@ -147,7 +147,7 @@ bool nested_wants_exception(unsigned vector, uint32_t error_code)
  */
 static void instruction_ends(struct hv_cpu *cpu)
 {
-    if (cpu->level != 2 || !(vmread(VMCS_processor_based_controls) & PROC_monitor_trap_flag) ||
+    if (cpu->level != 2 || !(VMCS12(cpu, processor_based_controls) & PROC_monitor_trap_flag) ||
         vmread(VMCS_entry_interruption_information) & INTERRUPTION_VALID)
         return;
     exit_invent(cpu, (struct exit_record){ .reason = EXIT_REASON_monitor_trap_flag });

@@ -113,7 +113,7 @@ void vmcs02_choose_pages(struct hv_cpu *cpu)
     bitmap_choose(cpu);
     virtual_apic_choose(cpu);
     write_pages(cpu);
-    shadow_controls(cpu, vmcs02_processor_based_controls(cpu) | (cpu->vmcs02->nmi_window ? PROC_nmi_window_exiting : 0));
+    shadow_controls(cpu, vmcs02_processor_based_controls(cpu) | nmi_controls(cpu));
 }
 
 /* Where nothing is settled, or another vmcs12's is in hardware. */

@@ -83,6 +83,16 @@ START_TEST(l1_gets_the_exit)
 }
 END_TEST
 
+/* L2 is in a handler: its virtual NMIs are blocked, which does not hold back L1's exit. */
+START_TEST(l1_gets_the_exit_in_a_handler_of_l2)
+{
+    run(_i, 2, 1, WITH_BITMAP "l1 set pin.nmi_exiting\nl1 set pin.virtual_nmis\nl1 vmwrite guest_interruptibility_state 8\nl1 vmlaunch\nl2 rdmsr 0x1a0\n"
+        "l2 rdtsc\nexpect exit monitor_trap_flag\nexpect level l1\nl1 vmread exit_reason\nexpect value 0\n"
+        "l1 vmread exit_interruption_information\nexpect value 0x80000202\nl1 vmread guest_interruptibility_state\nexpect value 8\n"
+        "l1 vmresume\nl2 rdtsc\nexpect level l2\n");
+}
+END_TEST
+
 /* Controls that are wrong fail as they do without an NMI, which is L1's then. */
 START_TEST(wrong_controls_stay_wrong)
 {
@@ -124,6 +134,7 @@ int main(void)
     tcase_add_loop_test(tcase, l1_gets_it, 0, 6);
     tcase_add_loop_test(tcase, l2_gets_it, 0, 6);
     tcase_add_loop_test(tcase, l1_gets_the_exit, 0, 6);
+    tcase_add_loop_test(tcase, l1_gets_the_exit_in_a_handler_of_l2, 0, 3);
     tcase_add_loop_test(tcase, wrong_controls_stay_wrong, 0, 3);
     tcase_add_loop_test(tcase, a_guest_that_goes_on_without_l0_gets_it, 0, 3);
     suite_add_tcase(suite, tcase);
