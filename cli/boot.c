@@ -44,14 +44,18 @@ static void print_count(const struct model *model)
 static bool load(struct boot *boot, struct machine *machine)
 {
     char error[MACHINE_MESSAGE_MAX];
+    bool plain = false, loaded;
 
+    boot->load.plain = &plain;
     boot->load.late_entry = machine_late_entry(machine);
     if (machine_native(machine))
         native_pool(machine_native(machine), &boot->load.reserved_base, &boot->load.reserved_size);
-    if (load_image(machine_model(machine), &boot->load, error, sizeof error))
-        return true;
-    complain("%s", error);
-    return false;
+    loaded = load_image(machine_model(machine), &boot->load, error, sizeof error);
+    boot->load.plain = NULL;
+    machine_plain_start(machine, plain);
+    if (!loaded)
+        complain("%s", error);
+    return loaded;
 }
 
 /* The first signal ends the run with a report, and what was written is kept; the second one ends the process. */

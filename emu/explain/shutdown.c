@@ -142,6 +142,16 @@ static bool was_injected(const struct machine *machine, const struct cpu *cpu, c
     return information & INTERRUPTION_VALID && INTERRUPTION_VECTOR(information) == events->first.event.vector;
 }
 
+/* An image that was to have a header, and began in another mode than it expects. */
+static void tell_start(struct explanation *e, const struct cpu *cpu, uint64_t instructions)
+{
+    enum { BEGINNING = 200 };
+
+    if (e->machine->plain_start && cpu->index == 0 && instructions < BEGINNING && !e->machine->events[0].crossed)
+        explain_line(e, "the image has no multiboot header (0x1badb002 in its first 8 KB) and no PVH note: it was started as a plain ELF file, %" PRIu64
+                     " instructions ago, a 64-bit one in 64-bit mode with paging on, a 32-bit one in 32-bit mode without (docs/machine.md)", instructions);
+}
+
 void triple_fault_explain(struct machine *machine, struct cpu *cpu, enum shutdown_whose whose)
 {
     const struct events *events = &machine->events[cpu->index];
@@ -174,6 +184,7 @@ void triple_fault_explain(struct machine *machine, struct cpu *cpu, enum shutdow
     if (events->first.event.type == EVENT_EXTERNAL_INTERRUPT && interrupt_source(machine, cpu, events->first.event.vector, source, sizeof source))
         explain_line(e, "vector %02XH is %s: mask it, or load an IDT with a handler for it, before interrupts are enabled (STI)",
                      events->first.event.vector, source);
+    tell_start(e, cpu, events->first.instructions);
     tell_story(e, cpu, events);
     place_crossing(e, cpu, events, events->first.instructions);
     ipi_tell_start(e, cpu, events->first.instructions);

@@ -215,6 +215,8 @@ static bool load_file(struct model *model, const struct load_request *request, c
         turn_vmx_on(model);
     place(model, file, &image);
     image.protocol->hand_over(&loaded);
+    if (request->plain)
+        *request->plain = image.protocol == &plain_protocol;
     if (request->symbols)
         read_symbols(request, file);
     return true;

@@ -146,6 +146,11 @@ struct trace *machine_trace(struct machine *machine)
     return &machine->trace;
 }
 
+void machine_plain_start(struct machine *machine, bool plain)
+{
+    machine->plain_start = plain;
+}
+
 void machine_symbols(struct machine *machine, const struct symbols *symbols, bool in_traces)
 {
     machine->symbols = symbols;

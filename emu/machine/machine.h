@@ -82,6 +82,8 @@ struct cpu *machine_cpu(struct machine *machine, unsigned index);
 struct trace *machine_trace(struct machine *machine);
 /* Names for addresses, used in messages and, if asked for, in traces. They outlive the machine. */
 void machine_symbols(struct machine *machine, const struct symbols *symbols, bool in_traces);
+/* The image that was loaded is an ELF file with no header of a boot protocol: for explanations. */
+void machine_plain_start(struct machine *machine, bool plain);
 /* With check_registers: what register_check_lost() says (emu/explain/registers.h); else 0. */
 uint64_t machine_registers_lost(struct machine *machine);
 /* The VM entry that failed last; NULL if none did. */

@@ -60,6 +60,7 @@ struct machine {
     struct callers callers;
     unsigned nowhere_told;          /* accesses that nobody takes, so far */
     struct held_back held;          /* emu/explain/explain.h */
+    bool plain_start;               /* the image has no header of a boot protocol */
     bool levels_told;               /* what L0, L1 and L2 mean on this machine */
     struct host_state host_state[MODEL_CPU_MAX];
     struct vmx_root root[MODEL_CPU_MAX];    /* as the program was in root operation when it entered its guest last */

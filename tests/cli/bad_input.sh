@@ -307,6 +307,12 @@ for cure in "-z max-page-size=4096" -n; do
     [ $? = 7 ]
     report $? "the cure works: $cure"
 done
+# The header is forgotten.
+printf '.globl _start\n_start: ud2\n' >"$folder/headless.S"
+gcc -m32 -c -o "$folder/headless.o" "$folder/headless.S" && ld -m elf_i386 -nostdlib -T "$folder/a.ld" -o "$folder/headless" "$folder/headless.o" 2>/dev/null
+timeout 20 "$sesqui" boot "$folder/headless" >"$folder/out" 2>"$folder/err"
+grep -q 'the image has no multiboot header (0x1badb002 in its first 8 KB) and no PVH note: it was started as a plain ELF file' "$folder/err"
+report $? "an image without a header that shuts down at once is told to have none"
 refused 'an ELF object file, not linked yet' boot <(objcopy -R .multiboot "$folder/a.o" "$folder/b.o" && cat "$folder/b.o")
 { head -c 18 "$folder/a.o"; printf '\267\0'; head -c 40 /dev/zero; } >"$folder/arm"
 refused 'an ELF file for another processor (machine 183)' boot "$folder/arm"
