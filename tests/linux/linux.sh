@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Debian's stock kernel on the machine: to user space, KVM, and off; with one and two processors, twice alike, and over the core.
+# Debian's stock kernel on the machine: to user space, KVM, and off; with one, two and four processors, twice alike, and over the core.
 set -u
 . tests/tap.sh
 sesqui=${SESQUI:-build/release/sesqui}
@@ -55,12 +55,12 @@ has_disk()
     says "$1" "linux: disk done"
 }
 
-for processors in 1 2; do
+for processors in 1 2 4; do
     name="$processors processor(s)"
     if [ $processors = 1 ]; then
         boots "$name"
     else
-        boots "$name" --cpus $processors "${disk[@]}" --net "$scratch/pcap" --virtio-console "$scratch/hvc" --rng
+        boots "$name" --cpus $processors "${disk[@]}" --net "$scratch/pcap.$processors" --virtio-console "$scratch/hvc.$processors" --rng
         has_disk "$name"
     fi
     says "$name" "linux: processors $processors"
@@ -77,16 +77,20 @@ for processors in 1 2; do
     result $? "$name: dmesg warns of nothing but what scenarios/linux/dmesg.allowed says" "$scratch/unknown"
 done
 boots "again" --cpus 2 "${disk[@]}" --net "$scratch/pcap.again" --virtio-console "$scratch/hvc.again" --rng
-cmp -s "$scratch/again.out" "$scratch/2 processor(s).out" && cmp -s "$scratch/pcap" "$scratch/pcap.again" && cmp -s "$scratch/hvc" "$scratch/hvc.again"
+cmp -s "$scratch/again.out" "$scratch/2 processor(s).out" && cmp -s "$scratch/pcap.2" "$scratch/pcap.again" && cmp -s "$scratch/hvc.2" "$scratch/hvc.again"
 result $? "two runs are byte-identical, and have the same hash"
 if [ ${#disk[@]} != 0 ]; then
     says "again" "linux: random [0-9a-f]{16}"
     says "again" "linux: net 02:73:65:73:71:01"
-    grep -q "the virtio console speaks" "$scratch/hvc"
+    grep -q "the virtio console speaks" "$scratch/hvc.2"
     result $? "the virtio console speaks"
-    [ "$(od -A n -t x1 -j 52 -N 2 "$scratch/pcap")" = " 08 06" ]
+    [ "$(od -A n -t x1 -j 52 -N 2 "$scratch/pcap.2")" = " 08 06" ]
     result $? "the capture begins with a request for an address (ARP)"
 fi
+boots "4 processors over flip" --hv=flip --cpus 4
+says "4 processors over flip" "linux: processors 4"
+says "4 processors over flip" "linux: clocksource tsc"
+says "4 processors over flip" "a guest of KVM speaks"
 printf 'expect "linux: bye" within 300\nexpect "# "\nsend "echo $((6 * 7)) is typed; exit\\r"\nexpect "42 is typed"\n' >"$scratch/script"
 boots "over flip, with a dialogue" --hv=flip --input "$scratch/script" --append "console=ttyS0 shell pci=nomsi" "${disk[@]}"
 has_disk "over flip, with a dialogue"
