@@ -43,12 +43,10 @@ static uint64_t linear_address(library_env *env, const struct aligned_operand *o
     return address;
 }
 
-static void on_operand(uc_engine *uc, uint64_t address, uint32_t size, void *data)
+static void on_operand(struct block *b)
 {
     struct engine *e = engine_here();
     library_env *env = e->env;
-    const struct block *b = data;
-    (void)uc, (void)address, (void)size;
     if (!b->aligned.address_size)
         return;
     /* #UD and #NM come before it, and so does an address that is not canonical: the library raises those. */

@@ -38,19 +38,17 @@ void clock_set_budget(struct engine *e, uint64_t budget)
     e->count->limit = e->alignment_checked ? 0 : budget;    /* the first block that is not checked has to be noticed */
 }
 
-static void on_block(uc_engine *uc, uint64_t address, uint32_t size, void *data)
+static void on_block(struct block *block)
 {
     struct engine *e = engine_here();
     struct counters *count = e->count;
-    struct block *block = data;
-    (void)uc, (void)size;
     if (block->counted)
         count->retired -= block->count;
     if (count->retired >= e->budget || e->debug_armed) {
-        ENV64(e->env, EIP) = address - SEGMENT(uint64_t, e->env, SEG_CS, SEGMENT_BASE);
+        ENV64(e->env, EIP) = block->pc - SEGMENT(uint64_t, e->env, SEG_CS, SEGMENT_BASE);
         if (count->retired >= e->budget)
             leave(e, e->flush_wanted ? LEFT_FLUSH : LEFT_POLL, BETWEEN_BLOCKS, 0);
-        debug_block(e, address);
+        debug_block(e, block->pc);
     }
     count->previous = count->current;
     count->current = block;
@@ -73,13 +71,13 @@ _Noreturn void __wrap_cpu_loop_exit_noexc_x86_64(library_cpu *cpu)
 }
 
 /* The library takes functions that its code shall call as hooks only. This one hooks no block: no code lies at such an address. */
-bool called_open(struct engine *e, struct called *called, uc_cb_hookcode_t function)
+bool called_open(struct engine *e, struct called *called, void (*function)(struct block *block))
 {
     const uint64_t nowhere = 1ull << 63;
     uc_hook hook = 0;
     if (uc_hook_add(e->uc, &hook, UC_HOOK_BLOCK, (void *)function, NULL, nowhere, nowhere))
         return false;
-    *called = (struct called){ (void *)hook, (void *)function, false };
+    *called = (struct called){ (void *)hook, function, false };
     return true;
 }
 

@@ -13,7 +13,7 @@
 
 /* When the library's buffer is full it drops all blocks but keeps references to some: it must not get there. It fills the whole buffer
  * with zeros when it drops its blocks, so that all of it becomes the process's memory: 1 GB, if it were asked to choose. */
-enum { ARENA_SIZE = 32 << 20, ARENA_MARGIN = 1 << 20, BUFFER_SIZE = 64 << 20, TRANSLATED_MAX = 48 << 20 };
+enum { ARENA_SIZE = 32 << 20, ARENA_MARGIN = 1 << 20, BUFFER_SIZE = 128 << 20, TRANSLATED_MAX = 112 << 20 };
 /* A stretch of code that runs on without a branch and was never translated before: this long it is no program any more. */
 enum { UNEXPLORED_BYTES = 64 << 10, UNEXPLORED_ZEROS = 4 << 10 };
 

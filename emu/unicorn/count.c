@@ -74,16 +74,13 @@ static void set_label(struct engine *e, library_label *label)
 
 void count_call(struct engine *e, struct called *called, const struct block *block)
 {
-    library_temp *arguments[4] = { constant(e, (uintptr_t)e->uc, NULL), constant(e, block->pc, NULL), constant(e, 0, NULL),
-                                   constant(e, (uintptr_t)block, NULL) };
-    library_temp *given[4] = { arguments[0], arguments[1], arguments[2], arguments[3] };    /* the library changes its argument */
+    library_temp *argument = constant(e, (uintptr_t)block, NULL), *given[1] = { argument };
     if (called->known)
-        tcg_gen_callN_x86_64(e->tcg, called->function, NULL, 4, given);
+        tcg_gen_callN_x86_64(e->tcg, (void *)called->function, NULL, 1, given);
     else
-        uc_add_inline_hook_x86_64(e->uc, called->hook, (void **)given, 4);
+        uc_add_inline_hook_x86_64(e->uc, called->hook, (void **)given, 1);
     called->known = true;
-    for (unsigned i = 0; i < 4; i++)
-        tcg_temp_free_internal_x86_64(e->tcg, arguments[i]);
+    tcg_temp_free_internal_x86_64(e->tcg, argument);
 }
 
 void count_begin(struct engine *e, const struct block *block)

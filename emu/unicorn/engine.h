@@ -48,7 +48,8 @@ struct counters {
 
 /* A function of ours that translated code calls; the library's record of it. */
 struct called {
-    void *hook, *function;
+    void *hook;
+    void (*function)(struct block *block);
     bool known;
 };
 
@@ -190,7 +191,7 @@ void set_features(library_env *env);
 /* clock.c: what happens at the start of a block that does not count by itself, or finds its limit reached; exact position in
  * the current block. */
 bool clock_open(struct engine *engine);
-bool called_open(struct engine *engine, struct called *called, uc_cb_hookcode_t function);
+bool called_open(struct engine *engine, struct called *called, void (*function)(struct block *block));
 /* Instructions that may be retired in this run. */
 void clock_set_budget(struct engine *engine, uint64_t budget);
 uint64_t clock_retired_at(const struct engine *engine, uint64_t linear_pc);
