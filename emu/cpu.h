@@ -18,6 +18,7 @@ struct engine;
 
 enum stop_reason {
     STOP_LIMIT,             /* cpu->clock reached the limit (at the next block boundary) */
+    STOP_EXECUTED,          /* an instruction that the model has executed, `insn`, with `status`: cpu is as execute() left it */
     STOP_INSTRUCTION,       /* a sensitive instruction at cpu->rip, not executed: `insn` */
     STOP_EVENT,             /* an exception, INT n, INT3 or INTO at cpu->rip: `event`; nothing of it delivered. A #DB: by an
                                instruction breakpoint; debug traps end in STOP_LIMIT with cpu->pending_debug set */
@@ -30,6 +31,9 @@ enum stop_reason {
 struct stop {
     enum stop_reason reason;
     struct insn insn;
+    enum status status;
+    uint64_t executed;      /* instructions that the model has executed in this run and that were no stop; all reasons */
+    uint64_t instructions, clock;   /* of cpu, behind the latest of them */
     struct event event;
     uint64_t linear;
     struct translation translation;
@@ -40,6 +44,14 @@ struct engine_request {
     uint64_t limit;                 /* value of cpu->clock */
     bool stop_when_interruptible;   /* boundary_awaits_interrupt_window(), or an interrupt is requested */
     bool single_step;               /* stop after one instruction (MTF, traces): STOP_LIMIT */
+    /*
+     * Instructions that the model may execute while the run goes on, by the same execute() that a stop would lead to. Behind one
+     * that may have touched devices or timers settle() does what is due between two steps, and returns the new limit; one that is
+     * not beyond cpu->clock ends the run (STOP_EXECUTED). May be NULL where in_place is 0.
+     */
+    uint64_t in_place;
+    uint64_t (*settle)(void *context, struct cpu *cpu);
+    void *context;
 };
 
 /*

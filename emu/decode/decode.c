@@ -205,11 +205,10 @@ static uint8_t address_size(unsigned bits, const struct prefixes *p)
     return (bits == 32) != p->address_size ? 4 : 2;
 }
 
-bool decode(const struct cpu *cpu, const uint8_t *bytes, size_t length, struct insn *insn)
+bool decode_at(unsigned bits, uint64_t rip, const uint8_t *bytes, size_t length, struct insn *insn)
 {
     struct cursor c = { bytes, 0, length < INSTRUCTION_MAX ? length : INSTRUCTION_MAX, false };
     struct prefixes p = { .segment = NO_REGISTER };
-    unsigned bits = code_bits(cpu);
     bool mode64 = bits == 64, relative = false;
     uint8_t opcode, modrm = 0;
 
@@ -238,12 +237,11 @@ bool decode(const struct cpu *cpu, const uint8_t *bytes, size_t length, struct i
     case INSN_in:
     case INSN_out:
         insn->port_immediate = opcode < 0xe8;
-        insn->port = insn->port_immediate ? (uint16_t)take(&c, 1) : (uint16_t)cpu->gpr[RDX];
+        insn->port = insn->port_immediate ? (uint16_t)take(&c, 1) : 0;
         break;
     case INSN_ins:
     case INSN_outs:
         insn->rep = p.rep || p.repne;
-        insn->port = (uint16_t)cpu->gpr[RDX];
         insn->segment = insn->id == INSN_ins ? SEG_ES : p.segment != NO_REGISTER ? p.segment : SEG_DS;
         break;
     case INSN_call_far:
@@ -272,7 +270,30 @@ bool decode(const struct cpu *cpu, const uint8_t *bytes, size_t length, struct i
         return false;
     insn->length = (uint8_t)c.at;
     if (relative)
-        insn->displacement += (int64_t)(cpu->rip + insn->length);
+        insn->displacement += (int64_t)(rip + insn->length);
+    return true;
+}
+
+void decode_port(const struct cpu *cpu, struct insn *insn)
+{
+    switch (insn->id) {
+    case INSN_in:
+    case INSN_out:
+    case INSN_ins:
+    case INSN_outs:
+        if (!insn->port_immediate)
+            insn->port = (uint16_t)cpu->gpr[RDX];
+        break;
+    default:
+        break;
+    }
+}
+
+bool decode(const struct cpu *cpu, const uint8_t *bytes, size_t length, struct insn *insn)
+{
+    if (!decode_at(code_bits(cpu), cpu->rip, bytes, length, insn))
+        return false;
+    decode_port(cpu, insn);
     return true;
 }
 

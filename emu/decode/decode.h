@@ -14,6 +14,9 @@ enum { INSTRUCTION_MAX = 15 };
  * instruction (a row of arch/instructions.def), legal in its encoding; false otherwise.
  */
 bool decode(const struct cpu *cpu, const uint8_t *bytes, size_t length, struct insn *insn);
+/* The same in code of 16, 32 or 64 bits at `rip`, but for a port that is named by DX: decode_port() puts it in. */
+bool decode_at(unsigned bits, uint64_t rip, const uint8_t *bytes, size_t length, struct insn *insn);
+void decode_port(const struct cpu *cpu, struct insn *insn);
 /* Reads up to 15 bytes of code at cpu->rip without side effects; fewer where the next page is not accessible. */
 size_t fetch_code(struct cpu *cpu, uint8_t bytes[15]);
 /* "mov rax, qword ptr [rbx]", or "(bad)"; `rip` is the address of the instruction, `bits` 16, 32 or 64. */

@@ -370,6 +370,19 @@ uint64_t progress_horizon(const struct machine *machine, const struct cpu *cpu)
     return cpu->clock + (look_at > cpu->instructions ? look_at - cpu->instructions : 1);
 }
 
+uint64_t progress_unwatched(const struct machine *machine, const struct cpu *cpu)
+{
+    const struct progress *p = &machine->progress[cpu->index];
+    uint64_t interval = p->look_at ? p->steps_interval : STEPS_FIRST;
+
+    return interval > p->steps + 1 ? interval - p->steps - 1 : 0;
+}
+
+void progress_executed(struct machine *machine, const struct cpu *cpu, uint64_t instructions)
+{
+    machine->progress[cpu->index].steps += instructions;
+}
+
 void progress_stepped(struct machine *machine, struct cpu *cpu)
 {
     struct progress *p = &machine->progress[cpu->index];

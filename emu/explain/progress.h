@@ -47,6 +47,9 @@ void progress_raised(struct machine *machine, struct cpu *cpu, const struct noti
 void progress_entry_failed(struct machine *machine, struct cpu *cpu);
 /* After each step of a machine that runs by itself; and how many ticks the next one may take. */
 void progress_stepped(struct machine *machine, struct cpu *cpu);
+/* Steps that may be left out until then, and that were: instructions that the model executed without ending a step. */
+uint64_t progress_unwatched(const struct machine *machine, const struct cpu *cpu);
+void progress_executed(struct machine *machine, const struct cpu *cpu, uint64_t instructions);
 uint64_t progress_horizon(const struct machine *machine, const struct cpu *cpu);
 /* A wait in HLT. True if it has been one of so many without anything else that the machine may as well stop. */
 bool progress_waited(struct machine *machine, struct cpu *cpu);

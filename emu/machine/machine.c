@@ -259,25 +259,27 @@ static bool shut_down_over_core(struct machine *machine, const struct cpu *cpu)
 static void run_to(struct machine *machine, struct cpu *cpu, uint64_t target)
 {
     while (machine->result.end == MACHINE_RUNNING && cpu->clock < target) {
-        uint64_t left = budget(machine), limit = target;
+        uint64_t left = budget(machine);
         if (!left) {
             limit_reached(machine, cpu);
             return;
         }
         if (interrupted(machine) || shut_down_over_core(machine, cpu))
             return;
-        if (left < target - cpu->clock)
-            limit = cpu->clock + left;
+        machine->stretch.clock = target;
         if (machine->options.typist.next && cpu->index == 0) {
             if (cpu->clock >= machine->typed)
                 machine_typed(machine, cpu->clock, 0);
-            limit = machine->typed < limit ? machine->typed : limit;
+            machine->stretch.clock = machine->typed < target ? machine->typed : target;
         }
-        uint64_t horizon = progress_horizon(machine, cpu), until = slide_horizon(machine);
+        uint64_t work = progress_horizon(machine, cpu) - cpu->clock, most = machine->stretch.clock - cpu->clock, until = slide_horizon(machine);
         slide(machine, cpu);
-        if (until < limit - cpu->clock)
-            limit = cpu->clock + until;
-        machine_step(machine, cpu, horizon < limit ? horizon : limit);
+        work = work < left ? work : left;
+        work = work < until ? work : until;
+        machine->stretch.instructions = cpu->instructions + work;
+        machine->stretch.in_place = slide_awaited(machine, cpu) ? 0 : progress_unwatched(machine, cpu);
+        machine_step(machine, cpu, cpu->clock + (work < most ? work : most));
+        machine->stretch.in_place = 0;
         if (left > 2 * PROGRESS_LOOP_MAX)
             progress_stepped(machine, cpu);
     }

@@ -41,6 +41,11 @@ struct machine {
     void *observe_context;
     uint64_t ticks;                 /* steps that retired nothing: they count towards the limit */
     uint64_t work;                  /* steps that did more than wait */
+    struct {
+        uint64_t in_place;          /* instructions that the model may execute without a stop in the step that begins; 0 but in run_to() */
+        uint64_t clock, instructions;   /* up to which that step may go */
+        bool awaiting;              /* an interrupt or a window waits since it began */
+    } stretch;
     bool free_running;              /* machine_run() decides whose turn it is, not a script */
     unsigned waiting;               /* processors whose native L0 waits for others */
     uint64_t typed;                 /* clock of processor 0 at which it is asked again what was typed */

@@ -20,9 +20,14 @@ static bool between_instructions(const struct cpu *cpu)
     return !cpu->event.valid && !cpu->interruptibility && !cpu->pending_debug && (cpu->activity == ACTIVITY_ACTIVE || cpu->activity == ACTIVITY_HLT);
 }
 
+bool slide_awaited(const struct machine *machine, const struct cpu *cpu)
+{
+    return machine->board.trigger.fired && !machine->slid[cpu->index];
+}
+
 void slide(struct machine *machine, struct cpu *cpu)
 {
-    if (!machine->board.trigger.fired || machine->slid[cpu->index] || !between_instructions(cpu))
+    if (!slide_awaited(machine, cpu) || !between_instructions(cpu))
         return;
     machine->slid[cpu->index] = true;
     cpu->monitor.waiting = false;               /* MWAIT may end at any time: SDM Vol. 2, MWAIT */

@@ -11,6 +11,8 @@
 
 /* Clock ticks until the trigger may fire at this processor; ~0: they do not count. */
 uint64_t slide_horizon(struct machine *machine);
+/* Is the moment come, and has L0 not come beneath this processor yet? */
+bool slide_awaited(const struct machine *machine, const struct cpu *cpu);
 /* Before the processor's next instruction: takes it over, if that is due. A refusal ends the run. */
 void slide(struct machine *machine, struct cpu *cpu);
 

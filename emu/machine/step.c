@@ -8,6 +8,7 @@
 #include "emu/explain/place.h"
 #include "emu/explain/shutdown.h"
 #include "emu/machine/parts.h"
+#include "emu/machine/slide.h"
 #include "model/cpu/gate.h"
 #include "model/cpu/execute.h"
 #include "model/cpu/monitor.h"
@@ -218,6 +219,8 @@ static enum status decide(struct cpu *cpu, const struct stop *stop)
         return STATUS_OK;
     case STOP_APIC_WRITE:
         return STATUS_NATIVE;           /* boundary() comes right after it */
+    case STOP_EXECUTED:
+        return stop->status;
     case STOP_INSTRUCTION:
         return execute(cpu, &stop->insn);
     case STOP_EVENT:
@@ -251,8 +254,30 @@ static void give_up_turn(struct machine *machine, struct cpu *cpu, uint64_t limi
         cpu->clock = end;
 }
 
+/* Between two instructions of a run, the first of which the model has executed: what ends a step and begins the next. 0: the run has to end. */
+static uint64_t settle(void *context, struct cpu *cpu)
+{
+    struct machine *machine = context;
+    const struct board *board = &machine->board;
+
+    if (machine->signal || machine->result.end != MACHINE_RUNNING || board->end != BOARD_RUNNING || board->load_requested ||
+        cpu->init_pending || cpu->sipi_pending || slide_awaited(machine, cpu) || enforces_cet(cpu) || cpu->instructions >= machine->stretch.instructions)
+        return 0;
+    board_advance(&machine->board, cpu);
+    /* The engine has been told at the start whether an interrupt waits; where one does and could be taken it is. */
+    bool awaiting = boundary_awaits_interrupt_window(cpu);
+    if (awaiting != machine->stretch.awaiting || (awaiting && ((cpu->rflags & RFLAGS_IF) || cpu->vmx.non_root)))
+        return 0;
+    uint64_t work = cpu->clock + (machine->stretch.instructions - cpu->instructions);
+    uint64_t limit = least(least(machine->stretch.clock, work), least(board_next_event(board, cpu), boundary_deadline(cpu)));
+    return limit > cpu->clock + 1 ? limit : 0;
+}
+
+/* A processor's time when a step began, or would have begun, were it not for instructions that the model executed in place. */
+struct begun { uint64_t instructions, clock; };
+
 /* Runs guest code until it stops; then what the stop means. */
-static enum status run(struct machine *machine, struct cpu *cpu, uint64_t limit)
+static enum status run(struct machine *machine, struct cpu *cpu, uint64_t limit, struct begun *begun)
 {
     uint64_t horizon = least(least(limit, cpu->clock + STRETCH), least(board_next_event(&machine->board, cpu),
                                                                         boundary_deadline(cpu)));
@@ -266,7 +291,10 @@ static enum status run(struct machine *machine, struct cpu *cpu, uint64_t limit)
     }
     struct engine_request request = {
         .limit = horizon, .single_step = horizon <= cpu->clock + 1, .stop_when_interruptible = awaiting,
+        .in_place = machine->stretch.in_place, .settle = settle, .context = machine,
     };
+    machine->stretch.awaiting = awaiting;
+    machine->stretch.in_place = 0;              /* for this processor's step, and no other that it leads to */
     struct stop stop = { 0 };
 
     if (enforces_cet(cpu))
@@ -274,6 +302,10 @@ static enum status run(struct machine *machine, struct cpu *cpu, uint64_t limit)
     if (!machine_engine(machine))
         return STATUS_REFUSED;
     engine_run(machine->engine, cpu, &request, &stop);
+    if (stop.executed) {
+        progress_executed(machine, cpu, stop.executed);
+        *begun = (struct begun){ stop.instructions, stop.clock };
+    }
     enum status status = decide(cpu, &stop);
     if (status == STATUS_OK && stop.reason == STOP_INSTRUCTION && stop.insn.id == INSN_pause) {
         give_up_turn(machine, cpu, limit);
@@ -289,13 +321,13 @@ static enum status run(struct machine *machine, struct cpu *cpu, uint64_t limit)
 }
 
 /* Ends a step. One that retired nothing (a fault, an exit) still takes time: a loop of them meets timers and the limit. */
-static enum status after(struct machine *machine, struct cpu *cpu, enum status status, uint64_t instructions, uint64_t clock)
+static enum status after(struct machine *machine, struct cpu *cpu, enum status status, struct begun begun)
 {
     status = machine_apply(machine, cpu, status);
     look_at_board(machine);
     if (machine->board.load_requested)
         status = load_late(machine, cpu);
-    if (cpu->instructions == instructions && cpu->clock == clock) {
+    if (cpu->instructions == begun.instructions && cpu->clock == begun.clock) {
         cpu->clock++;
         machine->ticks++;
     }
@@ -304,7 +336,7 @@ static enum status after(struct machine *machine, struct cpu *cpu, enum status s
 
 enum status machine_step(struct machine *machine, struct cpu *cpu, uint64_t limit)
 {
-    uint64_t instructions = cpu->instructions, clock = cpu->clock;
+    struct begun begun = { cpu->instructions, cpu->clock };
 
     if (machine->result.end != MACHINE_RUNNING)
         return stopped_status(machine);
@@ -320,6 +352,6 @@ enum status machine_step(struct machine *machine, struct cpu *cpu, uint64_t limi
         return wait(machine, cpu, machine->model->cpu_count == 1 ? UINT64_MAX : limit);    /* time is no instruction */
     machine->work++;
     if (status == STATUS_OK || status == STATUS_EVENT)
-        status = run(machine, cpu, limit);
-    return after(machine, cpu, status, instructions, clock);
+        status = run(machine, cpu, limit, &begun);
+    return after(machine, cpu, status, begun);
 }

@@ -101,7 +101,7 @@ struct view {
     uint8_t bytes[2], shadow;
     uint8_t length;             /* bytes looked at, prefixes included */
 };
-static const uint8_t ud2[2] = { 0x0f, 0x0b }, nop[2] = { 0x90, 0x90 };
+static const uint8_t ud2[2] = { 0x0f, 0x0b }, nop[2] = { 0x90, 0x90 }, cpuid[2] = { 0x0f, 0xa2 };
 
 static void show(struct view *view, const uint8_t bytes[2])
 {
@@ -261,6 +261,10 @@ static void translate_insn(void *db, library_cpu *cpu)
         b->offset[b->count++] = (uint16_t)(pc - b->pc);
     b->shadow = view.shadow;
     b->patched = view.patched;
+    if (view.patched && in_place_find(e, pc, &e->decoded)) {
+        show(&view, cpuid);
+        view.length = e->decoded.length;
+    }
     b->repeats = view.repeats;
     if (view.aligned)
         count_call(e, &e->operand_aligned, b);
@@ -278,7 +282,7 @@ static void translate_insn(void *db, library_cpu *cpu)
      */
     uint64_t next = FIELD(uint64_t, db, DB_PC_NEXT), left_in_page = PAGE_SIZE - (next & ~PAGE_MASK);
     if (FIELD(uint32_t, db, DB_IS_JMP) == DISAS_NEXT &&
-        (left_in_page < INSTRUCTION_MAX || (next ^ b->pc) & PAGE_MASK || (ENV64(e->env, EFLAGS) & RFLAGS_RF)))
+        (e->decoded.id != INSN_none || left_in_page < INSTRUCTION_MAX || (next ^ b->pc) & PAGE_MASK || (ENV64(e->env, EFLAGS) & RFLAGS_RF)))
         FIELD(uint32_t, db, DB_IS_JMP) = DISAS_TOO_MANY;
 }
 
@@ -372,10 +376,16 @@ void __wrap_translator_loop_x86_64(const struct translator_ops *ops, void *db, l
     e->ops.translate_insn = translate_insn;
     e->ops.tb_stop = end_block;
     e->asks_first = true;
+    e->decoded.id = INSN_none;
     __real_translator_loop_x86_64(&e->ops, db, cpu, tb, e->variant & VARIANT_SINGLE ? 1 : max_insns);
     b->length = (uint16_t)(FIELD(uint64_t, db, DB_PC_NEXT) - b->pc);
     explore(e, b);
     e->arena_used += (sizeof *b + b->count * sizeof b->offset[0] + 7) & ~(size_t)7;
+    b->insn = NULL;
+    if (e->decoded.id != INSN_none) {
+        b->insn = memcpy(e->arena + e->arena_used, &e->decoded, sizeof e->decoded);
+        e->arena_used += (sizeof e->decoded + 7) & ~(size_t)7;
+    }
     if (!e->first_tb)
         e->first_tb = (uintptr_t)tb;
     if ((e->arena_used > ARENA_SIZE - ARENA_MARGIN || (uintptr_t)tb - e->first_tb > TRANSLATED_MAX) && !e->flush_wanted) {

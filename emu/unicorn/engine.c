@@ -429,6 +429,11 @@ static void finish(struct engine *e, struct stop *stop)
     case LEFT_INTERRUPTIBLE:
         stop->reason = STOP_INTERRUPTIBLE;
         break;
+    case LEFT_EXECUTED:
+        stop->reason = STOP_EXECUTED;
+        stop->insn = e->insn;
+        stop->status = e->status;
+        break;
     case LEFT_APIC_WRITE:
         stop->reason = STOP_APIC_WRITE;
         break;
@@ -455,18 +460,13 @@ static void finish(struct engine *e, struct stop *stop)
     }
 }
 
-void engine_run(struct engine *e, struct cpu *cpu, const struct engine_request *request, struct stop *stop)
+void run_begin(struct engine *e)
 {
-    uint64_t budget = request->limit > cpu->clock ? request->limit - cpu->clock : 0;
-    *stop = (struct stop){ 0 };
-    here = e;
-    e->cpu = cpu;
-    e->request = request;
+    const struct cpu *cpu = e->cpu;
+    uint64_t budget = e->limit > cpu->clock ? e->limit - cpu->clock : 0;
     e->start_clock = cpu->clock;
     e->start_instructions = cpu->instructions;
-    if (e->flush_wanted)
-        code_flush(e);
-    clock_set_budget(e, request->single_step && budget > 1 ? 1 : budget);
+    clock_set_budget(e, e->request->single_step && budget > 1 ? 1 : budget);
     e->count->retired = 0;
     e->count->current = e->count->previous = NULL;
     e->interrupted = e->stopping = false;
@@ -478,15 +478,35 @@ void engine_run(struct engine *e, struct cpu *cpu, const struct engine_request *
     code_prepare(e);
     state_load(e);
     e->running = true;
+}
+
+void engine_run(struct engine *e, struct cpu *cpu, const struct engine_request *request, struct stop *stop)
+{
+    *stop = (struct stop){ 0 };
+    here = e;
+    e->cpu = cpu;
+    e->request = request;
+    e->limit = request->limit;
+    e->executed = 0;
+    if (e->flush_wanted)
+        code_flush(e);
+    run_begin(e);
     uc_err error = uc_emu_start(e->uc, ENV64(e->env, EIP), 0, 0, 0);
     e->running = false;
     if (error && e->left == LEFT_NOT) {
         e->left = LEFT_REFUSED;
         e->text = uc_strerror(error);
     }
-    settle(e);
-    state_store(e);
+    if (e->left != LEFT_EXECUTED) {
+        settle(e);
+        state_store(e);
+    }
     fill_finish(e);
     finish(e, stop);
+    /* The latest of them was the stop, if nothing was tried after it. */
+    bool nothing_since = e->executed && !e->count->retired && (e->left == LEFT_POLL || e->left == LEFT_INTERRUPTIBLE);
+    stop->executed = e->executed - (e->left == LEFT_EXECUTED || nothing_since);
+    stop->instructions = nothing_since ? e->before_instructions : e->start_instructions;
+    stop->clock = nothing_since ? e->before_clock : e->start_clock;
     here = NULL;
 }

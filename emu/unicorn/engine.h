@@ -34,6 +34,7 @@ struct block {
     bool patched;               /* its last instruction is not the one the library has translated */
     uint8_t repeats;            /* its last instruction is a string instruction with a REP prefix: its address size in bytes; or 0 */
     struct aligned_operand aligned;
+    const struct insn *insn;    /* its last instruction, if the model may execute it in place; or NULL */
     uint16_t offset[];          /* of each instruction from pc */
 };
 enum { BLOCK_INSNS_MAX = 512 };
@@ -71,6 +72,7 @@ enum left {
     LEFT_INTERRUPTIBLE,
     LEFT_REFUSED,               /* engine->text */
     LEFT_AGAIN,                 /* nothing: go on */
+    LEFT_EXECUTED,              /* the model has executed an instruction: engine->status; cpu holds the state */
     LEFT_FLUSH,                 /* too many translations: drop them all, go on */
 };
 /* Does RIP point at an instruction of the current block, or has that block been retired as a whole? */
@@ -113,6 +115,11 @@ struct engine {
     uint64_t budget;                    /* instructions that may be retired in this run */
     struct counters *count;             /* in the library's processor */
     bool interrupted, stopping;
+    uint64_t limit;                     /* value of cpu->clock, as the caller has it now */
+    uint64_t executed;                  /* by the model, in this run */
+    enum status status;                 /* of the latest such instruction */
+    uint64_t before_instructions, before_clock;     /* of cpu, as it came to it */
+    struct insn insn;
     bool running;                       /* the library's loop is on the stack, to be left with leave() */
     bool sti_shadows;                   /* the latest STI found IF clear */
     uint32_t entry_shadow;              /* blocking by STI or MOV SS when the run began */
@@ -132,6 +139,7 @@ struct engine {
     struct translator_ops ops;
     const struct translator_ops *library_ops;
     struct block *building;
+    struct insn decoded;                /* its last instruction, if the model may execute it in place; else id is INSN_none */
     uint8_t interest[MAP_COUNT][256];   /* enum opcode_interest */
     bool patching;
     uint64_t patch_pc;
@@ -175,6 +183,12 @@ struct engine {
 /* The engine whose library code runs now. See engine.c. */
 struct engine *engine_here(void);
 
+/* engine.c: `cpu` goes on, or begins, as it is: engine_run() beneath, or translated code that called the model. */
+void run_begin(struct engine *engine);
+
+/* in_place.c: may the model execute what is at `pc`, and the run go on? */
+bool in_place_find(struct engine *engine, uint64_t pc, struct insn *insn);
+
 /* intercept.c */
 _Noreturn void leave(struct engine *engine, enum left left, enum position position, uintptr_t return_address);
 _Noreturn void leave_event(struct engine *engine, enum vector vector, bool has_error_code, uint32_t error_code,
@@ -185,6 +199,9 @@ bool intercept_open(struct engine *engine);
 /* state.c */
 void state_load(struct engine *engine);
 void state_store(struct engine *engine);
+/* While translated code is on the stack the library keeps arithmetic flags apart. */
+void state_join_flags(struct engine *engine);
+void state_split_flags(struct engine *engine);
 void set_segment(library_env *env, unsigned index, uint32_t selector, uint64_t base, uint32_t limit, uint32_t flags);
 void set_features(library_env *env);
 

@@ -187,6 +187,12 @@ static const char *check_execution(struct engine *e)
     tb_invalidate_phys_range_x86_64(e->uc, 0, PAGE_SIZE);
     REQUIRE(run(e, 0, "\x90\xf4\x90", 3) == LEFT_UD && ENV64(env, EIP) == 1, "cpu_ldub_code");
 
+    tb_invalidate_phys_range_x86_64(e->uc, 0, PAGE_SIZE);       /* nop; rdtsc, executed in place; setz cl; ud2 */
+    ENV64(env, EFLAGS) = RFLAGS_FIXED, ENV64(env, REGS + 8 * RCX) = 0;
+    REQUIRE(run(e, 0, "\x90\x0f\x31\x0f\x94\xc1\x0f\x0b", 8) == LEFT_UD && ENV64(env, EIP) == 6 && e->linear == 1 &&
+            ENV64(env, REGS) == 0x12345678 && ENV64(env, REGS + 8 * RCX) == 1 && (ENV64(env, EFLAGS) & RFLAGS_ZF) &&
+            e->count->retired == 4 && e->count->current->count == 2, "cpuid");
+
     tb_invalidate_phys_range_x86_64(e->uc, 0, PAGE_SIZE);
     ENV64(env, EFLAGS) = RFLAGS_FIXED | RFLAGS_RF;
     translations = e->translations;

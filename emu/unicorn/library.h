@@ -83,6 +83,7 @@ void __real_helper_sti_x86_64(library_env *env);
 void __wrap_helper_sti_x86_64(library_env *env);
 uint64_t __real_helper_read_eflags_x86_64(library_env *env);
 uint64_t __wrap_helper_read_eflags_x86_64(library_env *env);
+void __wrap_helper_cpuid_x86_64(library_env *env);
 void __wrap_helper_syscall_x86_64(library_env *env, int length);
 void __wrap_helper_sysret_x86_64(library_env *env, int size);
 void __wrap_helper_sysenter_x86_64(library_env *env, int length);

@@ -70,6 +70,21 @@ static uint32_t control_flags(const struct cpu *cpu)
     return hflags;
 }
 
+void state_join_flags(struct engine *e)
+{
+    uint64_t flags = ENV64(e->env, EFLAGS);
+    ENV64(e->env, EFLAGS) = __real_helper_read_eflags_x86_64(e->env) | (flags & (RFLAGS_VM | RFLAGS_RF));
+}
+
+void state_split_flags(struct engine *e)
+{
+    uint64_t flags = ENV64(e->env, EFLAGS);
+    ENV32(e->env, CC_OP) = 1;           /* CC_OP_EFLAGS: they are in CC_SRC */
+    ENV64(e->env, CC_SRC) = flags & RFLAGS_ARITHMETIC;
+    ENV32(e->env, DF) = flags & RFLAGS_DF ? ~0u : 1;
+    ENV64(e->env, EFLAGS) = (flags & ~(RFLAGS_ARITHMETIC | RFLAGS_DF)) | RFLAGS_FIXED;
+}
+
 /* x87, MMX and SSE registers are the library's alone: one image for each processor that is not loaded. */
 static void load_fpu(struct engine *e)
 {
