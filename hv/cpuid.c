@@ -14,7 +14,7 @@ static const struct { uint32_t leaf; int subleaf; struct hal_cpuid bits; } hidde
     { 1, ANY_SUBLEAF, { .ecx = 1u << 2 | 1u << 4 | 1u << 6, .edx = 1u << 21 } },        /* DTES64, DS-CPL, SMX; DS: PEBS and BTS */
     { 6, ANY_SUBLEAF, { .eax = 1u << 19 | 1u << 23 } },                                 /* hardware feedback, thread director */
     { 7, 0, { .ebx = 1u << 25, .ecx = 1u << 13, .edx = 1u << 18 } },                    /* Intel PT; TME; PCONFIG */
-    { 7, 1, { .eax = 1u << 26, .ecx = 1u << 5 } },                                      /* LAM; RDMSR and WRMSRNS with immediate operands */
+    { 7, 1, { .eax = 1u << 26 | 1u << 27, .ecx = 1u << 5 } },                           /* LAM; RDMSRLIST and WRMSRLIST; RDMSR and WRMSRNS with immediate operands */
     { 0xd, 1, { .ecx = 1u << 8 } },                                                     /* state of Intel PT in IA32_XSS */
     { 0x14, ANY_SUBLEAF, { ~0u, ~0u, ~0u, ~0u } },                                      /* Intel PT */
     { 0x23, 0, { .eax = 1u << 4 | 1u << 5 } },                                          /* architectural PEBS */
