@@ -105,7 +105,7 @@ struct exit_record {
 #include "hv/exit_parts.def"
 };
 
-enum { DUE_TRIAL = HAL_NMI << 2 };       /* the first entry is a trial */
+enum { DUE_TRIAL = HAL_NMI << 2 };       /* the next entry is a trial: it ends before the first instruction */
 
 /* One processor; in hal_cpu_local(), zeroed at start. */
 struct hv_cpu {

@@ -37,10 +37,7 @@ void pdptes_copy(const struct hv_machine *m, uint64_t cr3)
     pdptes_write(pdpte);
 }
 
-void pdptes_clear(void)
-{
-    pdptes_write((const uint64_t[4]){ 0 });
-}
+void pdptes_clear(void) { pdptes_write((const uint64_t[4]){ 0 }); }
 
 bool pdptes_load(const struct hv_machine *m, uint64_t cr3)
 {

@@ -36,6 +36,7 @@ void hal_write_cr4(uint64_t value);
 bool hal_xsetbv(uint32_t index, uint64_t value);    /* false: #GP */
 uint64_t hal_read_dr(unsigned number);          /* DR0-3 */
 void hal_write_dr(unsigned number, uint64_t value);  /* DR0-3, DR6 */
+void hal_forget_nmi(void);                      /* NMIs are not blocked any more, and one that waited is gone */
 void hal_pause(void);                           /* waits for another processor, with no lock held */
 _Noreturn void hal_fail_stop(const char *reason);   /* L0 cannot go on: one line, then everything stops */
 

@@ -121,9 +121,9 @@ void init_exit(struct hv_cpu *cpu, bool just_started)
 {
     if (init_of_l0(cpu))
         return;
-    /* Blocked in the wait-for-SIPI state: one that comes out when the SIPI has ended that state, before an instruction, is
-     * the first half of INIT-SIPI, and has done its work. */
-    if (just_started && !vmread(VMCS_guest_rip))
+    /* Blocked in the wait-for-SIPI state: one that comes out when the SIPI has ended that state, and not even the trial's exit has come
+     * (nmi.c), is the first half of INIT-SIPI, and has done its work. */
+    if (just_started)
         return;
     if (cpu->nested.on)                         /* blocked in VMX root operation (SDM Vol. 3, 26.2) */
         cpu->init_held = true;

@@ -122,6 +122,7 @@ static bool enter(struct hv_cpu *cpu)
         if (result > 0)
             cpu->due |= (uint8_t)result;
     } while (result > 0);
+    cpu->due &= (uint8_t)~DUE_TRIAL;
     if (result != HAL_OK)
         return false;
     /* An entry that fails with an exit does not launch the VMCS (SDM Vol. 3, 27.8). */
@@ -148,12 +149,8 @@ static const char *create(struct hv_cpu *cpu)
  */
 static const char *prove(struct hv_cpu *cpu)
 {
-    bool entered;
-
     cpu->due |= DUE_TRIAL;
-    entered = enter(cpu);
-    cpu->due &= (uint8_t)~DUE_TRIAL;
-    if (!entered || cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE) {
+    if (!enter(cpu) || cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE) {
         vmcs_leave_operation(cpu);
         cpu->level = cpu->told_level = 0;
         return "the processor refuses to run the guest as it is under VMX";

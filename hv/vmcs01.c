@@ -117,7 +117,7 @@ void vmcs01_build(struct hv_cpu *cpu, const struct hal_capture *s)
 #define DR6_AFTER_INIT 0xffff0ff0ull
 
 /*
- * SDM Vol. 3, 10.1.1, Table 10-1, column INIT. CR0.CD and NW, XCR0 and most MSRs stay as they were. The bootstrap processor goes on at
+ * SDM Vol. 3, 10.1.1, Table 10-1, column INIT. CR0.CD and NW, XCR0 and most MSRs stay as they were; NMIs that wait are gone. The bootstrap processor goes on at
  * FFFFFFF0H, in its firmware, others wait for a SIPI (9.4.1).
  */
 void vmcs01_init(struct hv_cpu *cpu)
@@ -157,13 +157,15 @@ void vmcs01_init(struct hv_cpu *cpu)
         hal_write_dr(i, 0);
     hal_write_dr(6, DR6_AFTER_INIT);
     cpu->registers = (struct hal_registers){ .gpr[RDX] = hal_cpuid(1, 0).eax };
+    hal_forget_nmi();
+    cpu->due &= (uint8_t)~HAL_NMI;
     hal_invvpid(INVVPID_SINGLE, VPID_L1, 0);
 }
 
 /* SDM Vol. 3, 9.4.3: the processor starts at vector * 4096 in real mode. */
 void vmcs01_startup(struct hv_cpu *cpu, uint8_t vector)
 {
-    (void)cpu;
+    cpu->due |= DUE_TRIAL;                      /* an INIT that was blocked until now comes out before the first instruction, and no other: init.c */
     write_real_segment(SEG_CS, (uint16_t)(vector << 8), (uint64_t)vector << 12, 0xb | AR_S | AR_PRESENT);
     vmwrite(VMCS_guest_rip, 0);
     vmwrite(VMCS_guest_activity_state, ACTIVITY_ACTIVE);

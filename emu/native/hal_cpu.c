@@ -63,6 +63,8 @@ void hal_write_cr4(uint64_t value)
         native_stop("L0 raised #GP with MOV to CR4");
 }
 
+void hal_forget_nmi(void) { cpu()->nmi_pending = false; }
+
 bool hal_xsetbv(uint32_t index, uint64_t value) { return xcr_write(cpu(), index, value); }
 
 _Noreturn void hal_fail_stop(const char *reason) { native_stop(reason); }

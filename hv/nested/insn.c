@@ -157,10 +157,7 @@ static void vmptrst(struct hv_cpu *cpu)
 }
 
 /* Register operands are 64 bits wide in 64-bit mode, else 32. */
-static uint64_t operand_mask(void)
-{
-    return guest_64bit() ? ~0ull : 0xffffffff;
-}
+static uint64_t operand_mask(void) { return guest_64bit() ? ~0ull : 0xffffffff; }
 
 static void vmread_instruction(struct hv_cpu *cpu)
 {

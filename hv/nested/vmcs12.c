@@ -122,17 +122,8 @@ static uint32_t secondary(const struct vmcs12 *vmcs12)
                ? (uint32_t)vmcs12->field[FIELD_secondary_processor_based_controls] : 0;
 }
 
-uint32_t vmcs12_secondary(const struct hv_cpu *cpu)
-{
-    return secondary(cpu->nested.vmcs12);
-}
+uint32_t vmcs12_secondary(const struct hv_cpu *cpu) { return secondary(cpu->nested.vmcs12); }
 
-bool vmcs12_uses_ept(const struct vmcs12 *vmcs12)
-{
-    return secondary(vmcs12) & PROC2_enable_ept;
-}
+bool vmcs12_uses_ept(const struct vmcs12 *vmcs12) { return secondary(vmcs12) & PROC2_enable_ept; }
 
-bool vmcs12_ept(const struct hv_cpu *cpu)
-{
-    return vmcs12_uses_ept(cpu->nested.vmcs12);
-}
+bool vmcs12_ept(const struct hv_cpu *cpu) { return vmcs12_uses_ept(cpu->nested.vmcs12); }

@@ -119,6 +119,16 @@ uint64_t rdtsc(void)
     return (uint64_t)high << 32 | low;
 }
 
+/* IRET unblocks NMIs (SDM Vol. 3, 6.7.1): one that waits is met behind it (fault.c). */
+void hal_forget_nmi(void)
+{
+    uint64_t scratch;
+
+    __asm__ volatile("movq %%rsp, %0; pushq %1; pushq %0; pushfq; pushq %2; leaq 1f(%%rip), %0; pushq %0; iretq; 1:"
+                     : "=&r"(scratch) : "i"(SELECTOR_DATA), "i"(SELECTOR_CODE) : "cc", "memory");
+    __atomic_fetch_and(&this_processor()->nmi, (uint8_t)~HAL_NMI, __ATOMIC_SEQ_CST);
+}
+
 void hal_pause(void) { __asm__ volatile("pause" : : : "memory"); }   /* what is waited for is read anew */
 
 _Noreturn void halt(void)

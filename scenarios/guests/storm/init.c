@@ -100,3 +100,69 @@ static void reborn(bool in_x2apic_mode)
 
 void case_reborn(void) { reborn(false); }
 void case_reborn_x2apic(void) { reborn(true); }
+
+/* ---- INIT of a processor that has just started, or has an NMI waiting ---- */
+
+enum { PARKED = 0x9000, ICR_INIT_OTHERS = 0xc4500, ICR_STARTUP_OTHERS = 0xc4600, ICR_NMI_OTHERS = 0xc4400 };
+
+static void command(uint32_t value)
+{
+    ((volatile uint32_t *)0xfee00300ull)[0] = value;
+    for (volatile int i = 0; i < 100000; i++)
+        ;
+}
+
+static void nothing(unsigned number) { (void)number; }
+
+void case_parked(void)
+{
+    *(volatile uint16_t *)PARKED = 0xfeeb;      /* 1: jmp 1b */
+    for (unsigned i = 0; i < 2; i++) {
+        command(ICR_INIT_OTHERS);
+        command(ICR_STARTUP_OTHERS | PARKED >> 12);
+    }
+    others_start(nothing);
+    others_await(1);
+}
+
+static volatile unsigned there;
+
+static void stay(void)
+{
+    there = 1;
+    for (;;)
+        __asm__ volatile("pause");
+}
+
+static void life_with_nmi(unsigned number)
+{
+    (void)number;
+    if (there)
+        return;
+    idt_load();
+    nmis_count();
+    nmi_action = stay;
+    there = 2;
+    for (;;)
+        __asm__ volatile("pause");
+}
+
+/* The processor is in its handler; one more NMI waits. In its next life the vector table of real mode counts. */
+void case_forgotten(void)
+{
+    static const uint8_t code[] = { 0x2e, 0xff, 0x06, 0x10, 0x00, 0xcf };       /* incw %cs:0x10; iret */
+    volatile uint8_t *const page = (volatile uint8_t *)PARKED;
+
+    for (unsigned i = 0; i < sizeof code; i++)
+        page[i] = code[i];
+    *(volatile uint16_t *)(PARKED + 0x10) = 0;
+    __asm__ volatile("movl %0, 8" : : "r"(PARKED >> 4 << 16) : "memory");
+    others_start(life_with_nmi);
+    WAIT_UNTIL(there == 2);
+    command(ICR_NMI_OTHERS);
+    WAIT_UNTIL(there == 1);
+    command(ICR_NMI_OTHERS);
+    others_start(life_with_nmi);
+    others_await(1);
+    expect("NMIs of the next life", *(volatile uint16_t *)(PARKED + 0x10), 0);
+}
