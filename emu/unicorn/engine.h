@@ -47,6 +47,13 @@ struct counters {
     struct block *previous;     /* before it: exact where the one shadows the other */
 };
 
+/* The segments of a processor that were loaded into the library. */
+struct given_segments {
+    struct segment seg[SEG_COUNT];
+    struct table_register gdtr, idtr;
+    uint64_t code_base;
+};
+
 /* A function of ours that translated code calls; the library's record of it. */
 struct called {
     void *hook;
@@ -173,6 +180,8 @@ struct engine {
 
     /* State (state.c). */
     uint8_t segments[LIBRARY_SEGMENTS * SEGMENT_SIZE];  /* as loaded */
+    struct given_segments given;
+    bool segments_kept;                 /* the library has them still */
     unsigned fpu_owner;
     uint8_t *fpu;                       /* one image per processor */
     size_t xmm_first, xmm_stride;       /* of XMM0 in it, and from one to the next; stride 0: not looked for yet */

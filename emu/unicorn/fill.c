@@ -10,8 +10,7 @@
 static struct mapping_key mapping_key(const struct engine *e)
 {
     const struct cpu *cpu = e->cpu;
-    struct mapping_key key;
-    memset(&key, 0, sizeof key);            /* compared with memcmp: no padding may differ */
+    struct mapping_key key = { .cpu = 0 };
     key.cr0 = cpu->cr0;
     key.cr3 = cpu->cr3;
     key.cr4 = cpu->cr4;
@@ -32,11 +31,19 @@ static struct mapping_key mapping_key(const struct engine *e)
     return key;
 }
 
+static bool same_mapping(const struct mapping_key *a, const struct mapping_key *b)
+{
+    return a->generation == b->generation && a->cpu == b->cpu && a->cr3 == b->cr3 && a->cr0 == b->cr0 && a->cr4 == b->cr4 &&
+           a->efer == b->efer && a->eptp == b->eptp && a->vpid == b->vpid && a->non_root == b->non_root && a->ept == b->ept &&
+           a->watches == b->watches && a->dr7 == b->dr7 && a->apic_access == b->apic_access &&
+           !memcmp(a->dr, b->dr, sizeof a->dr) && !memcmp(a->pdpte, b->pdpte, sizeof a->pdpte);
+}
+
 void fill_prepare(struct engine *e)
 {
     struct mapping_key key = mapping_key(e);
     e->apic_linear = ~0ull;
-    if (!memcmp(&key, &e->mapped, sizeof key))
+    if (same_mapping(&key, &e->mapped))
         return;
     e->mapped = key;
     tlb_flush_x86_64(e->library);

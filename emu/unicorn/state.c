@@ -144,6 +144,49 @@ void engine_x87(struct engine *e, const struct cpu *cpu, struct x87 *x87)
         memcpy(image, e->fpu + e->fpu_owner * size, size);
 }
 
+/* Most often they are as the library has them still: `segments` is what `given` looks like there, and was there at the latest stop. */
+static void load_segments(struct engine *e)
+{
+    const struct cpu *cpu = e->cpu;
+    library_env *env = e->env;
+    struct given_segments *given = &e->given;
+    uint64_t code_base = cpu_code_base(cpu);    /* the library adds it in each mode; it writes none back */
+    if (e->segments_kept && code_base == given->code_base && !memcmp(given->seg, cpu->seg, sizeof given->seg) &&
+        !memcmp(&given->gdtr, &cpu->gdtr, sizeof given->gdtr) && !memcmp(&given->idtr, &cpu->idtr, sizeof given->idtr))
+        return;
+    for (unsigned i = 0; i < SEG_COUNT; i++)
+        put_segment(env, i, cpu->seg[i].selector, cpu->seg[i].base, cpu->seg[i].limit, flags_of(cpu->seg[i].access_rights));
+    SEGMENT(uint64_t, env, SEG_CS, SEGMENT_BASE) = code_base;
+    put_segment(env, LIBRARY_GDTR, 0, cpu->gdtr.base, cpu->gdtr.limit, 0);
+    put_segment(env, LIBRARY_IDTR, 0, cpu->idtr.base, cpu->idtr.limit, 0);
+    memcpy(e->segments, (uint8_t *)env + SEGMENTS, sizeof e->segments);
+    memcpy(given->seg, cpu->seg, sizeof given->seg);
+    memcpy(&given->gdtr, &cpu->gdtr, sizeof given->gdtr);
+    memcpy(&given->idtr, &cpu->idtr, sizeof given->idtr);
+    given->code_base = code_base;
+}
+
+/* Only what guest code changed is written back: attributes that the library does not keep survive. */
+static void store_segments(struct engine *e)
+{
+    struct cpu *cpu = e->cpu;
+    library_env *env = e->env;
+    e->segments_kept = !memcmp(e->segments, (uint8_t *)env + SEGMENTS, sizeof e->segments);
+    if (e->segments_kept)
+        return;
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        if (!memcmp(e->segments + i * SEGMENT_SIZE, (uint8_t *)env + SEGMENTS + i * SEGMENT_SIZE, SEGMENT_SIZE))
+            continue;
+        uint32_t flags = SEGMENT(uint32_t, env, i, SEGMENT_FLAGS), selector = SEGMENT(uint32_t, env, i, SEGMENT_SELECTOR);
+        cpu->seg[i] = (struct segment){ (uint16_t)selector, access_rights_of(flags), SEGMENT(uint32_t, env, i, SEGMENT_LIMIT),
+                                        SEGMENT(uint64_t, env, i, SEGMENT_BASE) };
+    }
+    cpu->gdtr = (struct table_register){ SEGMENT(uint64_t, env, LIBRARY_GDTR, SEGMENT_BASE),
+                                         SEGMENT(uint32_t, env, LIBRARY_GDTR, SEGMENT_LIMIT) };
+    cpu->idtr = (struct table_register){ SEGMENT(uint64_t, env, LIBRARY_IDTR, SEGMENT_BASE),
+                                         SEGMENT(uint32_t, env, LIBRARY_IDTR, SEGMENT_LIMIT) };
+}
+
 void state_load(struct engine *e)
 {
     const struct cpu *cpu = e->cpu;
@@ -152,12 +195,7 @@ void state_load(struct engine *e)
     memcpy(&ENV64(env, REGS), cpu->gpr, sizeof cpu->gpr);
     ENV64(env, EIP) = cpu->rip;
     ENV64(env, EFLAGS) = cpu->rflags;           /* uc_emu_start() takes the arithmetic flags out of it */
-    for (unsigned i = 0; i < SEG_COUNT; i++)
-        put_segment(env, i, cpu->seg[i].selector, cpu->seg[i].base, cpu->seg[i].limit, flags_of(cpu->seg[i].access_rights));
-    SEGMENT(uint64_t, env, SEG_CS, SEGMENT_BASE) = cpu_code_base(cpu);  /* the library adds it in each mode; it writes none back */
-    put_segment(env, LIBRARY_GDTR, 0, cpu->gdtr.base, cpu->gdtr.limit, 0);
-    put_segment(env, LIBRARY_IDTR, 0, cpu->idtr.base, cpu->idtr.limit, 0);
-    memcpy(e->segments, (uint8_t *)env + SEGMENTS, sizeof e->segments);
+    load_segments(e);
     ENV64(env, CR) = cpu->cr0;
     ENV64(env, CR + 16) = cpu->cr2;
     ENV64(env, CR + 24) = cpu->cr3;
@@ -218,18 +256,7 @@ void state_store(struct engine *e)
     if (between_iterations(e, rip))
         cpu->rflags |= RFLAGS_RF;
     e->count->retired = retired;
-    for (unsigned i = 0; i < SEG_COUNT; i++) {
-        /* Only what guest code changed is written back: attributes that the library does not keep survive. */
-        if (!memcmp(e->segments + i * SEGMENT_SIZE, (uint8_t *)env + SEGMENTS + i * SEGMENT_SIZE, SEGMENT_SIZE))
-            continue;
-        uint32_t flags = SEGMENT(uint32_t, env, i, SEGMENT_FLAGS), selector = SEGMENT(uint32_t, env, i, SEGMENT_SELECTOR);
-        cpu->seg[i] = (struct segment){ (uint16_t)selector, access_rights_of(flags), SEGMENT(uint32_t, env, i, SEGMENT_LIMIT),
-                                        SEGMENT(uint64_t, env, i, SEGMENT_BASE) };
-    }
-    cpu->gdtr = (struct table_register){ SEGMENT(uint64_t, env, LIBRARY_GDTR, SEGMENT_BASE),
-                                         SEGMENT(uint32_t, env, LIBRARY_GDTR, SEGMENT_LIMIT) };
-    cpu->idtr = (struct table_register){ SEGMENT(uint64_t, env, LIBRARY_IDTR, SEGMENT_BASE),
-                                         SEGMENT(uint32_t, env, LIBRARY_IDTR, SEGMENT_LIMIT) };
+    store_segments(e);
     CPU_MSR(cpu, ia32_kernel_gs_base) = ENV64(env, KERNEL_GS_BASE);     /* SWAPGS */
     cpu->interruptibility &= ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
     cpu->interruptibility |= shadow(e, retired);
