@@ -129,11 +129,14 @@ bool nmi_exit(struct hv_cpu *cpu)
 
 /*
  * One that came while L0 ran (a broadcast one mostly) is the guest's, before its next instruction: for L1 to say what it
- * is, in whose MSRs it is recorded. If an event waits to be delivered, that comes first; the window above ends the guest's run behind it.
+ * is, in whose MSRs it is recorded. If an event waits to be delivered, that comes first; the window above ends the guest's run behind it. Where L2 waits
+ * for a SIPI nothing can be delivered (27.3.1.5): L1 gets it when it runs, or at once if it wants exits.
  */
 bool machine_check_exits(struct hv_cpu *cpu)
 {
-    if (vmread(VMCS_entry_interruption_information) & INTERRUPTION_VALID)
+    const bool waits = cpu->level == 2 && vmread32(VMCS_guest_activity_state) == ACTIVITY_WAIT_FOR_SIPI;
+
+    if (vmread(VMCS_entry_interruption_information) & INTERRUPTION_VALID || (waits && !nested_wants_exception(VECTOR_MC, 0)))
         return false;
     cpu->due &= (uint8_t)~HAL_MACHINE_CHECK;
     exit_invent(cpu, (struct exit_record){ .reason = EXIT_REASON_exception_or_nmi, .interruption = MACHINE_CHECK });

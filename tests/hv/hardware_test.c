@@ -411,6 +411,11 @@ START_TEST(a_machine_check_in_l0)
         /* An event waits: it comes first. */
         { 2, 0, NESTED "l1 vmwrite entry_interruption_information 0x80000306\nl1 vmlaunch\nexpect event 18\nexpect exit nmi_window to=l0\n"
                 "expect level l2\n" },
+        /* In the wait-for-SIPI state no event can be delivered (27.3.1.5); an exit can be told. */
+        { 2, 0, NESTED "l1 vmwrite guest_activity_state 3\nl1 vmwrite host_cr4 0x2060\nl1 vmlaunch\nexpect state activity 3\nexpect level l2\n"
+                "sipi 0x10\nexpect exit startup_ipi to=l1\nexpect event 0x12\nexpect level l1\nl1 vmread exit_reason\nexpect value 4\n" },
+        { 2, 0, NESTED "l1 vmwrite guest_activity_state 3\nl1 vmwrite exception_bitmap 0x40000\nl1 vmlaunch\nexpect exit vmlaunch\n"
+                "l1 vmread exit_reason\nexpect value 0\nl1 vmread exit_interruption_information\nexpect value 0x80000312\n" },
     };
 
     check_level = row[_i / 3].level;
@@ -462,7 +467,7 @@ int main(void)
     tcase_add_loop_test(tcase, keys_are_no_addresses, 0, 3);
     tcase_add_loop_test(tcase, what_may_not_be_beneath_the_guest_is_refused, 0, sizeof refused / sizeof *refused);
     tcase_add_loop_test(tcase, registers_of_the_local_apic_after_init, 0, 7);
-    tcase_add_loop_test(tcase, a_machine_check_in_l0, 0, 15);
+    tcase_add_loop_test(tcase, a_machine_check_in_l0, 0, 21);
     tcase_add_loop_test(tcase, barriers_before_l2, 0, 27);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
