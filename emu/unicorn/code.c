@@ -458,6 +458,7 @@ void __wrap_tlb_protect_code_x86_64(uc_engine *uc, uint64_t ram_address)
     if (!e || ram_address >= e->model->memory.size)
         return;
     e->model->memory.watch[ram_address / PAGE_SIZE] |= WATCH_CODE;
+    e->protections++;
     /* By host address: every alias at once. */
     tlb_reset_dirty_x86_64(e->library, (uintptr_t)e->model->memory.ram + (ram_address & PAGE_MASK), PAGE_SIZE);
 }

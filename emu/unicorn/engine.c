@@ -149,7 +149,9 @@ struct engine *engine_open(struct model *model, char *error, size_t error_size)
         return NULL;
     }
     e->model = model;
-    memset(e->recent, 0xff, sizeof e->recent);
+    e->recent = e->context[0].recent;
+    memset(e->context[0].recent, 0xff, sizeof e->context[0].recent);
+    memset(e->context[1].recent, 0xff, sizeof e->context[1].recent);
     here = e;
     const char *bad = open_library(e);
     here = NULL;
@@ -170,6 +172,7 @@ void engine_close(struct engine *e)
     if (e->uc)
         uc_close(e->uc);
     code_close(e);
+    context_close(e);
     here = NULL;
     free(e->last_linear);
     free(e->fpu);

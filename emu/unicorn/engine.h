@@ -95,6 +95,8 @@ enum {
     VARIANT_ROWS = 8,               /* from this bit on: one bit for each row of variant_rows[] that stops */
 };
 
+enum { RECENT_PAGES = 4096, MMU_MODES = 3, TLB = -0x590, TLB_SIZE = 0x580 };
+
 /* What decides how the library's TLB was filled; any change flushes it. */
 struct mapping_key {
     uint64_t cr0, cr3, cr4, efer, pdpte[4], eptp, generation, watches, dr[4], dr7, apic_access;
@@ -103,7 +105,18 @@ struct mapping_key {
     bool non_root, ept;
 };
 
-enum { RECENT_PAGES = 4096 };
+
+struct recent { uint64_t linear, page; };
+
+/* A TLB of the library's (context.c): root operation's, and that of non-root operation. */
+struct context {
+    bool used;                          /* the library does not have it now; `tlb` is it */
+    bool alignment_checked;
+    uint64_t protections;
+    struct mapping_key mapped;
+    struct recent recent[RECENT_PAGES];
+    _Alignas(16) uint8_t tlb[TLB_SIZE];
+};
 
 enum { SETTLED_TICKS = 1 << 28 };       /* a quarter of a second of the library's time */
 
@@ -167,8 +180,11 @@ struct engine {
 
     /* Memory (fill.c, code.c): per RAM page, and per linear page. */
     uint64_t *last_linear;              /* linear page of the latest fill that mapped the RAM page */
-    struct { uint64_t linear, page; } recent[RECENT_PAGES];
+    struct recent *recent;              /* fills of the TLB that the library has now */
     struct mapping_key mapped;
+    struct context context[2];
+    bool in_context;                    /* which of them the library has */
+    uint64_t protections;               /* pages that got translated code so far */
     bool display_written;               /* something was written to physical addresses a0000-bffff */
     uint64_t apic_linear;               /* linear page through which this run has written to the virtual-APIC page; ~0 */
 
@@ -244,6 +260,14 @@ bool alignment_open(struct engine *engine);
 void fill_prepare(struct engine *engine);
 void fill_check_alignment(struct engine *engine, bool check);
 void fill_finish(struct engine *engine);
+bool fill_same_mapping(const struct mapping_key *a, const struct mapping_key *b);
+
+/* context.c */
+bool context_switch(struct engine *engine, const struct mapping_key *key);
+bool context_plausible(struct engine *engine, uint64_t linear, bool ram);
+void context_close(struct engine *engine);
+
+/* fill.c */
 /* Reads memory as the processor would for descriptor tables, without side effects; false also across pages. */
 bool peek(struct engine *engine, uint64_t linear, void *to, unsigned length);
 

@@ -31,7 +31,7 @@ static struct mapping_key mapping_key(const struct engine *e)
     return key;
 }
 
-static bool same_mapping(const struct mapping_key *a, const struct mapping_key *b)
+bool fill_same_mapping(const struct mapping_key *a, const struct mapping_key *b)
 {
     return a->generation == b->generation && a->cpu == b->cpu && a->cr3 == b->cr3 && a->cr0 == b->cr0 && a->cr4 == b->cr4 &&
            a->efer == b->efer && a->eptp == b->eptp && a->vpid == b->vpid && a->non_root == b->non_root && a->ept == b->ept &&
@@ -43,9 +43,12 @@ void fill_prepare(struct engine *e)
 {
     struct mapping_key key = mapping_key(e);
     e->apic_linear = ~0ull;
-    if (same_mapping(&key, &e->mapped))
+    if (fill_same_mapping(&key, &e->mapped))
         return;
+    bool valid = context_switch(e, &key);
     e->mapped = key;
+    if (valid)
+        return;
     tlb_flush_x86_64(e->library);
 }
 

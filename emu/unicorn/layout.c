@@ -174,6 +174,7 @@ static const char *check_execution(struct engine *e)
     ENV64(env, EFLAGS) = RFLAGS_FIXED;
     REQUIRE(run(e, 0, "\x90\x90\x0f\x0b", 4) == LEFT_UD && ENV64(env, EIP) == 2, "exception intercept or exception_index");
     REQUIRE(e->count->current && e->count->current->count == 3 && e->count->retired == 3 && clock_retired_at(e, 2) == 2, "counting, pc_next");
+    REQUIRE(context_plausible(e, 0, true), "tlb");
     REQUIRE(!e->unlike, "start of a block");
     REQUIRE(e->block_begins.known && run_to(e, 0, 0, "\x90\x90\x0f\x0b", 4) == LEFT_POLL && ENV64(env, EIP) == 0 && !e->count->retired &&
             !e->count->current, "limit at the start of a block");
@@ -207,6 +208,7 @@ static const char *check_execution(struct engine *e)
 
     tb_invalidate_phys_range_x86_64(e->uc, 0, PAGE_SIZE);       /* nop; mov al, [0xfee00000]; ud2 */
     REQUIRE(run(e, 0, "\x90\xa0\x00\x00\xe0\xfe\x00\x00\x00\x00\x0f\x0b", 12) == LEFT_UD && e->linear == 1, "mem_io_pc");
+    REQUIRE(context_plausible(e, 0xfee00000, false), "tlb of devices");
 
     tb_invalidate_phys_range_x86_64(e->uc, 0, PAGE_SIZE);
     set_features(env);
@@ -253,7 +255,7 @@ const char *check_layout(struct engine *e)
      * That time passes now: flushes at the first world switches cost a quarter. */
     e->ticks = SETTLED_TICKS;
     tlb_flush_x86_64(e->library);
-    memset(e->recent, 0xff, sizeof e->recent);
+    memset(e->recent, 0xff, RECENT_PAGES * sizeof *e->recent);
     e->model->memory.watch[0] &= (uint8_t)~WATCH_CODE;
     e->count->retired = e->translations = 0;
     /* After power-up (SDM Vol. 3, table 10-1); the library begins with zeros. */

@@ -227,6 +227,56 @@ START_TEST(two_runs_are_identical)
 END_TEST
 
 BLOB(code_sse, "movups xmm3,[rbx]\n fld1\n hlt\n paddq xmm3,xmm3\n movups [rbx],xmm3\n fadd st,st\n fstp qword ptr [rbx+16]\n hlt");
+BLOB(code_store_imm, "mov [rdi],eax\n cpuid");
+BLOB(code_load, "mov rax,[rdi]\n cpuid");
+BLOB(code_imm, "mov ecx,0\n cpuid");
+static void in_mode(bool non_root, uint64_t at)
+{
+    f->cpu->vmx.non_root = non_root;
+    fixture_run_at(f, at);
+    ck_assert_int_eq(f->stop.reason, STOP_INSTRUCTION);
+    f->cpu->vmx.non_root = false;
+}
+
+/* Root and non-root operation have TLBs of their own: what the one has been allowed to write the other may translate. */
+START_TEST(code_of_the_other_mode_of_operation)
+{
+    PUT(f, FIXTURE_CODE, code_store_imm);
+    PUT(f, 0x50000, code_imm);
+    f->cpu->gpr[RDI] = 0x50001;
+    for (unsigned i = 1; i < 40; i++) {
+        f->cpu->gpr[RAX] = i;
+        in_mode(i & 4, FIXTURE_CODE);
+        if (i & 1) {
+            in_mode(!(i & 4), 0x50000);
+            ck_assert_uint_eq(f->cpu->gpr[RCX], i);
+        } else {
+            in_mode(i & 4, 0x50000);
+            ck_assert_uint_eq(f->cpu->gpr[RCX], i);
+        }
+    }
+}
+END_TEST
+
+/* What is invalidated in the one mode of operation is not found in the other, and what was not may be. */
+START_TEST(mappings_of_two_modes_of_operation)
+{
+    PUT(f, FIXTURE_CODE, code_load);
+    fixture_put64(f, 0x30000, 0x1111);
+    fixture_put64(f, 0x31000, 0x2222);
+    f->cpu->gpr[RDI] = 0x30000;
+    for (unsigned i = 0; i < 20; i++) {
+        uint64_t page = i & 1 ? 0x31000 : 0x30000;
+        fixture_put64(f, FIXTURE_PT + 8 * 0x30, fixture_page(page));
+        fixture_flush(f);
+        for (unsigned mode = 0; mode < 4; mode++) {
+            in_mode((i + mode) & 1, FIXTURE_CODE);
+            ck_assert_uint_eq(f->cpu->gpr[RAX], i & 1 ? 0x2222 : 0x1111);
+        }
+    }
+}
+END_TEST
+
 START_TEST(processors_keep_their_floating_point_state)
 {
     struct cpu *cpus = f->model->cpu;
@@ -264,6 +314,8 @@ int main(void)
     tcase_add_test(tc, single_steps_add_up);
     tcase_add_test(tc, repetitions_step_one_by_one);
     tcase_add_test(tc, two_runs_are_identical);
+    tcase_add_test(tc, code_of_the_other_mode_of_operation);
+    tcase_add_test(tc, mappings_of_two_modes_of_operation);
     tcase_add_test(tc, processors_keep_their_floating_point_state);
     suite_add_tcase(suite, tc);
     return suite_run(suite);
