@@ -49,10 +49,7 @@ enum { PROGRAMS = sizeof programs / sizeof *programs };
 
 struct outcome {
     uint64_t gpr[GPR_COUNT], rip, rflags, cr0, cr2, cr3, cr4, instructions, clock, steps, executed, msr[MSR_COUNT];
-    struct segment seg[SEG_COUNT];
-    struct table_register gdtr;
-    struct event event;
-    uint64_t memory[512];
+    uint64_t seg[SEG_COUNT][4], gdtr[2], event[4], memory[512];         /* no gaps: compared as bytes */
 };
 
 /* Steps as a machine makes them: up to HLT, an exception, or the limit. A step that does nothing takes time. */
@@ -86,10 +83,15 @@ static void go(const struct program *p, uint64_t limit, uint64_t in_place, struc
     }
     memcpy(out->gpr, cpu->gpr, sizeof out->gpr);
     memcpy(out->msr, cpu->msr, sizeof out->msr);
-    memcpy(out->seg, cpu->seg, sizeof out->seg);
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        const struct segment *s = &cpu->seg[i];
+        memcpy(out->seg[i], (uint64_t[]){ s->selector, s->access_rights, s->limit, s->base }, sizeof out->seg[i]);
+    }
+    memcpy(out->gdtr, (uint64_t[]){ cpu->gdtr.base, cpu->gdtr.limit }, sizeof out->gdtr);
+    memcpy(out->event, (uint64_t[]){ cpu->event.valid, cpu->event.vector, cpu->event.error_code, cpu->event.address }, sizeof out->event);
     memcpy(out->memory, f->ram + MEMORY, sizeof out->memory);
     out->rip = cpu->rip, out->rflags = cpu->rflags, out->cr0 = cpu->cr0, out->cr2 = cpu->cr2, out->cr3 = cpu->cr3, out->cr4 = cpu->cr4;
-    out->instructions = cpu->instructions, out->clock = cpu->clock, out->gdtr = cpu->gdtr, out->event = cpu->event;
+    out->instructions = cpu->instructions, out->clock = cpu->clock;
     fixture_close(f);
 }
 
