@@ -17,6 +17,14 @@
 enum { PROBLEM_MAX = DESCRIPTION_MAX + 160 };
 #define CR3_ADDRESS 0x000ffffffffff000ull
 
+/* IA32_EFER behind an exit (28.5.1, 28.6). An MSR-load area may bring back what the one of the entry has taken. */
+static uint64_t efer_behind_exit(const struct cpu *cpu, const struct vmcs *v)
+{
+    if (VMCS(v, exit_controls) & EXIT_load_ia32_efer)
+        return VMCS(v, host_ia32_efer);
+    return CPU_MSR(cpu, ia32_efer) | (VMCS(v, exit_msr_load_count) ? EFER_NXE : 0);
+}
+
 struct cpu host_tables_view(const struct cpu *cpu, const struct vmcs *v)
 {
     struct cpu view = *cpu;
@@ -28,7 +36,7 @@ struct cpu host_tables_view(const struct cpu *cpu, const struct vmcs *v)
     view.cr0 = VMCS(v, host_cr0);
     view.cr3 = VMCS(v, host_cr3);
     view.cr4 = VMCS(v, host_cr4);
-    CPU_MSR(&view, ia32_efer) = (CPU_MSR(cpu, ia32_efer) & ~(uint64_t)(EFER_LME | EFER_LMA)) | wide;
+    CPU_MSR(&view, ia32_efer) = (efer_behind_exit(cpu, v) & ~(uint64_t)(EFER_LME | EFER_LMA)) | wide;
     view.seg[SEG_CS].selector = (uint16_t)VMCS(v, host_cs_selector);
     view.seg[SEG_SS].access_rights = 0;
     return view;

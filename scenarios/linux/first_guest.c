@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { GUEST_SIZE = 0x4000, GUEST_AT = 0x1000, PORT = 0x217 };
 
@@ -32,8 +33,10 @@ static int check(int value, const char *what)
     return value;
 }
 
-int main(void)
+/* With an argument it keeps its virtual machine for another two seconds. */
+int main(int argc, char **argv)
 {
+    (void)argv;
     int kvm = check(open("/dev/kvm", O_RDWR), "/dev/kvm");
     int vm = check(ioctl(kvm, KVM_CREATE_VM, 0), "KVM_CREATE_VM");
     unsigned char *memory = mmap(NULL, GUEST_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -55,8 +58,10 @@ int main(void)
     check(ioctl(vcpu, KVM_SET_REGS, &regs), "KVM_SET_REGS");
     for (;;) {
         check(ioctl(vcpu, KVM_RUN, 0), "KVM_RUN");
-        if (run->exit_reason == KVM_EXIT_HLT)
+        if (run->exit_reason == KVM_EXIT_HLT) {
+            sleep(argc > 1 ? 2 : 0);
             return 0;
+        }
         if (run->exit_reason != KVM_EXIT_IO || run->io.port != PORT) {
             printf("first-guest: exit reason %u\n", run->exit_reason);
             return 1;
