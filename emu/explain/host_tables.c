@@ -131,6 +131,87 @@ static void look_at_selectors(struct machine *machine, const struct cpu *cpu, co
     }
 }
 
+/* ---- IDTR and TR ---- */
+
+enum { GATE_BYTES = 16, GATE_TRAP_OR_INTERRUPT = 0xe, TSS_STACKS = 4, TSS_STACK_COUNT = 11 };      /* RSP0-2, a reserved word, IST1-7 */
+
+/* Has the IDT of a 64-bit hypervisor a gate for the vector? */
+static bool has_gate(struct cpu *view, uint64_t base, uint32_t limit, unsigned vector)
+{
+    uint64_t gate;
+
+    return vector * GATE_BYTES + GATE_BYTES - 1 <= limit && place_peek(view, base + vector * GATE_BYTES, &gate, 8) == PEEK_DONE &&
+           gate >> 47 & 1 && (gate >> 40 & 0x1e) == GATE_TRAP_OR_INTERRUPT;
+}
+
+/* An exit gives IDTR a base, and nobody looks at what is there before the first exception or NMI. Told if the hypervisor had an IDT, and not one
+ * of its gates for exceptions is there. */
+static void look_at_idt(struct machine *machine, const struct cpu *cpu, const struct vmcs *v, const struct vmx_root *root)
+{
+    struct cpu after = host_tables_view(cpu, v), before = after;
+    uint64_t base = VMCS(v, host_idtr_base);
+    unsigned had = 0;
+    struct explanation *e;
+
+    before.cr3 = root->cr3;
+    if (base == root->idtr.base || !cpu_long_mode(&after))
+        return;
+    for (unsigned vector = 0; vector < 32; vector++) {
+        if (!has_gate(&before, root->idtr.base, root->idtr.limit, vector))
+            continue;
+        had++;
+        if (has_gate(&after, base, 0xffff, vector))
+            return;
+    }
+    if (!had)
+        return;
+    e = explain_begin(machine, cpu, explain_key(FIELD_host_idtr_base, "host_tables.idt"));
+    if (!e)
+        return;
+    explain_line(e, "VM entry with VMCS 0x%" PRIx64 ": its VM exits load IDTR with base 0x%" PRIx64 ", where no gate for any exception is; the IDT that the hypervisor "
+                    "entered with is at 0x%" PRIx64 ", and has %u [28.5.2]", v->pa, base, root->idtr.base, had);
+    explain_line(e, "from the VM exit to the next LIDT, the first exception, NMI or interrupt finds no handler, and ends in a triple fault");
+    written_tell(e, v, FIELD_host_idtr_base);
+    explain_end(e);
+}
+
+/* The stacks of a 64-bit TSS, SDM Vol. 3, 7.7. False: there are none. */
+static bool has_stacks(struct cpu *view, uint64_t tss)
+{
+    uint64_t stack[TSS_STACK_COUNT] = { 0 }, all = 0;
+
+    if (place_peek(view, tss + TSS_STACKS, stack, sizeof stack) != PEEK_DONE)
+        return false;
+    for (unsigned i = 0; i < TSS_STACK_COUNT; i++)
+        all |= stack[i];
+    return all != 0;
+}
+
+/* An exit takes selector and base of TR from two fields. Told if the base is another than the one that the selector's descriptor and the hypervisor had,
+ * and that TSS names stacks. */
+static void look_at_tss(struct machine *machine, const struct cpu *cpu, const struct vmcs *v, const struct vmx_root *root)
+{
+    struct cpu view = host_tables_view(cpu, v);
+    struct descriptor d = { .linear = VMCS(v, host_gdtr_base) + (VMCS(v, host_tr_selector) & 0xfff8) };
+    uint64_t base;
+    struct explanation *e;
+
+    if (VMCS(v, host_tr_base) == root->tr_base || !cpu_long_mode(&view) || place_peek(&view, d.linear, &d.low, 8) != PEEK_DONE ||
+        place_peek(&view, d.linear + 8, &d.high, 8) != PEEK_DONE || (d.low >> 40 & 0x1d) != 9)
+        return;
+    base = (d.low >> 16 & 0xffffff) | (d.low >> 56) << 24 | d.high << 32;
+    if (base != root->tr_base || !has_stacks(&view, base))
+        return;
+    e = explain_begin(machine, cpu, explain_key(FIELD_host_tr_base, "host_tables.tss"));
+    if (!e)
+        return;
+    explain_line(e, "VM entry with VMCS 0x%" PRIx64 ": its VM exits load TR with base 0x%" PRIx64 ", without a look at the descriptor of selector 0x%" PRIx64 ", whose TSS is at 0x%" PRIx64
+                    ", as it was at the VM entry [28.5.2]", v->pa, VMCS(v, host_tr_base), VMCS(v, host_tr_selector), base);
+    explain_line(e, "gates with an IST, and interrupts that come in user mode, take the stacks RSP0 to IST7 from the base that was loaded [6.14.4, 6.14.5]");
+    written_tell(e, v, FIELD_host_tr_base);
+    explain_end(e);
+}
+
 /* ---- CR3 ---- */
 
 /* As far as the program on the machine is concerned, in root operation or outside VMX operation. */
@@ -203,4 +284,6 @@ void host_tables_explain(struct machine *machine, const struct cpu *cpu, const s
 
     look_at_cr3(machine, cpu, v, root);
     look_at_selectors(machine, cpu, v, root);
+    look_at_idt(machine, cpu, v, root);
+    look_at_tss(machine, cpu, v, root);
 }

@@ -18,7 +18,8 @@ void shadowed_after_exit(struct native_cpu *here)
         here->l1_efer = VMCS(v, guest_ia32_efer);
         here->l1_root = (struct vmx_root){ here->l1_rip, VMCS(v, guest_fs_base), VMCS(v, guest_gs_base), VMCS(v, guest_tr_base),
                                             VMCS(v, guest_cr0), VMCS(v, guest_cr4), here->l1_efer,
-                                           VMCS(v, guest_cr3), VMCS(v, guest_gdtr_base), (uint32_t)VMCS(v, guest_gdtr_limit) };
+                                           VMCS(v, guest_cr3), VMCS(v, guest_gdtr_base), (uint32_t)VMCS(v, guest_gdtr_limit),
+                                            { VMCS(v, guest_idtr_base), (uint32_t)VMCS(v, guest_idtr_limit) } };
     }
     if (here->level == 2 && v && VMCS(v, exit_reason) == EXIT_REASON_ept_violation)
         here->exit_gpa = VMCS(v, guest_physical_address);

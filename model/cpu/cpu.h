@@ -54,6 +54,7 @@ struct vmx {
     struct vmx_root {
         uint64_t rip, fs_base, gs_base, tr_base, cr0, cr4, efer, cr3, gdtr_base;
         uint32_t gdtr_limit;
+        struct table_register idtr;
     } entered_from;             /* in root operation, at the latest VM entry: for explanations. Nothing in the model asks */
     uint64_t length_read, rip_written;      /* cpu->instructions at the program's VMREAD of the VM-exit instruction length, and its VMWRITE of GUEST_RIP: likewise */
     uint64_t entry_clock;       /* cpu->clock at VM entry */

@@ -89,7 +89,7 @@ enum status vmx_enter(struct cpu *cpu, bool launch, vmx_result *result)
         return exit_failed_entry(cpu, v, EXIT_REASON_entry_failure_guest_state, outcome.qualification, nmi_blocked);
 
     cpu->vmx.entered_from = (struct vmx_root){ cpu->rip, cpu->seg[SEG_FS].base, cpu->seg[SEG_GS].base, cpu->seg[SEG_TR].base,
-                                               cpu->cr0, cpu->cr4, CPU_MSR(cpu, ia32_efer), cpu->cr3, cpu->gdtr.base, cpu->gdtr.limit };
+                                               cpu->cr0, cpu->cr4, CPU_MSR(cpu, ia32_efer), cpu->cr3, cpu->gdtr.base, cpu->gdtr.limit, cpu->idtr };
     guest_load(cpu, v);
     bad_msr = msr_area_load(cpu, VMCS(v, entry_msr_load_address), VMCS(v, entry_msr_load_count));
     if (bad_msr)

@@ -114,7 +114,56 @@ static void host_gs_by_hand(void) { without(MSR_ia32_gs_base, VMCS_host_gs_base,
 static void host_gs_right(void) { with_base(MSR_ia32_gs_base, VMCS_host_gs_base, true); }
 static void host_gs_zero(void) { with_base(MSR_ia32_gs_base, VMCS_host_gs_base, false); }
 
+/* ---- tables ---- */
+
+static void with_idt(uint64_t base)
+{
+    idt_load();
+    start_guest(asks, asks_end);
+    vmwrite(VMCS_host_idtr_base, base);
+    enter();
+}
+
+static void host_idt_forgotten(void) { with_idt(0); }
+
+static void host_idt_copied(void)
+{
+    static _Alignas(16) uint8_t copy[PAGE];
+    struct descriptor_table table;
+
+    idt_load();
+    table = store_idtr();
+    for (unsigned i = 0; i <= table.limit; i++)
+        copy[i] = ((const uint8_t *)table.base)[i];
+    with_idt((uintptr_t)copy);
+}
+
+/* The base of the TSS, as its descriptor has it: below 4 GB. */
+static uint64_t tss_base(void)
+{
+    uint16_t selector;
+    uint64_t low;
+
+    __asm__ volatile("str %0" : "=r"(selector));
+    low = *(uint64_t *)(store_gdtr().base + selector);
+    return (low >> 16 & 0xffffff) | low >> 56 << 24;
+}
+
+static void with_tss(uint64_t base, uint64_t rsp0)
+{
+    *(volatile uint32_t *)(tss_base() + 4) = (uint32_t)rsp0;
+    start_guest(asks, asks_end);
+    vmwrite(VMCS_host_tr_base, base);
+    enter();
+}
+
+static void host_tss_forgotten(void) { with_tss(0, 0x70000); }
+static void host_tss_unused(void) { with_tss(0, 0); }
+static void host_tss_right(void) { with_tss(tss_base(), 0x70000); }
+
 const struct mistake mistakes_of_host_state[] = {
+    { "host-idt-forgotten", host_idt_forgotten }, { "host-idt-copied", host_idt_copied }, { "host-tss-forgotten", host_tss_forgotten },
+    { "host-tss-unused", host_tss_unused }, { "host-tss-right", host_tss_right },
     { "host-cr4-stale", host_cr4_stale }, { "host-cr4-no-osxsave", host_cr4_no_osxsave }, { "host-cr4-no-fsgsbase", host_cr4_no_fsgsbase },
     { "host-cr4-follows", host_cr4_follows }, { "host-cr4-never-set", host_cr4_never_set },
     { "host-efer-no-sce", host_efer_no_sce }, { "host-efer-no-nxe", host_efer_no_nxe }, { "host-cr0-ts", host_cr0_ts },
