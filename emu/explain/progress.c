@@ -8,6 +8,7 @@
 #include "emu/decode/decode.h"
 #include "emu/device/lapic_parts.h"
 #include "emu/explain/events.h"
+#include "emu/explain/exit_information.h"
 #include "emu/explain/interrupts.h"
 #include "emu/explain/loop.h"
 #include "emu/explain/place.h"
@@ -67,10 +68,11 @@ static bool comes_from_outside(uint64_t reason)
     }
 }
 
-/* An exception that is to be met by the guest leaves RIP where it is, and so does an event from outside. */
+/* Only where the exit is that of an instruction, and the hypervisor has to do what it does, is RIP to be moved on: 28.2.5. All others leave it
+ * where the guest goes on. */
 static const char *exit_words(unsigned reason)
 {
-    return comes_from_outside(reason) || reason == EXIT_REASON_exception_or_nmi ? "" : ": RIP is not advanced";
+    return exit_has_length(reason) ? ": RIP is not advanced" : "";
 }
 
 /* The interrupt that waits for `cpu`. */
@@ -129,6 +131,23 @@ static void tell_outside(struct explanation *e, const struct cpu *cpu, const str
     }
 }
 
+/* Why an exit comes again whose condition VM entry, or what the guest does next, finds as it was. */
+static bool tell_condition(struct explanation *e, const struct vmcs *v, unsigned reason)
+{
+    switch (reason) {
+    case EXIT_REASON_tpr_below_threshold:
+        explain_line(e, "the guest's priority, VTPR[7:4], is still below the TPR threshold, 0x%" PRIx64 ", and VM entry compares the two each time: write a threshold that "
+                        "is not above it, 0 where no interrupt waits, before VMRESUME [27.7.7, 30.1.2]", VMCS(v, tpr_threshold));
+        return true;
+    case EXIT_REASON_page_modification_log_full:
+        explain_line(e, "the PML index is still 0x%" PRIx64 ", which is no entry of the log (0 to 511): take out what it holds, and write 511 to the index, before VMRESUME "
+                        "[29.3.6]", VMCS(v, pml_index));
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* The exception of a delivery that VM entry began: what stands in its way. */
 static bool tell_injection(struct explanation *e, const struct events *events)
 {
@@ -178,8 +197,12 @@ static void tell_exits(struct machine *machine, struct cpu *cpu, const struct no
         tell_outside(e, cpu, written_vmcs(machine, cpu), reason);
     else if (injected && tell_injection(e, &machine->events[cpu->index]))
         ;
+    else if (written_vmcs(machine, cpu) && tell_condition(e, written_vmcs(machine, cpu), reason))
+        ;
     else if (cure)
         explain_line(e, "%s", cure);
+    else if (!exit_has_length(reason))
+        explain_line(e, "what it comes of is still so at each VM entry");
     else
         explain_line(e, "a VM exit leaves GUEST_RIP at the instruction: whoever emulates it adds the VM-exit instruction length (%" PRIu64
                      ") before VMRESUME [28.2.5]", vmcs ? VMCS(vmcs, exit_instruction_length) : 0);

@@ -181,6 +181,20 @@ static void preemption_timer_zero(void)
     enter_for_ever();
 }
 
+/* The guest's virtual APIC has priority 0. */
+static void tpr_threshold_left(void)
+{
+    static _Alignas(PAGE) uint8_t virtual_apic[PAGE], apic[PAGE];
+
+    start_guest(guest_cpuid, guest_cpuid_end);
+    vmwrite(VMCS_processor_based_controls, vmread(VMCS_processor_based_controls) | PROC_use_tpr_shadow);
+    vmwrite(VMCS_secondary_processor_based_controls, vmread(VMCS_secondary_processor_based_controls) | PROC2_virtualize_apic_accesses);
+    vmwrite(VMCS_virtual_apic_address, (uintptr_t)virtual_apic);
+    vmwrite(VMCS_apic_access_address, (uintptr_t)apic);
+    vmwrite(VMCS_tpr_threshold, 5);
+    enter_for_ever();
+}
+
 extern const uint8_t guest_later[], guest_later_end[];
 __asm__("guest_later: nop\n nop\n cpuid\nguest_later_end:\n");
 
@@ -318,6 +332,7 @@ const struct mistake mistakes_of_hangs[] = {
     { "exception-injected-for-ever", exception_injected_for_ever }, { "interrupt-not-acknowledged", interrupt_not_acknowledged },
     { "interrupt-window-left-open", interrupt_window_left_open }, { "nmi-window-left-open", nmi_window_left_open },
     { "priority-of-its-class", priority_of_its_class }, { "preemption-timer-zero", preemption_timer_zero },
+    { "tpr-threshold-left", tpr_threshold_left },
     { "idle-hypervisor", idle_hypervisor }, { "rip-not-advanced-with-timer", rip_not_advanced_with_timer }, { "rip-moved-back", rip_moved_back }, { "timer-exits", timer_exits },
     { NULL, NULL },
 };
