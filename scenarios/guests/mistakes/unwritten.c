@@ -121,6 +121,14 @@ static void virtual_apic_only(void) { with_field(VMCS_virtual_apic_address, (uin
 static void msr_area_only(void) { with_field(VMCS_entry_msr_load_address, (uintptr_t)page_of_bits); }
 static void nmi_as_exception(void) { with_field(VMCS_exception_bitmap, 1u << VECTOR_NMI | 1u << VECTOR_UD); }
 static void all_exceptions(void) { with_field(VMCS_exception_bitmap, 0xffffffff); }
+static void vpid_only(void)
+{
+    start_without(NO_FIELD);
+    vmwrite(VMCS_secondary_processor_based_controls, vmread(VMCS_secondary_processor_based_controls) & ~(uint64_t)PROC2_enable_vpid);
+    vmwrite(VMCS_virtual_processor_identifier, 7);
+    run();
+}
+
 static void read_shadow_only(void) { with_field(VMCS_cr0_read_shadow, CR0_PE); }
 
 /* A count of 0 that is written is meant. */
@@ -181,7 +189,7 @@ const struct mistake mistakes_of_unwritten_fields[] = {
     { "msr-store-area-unwritten", msr_store_area }, { "all-fields-written", all_written },
     { "secondary-not-activated", secondary_not_activated }, { "ept-not-enabled", ept_not_enabled },
     { "io-bitmaps-only", io_bitmaps_only }, { "msr-bitmap-only", msr_bitmap_only }, { "tsc-offset-only", tsc_offset_only },
-    { "timer-value-only", timer_value_only }, { "virtual-apic-only", virtual_apic_only }, { "msr-area-only", msr_area_only },
+    { "timer-value-only", timer_value_only }, { "virtual-apic-only", virtual_apic_only }, { "vpid-only", vpid_only }, { "msr-area-only", msr_area_only },
     { "msr-area-of-none", msr_area_of_none }, { "nmi-in-exception-bitmap", nmi_as_exception }, { "all-in-exception-bitmap", all_exceptions },
     { "read-shadow-only", read_shadow_only }, { "guest-efer-only", guest_efer_only }, { "guest-efer-same", guest_efer_same },
     { "host-gs-base-unwritten", host_gs_base }, { "host-rsp-unwritten", host_rsp }, { "guest-rsp-unwritten", guest_rsp },
