@@ -65,11 +65,9 @@ static void tell_undefined(struct explanation *e, struct cpu *cpu, const char *p
 }
 
 /* An entry of the paging structures whose execute-disable bit is a reserved one: SDM Vol. 3, 4.5. */
-static void tell_execute_disable(struct explanation *e, const struct cpu *cpu, uint32_t error_code)
+static void tell_execute_disable(struct explanation *e, const struct cpu *cpu)
 {
-    enum { ERROR_RESERVED = 8 };
-
-    if (error_code & ERROR_RESERVED && !(CPU_MSR(cpu, ia32_efer) & EFER_NXE))
+    if (!(CPU_MSR(cpu, ia32_efer) & EFER_NXE))
         host_state_tell(e, cpu, HOST_STATE_EFER, EFER_NXE);
 }
 
@@ -139,8 +137,8 @@ void fault_tell(struct explanation *e, struct cpu *cpu, const struct event *even
                 guest_code_tell_rip(e, cpu);
             break;
         case VECTOR_PF:
-            page_walk_tell(e, cpu, event->address, event->error_code);
-            tell_execute_disable(e, cpu, event->error_code);
+            if (page_walk_tell(e, cpu, event->address, event->error_code))
+                tell_execute_disable(e, cpu);
             break;
         default:
             break;

@@ -5,8 +5,11 @@
 #include <inttypes.h>
 
 #include "emu/explain/explain.h"
+#include "emu/explain/written.h"
+#include "emu/machine/parts.h"
 #include "model/ept/ept.h"
 #include "model/model.h"
+#include "model/vmx/vmx.h"
 
 #define ADDRESS_BITS 0x000ffffffffff000ull
 #define ENTRY_PRESENT 1ull
@@ -94,14 +97,23 @@ static const char *lacks(const struct cpu *cpu, const struct shape *shape, unsig
     return NULL;
 }
 
-void page_walk_tell(struct explanation *e, struct cpu *cpu, uint64_t linear, uint32_t error)
+/* What is wrong at the top may be wrong with CR3, if that is what the hypervisor has given the guest. */
+static void tell_root(struct explanation *e, const struct cpu *cpu)
+{
+    const struct vmcs *v = written_guest(e->machine, cpu);
+
+    if (v && VMCS(v, guest_cr3) == cpu->cr3)
+        written_tell(e, v, FIELD_guest_cr3);
+}
+
+bool page_walk_tell(struct explanation *e, struct cpu *cpu, uint64_t linear, uint32_t error)
 {
     struct shape shape = shape_of(cpu);
     uint64_t table = shape.root;
     bool user = true;
 
     if (!(cpu->cr0 & CR0_PG))
-        return;
+        return false;
     for (unsigned level = shape.levels; level; level--) {
         unsigned shift = 12 + shape.index_bits * (level - 1);
         uint64_t index = linear >> shift & ((1ull << shape.index_bits) - 1), at = table + index * shape.entry_size, entry;
@@ -110,7 +122,9 @@ void page_walk_tell(struct explanation *e, struct cpu *cpu, uint64_t linear, uin
         if (!read_entry(cpu, at, shape.entry_size, &entry)) {
             explain_line(e, "%s of 0x%" PRIx64 " at 0x%" PRIx64 " cannot be read: there is no memory (CR3 0x%" PRIx64 ")", entry_name[level], linear,
                          at, cpu->cr3);
-            return;
+            if (level == shape.levels)
+                tell_root(e, cpu);
+            return false;
         }
         const char *why = lacks(cpu, &shape, level, entry, error);
         leaf = level == 1 || ((entry & ENTRY_LARGE) && (level == 2 || (level == 3 && shape.levels > 3)));
@@ -118,19 +132,22 @@ void page_walk_tell(struct explanation *e, struct cpu *cpu, uint64_t linear, uin
         if (wrong) {
             explain_line(e, "%s of 0x%" PRIx64 " at 0x%" PRIx64 " = 0x%" PRIx64 ": reserved bits are set, 0x%" PRIx64 "%s (CR3 0x%" PRIx64 ")", entry_name[level], linear,
                          at, entry, wrong, wrong & ENTRY_EXECUTE_DISABLE && !(CPU_MSR(cpu, ia32_efer) & EFER_NXE) ? "; bit 63 needs IA32_EFER.NXE" : "", cpu->cr3);
-            return;
+            return wrong & ENTRY_EXECUTE_DISABLE;
         }
         if (why || (leaf && (error & PF_RESERVED))) {
             explain_line(e, "%s of 0x%" PRIx64 " at 0x%" PRIx64 " = 0x%" PRIx64 ": %s (CR3 0x%" PRIx64 ")", entry_name[level], linear, at, entry,
                          why ? why : "a reserved bit is set in it or above it", cpu->cr3);
-            return;
+            if (level == shape.levels && !(entry & ENTRY_PRESENT))
+                tell_root(e, cpu);
+            return false;
         }
         user &= (entry & ENTRY_USER) || (!cpu_long_mode(cpu) && shape.levels == 3 && level == 3);
         if (leaf && user && forbids(cpu, error))
             explain_line(e, "%s of 0x%" PRIx64 " at 0x%" PRIx64 " = 0x%" PRIx64 ": %s (CR3 0x%" PRIx64 ")", entry_name[level], linear, at, entry, forbids(cpu, error),
                          cpu->cr3);
         if (leaf)
-            return;
+            return false;
         table = shape.entry_size == 8 ? entry & ADDRESS_BITS : entry & 0xfffff000;
     }
+    return false;
 }

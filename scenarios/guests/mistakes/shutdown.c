@@ -217,6 +217,14 @@ static void guest_cr3_wild(void)
     guest_enter(&guest_of_mistakes);
 }
 
+/* A reserved bit that has nothing to do with IA32_EFER.NXE. */
+static void guest_pml4_reserved(void)
+{
+    start_guest(ud2_start, ud2_end);
+    *(uint64_t *)(guest_of_mistakes.memory + GUEST_ROOT) |= 0x80;
+    guest_enter(&guest_of_mistakes);
+}
+
 static void guest_rip_wild(void)
 {
     start_guest(ud2_start, ud2_end);
@@ -387,7 +395,7 @@ const struct mistake mistakes_of_shutdown[] = {
     { "cr3-wild", cr3_wild }, { "msr-unknown", msr_unknown }, { "sti-no-idt", sti_no_idt },
     { "host-rip-unmapped", host_rip_unmapped }, { "host-rip-zeros", host_rip_zeros }, { "host-cr3-wild", host_cr3_wild },
     { "host-rsp-wild", host_rsp_wild }, { "host-idtr-zero", host_idtr_zero }, { "host-gdtr-wild", host_gdtr_wild },
-    { "guest-no-idt", guest_no_idt }, { "guest-cr3-wild", guest_cr3_wild }, { "guest-rip-wild", guest_rip_wild },
+    { "guest-no-idt", guest_no_idt }, { "guest-cr3-wild", guest_cr3_wild }, { "guest-pml4-reserved", guest_pml4_reserved }, { "guest-rip-wild", guest_rip_wild },
     { "guest-halted", guest_halted }, { "guest-unstarted", guest_unstarted },
     { "abort-msr-load", abort_msr_load }, { "host-idtr-forgotten", host_idtr_forgotten }, { "host-gdtr-forgotten", host_gdtr_forgotten },
     { "host-tr-forgotten", host_tr_forgotten }, { "stack-into-video", stack_into_video },
