@@ -175,7 +175,7 @@ static void look_at_idt(struct machine *machine, const struct cpu *cpu, const st
     explain_end(e);
 }
 
-/* The stacks of a 64-bit TSS, SDM Vol. 3, 7.7. False: there are none. */
+/* The stacks of a 64-bit TSS, SDM Vol. 3, 6.14.4, 6.14.5. False: there are none. */
 static bool has_stacks(struct cpu *view, uint64_t tss)
 {
     uint64_t stack[TSS_STACK_COUNT] = { 0 }, all = 0;
