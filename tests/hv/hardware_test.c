@@ -325,10 +325,10 @@ END_TEST
 START_TEST(types_of_what_is_no_ram)
 {
     static const struct { uint64_t at; unsigned type; bool large; } row[] = {
-        { 0xe0000000, MEMORY_UC, true }, { 0xe0200000, MEMORY_WB, true }, { 0xe0400000, MEMORY_WB, false }, { 0xe0401000, MEMORY_UC, false },
+        { 0xe0000000, MEMORY_UC, true }, { 0xe0200000, MEMORY_WB, true }, { 0xe0400000, MEMORY_UC, false }, { 0xe0401000, MEMORY_WB, false },
         { 0xe0600000, MEMORY_WC, true }, { 0xe0800000, MEMORY_WT, true },
     };
-    static const uint64_t variable[] = { 0xe0200006, 0xffffe00800, 0xe0400006, 0xfffffff800, 0xe0600001, 0xffffe00800 };
+    static const uint64_t variable[] = { 0xe0200006, 0xffffe00800, 0xe0401006, 0xfffffff800, 0xe0600001, 0xffffe00800 };
 
     extra.msr[0].index = 0xfe;
     extra.msr[0].value = 0x503;                 /* three variable ranges, and fixed ones */
