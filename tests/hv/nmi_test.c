@@ -15,14 +15,17 @@
 
 static unsigned level, entries;                 /* the NMI comes before an entry into this level, behind so many others */
 static unsigned told;                           /* how often hal_enter() told of one */
+static bool with_init;                          /* an INIT comes with it */
 static bool refusing;                           /* the processor refuses all entries */
 
 enum hal_result __real_hal_enter(struct hal_registers *registers, bool launch);
 enum hal_result __wrap_hal_enter(struct hal_registers *registers, bool launch);
 enum hal_result __wrap_hal_enter(struct hal_registers *registers, bool launch)
 {
-    if (native_here->level == level && !entries--)
+    if (native_here->level == level && !entries--) {
         native_here->cpu->nmi_pending = true;
+        native_here->cpu->init_pending |= with_init;
+    }
     enum hal_result result = refusing && !native_here->cpu->nmi_pending ? HAL_FAIL_VALID : __real_hal_enter(registers, launch);
     told += result == HAL_NMI;
     return result;
@@ -56,6 +59,15 @@ static void run(unsigned which, unsigned into, unsigned others, const char *text
 START_TEST(l1_gets_it)
 {
     run(_i / 2, 1, 1, _i % 2 ? "l1 cpuid 0\nexpect event 0x2\n" : "l1 wrmsr 0x1b 0xfee00100\nexpect event 0x2\n");
+}
+END_TEST
+
+/* INIT comes first, and forgets it. */
+START_TEST(an_init_forgets_it)
+{
+    with_init = true;
+    run(_i, 1, 1, "l1 cpuid 0\nexpect exit init_signal to=l0\nexpect register rip 0xfff0\nl1 cpuid 0\nl1 cpuid 0\n");
+    with_init = false;
 }
 END_TEST
 
@@ -132,6 +144,7 @@ int main(void)
     TCase *tcase = tcase_create("all");
 
     tcase_add_loop_test(tcase, l1_gets_it, 0, 6);
+    tcase_add_loop_test(tcase, an_init_forgets_it, 0, 3);
     tcase_add_loop_test(tcase, l2_gets_it, 0, 6);
     tcase_add_loop_test(tcase, l1_gets_the_exit, 0, 6);
     tcase_add_loop_test(tcase, l1_gets_the_exit_in_a_handler_of_l2, 0, 3);
