@@ -78,7 +78,8 @@ bool context_switch(struct engine *e, const struct mapping_key *key)
         memcpy((uint8_t *)e->env + TLB, to->tlb, TLB_SIZE);
     else if (!copy_tables(e))
         return false;                   /* some of them may be shared no more, none is in two TLBs: `from` is not used again */
-    bool valid = to->used && to->protections == e->protections && to->alignment_checked == e->alignment_checked &&
+    /* Beneath EPT the model is asked anew behind each entry: it tells of an EPT entry that was changed without INVEPT (rule R4). */
+    bool valid = to->used && !key->ept && to->protections == e->protections && to->alignment_checked == e->alignment_checked &&
                  fill_same_mapping(&to->mapped, key);
     from->used = true;
     to->used = false;

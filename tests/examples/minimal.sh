@@ -54,7 +54,7 @@ mistake()
 mistake vmxe 's/cr4 \| 1 << 13/cr4/'
 mistake link-pointer '/vmwrite\(LINK_POINTER/d'
 mistake rip '/vmwrite\(GUEST_RIP, vmread/d'
-mistake host-rip 's/vmwrite\(HOST_RIP, \(uint64_t\)vm_exit\)/vmwrite(HOST_RIP, 0x100)/'
+mistake host-rip 's/vmwrite\(HOST_RIP, \(uint64_t\)vm_exit\)/vmwrite(HOST_RIP, 0xdead0000)/'
 
 # Each page of docs/ stands in the index, and each page that it names is there.
 for page in docs/*.md; do
