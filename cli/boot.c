@@ -33,11 +33,7 @@ static void print_command(int argc, char **argv)
 
 static void print_count(const struct model *model)
 {
-    uint64_t instructions = 0;
-
-    for (unsigned i = 0; i < model->cpu_count; i++)
-        instructions += model->cpu[i].instructions;
-    fprintf(stderr, "sesqui: %" PRIu64 " instructions\n", instructions);
+    fprintf(stderr, "sesqui: %" PRIu64 " instructions\n", model_instructions(model));
 }
 
 /* False after a complaint. */

@@ -24,6 +24,15 @@ void model_init(struct model *model, unsigned cpu_count)
     }
 }
 
+uint64_t model_instructions(const struct model *model)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < model->cpu_count; i++)
+        sum += model->cpu[i].instructions;
+    return sum;
+}
+
 enum status model_refuse(struct cpu *cpu, const char *what)
 {
     char *to = cpu->model->refusal;

@@ -32,6 +32,8 @@ struct model {
 
 /* Resets everything but memory contents, bus and observer; allocates nothing. The caller has called memory_init(). */
 void model_init(struct model *model, unsigned cpu_count);
+/* How many instructions the processors have executed, all together. */
+uint64_t model_instructions(const struct model *model);
 
 /* Records what is not implemented and returns STATUS_REFUSED. */
 enum status model_refuse(struct cpu *cpu, const char *what);

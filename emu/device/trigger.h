@@ -35,9 +35,7 @@ void trigger_console(struct trigger *trigger, char character);
 /* `executed` instructions so far. Returns how many more it takes; 0: it fires now; ~0: this is not what it waits for. */
 uint64_t trigger_instructions(struct trigger *trigger, uint64_t executed);
 
-/*
- * The longest beginning of `text` that the `matched` characters of it and this one end with.
- */
+/* The longest beginning of `text` that the `matched` characters of it and this one end with. */
 unsigned text_matched(const char *text, unsigned matched, char character);
 
 #endif

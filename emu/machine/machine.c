@@ -198,12 +198,11 @@ bool machine_engine(struct machine *machine)
 /* Instructions left until the limit of the whole machine; steps that retire nothing count as one each. */
 static uint64_t budget(const struct machine *machine)
 {
-    uint64_t used = machine->ticks;
+    uint64_t used;
 
     if (!machine->options.limit)
         return UINT64_MAX;
-    for (unsigned i = 0; i < machine->model->cpu_count; i++)
-        used += machine->model->cpu[i].instructions;
+    used = machine->ticks + model_instructions(machine->model);
     return used < machine->options.limit ? machine->options.limit - used : 0;
 }
 

@@ -6,13 +6,9 @@
 
 uint64_t slide_horizon(struct machine *machine)
 {
-    uint64_t executed = 0;
+    struct trigger *trigger = &machine->board.trigger;
 
-    if (machine->board.trigger.kind != TRIGGER_INSTRUCTIONS)
-        return UINT64_MAX;
-    for (unsigned i = 0; i < machine->model->cpu_count; i++)
-        executed += machine->model->cpu[i].instructions;
-    return trigger_instructions(&machine->board.trigger, executed);
+    return trigger->kind != TRIGGER_INSTRUCTIONS || trigger->fired ? UINT64_MAX : trigger_instructions(trigger, model_instructions(machine->model));
 }
 
 static bool between_instructions(const struct cpu *cpu)

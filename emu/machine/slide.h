@@ -9,7 +9,7 @@
 
 #include "emu/machine/machine.h"
 
-/* Clock ticks until the trigger may fire at this processor; ~0: they do not count. */
+/* Instructions of all processors until the trigger fires; ~0: they do not count, or no more. */
 uint64_t slide_horizon(struct machine *machine);
 /* Is the moment come, and has L0 not come beneath this processor yet? */
 bool slide_awaited(const struct machine *machine, const struct cpu *cpu);

@@ -5,8 +5,6 @@
 set -eu
 cd "$(dirname "$0")/../.."
 flavour=${1:-cloud-amd64}
-out=build/linux/$flavour
-here=$PWD/scenarios/linux
 
 . scenarios/linux/packages.sh
 fetch "$kernel"

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: MIT
-# Debian's packages, unpacked and not installed: sourced by the scripts beside it. In: flavour, out. Out: kernel, the package; version, its release.
+# Debian's packages, unpacked and not installed: sourced by the scripts beside it. In: flavour. Out: out, where all of it goes; here, this
+# folder; kernel, the package; version, its release.
+
+out=build/linux/$flavour
+# shellcheck disable=SC2034
+here=$PWD/scenarios/linux
 
 fail() { echo "$(basename "$0"): $*" >&2; exit 1; }
 

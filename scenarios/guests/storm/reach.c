@@ -108,6 +108,18 @@ void case_standing_by(void)
 
 /* ---- HLT, shutdown ---- */
 
+/* The other one loads L0 and does what it does; then the load of this one fails. */
+static void fail_behind(void (*load)(unsigned number))
+{
+    others_start(load);
+    WAIT_UNTIL(arrived);
+    expect("load of the other one", answer, LATE_DONE);
+    wait_a_little(PATIENCE);
+    write_cr4(read_cr4() | CR4_VMXE);
+    expect("load with CR4.VMXE", storm_load(), LATE_REFUSED);
+    wait_a_little(10 * PATIENCE);
+}
+
 static void load_and_halt(unsigned number)
 {
     (void)number;
@@ -121,13 +133,7 @@ static void load_and_halt(unsigned number)
 void case_halted(void)
 {
     answer = LATE_UNKNOWN;
-    others_start(load_and_halt);
-    WAIT_UNTIL(arrived);
-    expect("load of the other one", answer, LATE_DONE);
-    wait_a_little(PATIENCE);
-    write_cr4(read_cr4() | CR4_VMXE);
-    expect("load with CR4.VMXE", storm_load(), LATE_REFUSED);
-    wait_a_little(10 * PATIENCE);
+    fail_behind(load_and_halt);
     expect("HLT has ended", woken, false);
     write_cr4(read_cr4() & ~(uint64_t)CR4_VMXE);
     expect("load", storm_load(), LATE_DONE);
@@ -155,13 +161,7 @@ void case_shut(void)
 {
     first_idt = store_idtr();
     answer = LATE_UNKNOWN;
-    others_start(load_and_shut_down);
-    WAIT_UNTIL(arrived);
-    expect("load of the other one", answer, LATE_DONE);
-    wait_a_little(PATIENCE);
-    write_cr4(read_cr4() | CR4_VMXE);
-    expect("load with CR4.VMXE", storm_load(), LATE_REFUSED);
-    wait_a_little(10 * PATIENCE);
+    fail_behind(load_and_shut_down);
     write_cr4(read_cr4() & ~(uint64_t)CR4_VMXE);
     others_start(call_l0);
     others_await(1);
