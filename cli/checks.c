@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `sesqui checks`: the tables of the model: VM-entry checks, refusals of instructions, events. */
+/* `sesqui checks`: the tables of the model: VM-entry checks, refusals of instructions, events, refusals of a remapping unit. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 #include "cli/options.h"
 #include "model/cpu/boundary.h"
 #include "model/cpu/deliver.h"
+#include "model/iommu/iommu.h"
 #include "model/refusal.h"
 #include "model/vmx/check.h"
 #include "model/vmx/vmcs.h"
@@ -144,13 +145,41 @@ static void print_deliveries(void)
     }
 }
 
+static void print_code(const struct iommu_reason_row *row, unsigned code)
+{
+    if (row->group == IOMMU_GROUP_SOFTWARE || !code)
+        printf(" - |");
+    else
+        printf(" %s%XH |", row->group == IOMMU_GROUP_QUEUE ? "IQEI " : "", code);
+}
+
+/* The page docs/iommu-refusals.md. */
+static void print_iommu(void)
+{
+    printf("# What a remapping unit refuses\n\n"
+           "*Written by `make docs` from `model/iommu/reasons.def`.*\n\n"
+           "Why a DMA or interrupt request, a descriptor of the invalidation queue or an access to a register is refused: %u reasons\n"
+           "(docs/iommu.md). A fault is recorded with the reason of its mode; where \"FPD\" stands, only if no entry on the way has fault\n"
+           "processing disabled. What has no code is told and not recorded.\n\n"
+           "| reason | legacy | scalable | FPD | VT-d | sentence |\n|---|---|---|---|---|---|\n", (unsigned)IOMMU_REASONS - 1);
+    for (unsigned i = 1; i < IOMMU_REASONS; i++) {
+        const struct iommu_reason_row *row = &iommu_reasons[i];
+
+        printf("| `%s` |", row->name);
+        print_code(row, row->legacy);
+        print_code(row, row->scalable);
+        printf(" %s | %s | %s |\n", row->suppressible ? "FPD" : "", row->section, row->text);
+    }
+}
+
 int command_checks(int argc, char **argv)
 {
-    struct checks { bool markdown, events, refusals, help; } checks = { 0 };
+    struct checks { bool markdown, events, refusals, iommu, help; } checks = { 0 };
     static const struct option table[] = {
         { .name = "--markdown", OPTION_FLAG, offsetof(struct checks, markdown) },
         { .name = "--events", OPTION_FLAG, offsetof(struct checks, events) },
         { .name = "--refusals", OPTION_FLAG, offsetof(struct checks, refusals) },
+        { .name = "--iommu", OPTION_FLAG, offsetof(struct checks, iommu) },
         { .name = "--help", OPTION_FLAG, offsetof(struct checks, help) },
         { .name = "-h", OPTION_FLAG, offsetof(struct checks, help) },
     };
@@ -159,17 +188,20 @@ int command_checks(int argc, char **argv)
     if (!options_parse(&syntax, argc, argv, &checks))
         return 2;
     if (checks.help)
-        puts("usage: sesqui checks [--markdown | --events | --refusals]\n\n"
+        puts("usage: sesqui checks [--markdown | --events | --refusals | --iommu]\n\n"
              "Lists the VM-entry checks of the model, and why it refuses instructions: name, SDM section (Vol. 3), what a failure\n"
              "gives, requirement or reason.\n\n"
              "  --markdown    as the page docs/checks.md, with the VMCS fields that each check looks at\n"
              "  --events      the page docs/events.md instead: what comes first between two\n"
              "                instructions, and what the delivery of an event does\n"
-             "  --refusals    the page docs/refusals.md instead: why instructions fault or fail");
+             "  --refusals    the page docs/refusals.md instead: why instructions fault or fail\n"
+             "  --iommu       the page docs/iommu-refusals.md instead: why a remapping unit refuses requests");
     else if (checks.events)
         print_events(), print_deliveries();
     else if (checks.refusals)
         print_refusals();
+    else if (checks.iommu)
+        print_iommu();
     else if (checks.markdown)
         print_markdown();
     else

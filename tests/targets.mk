@@ -104,6 +104,7 @@ docs: $(SESQUI)
 	@$(SESQUI) checks --markdown >docs/checks.md
 	@$(SESQUI) checks --events >docs/events.md
 	@$(SESQUI) checks --refusals >docs/refusals.md
+	@$(SESQUI) checks --iommu >docs/iommu-refusals.md
 	@$(SESQUI) run --reference >docs/scenarios.md
 	@awk -f tests/metal/ledger.awk tests/metal/ledger.tsv >docs/bochs-entries.md
 
@@ -151,7 +152,7 @@ help:
 	@echo "make bench               speed and memory, as medians; Debian's kernel and a disk beside QEMU, if it is installed (QEMU=PROGRAM)"
 	@echo "make golden              rewrite the golden traces in traces/; review the diff"
 	@echo "make tidy                clang-tidy over our own sources"
-	@echo "make docs                rewrite the pages that are generated: docs/checks.md, docs/events.md, docs/refusals.md, docs/scenarios.md, docs/bochs-entries.md"
+	@echo "make docs                rewrite the pages that are generated: docs/checks.md, docs/events.md, docs/refusals.md, docs/iommu-refusals.md, docs/scenarios.md, docs/bochs-entries.md"
 	@echo "make conformance KUT=DIR          all of it, beside an independent emulator's results"
 	@echo "make conformance-strategies KUT=DIR   the same suite's VMX part as L1 over the core, strategy by strategy"
 	@echo "make conformance-smoke KUT=DIR    a user's build of kvm-unit-tests: the smoke set"

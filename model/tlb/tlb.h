@@ -20,14 +20,9 @@
 
 #include "model/cpu/walk.h"
 #include "model/tlb/guest_physical.h"
+#include "model/tlb/policy.h"
 
 struct cpu;
-
-enum tlb_policy {
-    TLB_KEEP,                   /* a remembered translation is used whenever the architecture allows it */
-    TLB_DROP,                   /* none is ever used: every access walks */
-    TLB_SEEDED,                 /* remembered translations are used or dropped at random, by seed */
-};
 
 enum { TLB_SETS = 1024, TLB_WAYS = 4, TLB_REGIONS = 256 };
 

@@ -399,6 +399,7 @@ works 'use_tsc_scaling' boot --vmx=help
 works 'usage: sesqui checks' checks --help
 works '27.3.1' checks
 works '| check |' checks --markdown
+works '| reason | legacy | scalable |' checks --iommu
 
 timeout 20 "$sesqui" boot "$folder/good" --no-console >"$folder/out" 2>"$folder/err"
 [ $? = 7 ] && [ ! -s "$folder/out" ] && [ ! -s "$folder/err" ]

@@ -516,5 +516,7 @@ report $? "docs/checks.md is current (make docs)"
 report $? "docs/events.md is current (make docs)"
 "$sesqui" checks --refusals | cmp -s - docs/refusals.md
 report $? "docs/refusals.md is current (make docs)"
+"$sesqui" checks --iommu | cmp -s - docs/iommu-refusals.md
+report $? "docs/iommu-refusals.md is current (make docs)"
 
 echo "1..$number"

@@ -1,15 +1,16 @@
 #!/usr/bin/env perl
 # SPDX-License-Identifier: MIT
-# The citations of the SDM in the sources against the list of its sections in docs/sdm.md, both ways: sections.pl [ROOT]
+# The citations of the SDM and of VT-d in the sources against the lists of their sections in docs/sdm.md and docs/iommu.md, both ways:
+# sections.pl [ROOT]
 #
-# One line for each fault, none if there is none; the exit status is 0 all the same. The list is the tables of docs/sdm.md whose
+# One line for each fault, none if there is none; the exit status is 0 all the same. A list is the tables of the page whose
 # first column is "section": number, title, what implements it, what tests it. References there, in backquotes, are
 #
 #   FILE           a file of the sources; a table (*.def) must cite the section in one of its rows
 #   FILE:NAME      a function of it; of a Check program, a test
 #
 # FILE is the end of a path, as much of it as makes it unique. A citation is a number of a section in a comment or a string, or
-# "ch. N": of Volume 3, unless "Vol. N" stands before it. What else has such numbers is known by the words before them (%foreign).
+# "ch. N": of Volume 3, unless "Vol. N" stands before it, and of VT-d in the files of the remapping unit. What else has such numbers is known by the words before them (%foreign).
 use strict;
 use warnings;
 
@@ -41,8 +42,10 @@ sub fault { print "@_\n" }
 # ---- the list ----
 
 my (%listed, @order);
-{
-    open my $in, '<', 'docs/sdm.md' or die "docs/sdm.md: $!\n";
+# The pages with a list, and what stands before a section's number in what follows.
+for my $list (['docs/sdm.md', ''], ['docs/iommu.md', 'VT-d, ']) {
+    my ($page, $prefix) = @$list;
+    open my $in, '<', $page or die "$page: $!\n";
     my $in_list = 0;
     while (my $line = <$in>) {
         chomp $line;
@@ -52,41 +55,42 @@ my (%listed, @order);
         next if !$in_list || $line =~ /^\|[-| ]+\|$/;
         my @cell = map { s/^\s+|\s+$//gr } split /\|/, $line;
         my (undef, $section, $title, $code, $tests) = @cell;
-        fault("docs/sdm.md:$.: a row of the list has four columns") , next if @cell != 5 && @cell != 4;
+        fault("$page:$.: a row of the list has four columns") , next if @cell != 5 && @cell != 4;
         $tests //= '';
-        fault("docs/sdm.md:$.: $section stands there twice") if $listed{$section};
-        fault("docs/sdm.md:$.: $section has no title") if $title eq '';
+        $section = "$prefix$section";
+        fault("$page:$.: $section stands there twice") if $listed{$section};
+        fault("$page:$.: $section has no title") if $title eq '';
         $listed{$section} = 1;
         push @order, $section;
         if ($code =~ /^(left out|nothing to do): \S/) {
-            fault("docs/sdm.md:$.: $section is left out and has tests") if $tests ne '';
+            fault("$page:$.: $section is left out and has tests") if $tests ne '';
             next;
         }
-        check_references($section, 'code', $code, $.);
-        check_references($section, 'tests', $tests, $.);
+        check_references($section, 'code', $code, "$page:$.");
+        check_references($section, 'tests', $tests, "$page:$.");
     }
 }
-fault('docs/sdm.md: there is no list of sections') if !@order;
+fault('docs/sdm.md, docs/iommu.md: there is no list of sections') if !@order;
 
 sub check_references
 {
-    my ($section, $column, $cell, $line) = @_;
+    my ($section, $column, $cell, $where) = @_;
     my @references = $cell =~ /`([^`]+)`/g;
 
-    fault("docs/sdm.md:$line: $section names nothing in its column of the $column") if !@references;
+    fault("$where: $section names nothing in its column of the $column") if !@references;
     for my $reference (@references) {
         my ($end, $name) = split /:/, $reference, 2;
         my @found = @{$ends{$end} // []};
-        fault("docs/sdm.md:$line: $section: there is no file $end"), next if !@found;
-        fault("docs/sdm.md:$line: $section: $end may be any of @found"), next if @found > 1;
+        fault("$where: $section: there is no file $end"), next if !@found;
+        fault("$where: $section: $end may be any of @found"), next if @found > 1;
         my $file = $found[0];
         my $is_test = $file =~ m{^(tests|scenarios|examples)/};
-        fault("docs/sdm.md:$line: $section: $file is no test") if $column eq 'tests' && !$is_test;
+        fault("$where: $section: $file is no test") if $column eq 'tests' && !$is_test;
         if (defined $name) {
             my $defined = $file =~ /_test\.c$/ ? qr/^START_TEST\(\Q$name\E\)|^\w.*\b\Q$name\E\(/m : qr/^\w[^;\n]*\b\Q$name\E\([^;]*?\)\s*\n?\{/ms;
-            fault("docs/sdm.md:$line: $section: $file has no $name") if $text{$file} !~ $defined;
+            fault("$where: $section: $file has no $name") if $text{$file} !~ $defined;
         } elsif ($file =~ /\.def$/ && !cites($file, $section)) {
-            fault("docs/sdm.md:$line: $section: no row of $file cites it");
+            fault("$where: $section: no row of $file cites it");
         }
     }
 }
@@ -141,24 +145,26 @@ sub citations
 {
     my ($file) = @_;
     my @citations;
+    my $own = $file =~ m{(?:^|/)(?:iommu|vtd)} ? 'VT-d' : 3;
     my $script = $file !~ /\.(c|h|def|S|ld|tsv)$/;       # these cite nothing unless they say whom
 
     for my $passage (passages($file)) {
         my ($text, $line, $comment) = @$passage;
-        my $volume = 3;
+        my $volume = $own;
 
         # A string is a citation from its beginning, or holds some in brackets.
         next if !$comment && $text !~ /^\s*(?:$number|ch\. \d|Vol\. [1-4],)/ && $text !~ /\[(?:Vol\. [1-4], )?$number/;
         next if $comment && $script && $text !~ /\bSDM\b|\bVol\. [1-4]\b/;
         next if $text !~ /\d\.\d|[ABC]\.\d|\bch(?:apter|\.) \d/;
-        while ($text =~ m{(Vol\. ([1-4]))|(\bSDM\b)|($foreign)|(?:\bchapter |\bch\. )(\d{1,2}\b)|($number)}g) {
+        while ($text =~ m{(Vol\. ([1-4]))|(\bSDM\b)|(\bVT-d\b)|($foreign)|(?:\bchapter |\bch\. )(\d{1,2}\b)|($number)}g) {
             if (defined $2) { $volume = $2; next }
             if (defined $3) { $volume = 3; next }
-            if (defined $4) { $volume = 0; next }
-            my $section = defined $5 ? "ch. $5" : $6;
-            next if !$volume || (!defined $5 && $section =~ /^[01]\./);
+            if (defined $4) { $volume = 'VT-d'; next }
+            if (defined $5) { $volume = 0; next }
+            my $section = defined $6 ? "ch. $6" : $7;
+            next if !$volume || (!defined $6 && $section =~ /^[01]\./);
             my $before = substr($text, 0, $-[0]);
-            push @citations, [ $volume == 3 ? $section : "Vol. $volume, $section", $line + ($before =~ tr/\n//) ];
+            push @citations, [ $volume eq '3' ? $section : $volume eq 'VT-d' ? "VT-d, $section" : "Vol. $volume, $section", $line + ($before =~ tr/\n//) ];
         }
     }
     return @citations;
@@ -169,7 +175,7 @@ for my $file (@files) {
     for my $citation (citations($file)) {
         my ($section, $line) = @$citation;
         $count++;
-        fault("$file:$line: $section is not in the list of docs/sdm.md") if !$listed{$section};
+        fault("$file:$line: $section is not in the list of " . ($section =~ /^VT-d/ ? 'docs/iommu.md' : 'docs/sdm.md')) if !$listed{$section};
     }
 }
 fault("only $count citations were found: the sources are not read right") if $count < 1000;

@@ -14,7 +14,7 @@ result $? "every citation is of a section in docs/sdm.md, and what the list name
 
 mkdir -p "$folder/root/docs"
 cp -R model emu hv arch cli tests scenarios "$folder/root"
-cp docs/sdm.md "$folder/root/docs"
+cp docs/sdm.md docs/iommu.md "$folder/root/docs"
 
 # planted FILE COMMAND PATTERN TEXT: after `sed -E COMMAND` on FILE there is one line of complaint, or more, that matches PATTERN
 planted()
@@ -50,4 +50,6 @@ planted tests/model/boundary_test.c 's/nothing_after_an_abort/after_an_abort/' '
 planted docs/sdm.md '/^\| 28\.7 \|/s/core-abort-indicator/core-abort/' '28\.7: there is no file core-abort\.scn' 'a scenario has another name'
 planted docs/sdm.md '/^\| 28\.7 \|/s/`vmx\/exit\.c/`exit.c/' '28\.7: exit\.c may be any of' 'a name that is of several files'
 planted model/cpu/boundary.def 's/28\.7/28.1/' '28\.7: no row of model/cpu/boundary\.def cites it' 'the rows of a table cite another section'
+planted model/iommu/reasons.def 's/"7\.1\.3, LRT\.1/"7.1.13, LRT.1/' 'reasons\.def:[0-9]+: VT-d, 7\.1\.13 is not in the list of docs/iommu\.md' 'a section of VT-d that is not in its list'
+planted model/iommu/second.c 's/VT-d, 3\.7/VT-d, 3.17/' 'second\.c:[0-9]+: VT-d, 3\.17 is not' 'a comment cites one'
 finish
