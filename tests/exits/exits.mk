@@ -19,4 +19,4 @@ $(EXITS_IMAGE): $(EXITS)/exits.elf64
 tests: $(EXITS_IMAGE)
 .PHONY: exits
 exits: $(B)/sesqui $(EXITS_IMAGE) $(BOCHS_PARTS)
-	@SESQUI=$(B)/sesqui tests/processor/processor.sh --exits --seed $(SEED) --count 10000 --progress --stale
+	@SESQUI=$(B)/sesqui tests/processor/processor.sh --exits --seed $(SEED) --count 10000 --progress $(STALE)

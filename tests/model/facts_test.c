@@ -293,37 +293,96 @@ static void leaf_is(uint32_t leaf, uint32_t subleaf, uint32_t eax, uint32_t ebx,
 }
 
 /* What a processor alone, without an APIC, with CR4.OSXSAVE = 0 tells in 64-bit mode. */
+static const struct { uint32_t leaf, subleaf, out[4]; } alone[] = {
+    { 0x0, 0, { 0x16, 0x756e6547, 0x6c65746e, 0x49656e69 } }, { 0x1, 0, { 0x00050654, 0x00010800, 0x47fa22ab, 0x0f8bfbff } }, { 0x2, 0, { 0x00feff01 } },
+    { 0x3, 0, { 0 } }, { 0x4, 0, { 0x00000121, 0x01c0003f, 0x3f } }, { 0x4, 1, { 0x00000122, 0x01c0003f, 0x3f } }, { 0x4, 2, { 0x00000143, 0x03c0003f, 0x3ff } },
+    { 0x4, 3, { 0 } }, { 0x5, 0, { 64, 64, 3, 0x2020 } }, { 0x6, 0, { 0x484, 0, 9 } }, { 0x7, 0, { 0, 0x01940683, 0x00010004 } }, { 0x7, 1, { 0 } }, { 0x8, 0, { 0 } },
+    { 0x9, 0, { 0 } }, { 0xa, 0, { 0 } }, { 0xb, 0, { 0, 1, 0x100 } }, { 0xb, 1, { 0, 1, 0x201 } }, { 0xb, 2, { 0, 0, 2 } }, { 0xb, 0x1ff, { 0, 0, 0xff } },
+    { 0xc, 0, { 0 } }, { 0xd, 0, { 3, 576, 576 } }, { 0xd, 1, { 0 } }, { 0x14, 0, { 0 } }, { 0x15, 0, { 1, 40, 25000000 } }, { 0x16, 0, { 1000, 1000, 100 } },
+    { 0x80000000, 0, { 0x80000008 } }, { 0x80000001, 0, { 0, 0, 0x101, 0x2c100800 } }, { 0x80000002, 0, { 0x71736553, 0x76206975, 0x75747269, 0x43206c61 } },
+    { 0x80000003, 0, { 0x5550 } }, { 0x80000004, 0, { 0 } }, { 0x80000005, 0, { 0 } }, { 0x80000006, 0, { 0, 0, 0x04008040 } }, { 0x80000007, 0, { 0, 0, 0, 0x100 } },
+    { 0x80000008, 0, { 57 << 8 | 40 } },
+};
+enum { ALONE = sizeof alone / sizeof alone[0] };
+
 START_TEST(cpuid_bit_by_bit)
 {
-    uint32_t vme = cr4_allowed(f.cpu) & CR4_VME ? 2 : 0;
+    for (unsigned i = 0; i < ALONE; i++)
+        leaf_is(alone[i].leaf, alone[i].subleaf, alone[i].out[0], alone[i].out[1], alone[i].out[2], alone[i].out[3]);
+}
+END_TEST
 
-    leaf_is(0x0, 0, 0x16, 0x756e6547, 0x6c65746e, 0x49656e69);
-    leaf_is(0x1, 0, 0x00050654, 0x00010800, 0x47fa22ab, 0x0f8bfbfd | vme);
-    leaf_is(0x2, 0, 0x00feff01, 0, 0, 0);
-    leaf_is(0x3, 0, 0, 0, 0, 0);
-    leaf_is(0x4, 0, 0x00000121, 0x01c0003f, 0x3f, 0);
-    leaf_is(0x4, 1, 0x00000122, 0x01c0003f, 0x3f, 0);
-    leaf_is(0x4, 2, 0x00000143, 0x03c0003f, 0x3ff, 0);
-    leaf_is(0x4, 3, 0, 0, 0, 0);
-    leaf_is(0x5, 0, 64, 64, 3, 0x2020);
-    leaf_is(0x6, 0, 0x484, 0, 9, 0);
-    leaf_is(0x7, 0, 0, 0x01940683, 0x00010004, 0);
-    leaf_is(0x7, 1, 0, 0, 0, 0);
-    leaf_is(0xa, 0, 0, 0, 0, 0);
-    leaf_is(0xb, 0, 0, 1, 0x100, 0);
-    leaf_is(0xb, 1, 0, 1, 0x201, 0);
-    leaf_is(0xb, 2, 0, 0, 2, 0);
-    leaf_is(0xd, 0, 3, 576, 576, 0);
-    leaf_is(0xd, 1, 0, 0, 0, 0);
-    leaf_is(0x15, 0, 1, 40, 25000000, 0);
-    leaf_is(0x16, 0, 1000, 1000, 100, 0);
-    leaf_is(0x80000000, 0, 0x80000008, 0, 0, 0);
-    leaf_is(0x80000001, 0, 0, 0, 0x101, 0x2c100800);
-    leaf_is(0x80000004, 0, 0, 0, 0, 0);
-    leaf_is(0x80000005, 0, 0, 0, 0, 0);
-    leaf_is(0x80000006, 0, 0, 0, 0x04008040, 0);
-    leaf_is(0x80000007, 0, 0, 0, 0, 0x100);
-    leaf_is(0x80000008, 0, 57 << 8 | 40, 0, 0, 0);
+static uint64_t apic_base_value;
+static bool apic_base_read(void *context, struct cpu *cpu, uint32_t index, uint64_t *value)
+{
+    (void)context;
+    (void)cpu;
+    *value = apic_base_value;
+    return index == MSR_ia32_apic_base;
+}
+
+/* What follows from the processor's state, its number and what it offers, each by itself and all together; every other bit stays. */
+enum { WITH_OSXSAVE = 1, NO_MONITOR = 2, NO_VMX_CR4 = 4, NO_VME = 8, APIC_OFF = 16, NO_LA57 = 32, COMPATIBILITY_MODE = 64, NO_NX = 128, NARROW = 256, CPUID_STATES = 512 };
+
+START_TEST(cpuid_follows_the_state)
+{
+    static const unsigned counts[] = { 1, 2, 4, 5 };
+    struct model *model = f.model;
+    struct cpu *cpu = f.cpu;
+    unsigned count = counts[_i], width = _i == 0 ? 0 : _i == 1 ? 1 : _i == 2 ? 2 : 3;
+
+    model->cpu_count = count;
+    cpu->index = count - 1;
+    model->bus.apic_read_msr = apic_base_read;
+    for (unsigned with = 0; with < CPUID_STATES; with++) {
+        uint64_t off = (with & NO_VMX_CR4 ? CR4_VMXE : 0) | (with & NO_VME ? CR4_VME : 0) | (with & NO_LA57 ? CR4_LA57 : 0);
+        struct vmx_capability before = model->capability;
+        uint64_t misc = CPU_MSR(cpu, ia32_misc_enable);
+
+        cpu->cr4 = (cpu->cr4 & ~CR4_OSXSAVE) | (with & WITH_OSXSAVE ? CR4_OSXSAVE : 0);
+        cpu->seg[SEG_CS].access_rights = with & COMPATIBILITY_MODE ? 0xc09b : 0xa09b;
+        CPU_MSR(cpu, ia32_misc_enable) = (misc & ~(with & NO_MONITOR ? 1ull << 18 : 0)) | (with & NO_NX ? MISC_ENABLE_XD_DISABLE : 0);
+        apic_base_value = with & APIC_OFF ? 0xfee00000 : 0xfee00800;
+        model->capability.cr4_fixed1 &= ~off;
+        model->physical_address_width = with & NARROW ? 36 : 40;
+        for (unsigned i = 0; i < ALONE; i++) {
+            uint32_t out[4];
+            bool vmx = cr4_allowed(cpu) & CR4_VMXE, vme = cr4_allowed(cpu) & CR4_VME, la57 = cr4_allowed(cpu) & CR4_LA57;
+
+            memcpy(out, alone[i].out, sizeof out);
+            switch (alone[i].leaf) {
+            case 0x1:
+                out[1] = (count - 1) << 24 | count << 16 | 0x800;
+                out[2] = (out[2] | (with & WITH_OSXSAVE ? 1u << 27 : 0)) & ~(with & NO_MONITOR ? 1u << 3 : 0) & ~(vmx ? 0 : 1u << 5);
+                out[3] = (out[3] | (count > 1 ? 1u << 28 : 0)) & ~(with & APIC_OFF ? 1u << 9 : 0) & ~(vme ? 0 : 1u << 1);
+                break;
+            case 0x4:
+                out[0] |= out[0] ? (count - 1) << 26 : 0;
+                break;
+            case 0x7:
+                out[2] &= ~(la57 ? 0 : 1u << 16);
+                break;
+            case 0xb:
+                out[0] = alone[i].subleaf == 1 ? width : 0;
+                out[1] = alone[i].subleaf == 1 ? count : out[1];
+                out[3] = count - 1;
+                break;
+            case 0x80000001:
+                out[3] = 0x2c000000 | (with & COMPATIBILITY_MODE ? 0 : 1u << 11) | (with & NO_NX ? 0 : 1u << 20);
+                break;
+            case 0x80000008:
+                out[0] = (la57 ? 57u : 48u) << 8 | (with & NARROW ? 36 : 40);
+                break;
+            default:
+                break;
+            }
+            leaf_is(alone[i].leaf, alone[i].subleaf, out[0], out[1], out[2], out[3]);
+        }
+        ck_assert(!off || !(cr4_allowed(cpu) & off & ~CR4_VMXE));
+        model->capability = before;
+        CPU_MSR(cpu, ia32_misc_enable) = misc;
+    }
+    cpu->index = 0;
 }
 END_TEST
 
@@ -494,6 +553,7 @@ int main(void)
     tcase_add_test(tcase, every_control_at_once);
     tcase_add_test(tcase, linear_addresses);
     tcase_add_test(tcase, cpuid_bit_by_bit);
+    tcase_add_loop_test(tcase, cpuid_follows_the_state, 0, 4);
     tcase_add_test(tcase, cpuid_beyond);
     tcase_add_loop_test(tcase, instruction_information_bit_by_bit, 0, INSN_COUNT);
     tcase_add_test(tcase, profiles_lack);

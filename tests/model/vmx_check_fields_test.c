@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of fields that the VM-entry checks look at: complete, and right for every check that one change can break. */
+#include "model/vmx/check_parts.h"
 #include "tests/model/vmx_fixture.h"
 #include "tests/suite.h"
 
@@ -111,6 +112,58 @@ START_TEST(a_field_that_breaks_a_check_is_named)
 }
 END_TEST
 
+/* A row is evaluated again when one of the fields that it looks at has changed: in any bit, of which RFLAGS.VM has a row of its own. */
+START_TEST(a_field_of_a_check_is_read_by_its_part)
+{
+    for (unsigned i = 0; i < check_count; i++) {
+        unsigned fields[CHECK_FIELDS_MAX], count = check_fields(&check_table[i], fields), part = check_part(&check_table[i]);
+
+        for (unsigned j = 0; j < count && part != PART_MEMORY; j++)
+            ck_assert_msg(check_parts_reading(fields[j], ~0ull) & part, "%s reads %s, and model/vmx/check_parts.def says that its part does not",
+                          check_table[i].id, vmcs_field_name(fields[j]));
+    }
+    ck_assert(check_parts_reading(FIELD_guest_rflags, RFLAGS_VM) & PART_SEGMENTS);
+    ck_assert(!(check_parts_reading(FIELD_guest_rflags, RFLAGS_TF) & PART_SEGMENTS));
+    ck_assert_uint_eq(check_parts_reading(FIELD_exit_qualification, ~0ull), 0);
+}
+END_TEST
+
+/* What the processor offers counts, too: a VMCS that passed, and does not any more. */
+START_TEST(what_is_offered_by_now_counts)
+{
+    static struct vmx_capability offered;
+    struct exit_information information = { .reason = EXIT_REASON_cpuid };
+    vmx_result result = 99;
+    struct vmcs *v;
+
+    fixture_open(&f);
+    v = f.cpu->vmx.current;
+    VMCS(v, processor_based_controls) |= PROC_use_io_bitmaps;
+    VMCS(v, io_bitmap_a_address) = 1ull << 38;
+    fixture_enter(&f);
+    ck_assert_int_eq(vmx_exit(f.cpu, &information), STATUS_VM_EXIT);
+    offered = f.model->capability;
+    for (unsigned round = 0; round < 2; round++) {
+        f.model->physical_address_width = 38;
+        ck_assert_int_eq(vmx_enter(f.cpu, false, &result), STATUS_OK);
+        ck_assert_int_eq(result, VM_ERROR_entry_invalid_control);
+        f.model->physical_address_width = 40;
+        f.model->capability.proc.allowed &= ~PROC_use_io_bitmaps;
+        ck_assert_int_eq(vmx_enter(f.cpu, false, &result), STATUS_OK);
+        ck_assert_int_eq(result, VM_ERROR_entry_invalid_control);
+        f.model->capability = offered;
+        ck_assert_int_eq(vmx_enter(f.cpu, false, &result), STATUS_VM_ENTRY);
+        ck_assert_int_eq(vmx_exit(f.cpu, &information), STATUS_VM_EXIT);
+    }
+    /* A row that asks for the mode of the processor: 27.2.4. */
+    VMCS(v, guest_cs_access_rights) = 0xc09b;
+    CPU_MSR(f.cpu, ia32_efer) = 0;
+    ck_assert_int_ne(vmx_enter(f.cpu, false, &result), STATUS_VM_ENTRY);
+    ck_assert_int_eq(result, VM_ERROR_entry_invalid_host_state);
+    fixture_close(&f);
+}
+END_TEST
+
 START_TEST(vmcs_remembers_who_wrote)
 {
     struct vmcs *v;
@@ -150,6 +203,8 @@ int main(void)
     tcase_add_test(c, every_line_is_some_checks);
     tcase_add_test(c, the_longest_name_counts);
     tcase_add_test(c, a_field_that_breaks_a_check_is_named);
+    tcase_add_test(c, a_field_of_a_check_is_read_by_its_part);
+    tcase_add_test(c, what_is_offered_by_now_counts);
     tcase_add_test(c, vmcs_remembers_who_wrote);
     suite_add_tcase(suite, c);
     return suite_run(suite);

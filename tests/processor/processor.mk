@@ -21,6 +21,8 @@ $(PROCESSOR_IMAGE): $(PROCESSOR)/programs.elf64
 	@objcopy --strip-debug -O elf32-i386 $< $@
 
 tests: $(PROCESSOR_IMAGE)
+# The ledgers are kept by the programs of seed 1: in those of other seeds a rare row may explain nothing.
+STALE = $(if $(filter 1,$(SEED)),--stale)
 .PHONY: processor
 processor: $(B)/sesqui $(PROCESSOR_IMAGE) $(BOCHS_PARTS)
-	@SESQUI=$(B)/sesqui tests/processor/processor.sh --seed $(SEED) --count 20000 --progress --stale
+	@SESQUI=$(B)/sesqui tests/processor/processor.sh --seed $(SEED) --count 20000 --progress $(STALE)

@@ -7,6 +7,7 @@
 #   --room ROOM        model, arch, unicorn or device; several with commas (all four)
 #   --only EXPRESSION  mutants whose line (rule, file, line, site, text) fits this Perl expression
 #   --shard I/N        of N equal parts, drawn by a digest of each mutant, the Ith
+#   --known            those of survivors.list alone: what is noticed by now can leave it
 #   --sample COUNT     COUNT of them: the first ones in the order in which all are judged, or those that --seed TEXT draws
 #   --quick            the unit tests and the scenarios alone
 #   --tests EXPRESSION what nothing has noticed yet, again, with the tests whose names fit; nothing but what they notice is kept
@@ -36,7 +37,7 @@ my $here = 'tests/mutants/machine';
 my $base = 'build/mutants/machine';
 my %option = (room => 'model,arch,unicorn,device', only => '', shard => '1/1', sample => '', seed => '', tests => '', jobs => 1,
               report => 'build/report/mutants-machine');
-my %flag = map { $_ => 0 } qw(quick fresh cached list);
+my %flag = map { $_ => 0 } qw(quick fresh cached list known);
 my %room_of = ('model' => 'model', 'arch' => 'arch', 'emu/unicorn' => 'unicorn', 'emu/device' => 'device');
 
 sub fail { print STDERR "mutants-machine: @_\n"; exit 2; }
@@ -48,7 +49,7 @@ while (@ARGV) {
     my ($name) = $word =~ /^--(\w+)$/;
     if (defined $name && exists $flag{$name}) { $flag{$name} = 1; }
     elsif (defined $name && exists $option{$name}) { @ARGV or fail("$word needs a value (--help)"); $option{$name} = shift; }
-    elsif ($word eq '--help' || $word eq '-h') { print map { s/^# ?//r . "\n" } (split /\n/, read_file($0))[2 .. 22]; exit 0; }
+    elsif ($word eq '--help' || $word eq '-h') { print map { s/^# ?//r . "\n" } (split /\n/, read_file($0))[2 .. 23]; exit 0; }
     else { fail("unknown option \"$word\" (--help)"); }
 }
 my ($shard, $shards) = $option{shard} =~ m{^(\d+)/(\d+)$} or fail("--shard $option{shard}: I/N is wanted");
@@ -72,6 +73,10 @@ for (split /\n/, `perl tests/mutants/plant.pl describe $here/rules.list`) {
 @all = grep { $rooms{$_->{room}} } @all;
 @chosen = grep { hex(substr($_->{digest}, 0, 7)) % $shards == $shard - 1 } @all;
 @chosen = grep { join("\t", @$_{qw(rule file line site text)}) =~ /$option{only}/ } @chosen if $option{only} ne '';
+if ($flag{known}) {
+    my %known = map { $_ => 1 } lines("$here/survivors.list");
+    @chosen = grep { $known{$_->{key}} } @chosen;
+}
 if ($option{sample} ne '') {
     my %draw = map { $_->{digest} => sha1_hex($option{seed} eq '' ? $_->{digest} : "$option{seed} $_->{digest}") } @chosen;
     @chosen = (sort { $draw{$a->{digest}} cmp $draw{$b->{digest}} } @chosen)[0 .. ($option{sample} < @chosen ? $option{sample} : @chosen) - 1];
