@@ -12,7 +12,8 @@
 #define LATE_MODULE "sesqui.load"
 #define LATE_SIGNATURE 0x4c49555153455301ull    /* 1, "SESQUIL" */
 
-/* VMCALL at CPL 0 in 64-bit mode, outside VMX operation of L1: RAX = LATE_CALL, RBX = one of these; the answer is in RAX. */
+/* VMCALL at CPL 0 in 64-bit mode, outside VMX operation of L1: RAX = LATE_CALL, RBX = one of these; the answer is in RAX. LATE_EXITS also
+ * inside it, in root operation, where VMCALL would fail. */
 #define LATE_CALL 0x4c4c414351534501ull
 /* struct late_image and struct late_system, below: 1, "SESQIMG"; 1, "SESQSYS". */
 #define LATE_IMAGE_SIGNATURE 0x474d495153455301
@@ -21,7 +22,11 @@
 enum late_function {
     LATE_FINALISE = 1,          /* from now on nothing removes L0 */
     LATE_UNLOAD = 2,            /* this processor goes on without L0, until it loads it again; not in an NMI handler, not single-stepped */
+    LATE_EXITS = 3,             /* RCX = physical address of a page of the system's RAM, which gets struct late_exits of this processor */
 };
+/* VM exits since L0 is beneath the processor, by level (L1, L2) and basic exit reason (SDM Vol. 3, Appendix C); this call's own is among them. */
+enum { LATE_EXIT_REASONS = 96 };
+struct late_exits { unsigned long long of[2][LATE_EXIT_REASONS]; };
 /* Answers of load() and of the call. */
 enum late_answer { LATE_DONE = 0, LATE_REFUSED = 1, LATE_UNKNOWN = 2 };
 

@@ -87,6 +87,7 @@ static int run(const struct boot *boot, struct machine *machine, int argc, char 
         complain("%s", result.message);
     if (boot->count)
         print_count(machine_model(machine));
+    machine_print_exits(machine, boot->stats_file ? boot->stats_file : stderr);
     if (boot->hash)
         fprintf(stderr, "sesqui: hash %016" PRIx64 "\n", machine_hash(machine));
     if (result.end == MACHINE_RULE) {
@@ -169,6 +170,7 @@ static bool open_outputs(struct boot *boot, struct outputs *outputs)
         outputs_add(outputs, "--net", boot->net, &boot->machine.capture);
     boot->machine.network = boot->net;
     outputs_add(outputs, "--virtio-console", boot->virtio_console, &boot->machine.virtio_console);
+    outputs_add(outputs, "--stats", boot->stats, &boot->stats_file);
     outputs_add(outputs, "--serial2", boot->serial2, &boot->machine.serial2);
     outputs_add(outputs, "--console", boot->console, &boot->machine.console);
     if (!boot->console && !boot->no_console)

@@ -12,7 +12,8 @@ struct boot {
     const char *vmx;                /* --vmx */
     const char *disk[MACHINE_DISKS_MAX];    /* FILE[,MODE] of each */
     unsigned disks;
-    const char *trace, *console, *dump, *serial2, *input, *virtio_console, *net; /* paths */
+    const char *trace, *console, *dump, *serial2, *input, *virtio_console, *net, *stats; /* paths */
+    FILE *stats_file;               /* --stats=FILE */
     uint64_t cpus, trace_limit;
     bool no_console, count, hash, help, symbols; /* symbols: in the trace, too */
 };

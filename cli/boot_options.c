@@ -45,6 +45,7 @@ static const char usage[] =
     "  --seed N          seed of everything random: 0 unless told\n"
     "  --count           say at the end how many instructions the processors executed\n"
     "  --hash            say at the end a number that stands for RAM, registers and devices: equal where they are\n"
+    "  --stats[=FILE]    say at the end, or write to FILE, how many VM exits there were of which kind (docs/reactive.md)\n"
     "  --rtc DATE        the clock's date at the start, as 2024-01-01T12:00:00; 2024-01-01 unless told, and always by virtual time\n"
     "  --console FILE    the guest's console goes to FILE instead of stdout\n"
     "  --no-console      nowhere\n"
@@ -143,6 +144,15 @@ static bool set_feature_control(void *to, const char *text)
     return !(*value & ~(FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_OUTSIDE_SMX));
 }
 
+static bool set_stats(void *to, const char *path)
+{
+    struct boot *boot = to;
+
+    boot->machine.count_exits = true;
+    boot->stats = path;
+    return true;
+}
+
 static bool set_date(void *to, const char *text)
 {
     struct boot *boot = to;
@@ -236,6 +246,7 @@ static const struct option options[] = {
     { .name = "--seed", OPTION_NUMBER, AT(machine.seed) },
     { .name = "--count", OPTION_FLAG, AT(count) },
     { .name = "--hash", OPTION_FLAG, AT(hash) },
+    { .name = "--stats", OPTION_CALL_IF_GIVEN, .set = set_stats },
     { .name = "--rtc", OPTION_CALL, .set = set_date },
     { .name = "--console", OPTION_TEXT, AT(console) },
     { .name = "--input", OPTION_TEXT, AT(input) },

@@ -209,12 +209,12 @@ static bool parse_operand(struct arguments *arguments, const char *text, const s
         complain("%s: an empty argument: a variable that is not set?", syntax->command);
         return false;
     }
-    if (bare && among(text, bare->values)) {
+    if (bare && bare->values && among(text, bare->values)) {
         complain("%s: \"%s\" stands alone, not as the value of %s: write %s=%s (a file of that name: ./%s)", syntax->command,
                  text, bare->name, bare->name, text, text);
         return false;
     }
-    if (bare && access(text, F_OK) != 0) {
+    if (bare && bare->values && access(text, F_OK) != 0) {
         complain("%s: there is no file \"%s\"; if it is meant as the value of %s, write %s=VALUE (one of: %s)", syntax->command,
                  text, bare->name, bare->name, bare->values);
         return false;

@@ -27,7 +27,7 @@ struct option {
     enum option_kind kind;
     size_t at;
     bool (*set)(void *to, const char *value);   /* false after a complaint */
-    const char *values;         /* OPTION_CALL_IF_GIVEN: the values there are, separated by blanks */
+    const char *values;         /* OPTION_CALL_IF_GIVEN: the values there are, separated by blanks; NULL: any */
 };
 /* What a command takes. Options may stand anywhere; "--" ends them; of an option that is given twice the last one counts. */
 struct syntax {

@@ -10,6 +10,7 @@
 #ifndef SESQUI_HV_CORE_H
 #define SESQUI_HV_CORE_H
 
+#include "arch/late_load.h"
 #include "hv/capability.h"
 #include "hv/ept.h"
 #include "hv/hal.h"
@@ -128,6 +129,7 @@ struct hv_cpu {
     uint8_t due;                        /* HAL_NMI, HAL_MACHINE_CHECK: one came to L0, and is the guest's (nmi.c). DUE_TRIAL: main.c */
     uint64_t loaded_cr4, passage;       /* of the guest's state when L0 came (struct hal_capture) */
     bool waits_for_sipi;                /* so does the next entry's guest */
+    struct late_exits exits;            /* so far */
     struct nested nested;
 };
 

@@ -5,8 +5,6 @@
  */
 #include "hv/core.h"
 
-#include "arch/late_load.h"
-
 void late_loaded(struct hv_cpu *cpu)
 {
     hal_lock(&cpu->machine->lock);
@@ -136,13 +134,24 @@ static void unload_behind_call(struct hv_cpu *cpu)
     }
 }
 
+static enum late_answer tell_exits(struct hv_cpu *cpu)
+{
+    const uint64_t page = guest_register(cpu, RCX);
+
+    _Static_assert(sizeof cpu->exits <= PAGE_SIZE, "the counts fit a page");
+    if (page & PAGE_OFFSET || !l1_owns(cpu->machine, page))
+        return LATE_REFUSED;
+    l1_write(cpu->machine, page, &cpu->exits, sizeof cpu->exits);
+    return LATE_DONE;
+}
+
 /* SDM Vol. 3, 26.1.2: VMCALL exits before its privilege is checked. A program at CPL 3 gets #UD, as without L0. */
 bool late_call(struct hv_cpu *cpu)
 {
     struct hv_machine *m = cpu->machine;
     enum late_answer answer = LATE_UNKNOWN;
 
-    if (!m->late || cpu->nested.on || guest_cpl() || !guest_64bit() || guest_register(cpu, RAX) != LATE_CALL)
+    if (!m->late || guest_cpl() || !guest_64bit() || guest_register(cpu, RAX) != LATE_CALL || (cpu->nested.on && guest_register(cpu, RBX) != LATE_EXITS))
         return false;
     hal_log(HAL_EVENT_HANDLED, EXIT_REASON_vmcall, 0, 0, 0);
     switch (guest_register(cpu, RBX)) {
@@ -156,6 +165,9 @@ bool late_call(struct hv_cpu *cpu)
             break;
         unload_behind_call(cpu);
         return true;                            /* an INIT comes first; then the guest asks again */
+    case LATE_EXITS:
+        answer = tell_exits(cpu);
+        break;
     }
     guest_advance();
     guest_set_register(cpu, RAX, answer);

@@ -130,6 +130,8 @@ static bool enter(struct hv_cpu *cpu)
     cpu->exit = (struct exit_record){ .known = EXIT_reason, .reason = reason & EXIT_REASON_DECIDES, .circumstances = reason & ~EXIT_REASON_DECIDES };
     if (!(cpu->exit.reason & EXIT_REASON_ENTRY_FAILURE))
         vmcs->launched = true;
+    if ((reason & 0xffff) < LATE_EXIT_REASONS)
+        cpu->exits.of[cpu->level - 1][reason & 0xffff]++;
     return true;
 }
 
@@ -212,6 +214,7 @@ static const char *start(struct hv_cpu *cpu)
     cpu->loaded_cr4 = capture.cr4;
     cpu->passage = capture.passage;
     reason = capture.late ? prove(cpu) : NULL;
+    cpu->exits = (struct late_exits){ 0 };
     cpu->presence->unreachable = !hal_rdmsr(MSR_ia32_apic_base, &base) || !(base & APIC_BASE_ENABLE);
     if (!reason)
         late_loaded(cpu);

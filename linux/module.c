@@ -139,7 +139,7 @@ static int load_here(void *unused)
 
 static int unload_here(void *unused)
 {
-    if (cpumask_test_cpu(smp_processor_id(), &over_l0) && world_ask(&world, LATE_UNLOAD) == LATE_DONE)
+    if (cpumask_test_cpu(smp_processor_id(), &over_l0) && world_ask(&world, LATE_UNLOAD, 0) == LATE_DONE)
         cpumask_clear_cpu(smp_processor_id(), &over_l0);
     return 0;
 }
@@ -250,6 +250,43 @@ static ssize_t log_show(struct kobject *kobject, struct kobj_attribute *attribut
     return read_log(to, PAGE_SIZE);
 }
 
+static const char *const reason_text[LATE_EXIT_REASONS] = {
+#define EXIT_REASON(name, number, text) [number] = text,
+#include "arch/exit_reasons.def"
+};
+
+static void count_exits_here(void *page)
+{
+    if (world_ask(&world, LATE_EXITS, __pa(page)) != LATE_DONE)
+        memset(page, 0, sizeof(struct late_exits));
+}
+
+/* A line a reason: how often L1 and L2 exited, on all processors together. */
+static ssize_t exits_show(struct kobject *kobject, struct kobj_attribute *attribute, char *to)
+{
+    struct late_exits *here = (void *)get_zeroed_page(GFP_KERNEL), *sum = (void *)get_zeroed_page(GFP_KERNEL);
+    unsigned int cpu, level, reason;
+    ssize_t length = -ENOMEM;
+
+    if (here && sum) {
+        cpus_read_lock();
+        for_each_cpu_and(cpu, &over_l0, cpu_online_mask) {
+            smp_call_function_single(cpu, count_exits_here, here, true);
+            for (level = 0; level < 2; level++)
+                for (reason = 0; reason < LATE_EXIT_REASONS; reason++)
+                    sum->of[level][reason] += here->of[level][reason];
+        }
+        cpus_read_unlock();
+        length = 0;
+        for (reason = 0; reason < LATE_EXIT_REASONS; reason++)
+            if (sum->of[0][reason] || sum->of[1][reason])
+                length += sysfs_emit_at(to, length, "%-28s %llu %llu\n", reason_text[reason] ?: "unknown", sum->of[0][reason], sum->of[1][reason]);
+    }
+    free_page((unsigned long)here);
+    free_page((unsigned long)sum);
+    return length;
+}
+
 static ssize_t finalise_store(struct kobject *kobject, struct kobj_attribute *attribute, const char *from, size_t size)
 {
     ssize_t result = size;
@@ -257,7 +294,7 @@ static ssize_t finalise_store(struct kobject *kobject, struct kobj_attribute *at
     if (!sysfs_streq(from, "1"))
         return -EINVAL;
     mutex_lock(&lock);
-    if (state == LOADED && world_ask(&world, LATE_FINALISE) == LATE_DONE) {
+    if (state == LOADED && world_ask(&world, LATE_FINALISE, 0) == LATE_DONE) {
         state = FINAL;
         pr_info("final: nothing removes L0 any more\n");
     } else if (state != FINAL) {
@@ -292,7 +329,7 @@ static ssize_t unload_store(struct kobject *kobject, struct kobj_attribute *attr
 }
 
 static struct kobj_attribute attributes[] = {
-    __ATTR_RO(state), __ATTR_RO(processors), __ATTR_RO(sha256), __ATTR_RO(command_line), __ATTR_RO(pool), __ATTR_RO_MODE(log, 0400),
+    __ATTR_RO(state), __ATTR_RO(processors), __ATTR_RO(sha256), __ATTR_RO(command_line), __ATTR_RO(pool), __ATTR_RO_MODE(log, 0400), __ATTR_RO_MODE(exits, 0400),
     __ATTR(finalise, 0200, NULL, finalise_store), __ATTR(unload, 0200, NULL, unload_store),
 };
 static struct attribute *attribute_list[ARRAY_SIZE(attributes) + 1];

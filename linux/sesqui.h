@@ -39,7 +39,7 @@ int world_build(const struct pool *pool, struct world *world);
 void world_destroy(struct world *world);
 /* Calls a function of the image, at this offset, on this processor, with interrupts off. */
 u64 world_call(const struct world *world, u64 offset, const void *argument);
-/* VMCALL with RAX = LATE_CALL, RBX = function. ~0: there is no L0 beneath this processor. */
-u64 world_ask(const struct world *world, enum late_function function);
+/* VMCALL with RAX = LATE_CALL, RBX = function, RCX = argument. ~0: there is no L0 beneath this processor. */
+u64 world_ask(const struct world *world, enum late_function function, u64 argument);
 
 #endif

@@ -89,7 +89,7 @@ notrace u64 world_call(const struct world *world, u64 offset, const void *argume
 }
 
 /* Outside VMX operation VMCALL is #UD: then the answer stays what it was. */
-notrace u64 world_ask(const struct world *world, enum late_function function)
+notrace u64 world_ask(const struct world *world, enum late_function function, u64 argument)
 {
     unsigned long flags, before;
     u64 answer = LATE_CALL;
@@ -97,7 +97,7 @@ notrace u64 world_ask(const struct world *world, enum late_function function)
 
     local_irq_save(flags);
     before = enter(world);
-    asm volatile("1: vmcall\n2:\n" _ASM_EXTABLE(1b, 2b) : "+a"(answer), "+b"(rbx) : : "memory", "cc");
+    asm volatile("1: vmcall\n2:\n" _ASM_EXTABLE(1b, 2b) : "+a"(answer), "+b"(rbx) : "c"(argument) : "memory", "cc");
     leave(before);
     local_irq_restore(flags);
     return answer == LATE_CALL ? ~0ULL : answer;

@@ -64,6 +64,10 @@ static bool open_parts(struct machine *machine, char *message, size_t message_si
         snprintf(message, message_size, "the host has no memory left");
         return false;
     }
+    if (options->count_exits && !(machine->exits = exit_counts_open())) {
+        snprintf(message, message_size, "the host has no memory left");
+        return false;
+    }
     board_init(&machine->board, machine->model, options->console);
     plug_devices(machine);
     if (options->date_told)
@@ -121,6 +125,7 @@ void machine_close(struct machine *machine)
         engine_close(machine->engine);
     host_memory_release(machine->ram, machine->options.memory_size);
     register_check_close(machine->registers);
+    exit_counts_close(machine->exits);
     free(machine->watch);
     free(machine->model);
     free(machine);
@@ -134,6 +139,17 @@ struct model *machine_model(struct machine *machine)
 struct cpu *machine_cpu(struct machine *machine, unsigned index)
 {
     return &machine->model->cpu[index];
+}
+
+void machine_print_exits(struct machine *machine, FILE *to)
+{
+    uint64_t now = 0;
+
+    for (unsigned i = 0; i < machine->model->cpu_count; i++)
+        if (machine->model->cpu[i].clock > now)
+            now = machine->model->cpu[i].clock;
+    if (machine->exits)
+        exit_counts_print(machine->exits, now, to);
 }
 
 uint64_t machine_registers_lost(struct machine *machine)

@@ -46,6 +46,7 @@ struct machine_options {
     struct trigger hypervisor_at;   /* when the native L0 slides beneath the guest; none: from power-on, or `late` */
     bool full_trace;                /* also the VMREADs and VMWRITEs that a native L0 succeeds with */
     bool check_registers;           /* those of guests at exits and entries: emu/explain/registers.h */
+    bool count_exits;               /* by reason: machine_print_exits() */
     bool strict;                    /* a broken rule stops the machine (always in scenarios) */
     uint64_t limit;                 /* instructions; 0: none */
     uint64_t seed;
@@ -84,6 +85,8 @@ struct trace *machine_trace(struct machine *machine);
 void machine_symbols(struct machine *machine, const struct symbols *symbols, bool in_traces);
 /* The image that was loaded is an ELF file with no header of a boot protocol: for explanations. */
 void machine_plain_start(struct machine *machine, bool plain);
+/* With count_exits: a table of the VM exits so far. */
+void machine_print_exits(struct machine *machine, FILE *to);
 /* With check_registers: what register_check_lost() says (emu/explain/registers.h); else 0. */
 uint64_t machine_registers_lost(struct machine *machine);
 /* The VM entry that failed last; NULL if none did. */

@@ -13,6 +13,7 @@
 #include "emu/explain/progress.h"
 #include "emu/explain/reentry.h"
 #include "emu/explain/unended.h"
+#include "emu/machine/exit_counts.h"
 #include "emu/machine/host_memory.h"
 #include "emu/machine/machine.h"
 #include "emu/native/native.h"
@@ -61,6 +62,7 @@ struct machine {
     struct explanation explanation; /* the one under way */
     const struct symbols *symbols;  /* of the image; NULL: none */
     struct register_check *registers;   /* --check registers; or NULL */
+    struct exit_counts *exits;      /* --stats; or NULL */
     struct entry_failure failure;   /* the VM entry that failed last */
     struct callers callers;
     unsigned nowhere_told;          /* accesses that nobody takes, so far */

@@ -347,6 +347,8 @@ static void notify(void *context, const struct notice *notice)
         entry_failed(machine, notice);
     if (machine->registers)
         register_check_notice(machine->registers, machine, notice);
+    if (machine->exits)
+        exit_counts_notice(machine->exits, notice, machine_over_native(machine, notice->cpu) ? level : 0);
     if (machine->observe)
         machine->observe(machine->observe_context, notice);
 }

@@ -34,12 +34,14 @@ static void expect(const char *what, uint64_t value, uint64_t wanted)
 }
 
 /* VMCALL to L0: its answer, or 0x100 and the vector of the exception. */
-static uint64_t ask(uint64_t rax, uint64_t rbx)
+static uint64_t ask_about(uint64_t rax, uint64_t rbx, uint64_t rcx)
 {
     fault_vector = -1;
-    __asm__ volatile("movq $1f, fault_resume\n vmcall\n1: movq $0, fault_resume" : "+a"(rax) : "b"(rbx) : "memory", "cc");
+    __asm__ volatile("movq $1f, fault_resume\n vmcall\n1: movq $0, fault_resume" : "+a"(rax) : "b"(rbx), "c"(rcx) : "memory", "cc");
     return fault_vector >= 0 ? 0x100u + (unsigned)fault_vector : rax;
 }
+
+static uint64_t ask(uint64_t rax, uint64_t rbx) { return ask_about(rax, rbx, 0); }
 
 static uint64_t call(uint64_t function) { return ask(LATE_CALL, function); }
 
@@ -52,6 +54,30 @@ static uint64_t give(void)
     static _Alignas(4096) uint8_t page[4096];
 
     return ask(GIVE_PAGE, (uintptr_t)page);
+}
+
+/* How often this processor has exited, by reason: what is done between two looks, and nothing else. */
+static void look_at_exits(const char *where)
+{
+    static _Alignas(PAGE) struct late_exits before, now;
+    uint32_t eax = 0, ebx, ecx, edx;
+    uint64_t more = 0, of_l2 = 0;
+
+    print("exits %s\n", where);
+    expect("call", ask_about(LATE_CALL, LATE_EXITS, (uintptr_t)&before), LATE_DONE);
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+    expect("call for where no RAM is", ask_about(LATE_CALL, LATE_EXITS, 0xfee00000), LATE_REFUSED);
+    expect("call for an absurd address", ask_about(LATE_CALL, LATE_EXITS, ~(uint64_t)(PAGE - 1)), LATE_REFUSED);
+    expect("call for the midst of a page", ask_about(LATE_CALL, LATE_EXITS, (uintptr_t)&now + 8), LATE_REFUSED);
+    expect("call", ask_about(LATE_CALL, LATE_EXITS, (uintptr_t)&now), LATE_DONE);
+    for (unsigned i = 0; i < LATE_EXIT_REASONS; i++) {
+        more += now.of[0][i] - before.of[0][i];
+        of_l2 += now.of[1][i];
+    }
+    expect("CPUIDs", now.of[0][EXIT_REASON_cpuid] - before.of[0][EXIT_REASON_cpuid], 1);
+    expect("VMCALLs", now.of[0][EXIT_REASON_vmcall] - before.of[0][EXIT_REASON_vmcall], 4);
+    expect("all", more, 5);
+    expect("of L2", of_l2, 0);
 }
 
 static void second_does(int what)
@@ -104,6 +130,7 @@ static void use_vmx(void)
     expect("VMPTRLD", (uint64_t)vmptrld((uintptr_t)vmcs), 0);
     expect("VMWRITE", (uint64_t)vmwrite(VMCS_guest_rip, 0x1234), 0);
     expect("VMREAD", vmread(VMCS_guest_rip), 0x1234);
+    look_at_exits("in VMX operation");
     expect("VMXOFF", (uint64_t)vmxoff(), 0);
     write_cr4(read_cr4() & ~CR4_VMXE);
 }
@@ -155,6 +182,8 @@ unsigned main(const void *information)
     expect("call of no function", call(NO_FUNCTION), LATE_UNKNOWN);
     expect("VMXOFF at CPL 3", user_executes_vmxoff(), VECTOR_UD);
     expect("unload at CPL 3", user_executes_vmcall(LATE_CALL, LATE_UNLOAD), VECTOR_UD);
+    expect("exits at CPL 3", user_executes_vmcall(LATE_CALL, LATE_EXITS), VECTOR_UD);
+    look_at_exits("since the load");
     expect("call", call(NO_FUNCTION), LATE_UNKNOWN);
     use_vmx();
     expect("unload", call(LATE_UNLOAD), LATE_DONE);
