@@ -104,6 +104,9 @@ struct vmcs12 {
     bool shadowed;                      /* flip: L1's values of the fields of V and F are in `hardware` */
     /* copy, flip: conditional guest state that L1's exit controls save, and with copy class L, is newer in hardware */
     bool late;
+    /* flip: HOST_RSP in `hardware` is L1's while L1 runs; entries since L1 changed it, or loaded the VMCS, as far as they count */
+    bool stack_exchanged;
+    uint8_t stack_age;
 };
 #define VMCS12(cpu, name) ((cpu)->nested.vmcs12->field[FIELD_##name])
 #define VMCS12_32(cpu, name) ((uint32_t)VMCS12(cpu, name))
@@ -192,6 +195,7 @@ struct shadow {
     bool dirty;                         /* L1 wrote fields of class L or T since they went to vmcs02 */
     /* flip */
     bool proc_edited;                   /* the processor-based controls in hardware are not L1's */
+    bool stack_shadowed;                /* the bitmaps let L1 have HOST_RSP without an exit */
     bool event_kept;                    /* L0 injected an event; these are L1's fields of that name */
     uint64_t event[3];
 };

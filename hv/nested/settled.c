@@ -24,7 +24,8 @@ void settled_forget(struct vmcs12 *vmcs12, enum field_index field)
 {
     const enum field_class class = (enum field_class)field_table[field].class;
 
-    if (class == CLASS_CONTROL_MERGED || class == CLASS_ADDRESS || class == CLASS_HOST)
+    /* HOST_RSP is not judged (SDM Vol. 3, 27.2.3). */
+    if (class == CLASS_CONTROL_MERGED || class == CLASS_ADDRESS || (class == CLASS_HOST && field != FIELD_host_rsp))
         vmcs12->settled.known = false;
 }
 

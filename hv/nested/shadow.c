@@ -145,7 +145,7 @@ void shadow_before_read(struct hv_cpu *cpu, enum field_index field)
     BY_STRATEGY(cpu, NOTHING, copy_before_read(cpu, field), flip_before_read(cpu, field));
 }
 void shadow_before_write(struct hv_cpu *cpu) { BY_STRATEGY(cpu, NOTHING, copy_before_write(cpu), flip_before_write(cpu)); }
-void shadow_written(struct hv_cpu *cpu, enum field_index field) { BY_STRATEGY(cpu, NOTHING, copy_written(cpu, field), NOTHING); }
+void shadow_written(struct hv_cpu *cpu, enum field_index field) { BY_STRATEGY(cpu, NOTHING, copy_written(cpu, field), flip_written(cpu, field)); }
 void shadow_fetch(struct hv_cpu *cpu) { BY_STRATEGY(cpu, NOTHING, copy_fetch(cpu), flip_fetch(cpu)); }
 void shadow_enter(struct hv_cpu *cpu) { BY_STRATEGY(cpu, trap_enter(cpu), copy_enter(cpu), flip_enter(cpu)); }
 void shadow_before_injection(struct hv_cpu *cpu) { BY_STRATEGY(cpu, NOTHING, NOTHING, flip_before_injection(cpu)); }

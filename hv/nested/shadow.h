@@ -69,6 +69,7 @@ void flip_load(struct hv_cpu *cpu);
 void flip_release(struct hv_cpu *cpu, struct vmcs12 *vmcs12);
 void flip_before_read(struct hv_cpu *cpu, enum field_index field);
 void flip_before_write(struct hv_cpu *cpu);
+void flip_written(struct hv_cpu *cpu, enum field_index field);
 void flip_fetch(struct hv_cpu *cpu);
 void flip_enter(struct hv_cpu *cpu);
 void flip_before_injection(struct hv_cpu *cpu);

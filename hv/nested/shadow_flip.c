@@ -6,6 +6,9 @@
  * fields, but for those where hardware needs another value (class I of field_classes.def), which L1 finds in vmcs12.
  *
  * F is private, so what is verified after VMCLEAR cannot change before the entry.
+ *
+ * HOST_RSP is of class I, and yet written often by an L1 whose stack is never at the same place twice (Linux: at each return from user space). Then
+ * F has L1's value while L1 runs, which writes it without an exit, and L0's while L2 runs.
  */
 #include "hv/nested/shadow.h"
 
@@ -20,6 +23,72 @@ static void flip(const struct hv_cpu *cpu, struct vmcs12 *vmcs12, uint32_t indic
     vmcs12->hardware.launched = false;
 }
 
+/* ---- HOST_RSP ---- */
+
+/*
+ * To exchange it costs a VMREAD and two VMWRITEs a round trip, about an eighth of an exit (cli/bench/weights.def): so it is exchanged from when L1 has
+ * written it twice within as many entries as pay for the exit, until it has not changed for as many.
+ */
+enum { STACK_AGE = 8 };
+
+/* Do L1's VMREADs and VMWRITEs of it go to F? */
+static void stack_shadowed(struct hv_cpu *cpu, bool shadowed)
+{
+    struct shadow *shadow = &cpu->nested.shadow;
+    /* The other fields of this byte are L0's host state, too. */
+    const uint8_t bits = shadowed ? (uint8_t)~(1u << VMCS_host_rsp % 8) : 0xff;
+
+    if (shadow->stack_shadowed == shadowed)
+        return;
+    if (!hal_pm_write(PA(shadow->read_bitmap.value + VMCS_host_rsp / 8), &bits, 1) ||
+        !hal_pm_write(PA(shadow->write_bitmap.value + VMCS_host_rsp / 8), &bits, 1))
+        hal_fail_stop("a page of L0 cannot be written");
+    shadow->stack_shadowed = shadowed;
+}
+
+/* F is current: L1's value goes to vmcs12, and L0's to F. */
+static void stack_from_region(const struct hv_cpu *cpu, struct vmcs12 *vmcs12)
+{
+    const uint64_t rsp = vmread(VMCS_host_rsp);
+
+    if (rsp != vmcs12->field[FIELD_host_rsp])
+        vmcs12->stack_age = 0;
+    vmcs12->field[FIELD_host_rsp] = rsp;
+    vmwrite(VMCS_host_rsp, cpu->host.rsp);
+}
+
+/* An entry of L1's; F is current. */
+static void stack_before_l2(struct hv_cpu *cpu)
+{
+    struct vmcs12 *vmcs12 = cpu->nested.vmcs12;
+
+    if (vmcs12->stack_exchanged)
+        stack_from_region(cpu, vmcs12);
+    if (vmcs12->stack_age <= STACK_AGE) {
+        vmcs12->stack_age++;
+    } else if (vmcs12->stack_exchanged) {
+        vmcs12->stack_exchanged = false;
+        stack_shadowed(cpu, false);
+    }
+}
+
+/* L1's VMWRITE has exited. */
+void flip_written(struct hv_cpu *cpu, enum field_index field)
+{
+    struct vmcs12 *vmcs12 = cpu->nested.vmcs12;
+
+    if (field != FIELD_host_rsp)
+        return;
+    if (vmcs12->stack_age && vmcs12->stack_age <= STACK_AGE) {
+        vmcs12->stack_exchanged = true;
+        shadow_select(vmcs12->hardware.region);
+        vmcs12_to_hardware(vmcs12, FIELD_host_rsp);
+        shadow_select(cpu->vmcs01.region);
+        stack_shadowed(cpu, true);
+    }
+    vmcs12->stack_age = 0;
+}
+
 /* ---- while L1 runs ---- */
 
 void flip_load(struct hv_cpu *cpu)
@@ -31,7 +100,9 @@ void flip_load(struct hv_cpu *cpu)
         fields_to_hardware(cpu, vmcs12, SET_FLIP);
         shadow_select(cpu->vmcs01.region);
         vmcs12->shadowed = true;
+        vmcs12->stack_age = 0;
     }
+    stack_shadowed(cpu, vmcs12->stack_exchanged);
     cpu->vmcs02 = &vmcs12->hardware;
     shadow_link(cpu, vmcs12->hardware.region);
 }
@@ -52,6 +123,9 @@ void flip_release(struct hv_cpu *cpu, struct vmcs12 *vmcs12)
     fields_from_hardware(cpu, vmcs12, SET_FLIP);
     if (vmcs12->late)
         vmcs02_save_conditional(vmcs12);
+    if (vmcs12->stack_exchanged)
+        stack_from_region(cpu, vmcs12);
+    vmcs12->stack_exchanged = false;
     shadow_select(cpu->vmcs01.region);
     if (vmcs12->address == cpu->nested.current)
         shadow_link(cpu, PA(0));
@@ -84,6 +158,7 @@ void flip_fetch(struct hv_cpu *cpu)
 #define FETCH_V(name) VMCS12(cpu, name) = vmread(VMCS_##name);
 #define FIELD_CLASS(name, class, copy, flip, reason) FETCH_##flip(name)
 #include "hv/nested/field_classes.def"
+    stack_before_l2(cpu);
 }
 
 /* What vmcs02.c looks at of L2 to choose what to write: in IA-32e mode it needs nothing. */
@@ -163,6 +238,8 @@ void flip_leave(struct hv_cpu *cpu)
         vmwrite(VMCS_entry_instruction_length, shadow->event[2]);
     }
     shadow->proc_edited = shadow->event_kept = false;
+    if (vmcs12->stack_exchanged)
+        vmcs12_to_hardware(vmcs12, FIELD_host_rsp);
     flip(cpu, vmcs12, VMCS_SHADOW_INDICATOR);
     vmcs_select(cpu, 1);
 }

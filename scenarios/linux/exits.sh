@@ -3,7 +3,7 @@
 # What the core is exited for beneath Debian's cloud kernel, by reason: while it boots; idles for ten seconds; works (processes, pipes, compression,
 # a file system); loads KVM and creates a guest; and for each time that this guest's CPUID is answered by KVM and its OUT by KVM's user. Each
 # column is the difference of two whole runs. One line a kind of exit, tab-separated: docs/reactive.md is about them.
-#   scenarios/linux/exits.sh [STRATEGY]   trap, copy or flip (unless told)
+#   scenarios/linux/exits.sh [STRATEGY]   trap, copy or flip (unless told)    APPEND=l1tf=off: more for the command line of the kernel
 set -eu
 cd "$(dirname "$0")/../.."
 sesqui=${SESQUI:-build/release/sesqui}
@@ -15,7 +15,7 @@ trap 'rm -rf "$scratch"' EXIT
 
 scenarios/linux/assemble.sh >"$scratch/assemble" 2>&1 || { tail -1 "$scratch/assemble" >&2; exit 2; }
 for phase in boot idle busy guest$few guest$many; do
-    timeout 600 "$sesqui" boot "$linux/vmlinuz" --initrd "$linux/initrd" --append "console=ttyS0 quiet phase=$phase" --hv="$strategy" --explain=none \
+    timeout 600 "$sesqui" boot "$linux/vmlinuz" --initrd "$linux/initrd" --append "console=ttyS0 quiet phase=$phase ${APPEND:-}" --hv="$strategy" --explain=none \
         --stats="$scratch/$phase" >"$scratch/out" 2>&1 && grep -q "linux: phase $phase done" "$scratch/out" || {
         tail -20 "$scratch/out" >&2
         exit 1
