@@ -6,6 +6,7 @@
 #include "cli/boot.h"
 #include "cli/options.h"
 #include "emu/device/date.h"
+#include "model/iommu/iommu.h"
 #include "model/vmx/profile.h"
 
 static const char usage[] =
@@ -21,6 +22,8 @@ static const char usage[] =
     "  --net loopback    a network device (virtio) that gets back what it sends; --net FILE: one whose frames go to FILE (pcap)\n"
     "  --virtio-console FILE  a virtio console: what the guest writes to it; - is stdout\n"
     "  --rng             a virtio entropy device: numbers from the seed\n"
+    "  --edu             the device that public test suites and driver courses use (PCI 1234:11E8; DMA, INTx, MSI)\n"
+    "  --iommu[=PROFILE] a DMA-remapping unit (VT-d): legacy (unless told), scalable or 3-level\n"
     "  --memory SIZE     RAM: 512M unless told; 1M to 4G\n"
     "  --cpus N          processors: 1 unless told; 1 to 80\n"
     "  --hv[=STRATEGY]   the core as L0; strategy for L1's VMCSs: trap (unless told), copy or flip\n"
@@ -68,6 +71,21 @@ static bool set_hypervisor(void *to, const char *name)
         return true;
     }
     complain("--hv: unknown strategy \"%s\" (trap, copy or flip)", name);
+    return false;
+}
+
+/* The name of a profile; NULL is the first. */
+static bool set_iommu(void *to, const char *name)
+{
+    struct boot *boot = to;
+
+    for (unsigned i = 0; i < IOMMU_PROFILES; i++) {
+        if (name && strcmp(name, iommu_profiles[i].name) != 0)
+            continue;
+        boot->machine.iommu = &iommu_profiles[i];
+        return true;
+    }
+    complain("--iommu: unknown profile \"%s\" (legacy, scalable or 3-level)", name);
     return false;
 }
 
@@ -225,6 +243,8 @@ static const struct option options[] = {
     { .name = "--net", OPTION_TEXT, AT(net) },
     { .name = "--virtio-console", OPTION_TEXT, AT(virtio_console) },
     { .name = "--rng", OPTION_FLAG, AT(machine.rng) },
+    { .name = "--edu", OPTION_FLAG, AT(machine.edu) },
+    { .name = "--iommu", OPTION_CALL_IF_GIVEN, .set = set_iommu, .values = "legacy scalable 3-level" },
     { .name = "--memory", OPTION_SIZE, AT(machine.memory_size) },
     { .name = "--cpus", OPTION_NUMBER, AT(cpus) },
     { .name = "--hv", OPTION_CALL_IF_GIVEN, .set = set_hypervisor, .values = "trap copy flip" },

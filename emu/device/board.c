@@ -56,10 +56,10 @@ static bool line_level(const struct board *board, unsigned line)
 
 void board_drive(struct board *board, unsigned line)
 {
-    bool level = line_level(board, line);
+    bool level = line_level(board, line) || (line < 16 && board->pci.held >> line & 1);
 
     if (line < 16)
-        pic_line(&board->pic, line, level || board->pci.held >> line & 1);
+        pic_line(&board->pic, line, level);
     ioapic_line(&board->ioapic, line == IRQ_PIT ? 2 : line, level);
 }
 
@@ -76,14 +76,14 @@ void board_irq(struct board *board, unsigned line, bool level)
     board_hold(board, LINE_CHIP, line, level);
 }
 
-void board_message(struct board *board, uint64_t address, uint32_t data)
+void board_message(struct board *board, uint16_t source, uint64_t address, uint32_t data)
 {
-    enum { MESSAGE_BASE = 0xfee, LOGICAL = 1 << 2 };
+    struct iommu_message message = { address, data, false };
 
-    if (address >> 20 == MESSAGE_BASE)
-        lapic_message(board->lapic, data >> 8 & 7, address & LOGICAL, address >> 12 & 0xff, false, (uint8_t)data, data >> 15 & 1);
-    else
-        memory_write32(&board->model->memory, address, data);
+    if (address < VTD_INTERRUPT_BASE || address >= VTD_INTERRUPT_END)
+        board_dma(board, source, true, address, &data, sizeof data);
+    else if (!board->iommu || iommu_interrupt(board->iommu, source, message, &message))
+        lapic_message_write(board->lapic, message.address, message.data, message.wide);
     board_kick(board);
 }
 
@@ -255,7 +255,8 @@ static void interrupt_end(void *context, struct cpu *cpu)
 
 void board_init(struct board *board, struct model *model, FILE *console)
 {
-    *board = (struct board){ .model = model, .context = board->context, .kick = board->kick, .warn = board->warn, .nowhere = board->nowhere, .ipi = board->ipi };
+    *board = (struct board){ .model = model, .context = board->context, .kick = board->kick, .warn = board->warn, .nowhere = board->nowhere, .ipi = board->ipi,
+                              .remapping = board->remapping };
     board->uart[0].console = console;
     pic_reset(&board->pic);
     for (unsigned i = 0; i < model->cpu_count; i++) {

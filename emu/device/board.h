@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "emu/device/cmos.h"
+#include "emu/device/edu.h"
 #include "emu/device/fw_cfg.h"
 #include "emu/device/hpet.h"
 #include "emu/device/ioapic.h"
@@ -23,8 +24,10 @@
 #include "emu/device/trigger.h"
 #include "emu/device/uart.h"
 #include "emu/device/virtio/virtio.h"
+#include "model/iommu/iommu.h"
 #include "model/model.h"
 
+#define REMAPPING_BASE 0xfed90000ull
 enum { BOARD_TEST_MEMORY_SIZE = 65536, BOARD_LOAD_PORT = 0x5e0 };
 /* ISA interrupts. IRQ 0 is pin 2 of the IOAPIC, the others keep their number. */
 enum { IRQ_PIT = 0, IRQ_KEYBOARD = 1, IRQ_RTC = 8, IRQ_SCI = 9 };
@@ -47,6 +50,8 @@ struct board {
     struct keyboard keyboard;
     struct pci pci;
     struct virtio virtio[PCI_PLUGGED_MAX];      /* each is the function of the bus with the same number */
+    struct edu edu;
+    struct iommu *iommu;                        /* the remapping unit (remapping.c); NULL: there is none */
     struct pm pm;
     struct lapic lapic[MODEL_CPU_MAX];
     uint32_t held[LINE_HOLDERS];                /* the lines that each of them holds up, a bit each */
@@ -68,6 +73,7 @@ struct board {
     void (*warn)(void *context, const char *text);
     void (*nowhere)(void *context, const struct cpu *cpu, uint64_t pa, bool write);     /* an access that nobody takes; or NULL */
     struct ipi_observer ipi;
+    void (*remapping)(void *context, const struct iommu_notice *notice);        /* what the remapping unit tells; or NULL */
 };
 
 /* 2024-01-01 00:00:00 UTC: the date at time 0, unless another one is given. */
@@ -80,6 +86,9 @@ void board_init(struct board *board, struct model *model, FILE *console);
 uint64_t board_next_event(const struct board *board, const struct cpu *cpu);
 /* Lets the timers that `cpu` drives catch up with cpu->clock. */
 void board_advance(struct board *board, struct cpu *cpu);
+
+/* Puts a remapping unit, which outlives the board, before the devices and the IOAPIC. */
+void remapping_install(struct board *board, struct iommu *iommu, const struct iommu_profile *profile);
 
 /* ---- for the devices ---- */
 
@@ -98,8 +107,12 @@ void board_irq(struct board *board, unsigned line, bool level);
 void board_drive(struct board *board, unsigned line);
 /* Drives the lines that PCI functions hold, after one has changed or the bridge routes them anew. */
 void board_pci_lines(struct board *board);
-/* A device's message-signalled interrupt: SDM Vol. 3, 11.11. Writes to other addresses go to RAM or vanish. */
-void board_message(struct board *board, uint64_t address, uint32_t data);
+/* A device's message-signalled interrupt: SDM Vol. 3, 11.11. `source`: bus, device and function. Writes to other addresses go to RAM or
+ * vanish. */
+void board_message(struct board *board, uint16_t source, uint64_t address, uint32_t data);
+/* A device that is a bus master reads or writes memory, through the remapping unit if there is one. False: it was refused, and a read
+ * has zeros where it was. */
+bool board_dma(struct board *board, uint16_t source, bool write, uint64_t address, void *data, uint64_t length);
 /* The timers' ticks up to now. Nobody waits for those that nobody can take, so who looks at their traces asks first. */
 void board_catch_up(struct board *board);
 

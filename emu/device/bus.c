@@ -113,7 +113,7 @@ uint64_t bus_memory_read(struct board *board, const struct cpu *cpu, uint64_t pa
 
     if (owner != NOBODY)
         return memories[owner].read(board, cpu, pa, size) & ones;
-    if (virtio_bar_read(board, false, pa, size, &value))
+    if (edu_bar_read(board, pa, size, &value) || virtio_bar_read(board, false, pa, size, &value))
         return value & ones;
     taken_by_nobody(board, cpu, pa, false);
     return ones;
@@ -125,6 +125,6 @@ void bus_memory_write(struct board *board, const struct cpu *cpu, uint64_t pa, u
 
     if (owner != NOBODY)
         memories[owner].write(board, cpu, pa, size, value);
-    else if (!virtio_bar_write(board, false, pa, size, value))
+    else if (!edu_bar_write(board, pa, size, value) && !virtio_bar_write(board, false, pa, size, value))
         taken_by_nobody(board, cpu, pa, true);
 }

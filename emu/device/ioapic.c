@@ -3,11 +3,13 @@
 #include "emu/device/ioapic.h"
 
 #include "emu/device/lapic.h"
+#include "model/iommu/iommu.h"
 
 enum { SELECT = 0x00, WINDOW = 0x10, REGISTER_ID = 0, REGISTER_VERSION = 1, REGISTER_ARBITRATION = 2, TABLE = 0x10 };
 enum { VERSION = 0x11 | (IOAPIC_PINS - 1) << 16 };
 
 #define ENTRY_WRITABLE 0xff0000000001afffull        /* not delivery status (12), not remote IRR (14) */
+#define ENTRY_REMAPPABLE 0x00ff000000000000ull      /* before a remapping unit: the rest of the index, and the format (VT-d, 5.1.2.2) */
 
 void ioapic_reset(struct ioapic *ioapic, struct lapic *lapic)
 {
@@ -40,12 +42,16 @@ bool ioapic_masked(const struct ioapic *ioapic, unsigned pin)
     return ioapic->entry[pin] & IOAPIC_MASKED;
 }
 
+/* The write that an entry stands for (VT-d, 5.1.5.1): its upper bits are the address's, whichever format they are in. Its requests carry no source. */
 static void send(struct ioapic *ioapic, unsigned pin)
 {
     uint64_t entry = ioapic->entry[pin];
+    struct iommu_message message = { VTD_INTERRUPT_BASE | (entry >> 48) << 4 | (entry & IOAPIC_LOGICAL ? 4 : 0),
+                                     (uint32_t)(entry & 0xff) | (uint32_t)(entry & 0x700) | (entry & IOAPIC_LEVEL ? 1u << 15 : 0), false };
 
-    ioapic->fate[pin] = (uint8_t)lapic_message(ioapic->lapic, entry >> 8 & 7, entry & IOAPIC_LOGICAL, (uint32_t)(entry >> 56), false,
-                                               (uint8_t)entry, entry & IOAPIC_LEVEL);
+    ioapic->fate[pin] = IPI_NOBODY;
+    if (!ioapic->iommu || iommu_interrupt(ioapic->iommu, IOMMU_NO_SOURCE, message, &message))
+        ioapic->fate[pin] = (uint8_t)lapic_message_write(ioapic->lapic, message.address, message.data, message.wide);
 }
 
 /* A level-triggered pin asks as long as its line is up and nobody serves it. */
@@ -62,7 +68,7 @@ static void write_entry(struct ioapic *ioapic, unsigned pin, bool high, uint32_t
     uint64_t old = ioapic->entry[pin];
     uint64_t new = high ? (old & 0xffffffff) | (uint64_t)value << 32 : (old & ~0xffffffffull) | value;
 
-    new = (new & ENTRY_WRITABLE) | (new & IOAPIC_LEVEL ? old & IOAPIC_REMOTE_IRR : 0);
+    new = (new & (ENTRY_WRITABLE | (ioapic->iommu ? ENTRY_REMAPPABLE : 0))) | (new & IOAPIC_LEVEL ? old & IOAPIC_REMOTE_IRR : 0);
     ioapic->entry[pin] = new;
     service(ioapic, pin);
 }

@@ -10,6 +10,7 @@
 enum { IOAPIC_SIZE = 4096, IOAPIC_PINS = 24 };
 
 struct lapic;
+struct iommu;
 
 #define IOAPIC_LOGICAL (1ull << 11)
 #define IOAPIC_REMOTE_IRR (1ull << 14)      /* a level-triggered interrupt is on its way or in service */
@@ -18,6 +19,7 @@ struct lapic;
 
 struct ioapic {
     struct lapic *lapic;            /* any local APIC of the machine: messages go to all */
+    struct iommu *iommu;            /* through which they go; NULL: there is none */
     uint8_t id, select;
     uint64_t entry[IOAPIC_PINS];    /* the redirection table; bit 14 is the remote IRR */
     bool line[IOAPIC_PINS];

@@ -221,6 +221,14 @@ enum ipi_fate lapic_message(struct lapic *any, enum delivery mode, bool logical,
     return fate;
 }
 
+enum ipi_fate lapic_message_write(struct lapic *any, uint64_t address, uint32_t data, bool wide)
+{
+    enum { LOGICAL = 1 << 2 };
+    uint32_t destination = (uint32_t)(address >> 12 & 0xff) | (wide ? (uint32_t)(address >> 32) & ~0xffu : 0);
+
+    return lapic_message(any, (enum delivery)(data >> 8 & 7), address & LOGICAL, destination, wide, (uint8_t)data, data >> 15 & 1);
+}
+
 /* To those that the destination, or the shorthand, names; whether any takes it. */
 static bool deliver_ipi(struct lapic *lapic, struct ipi *ipi, unsigned shorthand)
 {

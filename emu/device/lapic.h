@@ -87,6 +87,10 @@ void lapic_end_of_interrupt(struct lapic *lapic);
 enum ipi_fate lapic_message(struct lapic *any, enum delivery mode, bool logical, uint32_t destination, bool wide, uint8_t vector,
                             bool level);
 
+/* The same from the write that a device makes (SDM Vol. 3, 11.11): address FEExxxxxH and data; `wide`: 63:40 of the address are 31:8 of
+ * the destination, as a remapping unit sends it. */
+enum ipi_fate lapic_message_write(struct lapic *any, uint64_t address, uint32_t data, bool wide);
+
 /* When the timer raises its next interrupt; ~0 if never. And: raises what came up until cpu->clock. */
 uint64_t lapic_next(const struct lapic *lapic);
 void lapic_advance(struct lapic *lapic);

@@ -13,7 +13,14 @@ static const uint32_t lvt_writable[LVT_COUNT] = {
     [LVT_TIMER] = 0x700ff, [LVT_THERMAL] = 0x107ff, [LVT_PERFORMANCE] = 0x107ff,
     [LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff, [LVT_ERROR] = 0x100ff,
 };
-#define LVT_PENDING (1u << 12)                          /* delivery status: read-only, may be written as anything */
+#define LVT_PENDING (1u << 12)                          /* delivery status */
+#define LVT_REMOTE_IRR (1u << 14)                       /* of the two pins */
+
+/* What is read-only may be written as anything: Linux does when it leaves the APIC (Figure 11-8). */
+static uint32_t lvt_read_only(enum lapic_lvt which)
+{
+    return LVT_PENDING | (which == LVT_LINT0 || which == LVT_LINT1 ? LVT_REMOTE_IRR : 0);
+}
 #define ICR_WRITABLE 0x000ccfffull
 
 static void write_lvt(struct lapic *lapic, enum lapic_lvt which, uint32_t value)
@@ -166,7 +173,7 @@ void lapic_write(struct lapic *lapic, unsigned offset, uint32_t value)
 static uint64_t x2apic_writable(unsigned offset)
 {
     if (offset >= REGISTER_LVT && offset <= REGISTER_LVT_LAST)
-        return lvt_writable[(offset - REGISTER_LVT) >> 4] | LVT_PENDING;
+        return lvt_writable[(offset - REGISTER_LVT) >> 4] | lvt_read_only((enum lapic_lvt)((offset - REGISTER_LVT) >> 4));
     switch (offset) {
     case REGISTER_TPR:
     case REGISTER_SELF_IPI:

@@ -135,7 +135,7 @@ static uint32_t config_read(struct board *board, uint16_t where, unsigned offset
 {
     unsigned index = pci_function_at(&board->pci, where);
 
-    if (index >= PCI_FUNCTIONS && index != PCI_NOBODY)
+    if (index >= PCI_FUNCTIONS && index != PCI_NOBODY && board->virtio[index - PCI_FUNCTIONS].kind)
         virtio_config_read(board, index - PCI_FUNCTIONS, offset, size);
     return pci_config_read(&board->pci, index, offset, size);
 }
@@ -146,9 +146,21 @@ static void config_write(struct board *board, uint16_t where, unsigned offset, u
     unsigned index = pci_function_at(&board->pci, where);
 
     pci_config_write(&board->pci, index, offset, size, value);
-    if (index >= PCI_FUNCTIONS && index != PCI_NOBODY)
+    if (index >= PCI_FUNCTIONS && index != PCI_NOBODY && board->virtio[index - PCI_FUNCTIONS].kind)
         virtio_config_written(board, index - PCI_FUNCTIONS, offset, size);
+    edu_config_written(board, index);
     board_pci_lines(board);
+}
+
+/*
+ * The register that an access to the data port reaches. Bits 1:0 of the address are reserved (PCI 3.2.2.3.2); programs that were only ever run on
+ * emulators put the register's there and use the first data port: as there, they count as if the port had been the right one.
+ */
+static unsigned data_offset(const struct pci *pci, uint16_t port, unsigned size)
+{
+    unsigned given = port - (unsigned)PCI_DATA, low = (pci->address & 3) | given;
+
+    return (pci->address & 0xfc) + (low + size <= 4 ? low : given);
 }
 
 uint32_t pci_in(struct board *board, const struct cpu *cpu, uint16_t port, unsigned size)
@@ -162,7 +174,7 @@ uint32_t pci_in(struct board *board, const struct cpu *cpu, uint16_t port, unsig
         return pci->reset_control;
     if (port < PCI_DATA || !(pci->address & ADDRESS_ENABLE))
         return ~0u;
-    return config_read(board, (uint16_t)(pci->address >> 8), (pci->address & 0xfc) + (port - PCI_DATA), size);
+    return config_read(board, (uint16_t)(pci->address >> 8), data_offset(pci, port, size), size);
 }
 
 /* Bit 2 of the reset control register going up resets the machine (ICH9, 13.7.5). */
@@ -181,11 +193,11 @@ void pci_out(struct board *board, const struct cpu *cpu, uint16_t port, unsigned
 
     (void)cpu;
     if (port == PCI_ADDRESS && size == 4)
-        pci->address = value & (ADDRESS_ENABLE | 0xfffffc);
+        pci->address = value & (ADDRESS_ENABLE | 0xffffff);
     else if (port == PCI_RESET && size == 1)
         write_reset_control(board, (uint8_t)value);
     else if (port >= PCI_DATA && (pci->address & ADDRESS_ENABLE))
-        config_write(board, (uint16_t)(pci->address >> 8), (pci->address & 0xfc) + (port - PCI_DATA), size, value);
+        config_write(board, (uint16_t)(pci->address >> 8), data_offset(pci, port, size), size, value);
 }
 
 /* An address is bus, device, function, and 4 KB for each, of which what lies beyond 256 bytes is not there: it reads as zeros. */
@@ -233,7 +245,10 @@ int pci_route(const struct pci *pci, unsigned pirq)
     return value & PIRQ_OFF ? -1 : value & 0xf;
 }
 
-/* A PIRQ is an input of the IOAPIC and, where the bridge routes it, a line of the PIC, which several may hold (ICH9, 5.8.6, 5.9.3). */
+/*
+ * A PIRQ is an input of the IOAPIC and, where the bridge routes it, a line of the PIC, which several may hold (ICH9, 5.8.6, 5.9.3). The IOAPIC's
+ * input of that number follows, as on QEMU's board of this kind: programs take the interrupt line register for it.
+ */
 void board_pci_lines(struct board *board)
 {
     struct pci *pci = &board->pci;

@@ -167,6 +167,36 @@ static void hpet(struct aml *aml)
     aml_byte(aml, 0);
 }
 
+/* The unit's capability registers, as firmware finds them; false: there is no unit. */
+static bool remapping_unit(struct model *model, uint64_t *cap, uint64_t *ecap)
+{
+    const struct bus *bus = &model->bus;
+
+    if (!bus->mmio_read)
+        return false;
+    *cap = bus->mmio_read(bus->context, &model->cpu[0], REMAPPING_BASE + VTD_cap, 8);
+    *ecap = bus->mmio_read(bus->context, &model->cpu[0], REMAPPING_BASE + VTD_ecap, 8);
+    return *cap != ~0ull;
+}
+
+/* VT-d, ch. 8: one unit for all of PCI; the IOAPIC is named as a function of a bus that is not there. */
+static void dmar(struct aml *aml, const struct model *model, uint64_t ecap)
+{
+    enum { INTERRUPT_REMAPPING = 1, DRHD = 0, DRHD_SIZE = 24, INCLUDE_PCI_ALL = 1, SCOPE_IOAPIC = 3, SCOPE_SIZE = 8 };
+
+    aml_byte(aml, (uint8_t)(model->physical_address_width - 1));
+    aml_byte(aml, ecap & VTD_ECAP_IR ? INTERRUPT_REMAPPING : 0);
+    aml_raw(aml, 0, 8);
+    aml_raw(aml, 0, 2);
+    aml_raw(aml, DRHD, 2);
+    aml_raw(aml, DRHD_SIZE, 2);
+    aml_byte(aml, INCLUDE_PCI_ALL);
+    aml_byte(aml, 0);
+    aml_raw(aml, 0, 2);                     /* segment */
+    aml_raw(aml, REMAPPING_BASE, 8);
+    aml_bytes(aml, (const uint8_t[]){ SCOPE_IOAPIC, SCOPE_SIZE, 0, 0, 0, 0xf0, 0x1f, 0 }, SCOPE_SIZE);
+}
+
 static void write_rsdp(struct memory *memory, uint32_t at, uint32_t rsdt, uint32_t xsdt)
 {
     enum { REVISION = 2, FIRST_PART = 20, CHECKSUM = 8, EXTENDED_CHECKSUM = 32 };
@@ -190,7 +220,9 @@ void acpi_write(struct model *model)
 {
     struct memory *memory = &model->memory;
     static struct table table;              /* too large for a stack; one at a time */
-    uint32_t at = ACPI_BASE + 0x40, tables[4], facs, dsdt, rsdt, xsdt;
+    uint32_t at = ACPI_BASE + 0x40, tables[5], facs, dsdt, rsdt, xsdt;
+    unsigned count = 4;
+    uint64_t cap, ecap;
     uint8_t facs_bytes[FACS_SIZE] = { 'F', 'A', 'C', 'S', FACS_SIZE, [32] = 2 };
 
     facs = at;
@@ -206,12 +238,16 @@ void acpi_write(struct model *model)
     tables[2] = end(memory, &table, &at);
     hpet(begin(&table, "HPET", 1));
     tables[3] = end(memory, &table, &at);
+    if (remapping_unit(model, &cap, &ecap)) {
+        dmar(begin(&table, "DMAR", 1), model, ecap);
+        tables[count++] = end(memory, &table, &at);
+    }
     struct aml *aml = begin(&table, "RSDT", 1);
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < count; i++)
         aml_raw(aml, tables[i], 4);
     rsdt = end(memory, &table, &at);
     aml = begin(&table, "XSDT", 1);
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < count; i++)
         aml_raw(aml, tables[i], 8);
     xsdt = end(memory, &table, &at);
     write_rsdp(memory, ACPI_RSDP, rsdt, xsdt);

@@ -11,7 +11,8 @@
 #define HASH_FACTOR 0x9e3779b97f4a7c15ull
 
 enum structure {
-    STRUCTURE_board, STRUCTURE_cmos, STRUCTURE_cpu, STRUCTURE_event, STRUCTURE_fw_cfg, STRUCTURE_hpet, STRUCTURE_hpet_timer, STRUCTURE_ioapic,
+    STRUCTURE_board, STRUCTURE_cmos, STRUCTURE_cpu, STRUCTURE_edu, STRUCTURE_event, STRUCTURE_fw_cfg, STRUCTURE_hpet, STRUCTURE_hpet_timer, STRUCTURE_ioapic, STRUCTURE_iommu,
+    STRUCTURE_iommu_context, STRUCTURE_iommu_irte, STRUCTURE_iommu_page, STRUCTURE_iommu_pasid,
     STRUCTURE_keyboard, STRUCTURE_lapic, STRUCTURE_monitor, STRUCTURE_pci, STRUCTURE_pci_function, STRUCTURE_pic_chip, STRUCTURE_pit,
     STRUCTURE_pit_channel, STRUCTURE_pm, STRUCTURE_segment, STRUCTURE_table_register, STRUCTURE_uart, STRUCTURE_virtio, STRUCTURE_virtqueue,
     STRUCTURE_vmcs, STRUCTURE_vmx,
@@ -63,6 +64,26 @@ static void mix_disk(uint64_t *hash, const struct disk *disk)
     }
 }
 
+/* A remapping unit and what it remembers. */
+static void mix_unit(uint64_t *hash, const struct iommu *iommu)
+{
+    const struct iommu_cache *cache = &iommu->cache;
+
+    MIX(hash, iommu, iommu);
+    for (size_t i = 0; i < COUNT(cache->context); i++)
+        if (cache->context[i].valid)
+            MIX(hash, iommu_context, &cache->context[i]);
+    for (size_t i = 0; i < COUNT(cache->pasid); i++)
+        if (cache->pasid[i].valid)
+            MIX(hash, iommu_pasid, &cache->pasid[i]);
+    for (size_t i = 0; i < IOMMU_PAGE_SETS * IOMMU_PAGE_WAYS; i++)
+        if (cache->page[i / IOMMU_PAGE_WAYS][i % IOMMU_PAGE_WAYS].valid)
+            MIX(hash, iommu_page, &cache->page[i / IOMMU_PAGE_WAYS][i % IOMMU_PAGE_WAYS]);
+    for (size_t i = 0; i < COUNT(cache->irte); i++)
+        if (cache->irte[i].valid)
+            MIX(hash, iommu_irte, &cache->irte[i]);
+}
+
 uint64_t board_hash(const struct board *board)
 {
     uint64_t hash = 0;
@@ -86,6 +107,10 @@ uint64_t board_hash(const struct board *board)
     for (size_t i = 0; i < COUNT(board->pci.function); i++)
         MIX(&hash, pci_function, &board->pci.function[i]);
     MIX(&hash, pm, &board->pm);
+    if (board->edu.plugged)
+        MIX(&hash, edu, &board->edu);
+    if (board->iommu)
+        mix_unit(&hash, board->iommu);
     for (size_t i = 0; i < COUNT(board->virtio); i++) {
         MIX(&hash, virtio, &board->virtio[i]);
         mix_disk(&hash, board->virtio[i].host.disk);

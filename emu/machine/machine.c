@@ -34,6 +34,8 @@ static void plug_devices(struct machine *machine)
         virtio_plug(&machine->board, VIRTIO_console)->host.out = machine->options.virtio_console;
     if (machine->options.rng)
         virtio_plug(&machine->board, VIRTIO_rng)->random = machine->options.seed;
+    if (machine->options.edu)
+        edu_plug(&machine->board);
 }
 
 static bool open_parts(struct machine *machine, char *message, size_t message_size)
@@ -64,11 +66,14 @@ static bool open_parts(struct machine *machine, char *message, size_t message_si
         snprintf(message, message_size, "the host has no memory left");
         return false;
     }
-    if (options->count_exits && !(machine->exits = exit_counts_open())) {
+    if ((options->count_exits && !(machine->exits = exit_counts_open())) ||
+        (options->iommu && !(machine->iommu = malloc(sizeof *machine->iommu)))) {
         snprintf(message, message_size, "the host has no memory left");
         return false;
     }
     board_init(&machine->board, machine->model, options->console);
+    if (machine->iommu)
+        remapping_install(&machine->board, machine->iommu, options->iommu);
     plug_devices(machine);
     if (options->date_told)
         machine->board.cmos.epoch = options->date;
@@ -127,6 +132,7 @@ void machine_close(struct machine *machine)
     register_check_close(machine->registers);
     exit_counts_close(machine->exits);
     free(machine->watch);
+    free(machine->iommu);
     free(machine->model);
     free(machine);
 }

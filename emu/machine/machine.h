@@ -62,6 +62,8 @@ struct machine_options {
     FILE *capture;
     FILE *virtio_console;           /* what is written to a virtio console; NULL: there is none */
     bool rng;                       /* a virtio entropy device, from the seed */
+    bool edu;                       /* the device to learn on */
+    const struct iommu_profile *iommu;      /* the remapping unit; NULL: there is none */
     FILE *trace;                    /* NULL: no trace */
     FILE *messages;                 /* warnings and explanations for people; NULL: nowhere */
     const char *message_prefix;     /* what stands before the first line of a message; NULL: "sesqui: warning: " */
@@ -73,6 +75,7 @@ struct machine_options {
 struct machine;
 struct dialogue;
 struct disk;
+struct iommu_profile;
 
 /* NULL: `message` says why in one line. Memory is reserved, not touched. */
 struct machine *machine_open(const struct machine_options *options, char *message, size_t message_size);

@@ -11,6 +11,7 @@
 #include "emu/explain/host_tables.h"
 #include "emu/explain/loaded_state.h"
 #include "emu/explain/nowhere.h"
+#include "emu/explain/remapping.h"
 #include "emu/explain/passed_interrupt.h"
 #include "emu/explain/place.h"
 #include "emu/explain/refusal.h"
@@ -371,6 +372,11 @@ static void nowhere(void *context, const struct cpu *cpu, uint64_t pa, bool writ
     nowhere_explain(context, cpu, pa, write);
 }
 
+static void remapping(void *context, const struct iommu_notice *notice)
+{
+    remapping_explain(context, notice);
+}
+
 void machine_install(struct machine *machine)
 {
     machine->model->observer = (struct observer){ machine, notify };
@@ -378,5 +384,6 @@ void machine_install(struct machine *machine)
     machine->board.kick = kick;
     machine->board.warn = warn;
     machine->board.nowhere = nowhere;
+    machine->board.remapping = remapping;
     machine->board.ipi = (struct ipi_observer){ machine, ipi_sent };
 }

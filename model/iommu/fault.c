@@ -30,7 +30,7 @@ static void send(struct iommu *iommu, uint64_t *control, uint64_t data, uint64_t
         return;
     }
     *control &= ~VTD_EVENT_PENDING;
-    iommu->outside.message(iommu->outside.context, (struct iommu_message){ upper << 32 | address, (uint32_t)data });
+    iommu->outside.message(iommu->outside.context, (struct iommu_message){ upper << 32 | address, (uint32_t)data, iommu->profile->ecap & VTD_ECAP_EIM });
 }
 
 static void send_fault_event(struct iommu *iommu)

@@ -71,7 +71,7 @@ static enum iommu_reason post(struct iommu *iommu, uint64_t low, uint64_t high)
         destination = extended(iommu) ? destination : destination >> 8 & 0xff;
         iommu->outside.message(iommu->outside.context,
                                (struct iommu_message){ VTD_INTERRUPT_BASE | (destination & 0xff) << 12 | (destination & 0xffffff00) << 32,
-                                                       (uint32_t)POSTED_VECTOR(word[4]) | 1u << 14 });
+                                                       (uint32_t)POSTED_VECTOR(word[4]) | 1u << 14, extended(iommu) });
     }
     return IOMMU_GRANTED;
 }
@@ -85,6 +85,7 @@ static struct iommu_message remap(const struct iommu *iommu, uint64_t low)
     return (struct iommu_message){
         address | (low & (VTD_IRTE_REDIRECTION_HINT | VTD_IRTE_DESTINATION_MODE)),
         (uint32_t)(VTD_IRTE_VECTOR(low) | VTD_IRTE_DELIVERY(low) << 8 | 1u << 14 | (low & VTD_IRTE_TRIGGER ? 1u << 15 : 0)),
+        extended(iommu),
     };
 }
 

@@ -78,6 +78,7 @@ struct iommu_translation {
 struct iommu_message {
     uint64_t address;
     uint32_t data;
+    bool wide;                  /* the destination has 32 bits: 31:8 of them are 63:40 of the address */
 };
 
 enum iommu_notice_kind {
@@ -105,10 +106,9 @@ struct iommu_outside {
 struct iommu_profile {
     const char *name, *text;
     uint64_t cap, ecap;
-    unsigned host_address_width;
 };
 enum iommu_profile_id {
-#define IOMMU_PROFILE(id, name, cap, ecap, width, text) IOMMU_PROFILE_##id,
+#define IOMMU_PROFILE(id, name, cap, ecap, text) IOMMU_PROFILE_##id,
 #include "model/iommu/profiles.def"
     IOMMU_PROFILES
 };
@@ -166,6 +166,7 @@ struct iommu {
     struct memory *memory;
     struct iommu_outside outside;
     const struct iommu_profile *profile;
+    unsigned host_address_width;        /* bits of a physical address */
     uint64_t reg[IOMMU_REGISTERS];
     struct { uint64_t low, high; } record[VTD_RECORD_COUNT];
     unsigned next_record;
@@ -176,8 +177,8 @@ struct iommu {
     uint64_t stale_uses;
 };
 
-/* `memory` outlives the unit. Registers as after RESET, nothing remembered. */
-void iommu_init(struct iommu *iommu, struct memory *memory, struct iommu_outside outside, const struct iommu_profile *profile);
+/* `memory` outlives the unit; a physical address has `width` bits. Registers as after RESET, nothing remembered. */
+void iommu_init(struct iommu *iommu, struct memory *memory, struct iommu_outside outside, const struct iommu_profile *profile, unsigned width);
 void iommu_reset(struct iommu *iommu);
 
 /* Accesses by software: `offset` below VTD_WINDOW, 4 or 8 bytes at their natural alignment; others are refused by name, read as 0 and

@@ -20,13 +20,13 @@ static const struct row {
 #define PLACES_CAP ((uint64_t)VTD_RECORDS / 16 << VTD_CAP_FRO_SHIFT)
 #define PLACES_ECAP ((uint64_t)VTD_iva / 16 << VTD_ECAP_IRO_SHIFT)
 const struct iommu_profile iommu_profiles[IOMMU_PROFILES] = {
-#define IOMMU_PROFILE(id, name, cap, ecap, width, text) { name, text, (cap) | PLACES_CAP, (ecap) | PLACES_ECAP, width },
+#define IOMMU_PROFILE(id, name, cap, ecap, text) { name, text, (cap) | PLACES_CAP, (ecap) | PLACES_ECAP },
 #include "model/iommu/profiles.def"
 };
 
-void iommu_init(struct iommu *iommu, struct memory *memory, struct iommu_outside outside, const struct iommu_profile *profile)
+void iommu_init(struct iommu *iommu, struct memory *memory, struct iommu_outside outside, const struct iommu_profile *profile, unsigned width)
 {
-    *iommu = (struct iommu){ .memory = memory, .outside = outside, .profile = profile };
+    *iommu = (struct iommu){ .memory = memory, .outside = outside, .profile = profile, .host_address_width = width };
     iommu_reset(iommu);
 }
 

@@ -13,7 +13,7 @@ bool iommu_scalable(const struct iommu *iommu)
 
 uint64_t iommu_beyond_host(const struct iommu *iommu)
 {
-    return ~0ull << iommu->profile->host_address_width;
+    return ~0ull << iommu->host_address_width;
 }
 
 bool iommu_read_entry(struct iommu *iommu, struct iommu_way *way, enum iommu_structure structure, unsigned level, uint64_t pa, uint64_t *value)

@@ -383,6 +383,9 @@ START_TEST(x2apic_msrs)
     ck_assert(!lapic_read_msr(lapic, 0x831, &value));
     ck_assert(!lapic_write_msr(lapic, 0x808, 0x100));
     ck_assert(!lapic_write_msr(lapic, 0x828, 1));
+    ck_assert(lapic_write_msr(lapic, 0x835, 0x15700));      /* read-only bits of a pin's entry: delivery status, remote IRR */
+    ck_assert(lapic_read_msr(lapic, 0x835, &value) && value == 0x10700);
+    ck_assert(!lapic_write_msr(lapic, 0x834, 0x14000));     /* no pin, no remote IRR */
     ck_assert(lapic_write_msr(lapic, 0x83f, 0x77));         /* self-IPI */
     ck_assert_uint_eq(acknowledge(3), 0x77);
     ck_assert(lapic_write_msr(lapic, 0x80b, 0));

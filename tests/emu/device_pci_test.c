@@ -16,6 +16,11 @@ START_TEST(configuration)
     ck_assert_uint_eq(config(31, 0, 0), 0x29188086);
     ck_assert_uint_eq(in(0xcf8, 4), 0x80000000u | 31 << 11);    /* reads back what was written */
     ck_assert_uint_eq(in(0xcfe, 2), 0x2918);
+    out(0xcf8, 4, 0x80000000u | 31 << 11 | 2);                  /* the register's low bits in the address */
+    ck_assert_uint_eq(in(0xcfc, 2), 0x2918);
+    ck_assert_uint_eq(in(0xcfe, 2), 0x2918);
+    ck_assert_uint_eq(in(0xcfc, 4), 0x29188086);                /* no access goes beyond the double word */
+    out(0xcf8, 4, 0x80000000u | 31 << 11);
     ck_assert_uint_eq(in(0xcfd, 1), 0x80);
     ck_assert_uint_eq(config(5, 0, 0), ~0u);                    /* nothing is there */
     ck_assert_uint_eq(config(31, 1, 0), ~0u);

@@ -218,7 +218,7 @@ static const struct { const char *what, *steps; } dialogues[] = {
     { "hpet: off", "store8 fed00108 a; store8 fed00100 2804; next never; store8 fed00010 1; next 100; store8 fed00010 0; next never" },
 
     /* ---- PCI ---- */
-    { "pci: address", "out4 cf8 ffffffff; in4 cf8 80fffffc; out cf8 0; in4 cf8 80fffffc; out2 cf8 0; in4 cf8 80fffffc; in2 cf8 ffff; out4 cf8 7fffffff; in4 cfc ffffffff; in4 cf8 fffffc" },
+    { "pci: address", "out4 cf8 ffffffff; in4 cf8 80ffffff; out cf8 0; in4 cf8 80ffffff; out2 cf8 0; in4 cf8 80ffffff; in2 cf8 ffff; out4 cf8 7fffffff; in4 cfc ffffffff; in4 cf8 ffffff" },
     { "pci: host bridge", "out4 cf8 80000000; in4 cfc 29c08086; out4 cf8 80000004; in4 cfc 0; out4 cf8 80000008; in4 cfc 6000002; out4 cf8 8000000c; in4 cfc 0; out4 cf8 8000002c; in4 cfc 11001af4; out4 cf8 80000060;"
       "in4 cfc e0000001; out4 cf8 80000064; in4 cfc 0; out4 cf8 80000068; in4 cfc 0" },
     { "pci: LPC bridge", "out4 cf8 8000f800; in4 cfc 29188086; out4 cf8 8000f808; in4 cfc 6010002; out4 cf8 8000f80c; in4 cfc 800000; out4 cf8 8000f840; in4 cfc 601; out4 cf8 8000f844; in4 cfc 80; out4 cf8 8000f860; in4 cfc 80808080;"

@@ -18,6 +18,7 @@ enum {
     PAGE = 0x40000,             /* where the page at IOVA is */
     DEVICE = 0x0118,            /* bus 1, device 3, function 0 */
     DOMAIN_ID = 5,
+    HOST_WIDTH = 46,
 };
 #define IOVA 0x1000ull
 #define ABSENT_RAM 0x10000000ull
@@ -86,7 +87,7 @@ static inline void world_open(struct iommu_world *w, enum iommu_profile_id profi
     w->ram = calloc(1, RAM);
     w->watch = calloc(1, RAM / PAGE_SIZE);
     memory_init(&w->memory, w->ram, RAM, w->watch);
-    iommu_init(&w->iommu, &w->memory, (struct iommu_outside){ w, world_message, world_notify }, &iommu_profiles[profile]);
+    iommu_init(&w->iommu, &w->memory, (struct iommu_outside){ w, world_message, world_notify }, &iommu_profiles[profile], HOST_WIDTH);
 }
 
 static inline void world_close(struct iommu_world *w)

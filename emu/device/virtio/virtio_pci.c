@@ -114,7 +114,7 @@ static void send_messages(struct board *board, struct virtio *v)
         if (!(v->pending >> i & 1) || (v->message[i].control & ENTRY_MASKED))
             continue;
         v->pending &= (uint8_t)~(1u << i);
-        board_message(board, v->message[i].address, v->message[i].data);
+        board_message(board, function(board, v)->where, v->message[i].address, v->message[i].data);
     }
 }
 
