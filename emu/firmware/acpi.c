@@ -179,7 +179,7 @@ static bool remapping_unit(struct model *model, uint64_t *cap, uint64_t *ecap)
     return *cap != ~0ull;
 }
 
-/* VT-d, ch. 8: one unit for all of PCI; the IOAPIC is named as a function of a bus that is not there. */
+/* VT-d, 8.1: one unit for all of PCI; the IOAPIC is named as a function of a bus that is not there. */
 static void dmar(struct aml *aml, const struct model *model, uint64_t ecap)
 {
     enum { INTERRUPT_REMAPPING = 1, DRHD = 0, DRHD_SIZE = 24, INCLUDE_PCI_ALL = 1, SCOPE_IOAPIC = 3, SCOPE_SIZE = 8 };

@@ -30,7 +30,7 @@ static void command(uint32_t bit)
     store(REMAPPING_BASE + VTD_gcmd, 4, (load(REMAPPING_BASE + VTD_gsts, 4) & VTD_TOGGLES) | bit);
 }
 
-/* The device is 00:01.0, in domain 1, whose page 0 is at PAGE; the interrupt table has 256 entries. */
+/* The device is number 1 of bus 0, in domain 1, whose page 0 is at PAGE; the interrupt table has 256 entries. */
 static void setup(void)
 {
     board_setup();
