@@ -845,6 +845,39 @@ static enum status string_io(enum insn_id id, bool rep, uint8_t size)
     return execute(f.cpu, &insn);
 }
 
+/* REP with a count of 0 moves nothing; whether it may, and whether it exits, is asked all the same. */
+START_TEST(repeated_never)
+{
+    for (unsigned n = 0; n < 8; n++) {
+        struct insn insn = instruction(n & 1 ? INSN_ins : INSN_outs);
+        bool denied = n & 2, wide = n & 4;
+
+        insn.rep = true;
+        insn.operand_size = 1;
+        insn.address_size = wide ? 8 : 4;
+        insn.port = denied ? 0x13 : 0x12;
+        f.cpu->rflags &= ~(uint64_t)RFLAGS_IOPL;
+        tss();
+        f.cpu->gpr[RCX] = wide ? 0 : 0x700000000;       /* the count is as wide as addresses */
+        f.cpu->gpr[RSI] = f.cpu->gpr[RDI] = 0x8000000000000000ull;
+        f.cpu->event.valid = false;
+        if (denied) {
+            expect_fault(execute(f.cpu, &insn), VECTOR_GP);
+        } else {
+            ck_assert_int_eq(execute(f.cpu, &insn), STATUS_OK);
+            ck_assert_uint_eq(f.cpu->gpr[RSI] & f.cpu->gpr[RDI], 0x8000000000000000ull);
+        }
+        ck_assert_uint_eq(port_accesses, 0);
+    }
+    VMCS(vmcs(), processor_based_controls) |= PROC_unconditional_io_exiting;
+    f.cpu->seg[SEG_SS].access_rights &= ~(3u << 5);
+    fixture_enter(&f);
+    f.cpu->gpr[RCX] = 0;
+    ck_assert_int_eq(string_io(INSN_ins, true, 1), STATUS_VM_EXIT);
+    ck_assert_uint_eq(VMCS(vmcs(), exit_reason), EXIT_REASON_io_instruction);
+}
+END_TEST
+
 START_TEST(ins_and_outs)
 {
     attach_ports();
@@ -1012,6 +1045,7 @@ int main(void)
     tcase_add_test(tcase, io_permission_bitmap);
     tcase_add_test(tcase, io_permission_without_bitmap);
     tcase_add_test(tcase, io_permission_comes_before_exits);
+    tcase_add_test(tcase, repeated_never);
     tcase_add_test(tcase, ins_and_outs);
     tcase_add_test(tcase, ins_faults_before_it_reads_the_port);
     tcase_add_test(tcase, string_addresses_of_16_and_32_bits);
