@@ -155,6 +155,46 @@ START_TEST(counts_in_every_mode)
 }
 END_TEST
 
+/* A near branch to an address that is not canonical has not been executed: it is not counted, and no time has gone by. */
+BLOB(to_nowhere, "nop\n jmp rax\n nop\n call rax\n nop\n push rax\n ret");
+START_TEST(branches_to_nowhere_are_not_counted)
+{
+    static const struct { unsigned at, before; uint64_t rsp; } starts[] = { { 0, 1, 0 }, { 3, 1, 0 }, { 6, 2, 8 } };
+
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, to_nowhere);
+    for (unsigned i = 0; i < 2 * sizeof starts / sizeof starts[0]; i++) {
+        f->cpu->gpr[RAX] = 0x800000000000;
+        f->cpu->gpr[RSP] = FIXTURE_STACK;
+        f->cpu->instructions = 0;
+        f->cpu->clock = 100;
+        fixture_run_at(f, FIXTURE_CODE + starts[i / 2].at);
+        fixture_expect_event(f, VECTOR_GP, 0, FIXTURE_CODE + starts[i / 2].at + (starts[i / 2].rsp ? 2 : 1));
+        ck_assert_uint_eq(f->cpu->instructions, starts[i / 2].before);
+        ck_assert_uint_eq(f->cpu->clock, 100 + starts[i / 2].before);
+        ck_assert_uint_eq(f->cpu->gpr[RSP], FIXTURE_STACK - starts[i / 2].rsp);
+    }
+}
+END_TEST
+
+/* A single step is one instruction, whatever the limit is; at the limit it is none. */
+BLOB(five_steps, "nop\n inc eax\n nop\n inc eax\n nop\n cpuid");
+START_TEST(a_step_is_one_instruction)
+{
+    fixture_long_mode(f);
+    PUT(f, FIXTURE_CODE, five_steps);
+    f->request.single_step = true;
+    for (uint64_t limit = 0; limit < 5; limit++) {
+        f->cpu->instructions = f->cpu->clock = 0;
+        f->request.limit = limit;
+        fixture_run_at(f, FIXTURE_CODE);
+        ck_assert_int_eq(f->stop.reason, STOP_LIMIT);
+        ck_assert_uint_eq(f->cpu->instructions, limit > 0);
+        ck_assert_uint_eq(f->cpu->rip, FIXTURE_CODE + (limit > 0));
+    }
+}
+END_TEST
+
 /* Who looks at registers between two runs changes nothing, the first time neither. */
 BLOB(looked_at, "movq xmm0,[rbx]\n movhps xmm0,[rbx+8]\n movq xmm1,[rbx+16]\n movq xmm15,[rbx+24]\n fld qword ptr [rbx+32]\n cpuid\n"
      "movups [rbx],xmm0\n movups [rbx+16],xmm1\n movq [rbx+24],xmm15\n fstp qword ptr [rbx+32]\n cpuid");
@@ -198,6 +238,8 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, counts_in_every_mode, 0, MODES);
+    tcase_add_test(tc, branches_to_nowhere_are_not_counted);
+    tcase_add_test(tc, a_step_is_one_instruction);
     tcase_add_test(tc, looking_changes_nothing);
     suite_add_tcase(suite, tc);
     return suite_run(suite);

@@ -292,7 +292,7 @@ static void make_registers(void)
     cpu->rip = mode == LONG_64 && one_in(4) ? ONE_OF(0x123456789, 0xffff800000000000) : ONE_OF(0x200, 0xfffe, 0x12340, 0xffffffff);
     if (mode == REAL || mode == VIRTUAL_8086)
         cpu->rip &= 0xffff;
-    cpu->rflags = (any() & 0x210ed5) | RFLAGS_FIXED | (any() & RFLAGS_IOPL) | (mode == VIRTUAL_8086 ? RFLAGS_VM : 0);
+    cpu->rflags = (any() & 0x210fd5) | RFLAGS_FIXED | (any() & RFLAGS_IOPL) | (mode == VIRTUAL_8086 ? RFLAGS_VM : 0);
     cpu->rflags &= ~(one_in(6) ? 0 : RFLAGS_TF);
     cpu->rflags |= (one_in(4) ? RFLAGS_NT : 0) | (one_in(6) ? RFLAGS_AC : 0) | (one_in(3) ? RFLAGS_VIF : 0) | (one_in(3) ? RFLAGS_VIP : 0);
     cpu->interruptibility = (uint32_t)ONE_OF(0, 0, 1, 2);
