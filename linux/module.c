@@ -153,7 +153,8 @@ static int load_everywhere(void)
         return 0;
     stop_machine(unload_here, NULL, cpu_online_mask);
     tell_log();
-    pr_err("%d of %u processors could not be loaded: all run without L0\n", atomic_read(&refused), num_online_cpus());
+    if (cpumask_empty(&over_l0))
+        pr_err("%d of %u processors could not be loaded: all run without L0\n", atomic_read(&refused), num_online_cpus());
     return -EIO;
 }
 
@@ -401,7 +402,7 @@ static int bring_l0(void)
     pool_hide(&pool);
     cpu_hotplug_disable();
     error = load_everywhere();
-    if (!error)
+    if (!cpumask_empty(&over_l0))
         state = LOADED;
     cpu_hotplug_enable();
     return error;
@@ -418,14 +419,13 @@ static int __init sesqui_init(void)
     error = bring_l0();
     if (!error)
         error = tell_files();
-    if (error) {
-        if (state == LOADED && unload_everywhere())
-            return 0;                           /* L0 is there, and so has the module to be */
+    if (error && (state == ABSENT || unload_everywhere() == 0)) {
         state = ABSENT;
         kobject_put(directory);
         release();
         return error;
     }
+    /* L0 is there, and so has the module to be. */
     __module_get(THIS_MODULE);
     register_pm_notifier(&sleep_notifier);
     register_reboot_notifier(&reboot_notifier);

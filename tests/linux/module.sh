@@ -29,6 +29,16 @@ boots()     # NAME OPTION...
     [ $status = 0 ] && [ ! -s "$scratch/err" ]
     result $? "$name: the kernel boots and switches off, and the machine has nothing to say of L0" <(cat "$scratch/err"; tail -20 "$scratch/out")
 }
+boots_and_resets()  # NAME OPTION...: the same, but that the machine is reset at the end
+{
+    name=$1
+    shift
+    timeout 300 "$sesqui" boot "$linux/vmlinuz" --initrd "$linux/initrd.module" --limit 24G "$@" >"$scratch/out" 2>"$scratch/err"
+    local status=$?
+    tr -d '\r' <"$scratch/out" >"$scratch/lines"
+    [ $status = 121 ] && [ "$(wc -l <"$scratch/err")" = 1 ] && grep -q 'reset' "$scratch/err"
+    result $? "$name: the kernel boots and resets the machine, which has nothing to say of L0" <(cat "$scratch/err"; tail -20 "$scratch/out")
+}
 says()      # EXPRESSION
 {
     grep -qxE "$1" "$scratch/lines"
@@ -74,6 +84,46 @@ for processors in 1 2; do
     ! grep '^module: warned: ' "$scratch/lines" | grep -vxEf "$scratch/allowed" >"$scratch/unknown"
     result $? "$name: the kernel warns of nothing else" "$scratch/unknown"
 done
+# Early: from the initramfs, as initramfs-tools has it.
+boots "early" --append "console=ttyS0 quiet rdinit=/early.init sesqui=final sesqui.hv=copy"
+says "module: prerequisites: "
+says "module: the boot goes on"
+says "module: state final"
+says "module: processors 0"
+says "module: command_line sesqui hv=copy log=memory"
+says "module: a guest"
+boots "early, not wanted" --append "console=ttyS0 quiet rdinit=/early.init sesqui=off"
+says "module: the boot goes on"
+! grep -q 'module: state\|dmesg:' "$scratch/lines"
+result $? "$name: L0 is not there" "$scratch/lines"
+boots "early, refused" --feature-control 1 --append "console=ttyS0 quiet rdinit=/early.init sesqui=final"
+says "sesqui: L0 is not beneath this system: dmesg says why"
+says "module: the boot goes on"
+says "dmesg: this processor has no VMX, or firmware has locked it off \(IA32_FEATURE_CONTROL\)"
+for command in prereqs ""; do
+    # shellcheck disable=SC2016
+    echo 'manual_add_modules() { echo "modules: $*"; }' >"$scratch/hook-functions"
+    sed "s,/usr/share/initramfs-tools/hook-functions,$scratch/hook-functions," linux/initramfs/hook >"$scratch/hook"
+    [ "$(sh "$scratch/hook" $command)" = "$([ -n "$command" ] || echo "modules: sesqui")" ]
+    result $? "the hook: ${command:-the module is taken along}"
+done
+make -s -C linux DESTDIR="$scratch/root" initramfs && [ -x "$scratch/root/etc/initramfs-tools/hooks/sesqui" ] &&
+    cmp -s linux/initramfs/init-top "$scratch/root/etc/initramfs-tools/scripts/init-top/sesqui"
+result $? "make initramfs puts both where initramfs-tools looks"
+
+# Loads that fail in their midst; then another kernel takes over, and resets the machine.
+boots_and_resets "faults" --cpus 2 --append "console=ttyS0 quiet rdinit=/faults.init kexec"
+says "module: refused on one processor: not loaded"
+says "dmesg: L0 says: sesqui: load refused: the guest has set CR4.VMXE: .*"
+says "dmesg: 1 of 2 processors could not be loaded: all run without L0"
+says "module: no place in sysfs: not loaded"
+says "module: no memory: not loaded"
+says "dmesg: no [0-9]+ MB of contiguous memory below 4 GB: load the module earlier, from the initramfs"
+says "module: nothing is left"
+says "module: at last: loaded over processors 0-1"
+says "module: again: loaded over processors 0-1"
+says "module: the second kernel: loaded over processors 0-1"
+says "module: the second kernel: a guest"
 boots "VMX locked off" --feature-control 1 --append "console=ttyS0 quiet refuse"
 says "dmesg: this processor has no VMX, or firmware has locked it off \(IA32_FEATURE_CONTROL\)"
 says "module: not loaded "
