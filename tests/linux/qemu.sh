@@ -24,7 +24,7 @@ boots()
         --strict "$@" >"$scratch/out" 2>"$scratch/err"
     [ $? = 0 ] && grep -q '^qemu: bye' "$scratch/out"
     result $? "$name: QEMU has run its guests" <(cat "$scratch/err"; tail -20 "$scratch/out")
-    tr -d '\r' <"$scratch/out" | grep -aE '^(seabios|linux): ' >"$scratch/$name.guests"
+    tr -d '\r' <"$scratch/out" | grep -aE '^(seabios|linux|first|second): ' >"$scratch/$name.guests"
 }
 same()      # NAME
 {
@@ -44,6 +44,13 @@ result $? "flip: the image is beneath it" <(grep -a '^exits: \|^qemu: ' "$scratc
 # What is left belongs to the beginning of the two VMCSs.
 awk '/^exits: VMRESUME/ { entries = $3 } /^exits: VMREAD|^exits: VMWRITE/ { accesses += $3 } END { exit !(accesses && accesses * 20 < entries) }' "$scratch/out"
 result $? "flip: KVM's VMREADs and VMWRITEs exit for less than a twentieth of its entries" <(grep -a '^exits: ' "$scratch/out")
+boots two "hv=flip two" --cpus 2 --memory 1500M
+for guest in first second; do
+    # What they compute is what the one guest does; they have two processors, and a little less memory left.
+    diff <(sed -n 's/^linux: //p' "$scratch/bare.guests" | grep -v '^memory ' | sed 's/^processors 1, vmx 1$/processors 2, vmx 2/') \
+        <(sed -n "s/^$guest: //p" "$scratch/two.guests" | grep -v '^memory ') >"$scratch/difference"
+    result $? "two processors, two guests at once with two each: the $guest" "$scratch/difference"
+done
 boots copy "" --hv=copy --hv-at instructions:2G
 same copy
 finish
