@@ -18,7 +18,7 @@ tests/processor/processor.sh [OPTION...]
     --seed S      seed (default 1)
     --first I     the first of them (default 0)
     --show N      print so many differences (default 20)
-    --stale       a row of the ledger that explains nothing is a failure
+    --stale       a row of the ledger that explains nothing, and names no program that it was seen with, is a failure
     --keep DIR    keep what both machines told there, and the differences
     --record      write down as digests what both told alike (recorded.list beside the ledger)
     --recorded    without Bochs: compare with what has been written down
