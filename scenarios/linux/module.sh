@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The module of linux/, built against Debian's headers (unpacked, not installed), and an initramfs that loads it: build/linux/FLAVOUR/module/sesqui.ko
-# and build/linux/FLAVOUR/initrd.module. Its first process is module.init; with rdinit=/faults.init or /early.init on the kernel's command line those.   scenarios/linux/module.sh [FLAVOUR]
+# and build/linux/FLAVOUR/initrd.module. Its first process is module.init; with rdinit=/faults.init, /early.init
+# or /phase.init (which is init) on the kernel's command line those.   scenarios/linux/module.sh [FLAVOUR]
 set -eu
 cd "$(dirname "$0")/../.."
 flavour=${1:-cloud-amd64}
@@ -55,6 +56,7 @@ echo "updates/sesqui.ko:" >"$ramfs/$place/modules.dep"
 
 cp "$here/module.init" "$ramfs/init"
 cp "$here/faults.init" "$here/early.init" "$ramfs/"
+cp "$here/init" "$ramfs/phase.init"
 chmod 755 "$ramfs"/*init "$second/init"
 pack "$ramfs" "$out/initrd.module"
 echo "$module/linux/sesqui.ko and $out/initrd.module"
