@@ -10,6 +10,21 @@
 
 #include "emu/native/native.h"
 
+/* Is the item the limit of a segment that is unusable on the reference? */
+static bool unusable_limit(const struct record *wanted, unsigned item)
+{
+    static const struct { unsigned limit, access_rights; } segments[] = {
+#define SEGMENT(name) { SEEN_STATES + STATE_##name##_limit, SEEN_STATES + STATE_##name##_access_rights }
+        SEGMENT(es), SEGMENT(ss), SEGMENT(ds), SEGMENT(fs), SEGMENT(gs), SEGMENT(ldtr),
+#undef SEGMENT
+    };
+
+    for (unsigned i = 0; i < sizeof segments / sizeof segments[0]; i++)
+        if (item == segments[i].limit)
+            return wanted->item[segments[i].access_rights] & AR_UNUSABLE;
+    return false;
+}
+
 /* Rows of differences.def that need a look at the value. */
 static bool excused(const struct excuses *excuses, const struct statement *s, const struct record *wanted, unsigned item,
                     uint64_t found)
@@ -17,8 +32,8 @@ static bool excused(const struct excuses *excuses, const struct statement *s, co
     const bool read = s->op == OP_vmread && (item == SEEN_value || item == SEEN_REGISTERS + RAX);
     const uint64_t value = wanted->item[item];
 
-    if (item == SEEN_STATES + STATE_ldtr_limit)                                     /* ldtr_limit */
-        return wanted->item[SEEN_STATES + STATE_ldtr_access_rights] & AR_UNUSABLE;
+    if (unusable_limit(wanted, item))                                               /* unusable_limit */
+        return true;
     if (item == SEEN_STATES + STATE_pending_debug || (read && s->operand[0] == VMCS_guest_pending_debug_exceptions))
         return !found && !(value & ~PENDING_DEBUG_BREAKPOINTS);                     /* pending_debug */
     if (excuses->delivery_failed && ((item == SEEN_REGISTERS + REGISTER_RFLAGS) || (read && s->operand[0] == VMCS_guest_rflags)))
@@ -30,6 +45,8 @@ static bool excused(const struct excuses *excuses, const struct statement *s, co
     if (s->operand[0] == VMCS_vm_instruction_error && excuses->check_order)         /* check_order */
         return value >= VM_ERROR_entry_invalid_control && value <= VM_ERROR_entry_invalid_host_state &&
                found >= VM_ERROR_entry_invalid_control && found <= VM_ERROR_entry_invalid_host_state;
+    if (s->operand[0] == VMCS_exit_qualification && excuses->monitor_cleared)       /* monitor */
+        return value == 1 && !found;
     if (s->operand[0] == VMCS_exit_qualification && excuses->guest_check_order)     /* guest_check_order */
         return value <= 4 && found <= 4;
     return false;
@@ -194,17 +211,32 @@ static void level_out(struct lane *lane, const struct record *wanted, const stru
         lane->run.cpu->gpr[RAX] = wanted->item[SEEN_REGISTERS + RAX];
 }
 
+/* How many VM exits there were at the latest MONITOR; and whether the latest one to L1 was an MWAIT's that came after another one. */
+static void watch_monitor(const struct lane *lane, const struct statement *s, const struct record *found, uint64_t *armed, struct excuses *excuses)
+{
+    uint64_t exits = lane->run.model->exits;
+
+    if (s->op == OP_monitor)
+        *armed = exits;
+    if (found->item[SEEN_left])
+        excuses->monitor_cleared = s->op == OP_mwait && exits > *armed + 1;
+}
+
 struct difference compare(const struct story *story, struct lane *reference, enum lane_id id)
 {
     struct difference difference = { .lane = LANE_ABSENT };
+    struct excuses excuses = story->excuses;
     struct record found;
     struct lane lane;
+    uint64_t armed = 0;
     bool same = true;
 
     lane_open(&lane, id, story->profile);
     for (unsigned i = FIRST_LINE; i < story->program.count && same; i++) {
         lane_follow(&lane, &story->program.statement[i], &story->record[i - FIRST_LINE], &found);
-        same = compare_line(story, i, &found, &story->excuses, &lane, &difference);
+        if (found.item[SEEN_executed] && !lane.over)
+            watch_monitor(&lane, &story->program.statement[i], &found, &armed, &excuses);
+        same = compare_line(story, i, &found, &excuses, &lane, &difference);
         level_out(&lane, &story->record[i - FIRST_LINE], &found);
     }
     if (same)

@@ -70,6 +70,7 @@ enum {
 struct excuses {
     bool check_order, guest_check_order;    /* a failed entry had wrong values of more than one kind */
     bool delivery_failed;                   /* L2 has had a double or triple fault */
+    bool monitor_cleared;                   /* of one lane: its latest MWAIT exit came after an exit to L0 since the MONITOR */
 };
 
 /* A program, and what the reference showed after each of its lines. */
