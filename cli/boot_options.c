@@ -98,13 +98,35 @@ static bool set_hypervisor_at(void *to, const char *text)
     return !fault;
 }
 
+static const char *profile_word(const void *unused, unsigned number)
+{
+    const char *text;
+
+    (void)unused;
+    return profile_name(number, &text);
+}
+
+static unsigned profiles(void)
+{
+    unsigned count = 0;
+
+    while (profile_word(NULL, count))
+        count++;
+    return count;
+}
+
 static bool set_profile(void *to, const char *name)
 {
     struct boot *boot = to;
 
     if (profile_find(name, &boot->machine.lacks))
         return true;
-    complain("--vmx-profile: unknown profile \"%s\" (try: sesqui boot --vmx help)", name);
+    const char *nearest = nearest_name(name, strlen(name), profile_word, NULL, profiles());
+
+    if (nearest)
+        complain("--vmx-profile: unknown profile \"%s\" (did you mean %s?)", name, nearest);
+    else
+        complain("--vmx-profile: unknown profile \"%s\" (try: sesqui boot --vmx help)", name);
     return false;
 }
 
@@ -234,6 +256,34 @@ static bool set_image(void *to, const char *path)
     return boot->load.image == path;
 }
 
+/* What QEMU, Bochs and others call it. */
+static const struct foreign_option foreign[] = {
+    { "smp", "--cpus N" },
+    { "m", "--memory SIZE" },
+    { "ram", "--memory SIZE" },
+    { "kernel", "the image is the argument without a dash: sesqui boot IMAGE" },
+    { "bios", "no firmware images: sesqui boot IMAGE loads what a boot loader would" },
+    { "cdrom", "no boot sectors: sesqui boot IMAGE loads what a boot loader would" },
+    { "hda", "--disk FILE" },
+    { "drive", "--disk FILE[,ro|,rw]" },
+    { "cpu", "--vmx-profile P, --vmx LIST" },
+    { "cmdline", "--append TEXT" },
+    { "netdev", "--net loopback or --net FILE" },
+    { "nic", "--net loopback or --net FILE" },
+    { "device", "--disk, --net, --rng, --virtio-console, --edu, --iommu" },
+    { "serial", "the first serial port is the console: --console, --serial2 FILE" },
+    { "nographic", "there is no display: the console is stdout" },
+    { "display", "there is no display: the console is stdout" },
+    { "d", "--trace FILE" },
+    { "icount", "time is always virtual: nothing to ask for" },
+    { "accel", "nothing to ask for: there is one engine, and no /dev/kvm is used" },
+    { "enable-kvm", "nothing to ask for: there is one engine, and no /dev/kvm is used" },
+    { "machine", "one board (docs/machine.md); --cpus, --memory, --disk, --iommu" },
+    { "no-reboot", "nothing to ask for: a reset ends the run" },
+    { "s", "no gdb stub; --trace FILE, --limit N" },
+    { NULL, NULL },
+};
+
 #define AT(member) offsetof(struct boot, member)
 static const struct option options[] = {
     { .name = "--append", OPTION_TEXT, AT(load.arguments) },
@@ -309,7 +359,7 @@ static bool check(struct boot *boot)
 
 bool boot_parse(struct boot *boot, int argc, char **argv)
 {
-    static const struct syntax syntax = { "boot", NULL, options, sizeof options / sizeof options[0], set_image };
+    static const struct syntax syntax = { "boot", NULL, options, sizeof options / sizeof options[0], set_image, foreign };
 
     boot->cpus = 1;
     return options_parse(&syntax, argc, argv, boot) && check(boot);

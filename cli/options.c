@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 /* The bytes of a printable character of UTF-8 (RFC 3629) at `text`; 0: it is none. U+0080-U+009F are control characters. */
@@ -64,7 +65,7 @@ int complain(const char *format, ...)
 
 enum { HINT_DISTANCE = 2, HINT_NAME_MAX = 32 };
 
-/* Levenshtein's distance of two short words. */
+/* Levenshtein's distance of two short words; upper and lower case are the same. */
 static unsigned distance(const char *a, size_t a_length, const char *b, size_t b_length)
 {
     unsigned row[HINT_NAME_MAX + 1];
@@ -77,7 +78,7 @@ static unsigned distance(const char *a, size_t a_length, const char *b, size_t b
         unsigned diagonal = row[0];
         row[0] = i;
         for (unsigned j = 1; j <= b_length; j++) {
-            unsigned change = diagonal + (a[i - 1] != b[j - 1]), least = row[j - 1] < row[j] ? row[j - 1] : row[j];
+            unsigned change = diagonal + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1])), least = row[j - 1] < row[j] ? row[j - 1] : row[j];
             diagonal = row[j];
             row[j] = least + 1 < change ? least + 1 : change;
         }
@@ -91,7 +92,7 @@ static unsigned far_from(const char *word, size_t length, const char *name)
     size_t name_length = strlen(name), common = length < name_length ? length : name_length;
     unsigned far = distance(word, length, name, name_length);
 
-    return common >= 2 && memcmp(word, name, common) == 0 && far > 1 ? 1 : far;
+    return common >= 2 && strncasecmp(word, name, common) == 0 && far > 1 ? 1 : far;
 }
 
 const char *nearest_name(const char *word, size_t length, const char *(*name)(const void *, unsigned), const void *names,
@@ -129,9 +130,14 @@ static bool unknown_option(const struct syntax *syntax, const char *text, size_t
 {
     size_t dashes = strspn(text, "-");
     const char *nearest = nearest_name(text + dashes, length - dashes, option_word, syntax->option, syntax->options);
+    const struct foreign_option *foreign = syntax->foreign;
     char try[80];
 
-    if (nearest)
+    while (foreign && foreign->name && (strlen(foreign->name) != length - dashes || strncasecmp(foreign->name, text + dashes, length - dashes) != 0))
+        foreign++;
+    if (foreign && foreign->name)
+        snprintf(try, sizeof try, "here: %s", foreign->here);
+    else if (nearest)
         snprintf(try, sizeof try, "did you mean --%s?", nearest);
     else
         snprintf(try, sizeof try, "try: sesqui %s --help", syntax->help ? syntax->help : syntax->command);

@@ -36,7 +36,9 @@ struct syntax {
     const struct option *option;
     unsigned options;
     bool (*operand)(void *to, const char *operand);     /* false after a complaint; NULL: the command takes none */
+    const struct foreign_option *foreign;       /* how other programs call what there is here; ended by one without a name */
 };
+struct foreign_option { const char *name, *here; };     /* "smp", "--cpus N" */
 /* Fills `to`. False after a complaint. */
 bool options_parse(const struct syntax *syntax, int argc, char **argv, void *to);
 

@@ -129,7 +129,8 @@ bool fixed_bits_text(const struct check *row, const struct vmx_capability *capab
     int used = snprintf(to, FIXED_BITS_TEXT_MAX, "%s: %s", f->must_be_1 ? "0, but must be 1" : "1, but must be 0", bits);
 
     if (part_given && !part_given[part])
-        snprintf(to + used, FIXED_BITS_TEXT_MAX - (size_t)used, " (on every processor)");
+        snprintf(to + used, FIXED_BITS_TEXT_MAX - (size_t)used, " (on every processor%s)",
+                 strcmp(row->id, "guest.cr0.must_be_1") == 0 && wrong & (CR0_PE | CR0_PG) ? ", where \"unrestricted guest\" is 0" : "");
     else if (capability_parts[part].wide)
         snprintf(to + used, FIXED_BITS_TEXT_MAX - (size_t)used, "; %s = 0x%" PRIx64, capability_parts[part].msr, value);
     else

@@ -52,10 +52,29 @@ static void look_at_limit(struct machine *machine, const struct cpu *cpu, const 
     explain_end(e);
 }
 
+/* What the guest reads of CR0.PE: real mode is shown to a guest in virtual-8086 mode, which stands for it, and to no other. */
+static void look_at_shadow(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
+{
+    struct explanation *e;
+
+    if (!(VMCS(v, cr0_guest_host_mask) & CR0_PE) || VMCS(v, cr0_read_shadow) & CR0_PE || !(VMCS(v, guest_cr0) & CR0_PE) || VMCS(v, guest_rflags) & RFLAGS_VM)
+        return;
+    e = explain_begin(machine, cpu, explain_key(FIELD_cr0_read_shadow, "guest_code.shadow"));
+    if (!e)
+        return;
+    explain_line(e, "VM entry with VMCS 0x%" PRIx64 ": a guest in protected mode that reads CR0 finds PE = 0: of the bits in the CR0 guest/host mask, 0x%" PRIx64
+                    ", it reads those of the read shadow, 0x%" PRIx64 ", and not of GUEST_CR0, 0x%" PRIx64 " [25.6.6]", v->pa, VMCS(v, cr0_guest_host_mask),
+                 VMCS(v, cr0_read_shadow), VMCS(v, guest_cr0));
+    written_tell(e, v, FIELD_cr0_read_shadow);
+    written_tell(e, v, FIELD_cr0_guest_host_mask);
+    explain_end(e);
+}
+
 void guest_code_explain(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
 {
     look_at_long(machine, cpu, v);
     look_at_limit(machine, cpu, v);
+    look_at_shadow(machine, cpu, v);
 }
 
 void guest_code_tell_rip(struct explanation *e, const struct cpu *cpu)

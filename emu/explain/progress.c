@@ -502,6 +502,18 @@ static void tell_series(struct explanation *e, const struct repeated *r)
                      exit_words((unsigned)r->what & 0xffff));
 }
 
+/* A guest that its VMCS has in HLT was not woken: exits that interrupts make leave it there, and each VM entry begins with it halted (28.3.4). */
+static void tell_halted_guest(struct explanation *e, struct cpu *cpu)
+{
+    const struct vmcs *v = host_state_vmcs(e->machine, cpu);
+
+    if (!v || VMCS(v, guest_activity_state) != ACTIVITY_HLT || VMCS(v, processor_based_controls) & PROC_hlt_exiting || !e->machine->events[cpu->index].crossed || host_state_in_guest(e->machine, cpu))
+        return;
+    explain_line(e, "   the guest of VMCS 0x%" PRIx64 " is halted at rip 0x%" PRIx64 " (GUEST_ACTIVITY_STATE is 1): HLT makes no VM exit (bit 7 of the primary "
+                    "processor-based controls is 0), exits that interrupts make leave it halted, and only an event that is injected, or that the guest itself "
+                    "takes, wakes it [25.4.2, 27.6.2]", v->pa, VMCS(v, guest_rip));
+}
+
 static void tell_place(struct explanation *e, struct cpu *cpu)
 {
     static const char *const activity[] = { "", ", halted", ", shut down", ", waits for a SIPI" };
@@ -521,6 +533,7 @@ static void tell_place(struct explanation *e, struct cpu *cpu)
         explain_line(e, "   the same %s at rip 0x%" PRIx64 ", %" PRIu64 " times in a row with the same registers",
                      exception_mnemonic(p->exception.what & 0xff) ? exception_mnemonic(p->exception.what & 0xff) : "event", p->exception.rip,
                      p->exception.count);
+    tell_halted_guest(e, cpu);
     loop_tell(e, cpu);
     if (cpu_idles(cpu))
         interrupts_tell(e, cpu);

@@ -17,7 +17,7 @@
 #include "model/vmx/vmx.h"
 
 /* How far back a handler may have begun to be named. */
-enum { NEAR = 64, STORY_LINES = 6, LANDING = 40 /* instructions of an exit path */ };
+enum { NEAR = 64, STORY_LINES = 6, LANDING = 40, ASTRAY = 100000 /* instructions of an exit path */ };
 
 /* "... could not be delivered: why; what that became" */
 static void tell_failure(struct explanation *e, const struct events *events, uint64_t number)
@@ -246,18 +246,39 @@ void shutdown_words(const struct machine *machine, const struct cpu *cpu, char *
         snprintf(to, size, "processor %u is in the shutdown state", cpu->index);
 }
 
+/* HOST_RIP is a few bytes behind a symbol: an exit lands in the midst of an instruction, perhaps, and goes astray for a while before it faults. */
+static const struct vmcs *lands_beside(struct machine *machine, const struct cpu *cpu)
+{
+    enum { FEW_BYTES = 15 };
+    const struct vmcs *v = host_state_vmcs(machine, cpu);
+    uint64_t offset = v ? symbols_offset(machine->symbols, VMCS(v, host_rip)) : 0;
+
+    return offset && offset <= FEW_BYTES ? v : NULL;
+}
+
+static void tell_beside(struct explanation *e, const struct vmcs *v)
+{
+    char name[SYMBOL_TEXT_MAX], writer[SNAPSHOT_WRITER_MAX];
+
+    vmcs_writer_text(v, false, FIELD_host_rip, e->machine->symbols, writer, sizeof writer);
+    explain_line(e, "the exit went to HOST_RIP 0x%" PRIx64 "%s (%s), which is not where that begins", VMCS(v, host_rip),
+                 symbols_text(e->machine->symbols, VMCS(v, host_rip), name), writer);
+}
+
 void landing_explain(struct machine *machine, struct cpu *cpu, const struct event *event)
 {
     const struct events *events = &machine->events[cpu->index];
     bool in_guest = machine_over_native(machine, cpu) ? machine_level(machine, cpu) > 1 : cpu->vmx.non_root;
     uint64_t since = cpu->instructions - events->crossing.instructions;
+    const struct vmcs *beside;
     struct explanation *e;
     char what[WORDS_MAX], place[PLACE_MAX];
 
     if (!events->crossed || events->crossing.kind != NOTICE_EXIT || in_guest || cpu->event.valid || event->type != EVENT_HARDWARE_EXCEPTION ||
         event->vector == VECTOR_DB || event->vector == VECTOR_BP)
         return;
-    if ((since > (machine->free_running ? LANDING : 0) || events->count != events->crossed) && !host_state_blamed(machine, cpu, event))
+    beside = machine->free_running && since <= ASTRAY && events->count == events->crossed ? lands_beside(machine, cpu) : NULL;
+    if ((since > (machine->free_running ? LANDING : 0) || events->count != events->crossed) && !beside && !host_state_blamed(machine, cpu, event))
         return;
     e = explain_begin(machine, cpu, explain_key(cpu->rip, "landing"));
     if (!e)
@@ -268,6 +289,8 @@ void landing_explain(struct machine *machine, struct cpu *cpu, const struct even
         explain_line(e, "%" PRIu64 " instructions after a VM exit, %s at %s", since, what, place);
     else
         explain_line(e, "the first instruction after a VM exit raised %s at %s", what, place);
+    if (beside)
+        tell_beside(e, beside);
     fault_tell(e, cpu, event, place, NULL, true);
     place_crossing(e, cpu, events, cpu->instructions);
     explain_end(e);

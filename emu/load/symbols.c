@@ -193,6 +193,13 @@ const char *symbols_text(const struct symbols *symbols, uint64_t address, char t
     return text_of(symbols, address, address, true, to);
 }
 
+uint64_t symbols_offset(const struct symbols *symbols, uint64_t address)
+{
+    const struct symbol *symbol = symbols && symbols->count ? below(symbols, address) : NULL;
+
+    return symbol && address < symbol->end ? address - symbol->address : 0;
+}
+
 const char *symbols_name(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX])
 {
     return text_of(symbols, address, address, false, to);

@@ -31,6 +31,8 @@ enum { SYMBOL_TEXT_MAX = 250 };
 const char *symbols_text(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX]);
 /* As symbols_text() of a return address: names the function and line of the call before it, which may be the last thing of its function. */
 const char *symbols_call(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX]);
+/* How far the address is from the beginning of what the symbol names; 0 if no symbol covers it. */
+uint64_t symbols_offset(const struct symbols *symbols, uint64_t address);
 /* As symbols_text() without the line: for traces. */
 const char *symbols_name(const struct symbols *symbols, uint64_t address, char to[SYMBOL_TEXT_MAX]);
 

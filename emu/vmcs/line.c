@@ -64,14 +64,16 @@ static bool begins(const char *line, const char *end, const char *word, const ch
     return true;
 }
 
-/* "NAME = " with a name that has the shape of a field's, and nothing that could be read: worth a note. */
+/* "NAME = ", or NAME_IN_CAPITALS, with a name that has the shape of a field's, and nothing that could be read: worth a note. */
 static void doubt(struct list *list, const char *line, const char *end)
 {
     const char *c = after_prefix(line, end), *name, *name_stop;
-    bool high, underscore = false;
+    bool high, underscore = false, capitals = true;
 
-    for (name = c; c < end && wordy(*c); c++)
+    for (name = c; c < end && wordy(*c); c++) {
         underscore |= *c == '_';
+        capitals &= !islower((unsigned char)*c);
+    }
     name_stop = c;
     while (c < end && (*c == ' ' || *c == '\t'))
         c++;
@@ -90,7 +92,7 @@ static void doubt(struct list *list, const char *line, const char *end)
 
     if (known && !numeric)
         snapshot_note(list->s, list->reader->cursor.line, "\"%.*s\" is there without a number of 64 bits", shown, name);
-    else if (!known && numeric && equals && underscore)
+    else if (!known && numeric && underscore && (equals || capitals))
         snapshot_note(list->s, list->reader->cursor.line, "\"%.*s\" is no VMCS field that is known here", shown, name);
 }
 

@@ -109,6 +109,12 @@ refused 'not a number' boot "$folder/good" --limit 5x
 refused 'not a number' boot "$folder/good" --seed ''
 refused 'takes no value' boot "$folder/good" --strict=yes
 refused 'unknown strategy "fast"' boot "$folder/good" --hv=fast
+refused 'did you mean haswell?' boot "$folder/good" --vmx-profile Haswell
+refused 'did you mean --memory?' boot --Memory 1G "$folder/good"
+refused 'unknown option "-smp" (here: --cpus N)' boot -smp 2 "$folder/good"
+refused '(here: --memory SIZE)' boot -m 512 "$folder/good"
+refused 'sesqui boot IMAGE)' boot -kernel "$folder/good"
+refused '(here: --disk FILE' boot -drive "file=x"
 refused 'unknown profile "pentium"' boot "$folder/good" --vmx-profile pentium
 refused 'unknown capability "eptt"' boot "$folder/good" --vmx -eptt
 refused '"encls-exiting" is not implemented' boot "$folder/good" --vmx +pml,+encls-exiting

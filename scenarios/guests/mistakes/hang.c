@@ -303,6 +303,20 @@ static void rip_not_advanced_with_timer(void)
     }
 }
 
+/* Nothing of the guest's exits by HLT, and nobody injects an event: the hypervisor's timer goes on, and the guest stays halted. */
+static void guest_left_in_hlt(void)
+{
+    timer_start(TIMER_PERIODIC, 2000);
+    start_guest(guest_hlt, guest_hlt_end);
+    vmwrite(VMCS_processor_based_controls, vmread(VMCS_processor_based_controls) & ~(uint64_t)PROC_hlt_exiting);
+    vmwrite(VMCS_pin_based_controls, vmread(VMCS_pin_based_controls) | PIN_external_interrupt_exiting);
+    for (;;) {
+        guest_enter(&guest_of_mistakes);
+        __asm__ volatile("sti\n\tnop\n\tcli");
+        apic_write(APIC_EOI, 0);
+    }
+}
+
 static void faults_many_times(void)
 {
     int vector;
@@ -320,7 +334,7 @@ static void display(void)
 }
 
 const struct mistake mistakes_of_hangs[] = {
-    { "jump-to-itself", jump_to_itself }, { "wait-for-flag", wait_for_flag }, { "wait-for-keyboard", wait_for_keyboard },
+    { "jump-to-itself", jump_to_itself }, { "guest-left-in-hlt", guest_left_in_hlt }, { "wait-for-flag", wait_for_flag }, { "wait-for-keyboard", wait_for_keyboard },
     { "handler-returns", handler_returns }, { "jump-to-zeros", jump_to_zeros }, { "jump-to-nops", jump_to_nops },
     { "halt-without-interrupts", halt_without_interrupts }, { "halt-without-timer", halt_without_timer },
     { "halt-with-masked-timer", halt_with_masked_timer }, { "halt-with-apic-off", halt_with_apic_off },

@@ -145,6 +145,20 @@ static void enter_with(uint32_t field, uint64_t value)
 static void host_rip_unmapped(void) { enter_with(VMCS_host_rip, NOWHERE); }
 static void host_rip_zeros(void) { enter_with(VMCS_host_rip, 0x8000000); }
 
+/* An exit that lands a byte behind the beginning of a routine: what is there goes on for a while. */
+extern const uint8_t routine[];
+__asm__("ud2\n.globl routine\nroutine: .byte 0xb8\n.fill 64, 1, 0x90\nud2\n");
+static void host_rip_beside(void)
+{
+    load_gates(gate64((uint64_t)handler, CODE, 0, INTERRUPT_GATE));
+    enter_with(VMCS_host_rip, (uint64_t)routine + 1);
+}
+static void host_rip_right(void)
+{
+    load_gates(gate64((uint64_t)handler, CODE, 0, INTERRUPT_GATE));
+    enter_with(VMCS_host_rip, (uint64_t)routine);
+}
+
 /* Without VPIDs: with them the processor may still know the host's translations. */
 static void host_cr3_wild(void)
 {
@@ -393,7 +407,7 @@ const struct mistake mistakes_of_shutdown[] = {
     { "handler-unmapped", handler_unmapped }, { "gdt-32-bit", gdt_32_bit }, { "lretq-to-data", lretq_to_data }, { "ist-zero", ist_zero },
     { "stack-unmapped", stack_unmapped }, { "stack-not-canonical", stack_not_canonical }, { "error-code-left", error_code_left },
     { "cr3-wild", cr3_wild }, { "msr-unknown", msr_unknown }, { "sti-no-idt", sti_no_idt },
-    { "host-rip-unmapped", host_rip_unmapped }, { "host-rip-zeros", host_rip_zeros }, { "host-cr3-wild", host_cr3_wild },
+    { "host-rip-unmapped", host_rip_unmapped }, { "host-rip-zeros", host_rip_zeros }, { "host-rip-beside", host_rip_beside }, { "host-rip-right", host_rip_right }, { "host-cr3-wild", host_cr3_wild },
     { "host-rsp-wild", host_rsp_wild }, { "host-idtr-zero", host_idtr_zero }, { "host-gdtr-wild", host_gdtr_wild },
     { "guest-no-idt", guest_no_idt }, { "guest-cr3-wild", guest_cr3_wild }, { "guest-pml4-reserved", guest_pml4_reserved }, { "guest-rip-wild", guest_rip_wild },
     { "guest-halted", guest_halted }, { "guest-unstarted", guest_unstarted },

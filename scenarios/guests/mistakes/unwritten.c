@@ -131,6 +131,19 @@ static void vpid_only(void)
 
 static void read_shadow_only(void) { with_field(VMCS_cr0_read_shadow, CR0_PE); }
 
+/* The whole of CR0 is the hypervisor's, and what the guest is to read was left at 0; and with a read shadow that says what is so. */
+static void hide_cr0(uint64_t shadow)
+{
+    start_without(NO_FIELD);
+    vmwrite(VMCS_cr0_guest_host_mask, ~0ull);
+    vmwrite(VMCS_cr0_read_shadow, shadow);
+    run();
+}
+static void protection_hidden(void) { hide_cr0(0); }
+static void cr0_shadowed(void) { hide_cr0(CR0_PE); }
+
+static void cet_only(void) { with_field(VMCS_host_ia32_s_cet, 0x1000); }
+
 /* A count of 0 that is written is meant. */
 static void msr_area_of_none(void)
 {
@@ -191,7 +204,7 @@ const struct mistake mistakes_of_unwritten_fields[] = {
     { "io-bitmaps-only", io_bitmaps_only }, { "msr-bitmap-only", msr_bitmap_only }, { "tsc-offset-only", tsc_offset_only },
     { "timer-value-only", timer_value_only }, { "virtual-apic-only", virtual_apic_only }, { "vpid-only", vpid_only }, { "msr-area-only", msr_area_only },
     { "msr-area-of-none", msr_area_of_none }, { "nmi-in-exception-bitmap", nmi_as_exception }, { "all-in-exception-bitmap", all_exceptions },
-    { "read-shadow-only", read_shadow_only }, { "guest-efer-only", guest_efer_only }, { "guest-efer-same", guest_efer_same },
+    { "read-shadow-only", read_shadow_only }, { "protection-hidden", protection_hidden }, { "cr0-shadowed", cr0_shadowed }, { "cet-only", cet_only }, { "guest-efer-only", guest_efer_only }, { "guest-efer-same", guest_efer_same },
     { "host-gs-base-unwritten", host_gs_base }, { "host-rsp-unwritten", host_rsp }, { "guest-rsp-unwritten", guest_rsp },
     { NULL, NULL },
 };
