@@ -184,6 +184,18 @@ static enum vmcs_field look_up(uint64_t key)
     return key && place->hash ? (enum vmcs_field)place->meaning : VMCS_FIELD_COUNT;
 }
 
+/* A selector goes by its segment's name alone, or by "selector": with words that say nothing, "GUEST_CS_ACCESS_BITS", something else is meant. */
+static bool selector_meant(const struct words *words, unsigned first, enum vmcs_field field)
+{
+    enum { SELECTORS = 0x800, SELECTORS_END = 0x1000, SIDE_AND_SEGMENT = 2 };
+    uint64_t selector = word_hash("selector");
+    bool named = vmcs_encoding(field) < SELECTORS || vmcs_encoding(field) >= SELECTORS_END || words->count - first <= SIDE_AND_SEGMENT;
+
+    for (unsigned i = first; i < words->count; i++)
+        named |= words->word[i].hash == selector;
+    return named;
+}
+
 /* The field of the words from `first` on. */
 static enum vmcs_field find(const struct words *words, unsigned first, const char *about)
 {
@@ -196,7 +208,7 @@ static enum vmcs_field find(const struct words *words, unsigned first, const cha
     /* A single word may be anybody's: "link", "apic", "pml". */
     bool lonely = words->count - first == 1 && !about && key != alone[0] && key != alone[1];
 
-    return lonely ? VMCS_FIELD_COUNT : field;
+    return lonely || (field != VMCS_FIELD_COUNT && !selector_meant(words, first, field)) ? VMCS_FIELD_COUNT : field;
 }
 
 static bool ends_with(const struct words *words, const char *word)

@@ -21,7 +21,7 @@ bool iommu_read_entry(struct iommu *iommu, struct iommu_way *way, enum iommu_str
     bool read = memory_read(iommu->memory, pa, value, sizeof(*value));
 
     if (way->count < IOMMU_STEPS)
-        way->step[way->count++] = (struct iommu_step){ .structure = structure, .level = (uint8_t)level, .pa = pa, .value = *value };
+        way->step[way->count++] = (struct iommu_step){ .structure = (uint8_t)structure, .level = (uint8_t)level, .pa = pa, .value = *value };
     return read;
 }
 
