@@ -118,8 +118,9 @@ bool fixed_bits_text(const struct check *row, const struct vmx_capability *capab
     while (strcmp(capability_parts[part].name, f->part) != 0)
         part++;
     memcpy(&value, (const char *)capability + capability_parts[part].offset, capability_parts[part].wide ? 8 : 4);
+    const bool guest_cr0 = strcmp(row->id, "guest.cr0.must_be_1") == 0;
     wrong = f->must_be_1 ? value & ~vmcs->field[f->field] : vmcs->field[f->field] & ~value;
-    if (strcmp(row->id, "guest.cr0.must_be_1") == 0 &&
+    if (guest_cr0 &&
         VMCS(vmcs, processor_based_controls) & PROC_activate_secondary_controls &&
         VMCS(vmcs, secondary_processor_based_controls) & PROC2_unrestricted_guest)
         wrong &= ~(CR0_PE | CR0_PG);                    /* 27.3.1.1 */
@@ -130,7 +131,7 @@ bool fixed_bits_text(const struct check *row, const struct vmx_capability *capab
 
     if (part_given && !part_given[part])
         snprintf(to + used, FIXED_BITS_TEXT_MAX - (size_t)used, " (on every processor%s)",
-                 strcmp(row->id, "guest.cr0.must_be_1") == 0 && wrong & (CR0_PE | CR0_PG) ? ", where \"unrestricted guest\" is 0" : "");
+                 guest_cr0 && wrong & (CR0_PE | CR0_PG) ? ", where \"unrestricted guest\" is 0" : "");
     else if (capability_parts[part].wide)
         snprintf(to + used, FIXED_BITS_TEXT_MAX - (size_t)used, "; %s = 0x%" PRIx64, capability_parts[part].msr, value);
     else

@@ -187,9 +187,9 @@ static enum vmcs_field look_up(uint64_t key)
 /* A selector goes by its segment's name alone, or by "selector": with words that say nothing, "GUEST_CS_ACCESS_BITS", something else is meant. */
 static bool selector_meant(const struct words *words, unsigned first, enum vmcs_field field)
 {
-    enum { SELECTORS = 0x800, SELECTORS_END = 0x1000, SIDE_AND_SEGMENT = 2 };
+    enum { SIDE_AND_SEGMENT = 2 };
     uint64_t selector = word_hash("selector");
-    bool named = vmcs_encoding(field) < SELECTORS || vmcs_encoding(field) >= SELECTORS_END || words->count - first <= SIDE_AND_SEGMENT;
+    bool named = !strstr(vmcs_field_name(field), "selector") || words->count - first <= SIDE_AND_SEGMENT;
 
     for (unsigned i = first; i < words->count; i++)
         named |= words->word[i].hash == selector;

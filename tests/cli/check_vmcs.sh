@@ -443,6 +443,18 @@ printf 'pin_based_controls = 0x10\nhost_cr4 = 0x2020\nhost_cr0 = 0x80000011\n' >
 checked 1 "$folder/bits"
 has '0, but must be 1: bit 1 (reserved), bit 2 (reserved) (on every processor)' "$folder/out"
 has '0, but must be 1: NE (bit 5) (on every processor)' "$folder/out"
+printf 'guest_cr0 = 0x20\nprocessor_based_controls = 0x0401e172\n' >"$folder/bits"
+checked 1 "$folder/bits"
+has '0, but must be 1: PE (bit 0), PG (bit 31) (on every processor, where "unrestricted guest" is 0)' "$folder/out"
+
+# ---- selectors by their segments' names, several on a line; a name without "=" that is no field's ----
+printf 'HOST_CS = 0x10 HOST_SS = 0x2b\nvmcs.HOST_TR: 0x0\nPIN_BASED 0x16\nFOO_BAR 0x12\n' >"$folder/segments"
+checked 1 "$folder/segments"
+has 'host_ss_selector = 0x2b' "$folder/out"
+has 'host.tr.nonzero' "$folder/out"
+has 'line 4: "FOO_BAR" is no VMCS field that is known here' "$folder/out"
+! grep -q '"PIN_BASED"\|"HOST_CS"' "$folder/out"
+report $? "PIN_BASED and HOST_CS are fields"
 
 # ---- whatever programs put before each line: read as without it, notes included ----
 cat >"$folder/plain" <<'END'
