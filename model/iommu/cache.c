@@ -7,15 +7,20 @@
 
 #include <string.h>
 
-bool iommu_holds(const struct iommu *iommu, const struct iommu_way *way, unsigned *changed)
+#include "model/random.h"
+
+bool iommu_holds(const struct iommu *iommu, const struct iommu_way *way)
 {
     for (unsigned i = way->count; i-- > 0;) {
-        if (memory_read64(iommu->memory, way->step[i].pa) != way->step[i].value) {
-            *changed = i;
+        if (memory_read64(iommu->memory, way->step[i].pa) != way->step[i].value)
             return false;
-        }
     }
     return true;
+}
+
+bool iommu_keeps_stale(struct iommu *iommu)
+{
+    return iommu->policy == TLB_KEEP || (iommu->policy == TLB_SEEDED && (random_next(&iommu->random) & 1) == 0);
 }
 
 /* ---- contexts and PASIDs: one place for each, by a hash ---- */
@@ -148,64 +153,39 @@ void iommu_forget_pages(struct iommu *iommu)
     iommu->cache.sizes = 0;
 }
 
-/* Those of a domain that `wanted` says. */
-static void forget(struct iommu *iommu, uint16_t did, bool (*wanted)(const struct iommu_page *, uint32_t, uint64_t, uint64_t), uint32_t pasid,
-                   uint64_t address, uint64_t length)
+/*
+ * Those of a domain that a range of a PASID's addresses reaches. IOMMU_NO_PASID: the range is the second stage's, and what is nested in it was
+ * found at other addresses, so that all of that goes (6.5.2.3).
+ */
+static void forget(struct iommu *iommu, uint16_t did, uint32_t pasid, uint64_t address, uint64_t length)
 {
     for (unsigned set = 0; set < IOMMU_PAGE_SETS; set++) {
         for (unsigned way = 0; way < IOMMU_PAGE_WAYS; way++) {
             struct iommu_page *page = &iommu->cache.page[set][way];
+            bool nested = pasid == IOMMU_NO_PASID && page->pasid != IOMMU_NO_PASID;
+            bool reached = page->address - address < length || address - page->address < page->size;
 
-            if (page->valid && page->did == did && wanted(page, pasid, address, length))
+            if (page->did == did && (nested || (page->pasid == pasid && reached)))
                 page->valid = false;
         }
     }
 }
 
-static bool any(const struct iommu_page *page, uint32_t pasid, uint64_t address, uint64_t length)
-{
-    (void)page, (void)pasid, (void)address, (void)length;
-    return true;
-}
-
-static bool of_pasid(const struct iommu_page *page, uint32_t pasid, uint64_t address, uint64_t length)
-{
-    (void)address, (void)length;
-    return page->pasid == pasid;
-}
-
-static bool overlapping(const struct iommu_page *page, uint32_t pasid, uint64_t address, uint64_t length)
-{
-    (void)pasid;
-    return page->address < address + length && address < page->address + page->size;
-}
-
-/* What is nested in a second stage was found at other addresses: all of it goes (6.5.2.3). */
-static bool of_second_stage(const struct iommu_page *page, uint32_t pasid, uint64_t address, uint64_t length)
-{
-    return page->pasid != IOMMU_NO_PASID || overlapping(page, pasid, address, length);
-}
-
-static bool of_pasid_at(const struct iommu_page *page, uint32_t pasid, uint64_t address, uint64_t length)
-{
-    return page->pasid == pasid && overlapping(page, pasid, address, length);
-}
-
 void iommu_forget_pages_of_domain(struct iommu *iommu, uint16_t did)
 {
-    forget(iommu, did, any, 0, 0, 0);
+    forget(iommu, did, IOMMU_NO_PASID, 0, ~0ull);
 }
 
 void iommu_forget_pages_of_pasid(struct iommu *iommu, uint16_t did, uint32_t pasid)
 {
-    forget(iommu, did, of_pasid, pasid, 0, 0);
+    forget(iommu, did, pasid, 0, ~0ull);
 }
 
 void iommu_forget_page(struct iommu *iommu, uint16_t did, uint32_t pasid, uint64_t address, unsigned order)
 {
     uint64_t length = PAGE_SIZE << order;
 
-    forget(iommu, did, pasid == IOMMU_NO_PASID ? of_second_stage : of_pasid_at, pasid, address & ~(length - 1), length);
+    forget(iommu, did, pasid, address & ~(length - 1), length);
 }
 
 /* ---- interrupt remapping entries ---- */

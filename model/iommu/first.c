@@ -13,16 +13,6 @@
 #define ENTRY_EXTENDED_ACCESSED (1ull << 10)
 #define ENTRY_EXECUTE_DISABLE (1ull << 63)
 
-static uint64_t level_span(unsigned level)
-{
-    return PAGE_SIZE << 9 * (level - 1);
-}
-
-static struct iommu_stage refused(enum iommu_reason reason)
-{
-    return (struct iommu_stage){ .reason = reason };
-}
-
 static unsigned levels(const struct iommu_walk *walk)
 {
     return VTD_PASID_FSPM(walk->word[2]) ? 5 : 4;
@@ -67,7 +57,7 @@ static bool reserved(const struct iommu *iommu, bool nested, uint64_t entry, uns
     uint64_t bits = nested ? 0 : iommu_beyond_host(iommu) & VTD_ADDRESS;
 
     if (leaf && level > 1)
-        bits |= (level_span(level) - 1) & PAGE_MASK & ~(1ull << 12);    /* bit 12 of a large page is PAT's */
+        bits |= (iommu_level_span(level) - 1) & PAGE_MASK & ~(1ull << 12);    /* bit 12 of a large page is PAT's */
     if (level > 3 || (level == 3 && !(iommu->profile->cap & VTD_CAP_FL1GP)))
         bits |= ENTRY_LARGE;
     return entry & bits;
@@ -134,28 +124,28 @@ struct iommu_stage iommu_first_walk(struct iommu_walk *walk, bool nested)
     bool leaf = false;
 
     if (!canonical(request->address, levels(walk)))
-        return refused(IOMMU_first_canonical);
+        return iommu_stage_refused(IOMMU_first_canonical);
     for (unsigned level = levels(walk); !leaf; level--) {
         bool top = level == levels(walk);
 
-        span = level_span(level);
+        span = iommu_level_span(level);
         used.entry[used.count].address = table + (request->address / span & 0x1ff) * 8;
         at = place(walk, nested, used.entry[used.count].address, IOMMU_READ);
         if (at.reason)
-            return refused(of_table(at.reason, top));
+            return iommu_stage_refused(of_table(at.reason, top));
         used.entry[used.count++].step = walk->way->count;
         if (!iommu_read_entry(walk->iommu, walk->way, IOMMU_FIRST, level, at.pa, &entry))
-            return refused(top ? IOMMU_first_root : IOMMU_first_access);
+            return iommu_stage_refused(top ? IOMMU_first_root : IOMMU_first_access);
         if (!(entry & VTD_PRESENT))
-            return refused(IOMMU_first_absent);
+            return iommu_stage_refused(IOMMU_first_absent);
         leaf = level == 1 || (entry & ENTRY_LARGE);
         if (reserved(walk->iommu, nested, entry, level, leaf))
-            return refused(IOMMU_first_reserved);
+            return iommu_stage_refused(IOMMU_first_reserved);
         rights.all &= entry;
         rights.any |= entry;
         table = entry & VTD_ADDRESS;
     }
-    page = refused(check_rights(walk, rights));
+    page = iommu_stage_refused(check_rights(walk, rights));
     if (page.reason)
         return page;
     page = place(walk, nested, (table & ~(span - 1)) | (request->address & (span - 1)), request->access);

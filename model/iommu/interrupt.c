@@ -101,7 +101,7 @@ static bool usable(struct iommu *iommu, const struct iommu_irte *known)
 {
     if (memory_read64(iommu->memory, known->pa) == known->low && memory_read64(iommu->memory, known->pa + 8) == known->high)
         return true;
-    if (iommu->policy == TLB_DROP)
+    if (!iommu_keeps_stale(iommu))
         return false;
     iommu->stale_uses++;
     iommu_notify(iommu, &(struct iommu_notice){ .kind = IOMMU_NOTICE_STALE, .before = known->low, .value = memory_read64(iommu->memory, known->pa),

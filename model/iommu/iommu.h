@@ -83,7 +83,8 @@ struct iommu_message {
 
 enum iommu_notice_kind {
     IOMMU_NOTICE_REFUSED,       /* reason; of a request: request, way, recorded */
-    IOMMU_NOTICE_STALE,         /* request, way: the first entry that has changed since; before: what it was */
+    IOMMU_NOTICE_STALE,         /* what was remembered was used. before: where it led; way, reason, value: how the tables refuse, or where they lead, now.
+                                   Of an interrupt entry, without request: before, value: its low half then and now; low: its index */
     IOMMU_NOTICE_COMMAND,       /* value: the bits of the Global Status Register after a write to the Global Command Register */
     IOMMU_NOTICE_INVALIDATE,    /* low, high: a descriptor that was carried out, or made of a register write */
 };

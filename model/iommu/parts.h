@@ -38,6 +38,12 @@ bool iommu_read_entry(struct iommu *iommu, struct iommu_way *way, enum iommu_str
             return try_reason_;                                                                                     \
     } while (0)
 
+/* Bytes that an entry of this level is about, of either stage. */
+static inline uint64_t iommu_level_span(unsigned level)
+{
+    return PAGE_SIZE << 9 * (level - 1);
+}
+
 /* ---- second.c, first.c ---- */
 
 /* What a walk is for. `probe`: no flags are set. */
@@ -54,6 +60,10 @@ struct iommu_stage {
     uint64_t pa, size;
     bool readable, writable, user, executable, dirty;
 };
+static inline struct iommu_stage iommu_stage_refused(enum iommu_reason reason)
+{
+    return (struct iommu_stage){ .reason = reason };
+}
 /* The second stage of `aw` (1: three levels ...) from `table`; `flags`: accessed and dirty flags are in use. */
 struct iommu_stage iommu_second_walk(struct iommu_walk *walk, uint64_t table, unsigned aw, bool flags, uint64_t address, enum iommu_access access);
 /* The first stage, alone or nested in the second. */
@@ -71,8 +81,10 @@ void iommu_remember_context(struct iommu *iommu, const struct iommu_context *con
 void iommu_remember_pasid(struct iommu *iommu, const struct iommu_pasid *pasid);
 void iommu_remember_page(struct iommu *iommu, const struct iommu_page *page);
 void iommu_remember_irte(struct iommu *iommu, const struct iommu_irte *irte);
-/* Does memory still say what was read?  *changed: the first step that it does not. */
-bool iommu_holds(const struct iommu *iommu, const struct iommu_way *way, unsigned *changed);
+/* Does memory still say what was read? */
+bool iommu_holds(const struct iommu *iommu, const struct iommu_way *way);
+/* It does not: by the policy, has this unit what it remembered still? */
+bool iommu_keeps_stale(struct iommu *iommu);
 
 /* The invalidations, with the scopes of VT-d, 6.5. `mask`: so many low bits of the function number are not compared. */
 void iommu_forget_contexts(struct iommu *iommu);

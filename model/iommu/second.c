@@ -11,11 +11,6 @@
 
 enum { LEVELS_MAX = 5 };
 
-static uint64_t level_span(unsigned level)
-{
-    return PAGE_SIZE << 9 * (level - 1);
-}
-
 bool iommu_beyond_width(const struct iommu *iommu, unsigned aw, uint64_t address)
 {
     unsigned width = 30 + 9 * aw, most = VTD_CAP_MGAW(iommu->profile->cap);
@@ -29,7 +24,7 @@ static bool reserved(const struct iommu *iommu, uint64_t entry, unsigned level, 
     uint64_t cap = iommu->profile->cap, bits = (iommu_beyond_host(iommu) & VTD_ADDRESS) | VTD_SECOND_TRANSIENT;
 
     if (leaf)
-        bits |= (level_span(level) - 1) & PAGE_MASK;
+        bits |= (iommu_level_span(level) - 1) & PAGE_MASK;
     if (!leaf || !(iommu->profile->ecap & VTD_ECAP_SC))
         bits |= VTD_SECOND_SNOOP;
     if (level > 3 || (level == 3 && !(cap & VTD_CAP_SLLPS_1G)) || (level == 2 && !(cap & VTD_CAP_SLLPS_2M)))
@@ -59,11 +54,6 @@ static enum iommu_reason set_flags(struct iommu_walk *walk, unsigned first, bool
     return IOMMU_GRANTED;
 }
 
-static struct iommu_stage refused(enum iommu_reason reason)
-{
-    return (struct iommu_stage){ .reason = reason };
-}
-
 struct iommu_stage iommu_second_walk(struct iommu_walk *walk, uint64_t table, unsigned aw, bool flags, uint64_t address, enum iommu_access access)
 {
     struct iommu *iommu = walk->iommu;
@@ -73,27 +63,27 @@ struct iommu_stage iommu_second_walk(struct iommu_walk *walk, uint64_t table, un
     bool leaf = false;
 
     if (iommu_beyond_width(iommu, aw, address))
-        return refused(IOMMU_second_range);
+        return iommu_stage_refused(IOMMU_second_range);
     for (unsigned level = aw + 2; !leaf; level--) {
-        span = level_span(level);
+        span = iommu_level_span(level);
         pa = (table & VTD_ADDRESS) + (address / span & 0x1ff) * 8;
         if (!iommu_read_entry(iommu, walk->way, IOMMU_SECOND, level, pa, &entry))
-            return refused(level == aw + 2 ? IOMMU_second_root : IOMMU_second_access);
+            return iommu_stage_refused(level == aw + 2 ? IOMMU_second_root : IOMMU_second_access);
         rights &= entry;
         if (!(entry & (VTD_SECOND_READ | VTD_SECOND_WRITE)))
             break;
         leaf = level == 1 || (entry & VTD_SECOND_LARGE);
         if (reserved(iommu, entry, level, leaf))
-            return refused(IOMMU_second_reserved);
+            return iommu_stage_refused(IOMMU_second_reserved);
         table = entry;
     }
     /* Legacy mode knows no "not present": what is neither readable nor writable refuses by the access. */
     if (!rights && iommu_scalable(iommu))
-        return refused(IOMMU_second_absent);
+        return iommu_stage_refused(IOMMU_second_absent);
     if (access != IOMMU_READ && !(rights & VTD_SECOND_WRITE))
-        return refused(IOMMU_second_write);
+        return iommu_stage_refused(IOMMU_second_write);
     if (access != IOMMU_WRITE && !(rights & VTD_SECOND_READ))
-        return refused(IOMMU_second_read);
+        return iommu_stage_refused(IOMMU_second_read);
     at.reason = flags ? set_flags(walk, first, access != IOMMU_READ) : IOMMU_GRANTED;
     at.pa = (entry & VTD_ADDRESS & ~(span - 1)) | (address & (span - 1));
     at.size = span;

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "model/random.h"
-
 bool iommu_scalable(const struct iommu *iommu)
 {
     return VTD_TTM(iommu->root) == VTD_TTM_SCALABLE;
@@ -23,6 +21,13 @@ bool iommu_read_entry(struct iommu *iommu, struct iommu_way *way, enum iommu_str
     if (way->count < IOMMU_STEPS)
         way->step[way->count++] = (struct iommu_step){ .structure = (uint8_t)structure, .level = (uint8_t)level, .pa = pa, .value = *value };
     return read;
+}
+
+/* What was read further on. */
+static void append(struct iommu_way *way, const struct iommu_way *more)
+{
+    for (unsigned i = 0; i < more->count && way->count < IOMMU_STEPS; i++)
+        way->step[way->count++] = more->step[i];
 }
 
 /* Reads `count` times 64 bits. */
@@ -48,14 +53,11 @@ struct passage {
 /* May what is remembered be used?  Without differences always; otherwise the policy says whether this unit had it still. */
 static bool usable(struct passage *t, const struct iommu_way *way)
 {
-    struct iommu *iommu = t->iommu;
-    unsigned changed;
-
     if (t->probe)
         return false;
-    if (iommu_holds(iommu, way, &changed))
+    if (iommu_holds(t->iommu, way))
         return true;
-    if (iommu->policy == TLB_DROP || (iommu->policy == TLB_SEEDED && (random_next(&iommu->random) & 1)))
+    if (!iommu_keeps_stale(t->iommu))
         return false;
     t->differs = true;
     return true;
@@ -120,7 +122,7 @@ static enum iommu_reason find_context(struct passage *t, struct iommu_context *c
     }
     *context = (struct iommu_context){ .valid = true, .source = t->request->source };
     reason = read_context(t, context);
-    t->to->way = context->way;
+    append(&t->to->way, &context->way);
     if (!reason && !t->probe)
         iommu_remember_context(t->iommu, context);
     return reason;
@@ -195,8 +197,7 @@ static enum iommu_reason find_pasid(struct passage *t, const struct iommu_contex
     }
     *entry = (struct iommu_pasid){ .valid = true, .source = request->source, .pasid = pasid };
     reason = read_pasid(t, context->word[0], entry);
-    for (unsigned i = 0; i < entry->way.count && t->to->way.count < IOMMU_STEPS; i++)
-        t->to->way.step[t->to->way.count++] = entry->way.step[i];
+    append(&t->to->way, &entry->way);
     if (!reason && !t->probe)
         iommu_remember_pasid(t->iommu, entry);
     return reason;
@@ -286,8 +287,7 @@ static enum iommu_reason find_page(struct passage *t, const struct tables *table
                                request->access);
     else
         at = iommu_first_walk(&walk, tables->type == VTD_PGTT_NESTED);
-    for (unsigned i = 0; i < way.count && t->to->way.count < IOMMU_STEPS; i++)
-        t->to->way.step[t->to->way.count++] = way.step[i];
+    append(&t->to->way, &way);
     if (at.reason)
         return at.reason;
     grant(t, at.pa, at.size, at.readable, at.writable);
