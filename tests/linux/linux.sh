@@ -2,17 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Debian's stock kernel on the machine: to user space, KVM, and off; with one, two and four processors, twice alike, and over the core.
 set -u
-. tests/tap.sh
-sesqui=${SESQUI:-build/release/sesqui}
-linux=build/linux/cloud-amd64
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-
-if ! scenarios/linux/assemble.sh >"$scratch/assemble" 2>&1; then
-    result 0 "Debian's kernel # SKIP $(tail -1 "$scratch/assemble")"
-    finish
-    exit
-fi
+. tests/debian.sh
+assembled "Debian's kernel" scenarios/linux/assemble.sh
 
 # boots NAME OPTION...: runs it; what it says goes to NAME.out and NAME.err
 boots()

@@ -2,21 +2,8 @@
 # SPDX-License-Identifier: MIT
 # The module of linux/ brings the image beneath Debian's stock kernel: loads, refuses, unloads, stays. Prints TAP.
 set -u
-. tests/tap.sh
-sesqui=${SESQUI:-build/release/sesqui}
-linux=build/linux/cloud-amd64
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-
-if ! scenarios/linux/module.sh >"$scratch/assemble" 2>&1; then
-    if grep -q 'cannot be had\|apt knows no\|no Debian' "$scratch/assemble"; then
-        result 0 "the module beneath Debian's kernel # SKIP $(tail -1 "$scratch/assemble")"
-    else
-        result 1 "the module is built against Debian's headers, without a warning" "$scratch/assemble"
-    fi
-    finish
-    exit
-fi
+. tests/debian.sh
+assembled "the module beneath Debian's kernel" scenarios/linux/module.sh
 result 0 "the module is built against Debian's headers, without a warning"
 
 boots()     # NAME OPTION...

@@ -3,17 +3,8 @@
 # Debian's QEMU with KVM in Debian's kernel: SeaBIOS and a Linux as its guests say the same on the bare machine, with L0 beneath it by the module, and
 # with the native core slid beneath while it runs. Prints TAP.
 set -u
-. tests/tap.sh
-sesqui=${SESQUI:-build/release/sesqui}
-linux=build/linux/cloud-amd64
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-
-if ! scenarios/linux/qemu.sh >"$scratch/assemble" 2>&1; then
-    result 0 "QEMU in Debian's kernel # SKIP $(tail -1 "$scratch/assemble")"
-    finish
-    exit
-fi
+. tests/debian.sh
+assembled "QEMU in Debian's kernel" scenarios/linux/qemu.sh
 
 # boots NAME COMMAND-LINE OPTION...: what the guests say goes to NAME.guests
 boots()
