@@ -98,36 +98,9 @@ static bool set_hypervisor_at(void *to, const char *text)
     return !fault;
 }
 
-static const char *profile_word(const void *unused, unsigned number)
-{
-    const char *text;
-
-    (void)unused;
-    return profile_name(number, &text);
-}
-
-static unsigned profiles(void)
-{
-    unsigned count = 0;
-
-    while (profile_word(NULL, count))
-        count++;
-    return count;
-}
-
 static bool set_profile(void *to, const char *name)
 {
-    struct boot *boot = to;
-
-    if (profile_find(name, &boot->machine.lacks))
-        return true;
-    const char *nearest = nearest_name(name, strlen(name), profile_word, NULL, profiles());
-
-    if (nearest)
-        complain("--vmx-profile: unknown profile \"%s\" (did you mean %s?)", name, nearest);
-    else
-        complain("--vmx-profile: unknown profile \"%s\" (try: sesqui boot --vmx help)", name);
-    return false;
+    return parse_profile(name, &((struct boot *)to)->machine.lacks);
 }
 
 /* "-ept-ad,+pml". */

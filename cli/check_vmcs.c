@@ -407,10 +407,7 @@ static bool set_profile(void *to, const char *name)
     struct known *known = &((struct request *)to)->known;
 
     known->profile = name;
-    if (profile_find(name, &known->lacks))
-        return true;
-    complain("--vmx-profile: unknown profile \"%s\" (try: sesqui boot --vmx help)", name);
-    return false;
+    return parse_profile(name, &known->lacks);
 }
 
 static bool set_capability(void *to, const char *text)

@@ -10,6 +10,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "model/vmx/profile.h"
+
 /* The bytes of a printable character of UTF-8 (RFC 3629) at `text`; 0: it is none. U+0080-U+009F are control characters. */
 static unsigned visible(const unsigned char *text)
 {
@@ -315,6 +317,31 @@ bool parse_explain(const char *text, enum explain_mode *mode)
             return true;
         }
     complain("--explain: \"%s\" is none of: once all none (--explain=WHICH)", text);
+    return false;
+}
+
+static const char *profile_word(const void *unused, unsigned number)
+{
+    const char *text;
+
+    (void)unused;
+    return profile_name(number, &text);
+}
+
+bool parse_profile(const char *text, struct vmx_lacks *lacks)
+{
+    const char *nearest;
+    unsigned count = 0;
+
+    if (profile_find(text, lacks))
+        return true;
+    while (profile_word(NULL, count))
+        count++;
+    nearest = nearest_name(text, strlen(text), profile_word, NULL, count);
+    if (nearest)
+        complain("--vmx-profile: unknown profile \"%s\" (did you mean %s?)", text, nearest);
+    else
+        complain("--vmx-profile: unknown profile \"%s\" (try: sesqui boot --vmx help)", text);
     return false;
 }
 

@@ -52,6 +52,9 @@ bool parse_number(const char *option, const char *text, uint64_t *value);
 bool parse_size(const char *option, const char *text, uint64_t *bytes);
 /* "once", "all" or "none", the value of --explain. False after a complaint. */
 bool parse_explain(const char *text, enum explain_mode *mode);
+/* The value of --vmx-profile. False after a complaint. */
+struct vmx_lacks;
+bool parse_profile(const char *text, struct vmx_lacks *lacks);
 /* What --check means; false after a complaint. */
 bool parse_check(const char *text, bool *registers);
 /* Writes what stdout still holds; false after a complaint if something could not be written. */

@@ -110,6 +110,7 @@ refused 'not a number' boot "$folder/good" --seed ''
 refused 'takes no value' boot "$folder/good" --strict=yes
 refused 'unknown strategy "fast"' boot "$folder/good" --hv=fast
 refused 'did you mean haswell?' boot "$folder/good" --vmx-profile Haswell
+refused 'did you mean skylake?' check-vmcs --vmx-profile Skylake "$folder/good"
 refused 'did you mean --memory?' boot --Memory 1G "$folder/good"
 refused 'unknown option "-smp" (here: --cpus N)' boot -smp 2 "$folder/good"
 refused '(here: --memory SIZE)' boot -m 512 "$folder/good"
