@@ -116,6 +116,12 @@ static void look_at_nmi(struct machine *machine, const struct cpu *cpu, const st
     explain_end(e);
 }
 
+/* What L1 over a native L0 has of these is not known here. */
+static bool unknown_of_l1(enum vmcs_field field)
+{
+    return field == FIELD_guest_ia32_pat || field == FIELD_host_ia32_pat || field == FIELD_guest_dr7 || field == FIELD_guest_ia32_debugctl;
+}
+
 void no_effect_explain(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
 {
     bool native = machine_over_native(machine, cpu);
@@ -128,8 +134,8 @@ void no_effect_explain(struct machine *machine, const struct cpu *cpu, const str
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint64_t value = v->field[rows[i].field];
 
-        if (native && (rows[i].field == FIELD_guest_ia32_pat || rows[i].field == FIELD_host_ia32_pat))
-            continue;                   /* which L1 has is not known here */
+        if (native && unknown_of_l1(rows[i].field))
+            continue;
         if (v->written[rows[i].field] && value && !is_active(v, &rows[i]) && value != as_is(i, native ? &l1 : cpu, v, value))
             tell(machine, cpu, v, &rows[i]);
     }

@@ -161,6 +161,17 @@ static void guest_efer_only(void)
     run();
 }
 
+/* DR7 without its control: another one than the hypervisor's, and the same. */
+static void without_debug_controls(uint64_t dr7)
+{
+    start_without(NO_FIELD);
+    vmwrite(VMCS_entry_controls, vmread(VMCS_entry_controls) & ~(uint64_t)ENTRY_load_debug_controls);
+    vmwrite(VMCS_guest_dr7, dr7);
+    run();
+}
+static void dr7_only(void) { without_debug_controls(0x401); }
+static void dr7_same(void) { without_debug_controls(0x400); }
+
 /* What the guest has anyhow. */
 static void guest_efer_same(void)
 {
@@ -204,7 +215,7 @@ const struct mistake mistakes_of_unwritten_fields[] = {
     { "io-bitmaps-only", io_bitmaps_only }, { "msr-bitmap-only", msr_bitmap_only }, { "tsc-offset-only", tsc_offset_only },
     { "timer-value-only", timer_value_only }, { "virtual-apic-only", virtual_apic_only }, { "vpid-only", vpid_only }, { "msr-area-only", msr_area_only },
     { "msr-area-of-none", msr_area_of_none }, { "nmi-in-exception-bitmap", nmi_as_exception }, { "all-in-exception-bitmap", all_exceptions },
-    { "read-shadow-only", read_shadow_only }, { "protection-hidden", protection_hidden }, { "cr0-shadowed", cr0_shadowed }, { "cet-only", cet_only }, { "guest-efer-only", guest_efer_only }, { "guest-efer-same", guest_efer_same },
+    { "read-shadow-only", read_shadow_only }, { "protection-hidden", protection_hidden }, { "cr0-shadowed", cr0_shadowed }, { "cet-only", cet_only }, { "guest-efer-only", guest_efer_only }, { "guest-efer-same", guest_efer_same }, { "dr7-only", dr7_only }, { "dr7-same", dr7_same },
     { "host-gs-base-unwritten", host_gs_base }, { "host-rsp-unwritten", host_rsp }, { "guest-rsp-unwritten", guest_rsp },
     { NULL, NULL },
 };
