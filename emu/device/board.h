@@ -87,8 +87,8 @@ uint64_t board_next_event(const struct board *board, const struct cpu *cpu);
 /* Lets the timers that `cpu` drives catch up with cpu->clock. */
 void board_advance(struct board *board, struct cpu *cpu);
 
-/* Puts a remapping unit, which outlives the board, before the devices and the IOAPIC. */
-void remapping_install(struct board *board, struct iommu *iommu, const struct iommu_profile *profile);
+/* Puts a remapping unit, which outlives the board, before the devices and the IOAPIC. False: `iommu` is NULL. */
+bool remapping_install(struct board *board, struct iommu *iommu, const struct iommu_profile *profile);
 
 /* ---- for the devices ---- */
 

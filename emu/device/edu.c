@@ -12,15 +12,6 @@ enum { IDENTIFICATION = 0x010000ed, STATUS_INTERRUPT = 0x80, IRQ_FACTORIAL = 0x1
 enum { DMA_RUN = 1, DMA_TO_MEMORY = 2, DMA_INTERRUPT = 4 };
 #define DMA_ADDRESSES 0x0fffffffull             /* 28 address lines */
 
-static uint32_t get(const uint8_t *from, unsigned size)
-{
-    uint32_t value = 0;
-
-    for (unsigned i = 0; i < size; i++)
-        value |= (uint32_t)from[i] << 8 * i;
-    return value;
-}
-
 static struct pci_function *function(struct board *board)
 {
     return &board->pci.function[board->edu.index];
@@ -63,12 +54,13 @@ static void lines(struct board *board)
 
 static void raise_irq(struct board *board, uint32_t bits)
 {
-    const uint8_t *config = function(board)->config;
+    const struct pci *pci = &board->pci;
+    unsigned index = board->edu.index;
+    uint64_t address = pci_config_read(pci, index, MSI_ADDRESS, 4) | (uint64_t)pci_config_read(pci, index, MSI_ADDRESS + 4, 4) << 32;
 
     board->edu.irq |= bits;
     if (board->edu.irq && by_message(board))
-        board_message(board, function(board)->where, get(config + MSI_ADDRESS, 4) | (uint64_t)get(config + MSI_ADDRESS + 4, 4) << 32,
-                      get(config + MSI_DATA, 2));
+        board_message(board, function(board)->where, address, pci_config_read(pci, index, MSI_DATA, 2));
     lines(board);
 }
 

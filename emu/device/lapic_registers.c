@@ -15,13 +15,13 @@ static const uint32_t lvt_writable[LVT_COUNT] = {
 };
 #define LVT_PENDING (1u << 12)                          /* delivery status */
 #define LVT_REMOTE_IRR (1u << 14)                       /* of the two pins */
+#define ICR_WRITABLE 0x000ccfffull
 
 /* What is read-only may be written as anything: Linux does when it leaves the APIC (Figure 11-8). */
 static uint32_t lvt_read_only(enum lapic_lvt which)
 {
     return LVT_PENDING | (which == LVT_LINT0 || which == LVT_LINT1 ? LVT_REMOTE_IRR : 0);
 }
-#define ICR_WRITABLE 0x000ccfffull
 
 static void write_lvt(struct lapic *lapic, enum lapic_lvt which, uint32_t value)
 {

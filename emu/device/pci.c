@@ -131,11 +131,17 @@ bool pci_may_master(const struct pci *pci, unsigned index)
 
 /* ---- ports and memory ---- */
 
+/* Is the function a virtio device, which has more in its configuration space than bytes? */
+static bool is_virtio(const struct board *board, unsigned index)
+{
+    return index >= PCI_FUNCTIONS && index != PCI_NOBODY && board->virtio[index - PCI_FUNCTIONS].kind;
+}
+
 static uint32_t config_read(struct board *board, uint16_t where, unsigned offset, unsigned size)
 {
     unsigned index = pci_function_at(&board->pci, where);
 
-    if (index >= PCI_FUNCTIONS && index != PCI_NOBODY && board->virtio[index - PCI_FUNCTIONS].kind)
+    if (is_virtio(board, index))
         virtio_config_read(board, index - PCI_FUNCTIONS, offset, size);
     return pci_config_read(&board->pci, index, offset, size);
 }
@@ -146,7 +152,7 @@ static void config_write(struct board *board, uint16_t where, unsigned offset, u
     unsigned index = pci_function_at(&board->pci, where);
 
     pci_config_write(&board->pci, index, offset, size, value);
-    if (index >= PCI_FUNCTIONS && index != PCI_NOBODY && board->virtio[index - PCI_FUNCTIONS].kind)
+    if (is_virtio(board, index))
         virtio_config_written(board, index - PCI_FUNCTIONS, offset, size);
     edu_config_written(board, index);
     board_pci_lines(board);

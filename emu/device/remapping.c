@@ -23,11 +23,14 @@ static void notify(void *context, const struct iommu_notice *notice)
         board->remapping(board->context, notice);
 }
 
-void remapping_install(struct board *board, struct iommu *iommu, const struct iommu_profile *profile)
+bool remapping_install(struct board *board, struct iommu *iommu, const struct iommu_profile *profile)
 {
+    if (!iommu)
+        return false;
     iommu_init(iommu, &board->model->memory, (struct iommu_outside){ board, message, notify }, profile, board->model->physical_address_width);
     board->iommu = iommu;
     board->ioapic.iommu = iommu;
+    return true;
 }
 
 uint64_t remapping_load(struct board *board, const struct cpu *cpu, uint64_t pa, unsigned size)

@@ -17,7 +17,8 @@
 #include "model/vmx/vmx.h"
 
 /* How far back a handler may have begun to be named. */
-enum { NEAR = 64, STORY_LINES = 6, LANDING = 40, ASTRAY = 100000 /* instructions of an exit path */ };
+enum { NEAR = 64, STORY_LINES = 6 };
+enum { LANDING = 40, ASTRAY = 100000 };         /* instructions of an exit path; of code that an exit should not have come to */
 
 /* "... could not be delivered: why; what that became" */
 static void tell_failure(struct explanation *e, const struct events *events, uint64_t number)
@@ -271,14 +272,16 @@ void landing_explain(struct machine *machine, struct cpu *cpu, const struct even
     bool in_guest = machine_over_native(machine, cpu) ? machine_level(machine, cpu) > 1 : cpu->vmx.non_root;
     uint64_t since = cpu->instructions - events->crossing.instructions;
     const struct vmcs *beside;
+    uint64_t soon;
     struct explanation *e;
     char what[WORDS_MAX], place[PLACE_MAX];
 
     if (!events->crossed || events->crossing.kind != NOTICE_EXIT || in_guest || cpu->event.valid || event->type != EVENT_HARDWARE_EXCEPTION ||
         event->vector == VECTOR_DB || event->vector == VECTOR_BP)
         return;
-    beside = machine->free_running && since <= ASTRAY && events->count == events->crossed ? lands_beside(machine, cpu) : NULL;
-    if ((since > (machine->free_running ? LANDING : 0) || events->count != events->crossed) && !beside && !host_state_blamed(machine, cpu, event))
+    beside = machine->free_running ? lands_beside(machine, cpu) : NULL;
+    soon = beside ? ASTRAY : machine->free_running ? LANDING : 0;
+    if ((since > soon || events->count != events->crossed) && !host_state_blamed(machine, cpu, event))
         return;
     e = explain_begin(machine, cpu, explain_key(cpu->rip, "landing"));
     if (!e)

@@ -66,14 +66,15 @@ static bool open_parts(struct machine *machine, char *message, size_t message_si
         snprintf(message, message_size, "the host has no memory left");
         return false;
     }
-    if ((options->count_exits && !(machine->exits = exit_counts_open())) ||
-        (options->iommu && !(machine->iommu = malloc(sizeof *machine->iommu)))) {
+    if (options->count_exits && !(machine->exits = exit_counts_open())) {
         snprintf(message, message_size, "the host has no memory left");
         return false;
     }
     board_init(&machine->board, machine->model, options->console);
-    if (machine->iommu)
-        remapping_install(&machine->board, machine->iommu, options->iommu);
+    if (options->iommu && !remapping_install(&machine->board, malloc(sizeof(struct iommu)), options->iommu)) {
+        snprintf(message, message_size, "the host has no memory left");
+        return false;
+    }
     plug_devices(machine);
     if (options->date_told)
         machine->board.cmos.epoch = options->date;
@@ -132,7 +133,7 @@ void machine_close(struct machine *machine)
     register_check_close(machine->registers);
     exit_counts_close(machine->exits);
     free(machine->watch);
-    free(machine->iommu);
+    free(machine->board.iommu);
     free(machine->model);
     free(machine);
 }

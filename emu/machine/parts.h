@@ -32,7 +32,6 @@ struct machine {
     struct model *model;
     uint8_t *ram, *watch;
     struct board board;
-    struct iommu *iommu;            /* the remapping unit on it; or NULL */
     struct trace trace;
     struct engine *engine;          /* NULL until guest code runs first */
     struct native *native;          /* NULL: no native L0 */
