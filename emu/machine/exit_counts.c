@@ -34,6 +34,7 @@ struct exit_counts {
     unsigned sources;
     struct what what[WHATS];
     unsigned whats;
+    uint64_t untold;                    /* exits for whose detail there was no place */
 };
 
 struct exit_counts *exit_counts_open(void) { return calloc(1, sizeof(struct exit_counts)); }
@@ -98,8 +99,10 @@ static void count_what(struct exit_counts *counts, unsigned source, unsigned rea
 
     while (i < counts->whats && !(counts->what[i].source == source && counts->what[i].reason == reason && counts->what[i].key == key))
         i++;
-    if (i == WHATS)
+    if (i == WHATS) {
+        counts->untold++;
         return;
+    }
     if (i == counts->whats)
         counts->what[counts->whats++] = (struct what){ source, reason, key, 0 };
     counts->what[i].count++;
@@ -231,4 +234,6 @@ void exit_counts_print(const struct exit_counts *counts, uint64_t nanoseconds, F
             put_row(to, "", text ? text : "unknown", sum[r], nanoseconds, shown);
             put_whats(to, counts, r, nanoseconds, shown);
         }
+    if (counts->untold)
+        fprintf(to, "  %" PRIu64 " exits were about more than the %d things that are told apart\n", counts->untold, WHATS);
 }
