@@ -185,11 +185,11 @@ START_TEST(pins_of_the_ioapic)
     store(BAR + 0x64, 4, 1);
     command(VTD_SIRTP);
     command(VTD_IRE);
-    put64(INTERRUPTS + 16, IRTE_VECTOR(0x61));
+    put64(INTERRUPTS + 16, IRTE_VECTOR(0x62));
     put64(INTERRUPTS + 24, 1 << 18 | 0x77);
     set_pin(17, 1ull << 49 | 1ull << 48 | 0x61);
     store(BAR + 0x60, 4, 1);
-    ck_assert_int_eq(taken(), 0x61);
+    ck_assert_int_eq(taken(), 0x62);
     ck_assert_int_eq(refusal.reason, IOMMU_GRANTED);
 }
 END_TEST

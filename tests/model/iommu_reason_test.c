@@ -225,6 +225,25 @@ START_TEST(fpd_keeps_the_record_empty)
 }
 END_TEST
 
+/* Of scalable mode the PASID directory's and table's entries may say it as well, what is remembered of them, too. */
+START_TEST(fpd_of_a_pasid)
+{
+    for (unsigned in_table = 0; in_table < 2; in_table++) {
+        const struct iommu_request write = { .source = DEVICE, .address = IOVA, .has_pasid = true, .pasid = PASID_SECOND, .access = IOMMU_WRITE };
+        const uint64_t place = in_table ? pasid_entry(PASID_SECOND) : DIRECTORY;
+
+        world_open_scalable(&w);
+        store(&w, place, memory_read64(&w.memory, place) | VTD_FPD);
+        store(&w, SECOND_LEAF_4, PAGE | VTD_SECOND_READ);
+        for (unsigned again = 0; again < 2; again++) {
+            ck_assert_int_eq(iommu_translate(&w.iommu, &write).reason, IOMMU_second_write);
+            ck_assert(!w.refusal.recorded);
+        }
+        world_close(&w);
+    }
+}
+END_TEST
+
 /* A translation request that rights refuse is answered so, and is no fault. */
 START_TEST(rights_are_no_fault_of_a_translation_request)
 {
@@ -310,6 +329,7 @@ int main(void)
     tcase_add_test(refusals, sound_tables_grant);
     tcase_add_loop_test(refusals, one_change_refuses, 0, CASES);
     tcase_add_loop_test(refusals, fpd_keeps_the_record_empty, 0, CASES);
+    tcase_add_test(refusals, fpd_of_a_pasid);
     tcase_add_test(refusals, rights_are_no_fault_of_a_translation_request);
     tcase_add_test(refusals, modes_of_the_root_table);
     tcase_add_test(refusals, protected_regions);
