@@ -44,6 +44,7 @@ static bool load(struct boot *boot, struct machine *machine)
 
     boot->load.plain = &plain;
     boot->load.late_entry = machine_late_entry(machine);
+    boot->load.fw_cfg = machine_fw_cfg(machine);
     if (machine_native(machine))
         native_pool(machine_native(machine), &boot->load.reserved_base, &boot->load.reserved_size);
     loaded = load_image(machine_model(machine), &boot->load, error, sizeof error);

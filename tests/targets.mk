@@ -6,7 +6,7 @@ TAP_TESTS := $(filter-out tests/conformance/% tests/metal/bochs.sh tests/metal/c
 
 # Fuzz targets: tests/fuzz/NAME.c with LLVMFuzzerTestOneInput(); here with standalone.c, which needs no clang.
 FUZZ_MODEL := $(addprefix $(B)/tests/fuzz/,vmcs_random check_parts)
-FUZZ_EMU := $(addprefix $(B)/tests/fuzz/,scenario_text image_load protocol_load device_registers vmcs_text virtio disk)
+FUZZ_EMU := $(addprefix $(B)/tests/fuzz/,scenario_text image_load protocol_load device_registers vmcs_text virtio disk firmware_calls option_text)
 FUZZ_MAIN := $(addprefix $(B)/tests/fuzz/,standalone.o fail.o)
 $(FUZZ_MODEL): %: %.o $(FUZZ_MAIN) $(MODEL_LIB)
 	@echo "  LINK  $@"
@@ -22,7 +22,12 @@ include $(sort $(wildcard tests/*/*.mk))
 # The long run, sanitized: FUZZ_COUNT inputs. Under libFuzzer: make libfuzzer, then run build/fuzz/vmcs_random.
 FUZZ_COUNT ?= 10000000
 FUZZ_SEED ?= 1
-.PHONY: fuzz-vmcs libfuzzer
+FUZZ_INPUTS ?= 1000000
+.PHONY: fuzz fuzz-vmcs libfuzzer
+fuzz:
+	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=asan tests
+	@$(MAKE) --no-print-directory build/release/tests/fuzz/check_parts
+	@FUZZ_INPUTS=$(FUZZ_INPUTS) tests/fuzz/fuzz.sh
 fuzz-vmcs:
 	@$(MAKE) --no-print-directory VARIANT=asan build/asan/tests/fuzz/vmcs_random
 	@build/asan/tests/fuzz/vmcs_random --seed $(FUZZ_SEED) --count $(FUZZ_COUNT)
@@ -142,6 +147,7 @@ help:
 	@echo "make linux               Debian's stock kernel, from its packages, to user space and a guest of KVM (FLAVOUR, LINUX_OPTIONS)"
 	@echo "make debian              a Debian 12 system with systemd on a virtio disk, by debootstrap: logs in, runs a command, switches off (slow)"
 	@echo "make loaders             iPXE to its prompt, memtest86+ into its pass (slow)"
+	@echo "make fuzz                each fuzz target with a million inputs, sanitized (FUZZ_INPUTS)"
 	@echo "make fuzz-vmcs           ten million VMCSs from random numbers, sanitized (FUZZ_COUNT, FUZZ_SEED)"
 	@echo "make processor           20,000 programs of system-level instructions on our machine and on Bochs (SEED)"
 	@echo "make exits               10,000 random guests on our machine and on Bochs, VM exit by VM exit (SEED)"

@@ -1,49 +1,96 @@
 /* SPDX-License-Identifier: MIT */
-/* Firmware configuration: the items that there are, and requests by DMA. */
+/* Firmware configuration: the items that there are (fw_cfg.def), the directory and its one file, and requests by DMA. */
 #include "emu/device/fw_cfg.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-/* Keys. Items are little-endian numbers but for the directory of files, of which there are none. */
-enum { KEY_SIGNATURE = 0, KEY_ID = 1, KEY_RAM_SIZE = 3, KEY_CPUS = 5, KEY_MAX_CPUS = 15, KEY_MAX_RAM = 0x11, KEY_FILES = 0x19 };
-enum { ID_PORTS = 1, ID_DMA = 2, ITEM_SIZE = 8 };
+enum { ID_PORTS = 1, ID_DMA = 2, KEY_FILES = 0x19, KEY_MAP = 0x20 /* the first that a file may have */, WRITE_ACCESS = 0x4000 };
+/* The directory: a count, and files of size, key, a reserved half, and a name; all big-endian. */
+enum { COUNT_SIZE = 4, FILE_SIZE = 64, NAME_AT = 8, ITEM_MAX = FW_CFG_MAP_MAX * FW_CFG_MAP_ENTRY };
+static const char map_name[] = "etc/e820";
 /* A request: control, length and address, big-endian. */
 enum { REQUEST_SIZE = 16, DMA_ERROR = 1, DMA_READ = 2, DMA_SKIP = 4, DMA_SELECT = 8, DMA_WRITE = 16 };
 static const char dma_signature[8] = { 'Q', 'E', 'M', 'U', ' ', 'C', 'F', 'G' };
 
 void fw_cfg_select(struct fw_cfg *fw_cfg, uint16_t key)
 {
-    fw_cfg->key = key;
+    fw_cfg->key = key & (uint16_t)~WRITE_ACCESS;
     fw_cfg->position = 0;
 }
 
-static uint64_t item(const struct fw_cfg *fw_cfg)
+static void put_little(uint8_t *to, uint64_t value, unsigned size)
+{
+    for (unsigned i = 0; i < size; i++)
+        to[i] = i < sizeof value ? (uint8_t)(value >> 8 * i) : 0;
+}
+
+static void put_big(uint8_t *to, uint64_t value, unsigned size)
+{
+    for (unsigned i = 0; i < size; i++)
+        to[size - 1 - i] = (uint8_t)(value >> 8 * i);
+}
+
+void fw_cfg_add_range(struct fw_cfg *fw_cfg, uint64_t base, uint64_t length, uint32_t type)
+{
+    uint8_t *to = fw_cfg->map + fw_cfg->map_size;
+
+    if (fw_cfg->map_size + FW_CFG_MAP_ENTRY > sizeof fw_cfg->map)
+        return;
+    put_little(to, base, 8);
+    put_little(to + 8, length, 8);
+    put_little(to + 16, type, 4);
+    fw_cfg->map_size += FW_CFG_MAP_ENTRY;
+}
+
+static unsigned directory(const struct fw_cfg *fw_cfg, uint8_t to[ITEM_MAX])
+{
+    put_big(to, fw_cfg->map_size != 0, COUNT_SIZE);
+    if (!fw_cfg->map_size)
+        return COUNT_SIZE;
+    memset(to + COUNT_SIZE, 0, FILE_SIZE);
+    put_big(to + COUNT_SIZE, fw_cfg->map_size, 4);
+    put_big(to + COUNT_SIZE + 4, KEY_MAP, 2);
+    memcpy(to + COUNT_SIZE + NAME_AT, map_name, sizeof map_name);
+    return COUNT_SIZE + FILE_SIZE;
+}
+
+/* The bytes of the selected item; 0: there is no such key. */
+static unsigned item(const struct fw_cfg *fw_cfg, uint8_t to[ITEM_MAX])
 {
     switch (fw_cfg->key) {
-    case KEY_SIGNATURE:
-        return 'Q' | 'E' << 8 | 'M' << 16 | (uint64_t)'U' << 24;
-    case KEY_ID:
-        return ID_PORTS | ID_DMA;
-    case KEY_RAM_SIZE:
-    case KEY_MAX_RAM:
-        return fw_cfg->memory_size;
-    case KEY_CPUS:
-    case KEY_MAX_CPUS:
-        return fw_cfg->cpus;
-    case KEY_FILES: default:
+#define ITEM(key, bytes, name, value) case key: put_little(to, value, bytes); return bytes;
+#include "emu/device/fw_cfg.def"
+#undef ITEM
+    case KEY_FILES:
+        return directory(fw_cfg, to);
+    case KEY_MAP:
+        memcpy(to, fw_cfg->map, fw_cfg->map_size);
+        return fw_cfg->map_size;
+    default:
         return 0;
     }
 }
 
+/* Copies up to `length` bytes of the item from the position on; how many there were. */
+static uint32_t take(struct fw_cfg *fw_cfg, uint8_t *to, uint32_t length)
+{
+    uint8_t bytes[ITEM_MAX];
+    unsigned size = item(fw_cfg, bytes);
+    uint32_t left = fw_cfg->position < size ? size - fw_cfg->position : 0, part = length < left ? length : left;
+
+    if (part)
+        memcpy(to, bytes + fw_cfg->position, part);
+    fw_cfg->position += part;
+    return part;
+}
+
 uint8_t fw_cfg_next(struct fw_cfg *fw_cfg)
 {
-    unsigned position = fw_cfg->position;
+    uint8_t byte = 0;
 
-    if (position >= ITEM_SIZE)
-        return 0;
-    fw_cfg->position++;
-    return (uint8_t)(item(fw_cfg) >> 8 * position);
+    take(fw_cfg, &byte, 1);
+    return byte;
 }
 
 uint8_t fw_cfg_dma_read(uint16_t port)
@@ -63,25 +110,26 @@ static uint64_t big_endian(const uint8_t *bytes, unsigned size)
 /* Past the item's end come zeros. False: what is to be filled is not all RAM, or an item is to be written, which none can be. */
 static bool transfer(struct fw_cfg *fw_cfg, uint32_t control, uint32_t length, uint64_t address, struct memory *memory)
 {
-    uint8_t bytes[PAGE_SIZE];
+    uint8_t bytes[ITEM_MAX], *host;
 
     if (control & DMA_SELECT)
         fw_cfg_select(fw_cfg, (uint16_t)(control >> 16));
     if (control & DMA_READ) {
-        if (!memory_is_ram(memory, address, length))
+        if (!length)
+            return true;
+        if (!(host = memory_at(memory, address, length)))
             return false;
-        for (uint32_t done = 0, part; done < length; done += part) {
-            part = length - done < sizeof bytes ? length - done : (uint32_t)sizeof bytes;
-            for (uint32_t i = 0; i < part; i++)
-                bytes[i] = fw_cfg_next(fw_cfg);
-            memory_write(memory, address + done, bytes, part);
-        }
+        uint32_t part = take(fw_cfg, host, length);
+        memset(host + part, 0, length - part);
+        memory_written(memory, address, length);
         return true;
     }
     if (control & DMA_WRITE)
         return false;
-    if (control & DMA_SKIP)
-        fw_cfg->position = length < ITEM_SIZE - fw_cfg->position ? fw_cfg->position + length : ITEM_SIZE;
+    while ((control & DMA_SKIP) && length) {
+        uint32_t part = take(fw_cfg, bytes, length < sizeof bytes ? length : (uint32_t)sizeof bytes);
+        length = part ? length - part : 0;
+    }
     return true;
 }
 

@@ -171,7 +171,7 @@ uint32_t fw_cfg_in(struct board *board, const struct cpu *cpu, uint16_t port, un
 void fw_cfg_out(struct board *board, const struct cpu *cpu, uint16_t port, unsigned size, uint32_t value)
 {
     (void)cpu;
-    if (port == FW_CFG_SELECTOR)
+    if (port == FW_CFG_SELECTOR && size == 2)
         fw_cfg_select(&board->fw_cfg, (uint16_t)value);
     if ((port == FW_CFG_DMA || port == FW_CFG_DMA_LOW) && size == 4)
         fw_cfg_dma_write(&board->fw_cfg, port, value, &board->model->memory);

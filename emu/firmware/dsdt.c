@@ -2,6 +2,7 @@
 /* The DSDT: the devices of the board as AML. Names of methods and objects are those of "ACPI Specification 6.4". */
 #include <stdio.h>
 
+#include "emu/device/fw_cfg.h"
 #include "emu/device/hpet.h"
 #include "emu/device/pci.h"
 #include "emu/device/pm.h"
@@ -10,7 +11,7 @@
 
 /* Opcodes of terms that stand here alone. */
 enum { LOCAL0 = 0x60, ARG0 = 0x68, ARG3 = 0x6b, STORE = 0x70, AND = 0x7b, OR = 0x7d, CREATE_DWORD_FIELD = 0x8a, RETURN = 0xa4, NO_TARGET = 0 };
-enum { STATUS_PRESENT = 0x0f, STATUS_DISABLED = 0x0d, PIRQ_OFF = 0x80, LINK_FIELD_AT = 5 /* the number in an interrupt descriptor */ };
+enum { STATUS_PRESENT = 0x0f, STATUS_DISABLED = 0x0d, STATUS_HIDDEN = 0x0b, PIRQ_OFF = 0x80, LINK_FIELD_AT = 5 /* the number in an interrupt descriptor */ };
 static const uint32_t link_irqs[] = { 5, 10, 11 };
 
 /* What a device is and which ports and interrupt it has. */
@@ -59,6 +60,21 @@ static void board_resources(struct aml *aml)
     aml_io(aml, 0x4d0, 2);
     aml_io(aml, PM_BASE, 0x80);
     aml_memory(aml, (uint32_t)ECAM_BASE, ECAM_SIZE);
+    aml_close_resources(aml, resources);
+    aml_close(aml, device);
+}
+
+/* As QEMU's documentation of the device has it; there, and hidden from users (ACPI 6.4, 6.3.7). */
+static void fw_cfg_device(struct aml *aml)
+{
+    size_t device = aml_device(aml, "FWCF"), resources;
+
+    aml_named(aml, "_HID");
+    aml_string(aml, "QEMU0002");
+    aml_named_integer(aml, "_STA", STATUS_HIDDEN);
+    aml_named(aml, "_CRS");
+    resources = aml_resources(aml);
+    aml_io(aml, FW_CFG_SELECTOR, FW_CFG_END - FW_CFG_SELECTOR + 1);
     aml_close_resources(aml, resources);
     aml_close(aml, device);
 }
@@ -242,6 +258,7 @@ static void pci_root(struct aml *aml)
     for (unsigned i = 0; i < sizeof legacies / sizeof legacies[0]; i++)
         legacy_device(aml, &legacies[i]);
     board_resources(aml);
+    fw_cfg_device(aml);
     aml_close(aml, bridge);
     aml_close(aml, root);
 }

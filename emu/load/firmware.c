@@ -3,6 +3,7 @@
  * What a PC's firmware leaves behind when it hands over: real-mode vectors with handlers (emu/firmware/rom.c), the BIOS data area, tables, and the
  * interrupt controllers, the timer and the interrupt routing of PCI as it uses them.
  */
+#include "emu/device/fw_cfg.h"
 #include "emu/device/pci.h"
 #include "emu/device/pic.h"
 #include "emu/device/pit.h"
@@ -22,6 +23,12 @@ static void write_map(struct memory *memory, const struct memory_range *range, u
         memory_write64(memory, at + 8, range[i].end - range[i].base);
         memory_write32(memory, at + 16, range[i].type);
     }
+}
+
+static void tell_map(struct fw_cfg *fw_cfg, const struct memory_range *range, unsigned count)
+{
+    for (unsigned i = 0; fw_cfg && i < count; i++)
+        fw_cfg_add_range(fw_cfg, range[i].base, range[i].end - range[i].base, range[i].type);
 }
 
 static void write_data_area(struct memory *memory, unsigned disks)
@@ -95,6 +102,7 @@ void firmware_leave(struct model *model, const struct load_request *request)
 
     rom_write(&model->memory);
     write_map(&model->memory, range, count);
+    tell_map(request->fw_cfg, range, count);
     acpi_write(model);
     mp_table_write(model);
     if (model->bus.port_out) {

@@ -32,6 +32,7 @@ struct load_request {
     bool feature_control_told;      /* IA32_FEATURE_CONTROL stays as the machine has it, whatever the boot protocol would leave */
     uint64_t late_entry;            /* late load: shown to the image as a module (arch/late_load.h); 0: not */
     struct symbols *symbols;        /* receives the image's symbols; NULL: not wanted */
+    struct fw_cfg *fw_cfg;          /* receives the memory map; NULL: not wanted */
     bool *plain;                    /* receives whether the image is an ELF file with no header of any boot protocol; NULL: not wanted */
 };
 

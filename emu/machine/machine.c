@@ -200,6 +200,11 @@ uint64_t machine_late_entry(const struct machine *machine)
     return machine->late_entry;
 }
 
+struct fw_cfg *machine_fw_cfg(struct machine *machine)
+{
+    return &machine->board.fw_cfg;
+}
+
 unsigned machine_level(const struct machine *machine, const struct cpu *cpu)
 {
     if (machine_over_native(machine, cpu))

@@ -99,6 +99,8 @@ const struct entry_failure *machine_entry_failure(const struct machine *machine)
 bool machine_over_native(const struct machine *machine, const struct cpu *cpu);
 /* Late load: where the guest calls to be deprivileged; 0: it cannot. */
 uint64_t machine_late_entry(const struct machine *machine);
+/* The device by which the image can ask for its memory map; the loader tells it (struct load_request). */
+struct fw_cfg *machine_fw_cfg(struct machine *machine);
 /* Level that runs now on `cpu`: 0 root operation or bare machine, 1 or 2 (docs/scenarios.md). */
 unsigned machine_level(const struct machine *machine, const struct cpu *cpu);
 

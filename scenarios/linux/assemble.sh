@@ -17,7 +17,7 @@ rm -rf "$ramfs"
 mkdir -p "$ramfs/bin" "$ramfs/dev" "$ramfs/proc" "$ramfs/sys" "$ramfs/mnt" "$ramfs/modules"
 cp "$out/root/bin/busybox" "$ramfs/bin/"
 for module in irqbypass kvm kvm-intel virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk virtio_console virtio-rng \
-    net_failover failover virtio_net crc16 mbcache jbd2 crc32c_generic ext4; do
+    net_failover failover virtio_net qemu_fw_cfg crc16 mbcache jbd2 crc32c_generic ext4; do
     file=$(find "$out/root/lib/modules/$version" -name "$module.ko" | head -1)
     [ -z "$file" ] || cp "$file" "$ramfs/modules/"
 done

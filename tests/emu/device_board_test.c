@@ -299,6 +299,31 @@ START_TEST(firmware_configuration_by_dma)
 }
 END_TEST
 
+/* The memory map, as whoever looks for a file finds it: the directory by DMA, the file by its key, from the middle on, and over the request itself. */
+START_TEST(firmware_configuration_file)
+{
+    enum { READ = 2, SKIP = 4, SELECT = 8, SIZE = 20 };
+    static const uint8_t directory[] = { 0, 0, 0, 1, 0, 0, 0, 2 * SIZE, 0, 0x20, 0, 0, 'e', 't', 'c', '/', 'e', '8', '2', '0', 0 };
+    static const uint8_t second[] = { 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0xf0, 0x3e, 0, 0, 0, 0, 2, 0, 0, 0 };
+
+    fw_cfg_add_range(&board->fw_cfg, 0, 0x9fc00, 1);
+    fw_cfg_add_range(&board->fw_cfg, 1 << 20, 0x3ef00000, 2);
+    memset(ram + 0x2000, 0xaa, 0x1000);
+    ck_assert_uint_eq(request(0x19 << 16 | SELECT | READ, 4 + 64, 0x2000), 0);
+    ck_assert_int_eq(memcmp(ram + 0x2000, directory, sizeof directory), 0);
+    for (unsigned i = sizeof directory; i < 4 + 64; i++)
+        ck_assert_uint_eq(ram[0x2000 + i], 0);
+    ck_assert_uint_eq(ram[0x2000 + 4 + 64], 0xaa);
+    ck_assert_uint_eq(request(0x20 << 16 | SELECT | SKIP, SIZE, 0), 0);
+    ck_assert_uint_eq(request(READ, SIZE, 0x2000), 0);
+    ck_assert_int_eq(memcmp(ram + 0x2000, second, sizeof second), 0);
+    ck_assert_uint_eq(request(0x20 << 16 | SELECT | READ, SIZE, 0x1000), 0);    /* the control word is written last */
+    for (unsigned i = 0; i < 2 * FW_CFG_MAP_MAX; i++)
+        fw_cfg_add_range(&board->fw_cfg, 0, 1, 1);
+    ck_assert_uint_eq(board->fw_cfg.map_size, sizeof board->fw_cfg.map);        /* no more than fits */
+}
+END_TEST
+
 START_TEST(unclaimed)
 {
     ck_assert_uint_eq(in(0x1234, 4), 0xffffffff);
@@ -352,6 +377,7 @@ int main(void)
     tcase_add_test(tcase, test_device);
     tcase_add_test(tcase, firmware_configuration);
     tcase_add_test(tcase, firmware_configuration_by_dma);
+    tcase_add_test(tcase, firmware_configuration_file);
     tcase_add_test(tcase, unclaimed);
     tcase_add_test(tcase, ends);
     suite_add_tcase(suite, tcase);

@@ -231,8 +231,10 @@ static const struct { const char *what, *steps; } dialogues[] = {
       "load e0000004 547; store1 e0000004 1; load e0000004 501; store8 e0000004 0; load e0000004 501; store2 e0000005 0; load e0000004 501; store e0000100 ffffffff; load e0000100 0; load e00000fc 0; load2 e00000fe 0" },
 
     /* ---- the rest ---- */
-    { "fw_cfg: keys", "out2 510 3; in 511 0; in 511 0; in 511 0; in 511 4; in 511 0; out2 510 11; in 511 0; in 511 0; in 511 0; in 511 4; out2 510 5; in 511 1; in 511 0; out2 510 f; in 511 1; out2 510 4; in 511 0; in 510 ff;"
+    { "fw_cfg: keys", "out2 510 3; in 511 0; in 511 0; in 511 0; in 511 4; in 511 0; out2 510 11; in 511 0; in 511 0; in 511 0; in 511 0; out2 510 5; in 511 1; in 511 0; out2 510 f; in 511 1; out2 510 4; in 511 1; in 511 0; in 510 ff;"
       "out2 510 5; in2 510 1ff; out2 510 5; in 511 1; out 511 5; in 511 0" },
+    { "fw_cfg: signature, write access, widths", "out2 510 0; in 511 51; in 511 45; in 511 4d; in 511 55; in 511 0; out2 510 4000; in 511 51; out 510 3; in 511 45; out4 510 3; in 511 4d; out2 510 1; in 511 3; in 511 0" },
+    { "fw_cfg: no kernel to load, interrupt 0", "out2 510 8; in 511 0; in 511 0; in 511 0; in 511 0; out2 510 17; in 511 0; out2 510 c; in 511 63; in 511 0; out2 510 8002; in 511 1; in 511 0; out2 510 8003; in 511 0; out2 510 19; in 511 0; in 511 0; in 511 0; in 511 0; in 511 0; out2 510 20; in 511 0" },
     { "control port A", "in 92 2; out 92 2; in 92 2" },
     { "test device", "out4 e0 44332211; in e0 11; in e3 44; in2 e1 3322; in 2000 ff; in f4 ff; in e9 e9; in 8900 ff; in 5e0 ff; out 2007 1; up 7; down 6; down 8; out 2007 0; down 7; out 2017 1; up 17" },
     { "test memory", "load8 ff000000 0; store8 ff000000 1122334455667788; load8 ff000000 1122334455667788; store2 ff000002 aabb; load8 ff000000 11223344aabb7788; load ff000004 11223344; store8 ff00fff8 1; load8 ff00fff8 1; load8 ff00fff9 ffffffffffffffff;"

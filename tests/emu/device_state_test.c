@@ -27,7 +27,7 @@ static const struct range state[] = {
 static const struct range others[] = {
     RANGE(pit, channel) RANGE(ioapic, lapic) RANGE(ioapic, fate) RANGE(hpet, timer) RANGE(pci, function)
     RANGE(lapic, cpu) RANGE(lapic, peer) RANGE(lapic, peers) RANGE(lapic, ioapic) RANGE(lapic, observer)
-    RANGE(uart, console) RANGE(uart, trigger) RANGE(uart, dialogue) RANGE(uart, typed) RANGE(uart, typed_count) RANGE(uart, heard) RANGE(fw_cfg, memory_size) RANGE(fw_cfg, cpus)
+    RANGE(uart, console) RANGE(uart, trigger) RANGE(uart, dialogue) RANGE(uart, typed) RANGE(uart, typed_count) RANGE(uart, heard) RANGE(fw_cfg, memory_size) RANGE(fw_cfg, cpus) RANGE(fw_cfg, map) RANGE(fw_cfg, map_size)
     RANGE(ioapic, iommu) RANGE(edu, plugged) RANGE(edu, index)
     RANGE(iommu, memory) RANGE(iommu, outside) RANGE(iommu, profile) RANGE(iommu, host_address_width) RANGE(iommu, cache) RANGE(iommu, policy) RANGE(iommu, stale_uses)
     RANGE(iommu_context, way) RANGE(iommu_pasid, way) RANGE(iommu_page, way)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The registers of all devices under a guest that writes nonsense, reads in any width, takes interrupts and lets time pass by any step. What
- * must hold: no crash; the next event of a processor that has caught up lies ahead, so that no timer holds the machine up.
+ * The registers of all devices but virtio's under a guest that writes nonsense to them and to memory, reads in any width, takes interrupts and lets
+ * time pass by any step; with the device to learn on, and each remapping unit or none. What must hold: no crash; the next event of a processor that
+ * has caught up lies ahead, so that no timer holds the machine up.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,8 @@
 #include "emu/device/board.h"
 #include "tests/fuzz/words.h"
 
-enum { RAM_SIZE = 1 << 20, PROCESSORS = 2, STEP = 12 };
+enum { RAM_SIZE = 1 << 20, PROCESSORS = 2, STEP = 12, EDU_COMMAND_ON = 6 /* memory, bus master */ };
+#define EDU_BAR 0xf1000000ull
 
 static const struct { uint16_t first, last; } ports[] = {
 #define PORTS(first, last, width, noun) { first, last },
@@ -24,22 +26,25 @@ static const struct { uint64_t first, last; } memory[] = {
 #include "emu/device/bus.def"
 #undef PORTS
 #undef MEMORY
-    { 0xfee00000, 0xfee00fff }, { 0xc0000000, 0xc000ffff },
+    { 0xfee00000, 0xfee00fff }, { 0xc0000000, 0xc000ffff }, { EDU_BAR, EDU_BAR + 0xff }, { EDU_BAR + EDU_BUFFER, EDU_BAR + EDU_BUFFER + EDU_BUFFER_SIZE },
 };
 enum { PORT_ROWS = sizeof ports / sizeof ports[0], MEMORY_ROWS = sizeof memory / sizeof memory[0] };
 
 static struct model *model;
 static struct board *board;
+static struct iommu *iommu;
 static uint8_t *ram, *watch;
 
-static void begin(void)
+/* `unit`: a profile of the remapping unit, or one more: none. */
+static void begin(unsigned unit)
 {
     if (!model) {
         model = calloc(1, sizeof *model);
         board = malloc(sizeof *board);
         ram = malloc(RAM_SIZE);
         watch = calloc(1, RAM_SIZE / PAGE_SIZE);
-        FUZZ_ASSERT(model && board && ram && watch);
+        iommu = malloc(sizeof *iommu);
+        FUZZ_ASSERT(model && board && ram && watch && iommu);
     }
     memset(board, 0, sizeof *board);
     memset(ram, 0, RAM_SIZE);
@@ -50,6 +55,10 @@ static void begin(void)
         model->cpu[i] = (struct cpu){ .model = model, .index = i };
     }
     board_init(board, model, NULL);
+    if (unit < IOMMU_PROFILES)
+        remapping_install(board, iommu, &iommu_profiles[unit]);
+    FUZZ_ASSERT(edu_plug(board));
+    pci_config_write(&board->pci, board->edu.index, PCI_COMMAND, 2, EDU_COMMAND_ON);
 }
 
 static uint64_t number(const uint8_t *at, unsigned size)
@@ -99,6 +108,8 @@ static void step(const uint8_t at[STEP])
         if (at[3] & 2) {
             bus->apic_write_msr(bus->context, cpu, at[3] & 4 ? MSR_ia32_apic_base : 0x800 | (offset & 0x3f), value);
             bus->apic_read_msr(bus->context, cpu, 0x800 | (offset & 0x3f), &value);
+        } else if (at[3] & 8) {
+            memory_write64(&model->memory, offset % (RAM_SIZE + 8), value);
         } else {
             bus->apic_write_cr8(bus->context, cpu, value & 15);
         }
@@ -117,7 +128,7 @@ static void step(const uint8_t at[STEP])
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    begin();
+    begin(size / STEP % (IOMMU_PROFILES + 1));
     for (; size >= STEP; data += STEP, size -= STEP)
         step(data);
     return 0;

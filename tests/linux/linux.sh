@@ -57,6 +57,7 @@ for processors in 1 2 4; do
     says "$name" "linux: processors $processors"
     says "$name" "linux: clocksource tsc"
     says "$name" "linux: idle driver acpi_idle"
+    says "$name" "linux: firmware files etc/e820"
     says "$name" "linux: idle states POLL C1 C2 "
     says "$name" "linux: frequency driver intel_pstate"
     says "$name" "linux: date 2024-01-01 00:00"
