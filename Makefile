@@ -93,6 +93,7 @@ $(B)/tests/%_test: $(B)/tests/%_test.o $(EMU_LIB) $(HV_LIB) $(MODEL_LIB)
 
 # Faults between the core and its HAL: the test's functions stand in front of the HAL's.
 $(B)/tests/hv/rules_test: LINK_OPTIONS := @tests/hv/faults.opts
+$(B)/tests/hv/init_test: LINK_OPTIONS := @tests/hv/init.opts
 $(B)/tests/hv/nmi_test: LINK_OPTIONS := @tests/hv/nmi.opts
 $(B)/tests/hv/hardware_test: LINK_OPTIONS := @tests/hv/hardware.opts
 # The command's own files are in no library.

@@ -6,8 +6,8 @@ MUTANT_COMPILE = $(CC) -std=gnu11 -O0 -fPIC -fno-strict-aliasing -ffreestanding 
                  $(shell $(CC) -print-file-name=include)
 # `sesqui bench nested` asks where the core's text is: nowhere, here.
 MUTANT_HOST = $(CC) $(FLAGS) -rdynamic -Wl,--defsym,__start_hv_text=0,--defsym,__stop_hv_text=0 $(call mutant_names,$(MUTANT_WRAPPED))
-# nmi_test and hardware_test stand before primitives of the HAL (--wrap): the core calls these by their other names, which all programs have.
-MUTANT_WRAPPED := $(sort $(shell sed 's/.*=//' tests/hv/nmi.opts tests/hv/hardware.opts))
+# init_test, nmi_test and hardware_test stand before primitives of the HAL (--wrap): the core calls these by their other names, which all programs have.
+MUTANT_WRAPPED := $(sort $(shell sed 's/.*=//' tests/hv/init.opts tests/hv/nmi.opts tests/hv/hardware.opts))
 MUTANT_WRAPS := $(MUTANT_WRAPPED:%=--wrap=%)
 mutant_own = $(shell sed 's/.*=//' $(wildcard tests/hv/$(*:_test=).opts) /dev/null)
 mutant_names = $(foreach name,$(1),-Wl,--defsym,__wrap_$(name)=$(name))
