@@ -78,10 +78,11 @@ void board_irq(struct board *board, unsigned line, bool level)
 
 void board_message(struct board *board, uint16_t source, uint64_t address, uint32_t data)
 {
+    const struct dma dma = board_dma(board, source);
     struct iommu_message message = { address, data, false };
 
     if (address < VTD_INTERRUPT_BASE || address >= VTD_INTERRUPT_END)
-        board_dma(board, source, true, address, &data, sizeof data);
+        dma_write(&dma, address, &data, sizeof data);
     else if (!board->iommu || iommu_interrupt(board->iommu, source, message, &message))
         lapic_message_write(board->lapic, message.address, message.data, message.wide);
     board_kick(board);

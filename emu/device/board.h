@@ -110,9 +110,8 @@ void board_pci_lines(struct board *board);
 /* A device's message-signalled interrupt: SDM Vol. 3, 11.11. `source`: bus, device and function. Writes to other addresses go to RAM or
  * vanish. */
 void board_message(struct board *board, uint16_t source, uint64_t address, uint32_t data);
-/* A device that is a bus master reads or writes memory, through the remapping unit if there is one. False: it was refused, and a read
- * has zeros where it was. */
-bool board_dma(struct board *board, uint16_t source, bool write, uint64_t address, void *data, uint64_t length);
+/* The way to memory of the bus master `source`: through the remapping unit if there is one by now. */
+struct dma board_dma(const struct board *board, uint16_t source);
 /* The timers' ticks up to now. Nobody waits for those that nobody can take, so who looks at their traces asks first. */
 void board_catch_up(struct board *board);
 

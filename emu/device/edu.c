@@ -81,11 +81,21 @@ static bool in_buffer(uint64_t at, uint64_t count)
 static void run_dma(struct board *board)
 {
     struct edu *edu = &board->edu;
+    const struct dma dma = board_dma(board, function(board)->where);
     bool to_memory = edu->command & DMA_TO_MEMORY;
     uint64_t inside = to_memory ? edu->source : edu->destination, outside = (to_memory ? edu->destination : edu->source) & DMA_ADDRESSES;
 
-    if (in_buffer(inside, edu->count) && pci_may_master(&board->pci, edu->index))
-        board_dma(board, function(board)->where, to_memory, outside, edu->buffer + (inside - EDU_BUFFER), edu->count);
+    if (in_buffer(inside, edu->count) && pci_may_master(&board->pci, edu->index)) {
+        uint8_t *buffer = edu->buffer + (inside - EDU_BUFFER);
+
+        if (to_memory) {
+            dma_write(&dma, outside, buffer, edu->count);
+        } else {
+            size_t got = dma_read(&dma, outside, buffer, edu->count);
+
+            memset(buffer + got, 0, edu->count - got);
+        }
+    }
     edu->command &= ~(uint64_t)DMA_RUN;
     if (edu->command & DMA_INTERRUPT)
         raise_irq(board, IRQ_DMA);

@@ -3,8 +3,6 @@
  * The remapping unit on the board: where its registers are, and what passes through it. The unit itself is the model's (model/iommu/): VT-d;
  * docs/iommu.md.
  */
-#include <string.h>
-
 #include "emu/device/ports.h"
 
 static void message(void *context, struct iommu_message message)
@@ -46,14 +44,7 @@ void remapping_store(struct board *board, const struct cpu *cpu, uint64_t pa, un
         iommu_register_write(board->iommu, (uint32_t)(pa - REMAPPING_BASE), size, value);
 }
 
-bool board_dma(struct board *board, uint16_t source, bool write, uint64_t address, void *data, uint64_t length)
+struct dma board_dma(const struct board *board, uint16_t source)
 {
-    if (board->iommu) {
-        struct iommu_request request = { .source = source, .address = address, .access = write ? IOMMU_WRITE : IOMMU_READ };
-
-        if (!write)
-            memset(data, 0, length);
-        return iommu_dma(board->iommu, request, data, length);
-    }
-    return write ? memory_write(&board->model->memory, address, data, length) : memory_read(&board->model->memory, address, data, length);
+    return (struct dma){ &board->model->memory, board->iommu, source };
 }

@@ -31,7 +31,7 @@ static const struct range others[] = {
     RANGE(ioapic, iommu) RANGE(edu, plugged) RANGE(edu, index)
     RANGE(iommu, memory) RANGE(iommu, outside) RANGE(iommu, profile) RANGE(iommu, host_address_width) RANGE(iommu, cache) RANGE(iommu, policy) RANGE(iommu, stale_uses)
     RANGE(iommu_context, way) RANGE(iommu_pasid, way) RANGE(iommu_page, way)
-    RANGE(virtio, kind) RANGE(virtio, index) RANGE(virtio, queue) RANGE(virtio, host)
+    RANGE(virtio, kind) RANGE(virtio, index) RANGE(virtio, queue) RANGE(virtio, dma) RANGE(virtio, host)
 };
 
 static bool looked_at(const char *structure)

@@ -79,6 +79,10 @@ if [ ${#disk[@]} != 0 ]; then
     [ "$(od -A n -t x1 -j 52 -N 2 "$scratch/pcap.2")" = " 08 06" ]
     result $? "the capture begins with a request for an address (ARP)"
 fi
+boots "behind a remapping unit" --iommu=scalable --cpus 2 --append "console=ttyS0 intel_iommu=on,sm_on iommu.strict=1" "${disk[@]}" --rng --edu
+grep -q "iommu: Default domain type: Translated" "$scratch/behind a remapping unit.out" && ! grep -q "remapping unit refuses\|DMAR: .*[Ff]ault" "$scratch/behind a remapping unit.out"
+result $? "behind a remapping unit: DMA is translated, and nothing refused" <(grep -E "DMAR|iommu|refuses" "$scratch/behind a remapping unit.out")
+has_disk "behind a remapping unit"
 boots "4 processors over flip" --hv=flip --cpus 4
 says "4 processors over flip" "linux: processors 4"
 says "4 processors over flip" "linux: clocksource tsc"

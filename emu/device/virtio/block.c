@@ -34,20 +34,22 @@ void block_config(const struct virtio *v, uint8_t *to)
 }
 
 /* Between the disk and guest memory, without a copy between: buffer by buffer. */
-static uint8_t transfer(struct board *board, struct disk *disk, const struct chain *chain, uint64_t sector, bool in, uint64_t length)
+static uint8_t transfer(const struct virtio *v, const struct chain *chain, uint64_t sector, bool in, uint64_t length)
 {
-    struct memory *memory = &board->model->memory;
-    uint64_t done = 0, at;
+    struct disk *disk = v->host.disk;
+    uint64_t done = 0, at, pa;
     size_t piece;
+    uint8_t *host;
 
     if (length % DISK_SECTOR || length > REQUEST_MOST || sector > disk->sectors || length / DISK_SECTOR > disk->sectors - sector)
         return IO_ERROR;
     while (done < length && (piece = chain_piece(chain, in, (in ? 0 : HEADER_SIZE) + done, length - done, &at))) {
-        uint8_t *host = memory_at(memory, at, piece);
+        if (!(piece = dma_at(&v->dma, at, piece, in, &host, &pa)))
+            return IO_ERROR;
         bool good = in ? disk_read(disk, sector * DISK_SECTOR + done, host, piece) : disk_write(disk, sector * DISK_SECTOR + done, host, piece);
 
         if (in)
-            memory_written(memory, at, piece);
+            memory_written(v->dma.memory, pa, piece);
         if (!good)
             return IO_ERROR;
         done += piece;
@@ -55,29 +57,28 @@ static uint8_t transfer(struct board *board, struct disk *disk, const struct cha
     return DONE;
 }
 
-static uint8_t identify(struct board *board, const struct virtio *v, const struct chain *chain)
+static uint8_t identify(const struct virtio *v, const struct chain *chain)
 {
     char id[ID_SIZE + 1] = { 0 };
 
     snprintf(id, sizeof id, "sesqui-disk-%u", v->index);
-    chain_write(&board->model->memory, chain, 0, id, ID_SIZE);
-    return DONE;
+    return chain_write(&v->dma, chain, 0, id, ID_SIZE) == ID_SIZE ? DONE : IO_ERROR;
 }
 
 /* The status byte is the last that may be written (VirtIO 5.2.6). */
-static uint8_t serve(struct board *board, struct virtio *v, const struct chain *chain, const struct request *request)
+static uint8_t serve(const struct virtio *v, const struct chain *chain, const struct request *request)
 {
     uint64_t in = chain->to_write - 1, out = chain->to_read - HEADER_SIZE;
 
     switch (request->type) {
     case REQUEST_IN:
-        return transfer(board, v->host.disk, chain, request->sector, true, in);
+        return transfer(v, chain, request->sector, true, in);
     case REQUEST_OUT:
-        return transfer(board, v->host.disk, chain, request->sector, false, out);
+        return transfer(v, chain, request->sector, false, out);
     case REQUEST_FLUSH:
         return disk_flush(v->host.disk) ? DONE : IO_ERROR;
     case REQUEST_GET_ID:
-        return in >= ID_SIZE ? identify(board, v, chain) : IO_ERROR;
+        return in >= ID_SIZE ? identify(v, chain) : IO_ERROR;
     }
     return UNSUPPORTED;
 }
@@ -91,14 +92,17 @@ void block_notified(struct board *board, struct virtio *v, unsigned queue)
     while (most-- && virtio_pop(board, v, queue, &chain)) {
         struct request request;
 
-        if (chain_read(&board->model->memory, &chain, 0, &request, HEADER_SIZE) < HEADER_SIZE || !chain.to_write) {
+        if (chain_read(&v->dma, &chain, 0, &request, HEADER_SIZE) < HEADER_SIZE || !chain.to_write) {
             virtio_needs_reset(board, v, "a request without a header of 16 bytes or without a status byte");
             return;
         }
-        uint8_t status = serve(board, v, &chain, &request);
+        uint8_t status = serve(v, &chain, &request);
         bool data = status == DONE && (request.type == REQUEST_IN || request.type == REQUEST_GET_ID);
         board_disk_failed(board, v->host.disk);
-        chain_write(&board->model->memory, &chain, chain.to_write - 1, &status, 1);
+        if (!chain_write(&v->dma, &chain, chain.to_write - 1, &status, 1)) {
+            virtio_needs_reset(board, v, "a request's status byte is not in RAM that it can reach");
+            return;
+        }
         virtio_push(board, v, queue, &chain, data ? (uint32_t)chain.to_write : 1);
     }
     virtio_pushed(board, v, queue);

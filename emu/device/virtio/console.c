@@ -30,7 +30,7 @@ void console_notified(struct board *board, struct virtio *v, unsigned queue)
             virtio_needs_reset(board, v, "more than 1 MB is written to the console at once");
             return;
         }
-        for (uint64_t done = 0; (got = chain_read(&board->model->memory, &chain, done, text, sizeof text)); done += got)
+        for (uint64_t done = 0; (got = chain_read(&v->dma, &chain, done, text, sizeof text)); done += got)
             if (v->host.out)
                 fwrite(text, 1, got, v->host.out);
         virtio_push(board, v, queue, &chain, 0);

@@ -56,10 +56,8 @@ static void receive(struct board *board, struct virtio *v, const uint8_t *frame,
     if (!virtio_pop(board, v, RECEIVE, &chain))
         return;
     bool fits = chain.to_write >= size + length;
-    if (fits) {
-        chain_write(&board->model->memory, &chain, 0, header, size);
-        chain_write(&board->model->memory, &chain, size, frame, length);
-    }
+    if (fits)
+        fits = chain_write(&v->dma, &chain, 0, header, size) == size && chain_write(&v->dma, &chain, size, frame, length) == length;
     virtio_push(board, v, RECEIVE, &chain, fits ? (uint32_t)size + length : 0);
 }
 
@@ -76,8 +74,10 @@ void net_notified(struct board *board, struct virtio *v, unsigned queue)
             virtio_needs_reset(board, v, "a frame without a header, or of more than 1,514 bytes (no offload was negotiated)");
             return;
         }
-        uint32_t length = (uint32_t)chain_read(&board->model->memory, &chain, header, frame, sizeof frame);
+        uint32_t length = (uint32_t)chain_read(&v->dma, &chain, header, frame, sizeof frame);
         virtio_push(board, v, queue, &chain, 0);
+        if (length < chain.to_read - header)    /* a remapping unit refuses a part of it */
+            continue;
         capture(board, v, frame, length);
         if (v->host.loopback)
             receive(board, v, frame, length);

@@ -28,9 +28,11 @@ void rng_notified(struct board *board, struct virtio *v, unsigned queue)
 
         while (done < wanted) {
             uint64_t number = random_next(&v->random);
-            size_t piece = wanted - done < sizeof number ? (size_t)(wanted - done) : sizeof number;
+            size_t piece = wanted - done < sizeof number ? (size_t)(wanted - done) : sizeof number, put = chain_write(&v->dma, &chain, done, &number, piece);
 
-            done += chain_write(&board->model->memory, &chain, done, &number, piece);
+            done += put;
+            if (put < piece)                    /* a remapping unit refuses the rest */
+                break;
         }
         virtio_push(board, v, queue, &chain, (uint32_t)done);
     }

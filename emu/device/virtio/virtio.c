@@ -22,7 +22,7 @@ static uint64_t offered(const struct virtio *v)
     switch (v->kind) {
 #define VIRTIO(noun, id, pci_id, class, queues, config) \
     case VIRTIO_##noun: \
-        return FEATURES_OF_ALL | noun##_features(v);
+        return FEATURES_OF_ALL | noun##_features(v) | (v->dma.iommu ? FEATURE_ACCESS_PLATFORM : 0);
 #include "emu/device/virtio/virtio.def"
 #undef VIRTIO
     case VIRTIO_NONE:
@@ -35,7 +35,7 @@ bool virtio_has(const struct virtio *v, uint64_t feature) { return v->accepted &
 
 void virtio_reset(struct board *board, struct virtio *v)
 {
-    struct virtio fresh = { .kind = v->kind, .index = v->index, .random = v->random, .sent = v->sent, .host = v->host };
+    struct virtio fresh = { .kind = v->kind, .index = v->index, .random = v->random, .sent = v->sent, .dma = v->dma, .host = v->host };
 
     memcpy(fresh.message, v->message, sizeof v->message);       /* the MSI-X table is the PCI function's */
     fresh.pending = v->pending;
@@ -65,7 +65,7 @@ bool virtio_pop(struct board *board, struct virtio *v, unsigned queue, struct ch
 
     if ((v->status & (VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET)) != VIRTIO_STATUS_DRIVER_OK || !pci_may_master(&board->pci, PCI_FUNCTIONS + v->index))
         return false;
-    switch (virtqueue_pop(&board->model->memory, &v->queue[queue], virtio_has(v, FEATURE_EVENT_INDEX), virtio_has(v, FEATURE_INDIRECT), chain,
+    switch (virtqueue_pop(&v->dma, &v->queue[queue], virtio_has(v, FEATURE_EVENT_INDEX), virtio_has(v, FEATURE_INDIRECT), chain,
                           &fault)) {
     case VIRTQUEUE_CHAIN:
         return true;
@@ -80,12 +80,15 @@ bool virtio_pop(struct board *board, struct virtio *v, unsigned queue, struct ch
 
 void virtio_push(struct board *board, struct virtio *v, unsigned queue, const struct chain *chain, uint32_t written)
 {
-    virtqueue_push(&board->model->memory, &v->queue[queue], chain, written);
+    const char *fault = virtqueue_push(&v->dma, &v->queue[queue], chain, written);
+
+    if (fault)
+        virtio_needs_reset(board, v, fault);
 }
 
 void virtio_pushed(struct board *board, struct virtio *v, unsigned queue)
 {
-    if (virtqueue_signals(&board->model->memory, &v->queue[queue], virtio_has(v, FEATURE_EVENT_INDEX)))
+    if (virtqueue_signals(&v->dma, &v->queue[queue], virtio_has(v, FEATURE_EVENT_INDEX)))
         virtio_interrupt(board, v, (int)queue);
 }
 

@@ -32,6 +32,8 @@ enum { VIRTIO_STATUS_ACKNOWLEDGE = 1, VIRTIO_STATUS_DRIVER = 2, VIRTIO_STATUS_DR
 #define FEATURE_INDIRECT (1ull << 28)
 #define FEATURE_EVENT_INDEX (1ull << 29)
 #define FEATURE_VERSION_1 (1ull << 32)
+/* Offered behind a remapping unit. A driver that does not accept it finds the device behind the unit all the same. */
+#define FEATURE_ACCESS_PLATFORM (1ull << 33)
 
 /* What the host has behind a device: opened before the machine, again after a snapshot. */
 struct virtio_host {
@@ -51,6 +53,7 @@ struct virtio {
     struct { uint64_t address; uint32_t data, control; } message[VIRTIO_VECTORS];   /* the MSI-X table */
     uint8_t pending;                /* its pending bits */
     uint64_t random, sent;          /* of the entropy device: its generator; of the network: frames captured */
+    struct dma dma;                 /* its way to memory */
     struct virtio_host host;
 };
 

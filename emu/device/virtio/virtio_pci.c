@@ -80,7 +80,7 @@ struct virtio *virtio_plug(struct board *board, enum virtio_kind kind)
         return NULL;
     unsigned index = at - PCI_FUNCTIONS;
     struct virtio *v = &board->virtio[index];
-    *v = (struct virtio){ .kind = kind, .index = index };
+    *v = (struct virtio){ .kind = kind, .index = index, .dma = board_dma(board, board->pci.function[at].where) };
     uint32_t base = FIRST_ADDRESS + index * ADDRESS_STEP;
     pci_bar(&board->pci, at, BAR_LEGACY, true, LEGACY_PORTS, FIRST_PORT + index * LEGACY_PORTS);
     pci_bar(&board->pci, at, BAR_MSIX, false, MSIX_SIZE, base);

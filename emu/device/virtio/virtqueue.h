@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Split virtqueues, VirtIO 1.2, 2.7: buffers that a driver makes available as chains of descriptors, and that the device gives back. All of it is
- * in the guest's memory and may be nonsense or change at any time: each word is read once, and every address is checked.
+ * in the guest's memory and may be nonsense or change at any time: each word is read once, and every address is checked. What a
+ * remapping unit refuses is as if there were no RAM.
  */
 #ifndef SESQUI_EMU_DEVICE_VIRTQUEUE_H
 #define SESQUI_EMU_DEVICE_VIRTQUEUE_H
@@ -10,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/memory.h"
+#include "emu/device/dma.h"
 
 enum { VIRTQUEUE_SIZE = 256 };      /* the most entries */
 
@@ -31,16 +32,16 @@ struct chain {
 
 enum virtqueue_result { VIRTQUEUE_EMPTY, VIRTQUEUE_CHAIN, VIRTQUEUE_BROKEN };
 /* Takes the next chain. `events`: VIRTIO_F_EVENT_IDX was negotiated; `indirect`: VIRTIO_F_INDIRECT_DESC. Broken: `fault` says why. */
-enum virtqueue_result virtqueue_pop(struct memory *memory, struct virtqueue *queue, bool events, bool indirect, struct chain *chain,
+enum virtqueue_result virtqueue_pop(const struct dma *dma, struct virtqueue *queue, bool events, bool indirect, struct chain *chain,
                                     const char **fault);
-/* Gives it back, of whose writable bytes the first `written` were written. */
-void virtqueue_push(struct memory *memory, struct virtqueue *queue, const struct chain *chain, uint32_t written);
-/* Does the driver want to be interrupted for what was pushed since it was last? */
-bool virtqueue_signals(struct memory *memory, struct virtqueue *queue, bool events);
+/* Gives it back, of whose writable bytes the first `written` were written. NULL, or why the queue is broken. */
+const char *virtqueue_push(const struct dma *dma, struct virtqueue *queue, const struct chain *chain, uint32_t written);
+/* Does the driver want to be interrupted for what was pushed since it was last?  A ring that cannot be read wants nothing. */
+bool virtqueue_signals(const struct dma *dma, struct virtqueue *queue, bool events);
 
-/* Copies from the readable bytes of a chain from `offset` on, or to its writable ones; how many there were. */
-size_t chain_read(struct memory *memory, const struct chain *chain, uint64_t offset, void *to, size_t length);
-size_t chain_write(struct memory *memory, const struct chain *chain, uint64_t offset, const void *from, size_t length);
+/* Copies from the readable bytes of a chain from `offset` on, or to its writable ones; how many there were and could be reached. */
+size_t chain_read(const struct dma *dma, const struct chain *chain, uint64_t offset, void *to, size_t length);
+size_t chain_write(const struct dma *dma, const struct chain *chain, uint64_t offset, const void *from, size_t length);
 /* The piece of the readable (or writable) bytes that begins at `offset` and lies in one buffer; its length, at most `length`, 0: there is none. */
 size_t chain_piece(const struct chain *chain, bool writable, uint64_t offset, size_t length, uint64_t *at);
 
