@@ -5,7 +5,7 @@
 TAP_TESTS := $(filter-out tests/conformance/% tests/metal/bochs.sh tests/metal/compare.sh tests/metal/%on_bochs.sh tests/mutants/run.sh tests/mutants/judge.sh tests/mutants/regressions.sh,$(sort $(wildcard tests/*/*.sh)))
 
 # Fuzz targets: tests/fuzz/NAME.c with LLVMFuzzerTestOneInput(); here with standalone.c, which needs no clang.
-FUZZ_MODEL := $(addprefix $(B)/tests/fuzz/,vmcs_random check_parts)
+FUZZ_MODEL := $(addprefix $(B)/tests/fuzz/,vmcs_random check_parts remapping_unit)
 FUZZ_EMU := $(addprefix $(B)/tests/fuzz/,scenario_text image_load protocol_load device_registers vmcs_text virtio disk firmware_calls option_text)
 FUZZ_MAIN := $(addprefix $(B)/tests/fuzz/,standalone.o fail.o)
 $(FUZZ_MODEL): %: %.o $(FUZZ_MAIN) $(MODEL_LIB)

@@ -97,14 +97,15 @@ struct request {
     uint64_t low, high;
 };
 
-static bool usable(struct iommu *iommu, const struct iommu_irte *known)
+/* `pa`: where its entry is now, which is elsewhere when the table is. */
+static bool usable(struct iommu *iommu, const struct iommu_irte *known, uint64_t pa)
 {
-    if (memory_read64(iommu->memory, known->pa) == known->low && memory_read64(iommu->memory, known->pa + 8) == known->high)
+    if (known->pa == pa && memory_read64(iommu->memory, pa) == known->low && memory_read64(iommu->memory, pa + 8) == known->high)
         return true;
     if (!iommu_keeps_stale(iommu))
         return false;
     iommu->stale_uses++;
-    iommu_notify(iommu, &(struct iommu_notice){ .kind = IOMMU_NOTICE_STALE, .before = known->low, .value = memory_read64(iommu->memory, known->pa),
+    iommu_notify(iommu, &(struct iommu_notice){ .kind = IOMMU_NOTICE_STALE, .before = known->low, .value = memory_read64(iommu->memory, pa),
                                                 .low = known->index });
     return true;
 }
@@ -116,7 +117,7 @@ static enum iommu_reason find_entry(struct iommu *iommu, struct request *r)
 
     if (r->index >= 2u << VTD_IRTA_S(iommu->interrupt_table))
         return IOMMU_interrupt_index;
-    if (known && usable(iommu, known)) {
+    if (known && usable(iommu, known, pa)) {
         r->low = known->low;
         r->high = known->high;
         r->fpd = r->low & VTD_FPD;

@@ -123,10 +123,12 @@ enum iommu_register {
 };
 #define IOMMU_R(iommu, name) ((iommu)->reg[IOMMU_REGISTER_##name])
 
-/* What the unit remembers: VT-d, 6.2. Entries are found by what the specification tags them with. */
+/* What the unit remembers: VT-d, 6.2. Entries are found by what the specification tags them with. `from`: what led to the tables where it was
+ * found, so that it is seen when something else does by now. */
 struct iommu_context {
     bool valid;
     uint16_t source, did;       /* did: in legacy mode */
+    uint64_t from;              /* the root table */
     uint64_t word[4];           /* the entry */
     struct iommu_way way;
 };
@@ -134,6 +136,7 @@ struct iommu_pasid {
     bool valid;
     uint16_t source, did;
     uint32_t pasid;
+    uint64_t from;              /* the PASID directory */
     uint64_t word[3];
     bool fpd;                   /* of the directory's entry or its own */
     struct iommu_way way;
@@ -145,6 +148,7 @@ struct iommu_page {
     uint64_t address, pa, size;
     bool readable, writable, user, executable;
     bool dirty;                 /* writable without setting a flag */
+    uint64_t from[3];           /* struct tables (translate.c) */
     struct iommu_way way;
 };
 struct iommu_irte {

@@ -50,12 +50,15 @@ struct passage {
     struct iommu_translation *to;
 };
 
-/* May what is remembered be used?  Without differences always; otherwise the policy says whether this unit had it still. */
-static bool usable(struct passage *t, const struct iommu_way *way)
+/*
+ * May what is remembered be used?  Without differences always; otherwise the policy says whether this unit had it still. `same`: what led to it
+ * then is what leads there now. Software that gives a source other tables, and invalidates too little, finds what was found through the old ones.
+ */
+static bool usable(struct passage *t, const struct iommu_way *way, bool same)
 {
     if (t->probe)
         return false;
-    if (iommu_holds(t->iommu, way))
+    if (same && iommu_holds(t->iommu, way))
         return true;
     if (!iommu_keeps_stale(t->iommu))
         return false;
@@ -115,12 +118,12 @@ static enum iommu_reason find_context(struct passage *t, struct iommu_context *c
     const struct iommu_context *known = iommu_find_context(t->iommu, t->request->source);
     enum iommu_reason reason;
 
-    if (known && usable(t, &known->way)) {
+    if (known && usable(t, &known->way, known->from == t->iommu->root)) {
         *context = *known;
         t->fpd = context->word[0] & VTD_FPD;
         return IOMMU_GRANTED;
     }
-    *context = (struct iommu_context){ .valid = true, .source = t->request->source };
+    *context = (struct iommu_context){ .valid = true, .source = t->request->source, .from = t->iommu->root };
     reason = read_context(t, context);
     append(&t->to->way, &context->way);
     if (!reason && !t->probe)
@@ -190,12 +193,12 @@ static enum iommu_reason find_pasid(struct passage *t, const struct iommu_contex
     if (pasid >> (VTD_CONTEXT_PDTS(context->word[0]) + 13))
         return request->has_pasid ? IOMMU_pasid_range : IOMMU_rid_pasid_range;
     known = iommu_find_pasid(t->iommu, request->source, pasid);
-    if (known && usable(t, &known->way)) {
+    if (known && usable(t, &known->way, known->from == (context->word[0] & VTD_ADDRESS))) {
         *entry = *known;
         t->fpd = t->fpd || entry->fpd;
         return IOMMU_GRANTED;
     }
-    *entry = (struct iommu_pasid){ .valid = true, .source = request->source, .pasid = pasid };
+    *entry = (struct iommu_pasid){ .valid = true, .source = request->source, .pasid = pasid, .from = context->word[0] & VTD_ADDRESS };
     reason = read_pasid(t, context->word[0], entry);
     append(&t->to->way, &entry->way);
     if (!reason && !t->probe)
@@ -278,7 +281,7 @@ static enum iommu_reason find_page(struct passage *t, const struct tables *table
                                .word = { tables->word[0], tables->word[1], tables->word[2] } };
     struct iommu_stage at;
 
-    if (known && serves(known, request) && usable(t, &known->way)) {
+    if (known && serves(known, request) && usable(t, &known->way, !memcmp(known->from, tables->word, sizeof(known->from)))) {
         grant(t, known->pa | (request->address & (known->size - 1)), known->size, known->readable, known->writable);
         return IOMMU_GRANTED;
     }
@@ -294,6 +297,7 @@ static enum iommu_reason find_page(struct passage *t, const struct tables *table
     page = (struct iommu_page){
         .valid = true, .did = tables->did, .pasid = tables->pasid, .address = request->address & ~(at.size - 1), .pa = at.pa & ~(at.size - 1),
         .size = at.size, .readable = at.readable, .writable = at.writable, .user = at.user, .executable = at.executable, .dirty = at.dirty, .way = way,
+        .from = { tables->word[0], tables->word[1], tables->word[2] },
     };
     if (!t->probe)
         iommu_remember_page(iommu, &page);

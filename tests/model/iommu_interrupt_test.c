@@ -223,6 +223,13 @@ START_TEST(remembered)
         ck_assert(interrupt(HANDLE(2), 0, &out));
         ck_assert_uint_eq(out.data & 0xff, i == 0 ? 0x40 : 0x50);       /* index 3 alone; 2 and 3; all */
     }
+    w.stale = 0;                                            /* another table, and what the old one gave */
+    set_register(&w, VTD_irta, 8, (INTERRUPTS + 0x8000) | VTD_IRTA_EIME | 7);
+    world_command(&w, VTD_SIRTP);
+    ck_assert(interrupt(HANDLE(2), 0, &out));
+    ck_assert_uint_eq(w.stale, 1);
+    set_register(&w, VTD_irta, 8, INTERRUPTS | VTD_IRTA_EIME | 7);
+    world_command(&w, VTD_SIRTP);
     w.iommu.policy = TLB_DROP;
     set_entry(2, REMAPPED(0x60, 1), 0);
     ck_assert(interrupt(HANDLE(2), 0, &out));

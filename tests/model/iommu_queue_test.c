@@ -238,6 +238,60 @@ START_TEST(policies)
 }
 END_TEST
 
+/*
+ * What was found through other tables: the entry above leads elsewhere now, and was invalidated, but what was remembered below it was not. Its own
+ * entries in memory are as they were, so that only where they are tells.
+ */
+START_TEST(other_tables_with_what_the_old_ones_gave)
+{
+    world_open_legacy(&w);
+    enable(0);
+    world_tables(&w, SECOND + 0x8000, 3, SECOND_RW, PAGE + 0x1000);
+    ck_assert_uint_eq(translate(IOVA, 0).pa, PAGE);
+    store(&w, CONTEXT_LEGACY, (SECOND + 0x8000) | VTD_PRESENT);
+    submit(1 | GRANULE(1), 0);                              /* the context, and not the pages of its domain */
+    ck_assert(translate(IOVA, 0).stale);
+    ck_assert_uint_eq(w.stale, 1);
+    ck_assert_uint_eq(translate(IOVA, 0).pa, PAGE);
+    submit(2 | GRANULE(2) | DID(DOMAIN_ID), 0);
+    ck_assert_uint_eq(translate(IOVA, 0).pa, PAGE + 0x1000);
+    /* another root table, and no invalidation */
+    store(&w, ROOT + 0x8000 + 16, (CONTEXT + 0x8000) | VTD_PRESENT);
+    set_register(&w, VTD_rtaddr, 8, ROOT + 0x8000);
+    world_command(&w, VTD_SRTP);
+    ck_assert(translate(IOVA, 0).stale);
+    submit(1 | GRANULE(1), 0);
+    ck_assert_int_eq(translate(IOVA, 0).reason, IOMMU_context_absent);
+    world_close(&w);
+}
+END_TEST
+
+START_TEST(another_pasid_directory)
+{
+    const uint64_t context = CONTEXT + (DEVICE & 0x7f) * 32, directory = DIRECTORY + 0x8000, pasids = PASIDS + 0x8000;
+
+    world_open_scalable(&w);
+    enable(VTD_IQA_DW);
+    ck_assert_uint_eq(translate(IOVA, PASID_FIRST).pa, PAGE + 0x1000);
+    store(&w, directory, pasids | VTD_PRESENT);
+    store(&w, context, directory | VTD_CONTEXT_PASIDE | VTD_CONTEXT_DTE | VTD_PRESENT);
+    submit(1 | GRANULE(1), 0);
+    ck_assert(translate(IOVA, PASID_FIRST).stale);
+    submit(7 | GRANULE(3), 0);
+    ck_assert_int_eq(translate(IOVA, PASID_FIRST).reason, IOMMU_pasid_absent);
+    /* the same tables by another entry are no difference, and pages of other rights under the same PASID are */
+    for (unsigned i = 0; i < 64; i += 8)
+        store(&w, pasids + 64 * PASID_FIRST + i, memory_read64(&w.memory, pasid_entry(PASID_FIRST) + i));
+    w.stale = 0;
+    ck_assert(!translate(IOVA, PASID_FIRST).stale);
+    store(&w, pasids + 64 * PASID_FIRST + 16, FIRST + 0x8000);
+    submit(7 | GRANULE(3), 0);
+    ck_assert(translate(IOVA, PASID_FIRST).stale);
+    ck_assert_uint_eq(w.stale, 1);
+    world_close(&w);
+}
+END_TEST
+
 /* ---- registers ---- */
 
 START_TEST(by_register)
@@ -433,6 +487,8 @@ int main(void)
     tcase_add_test(tests, large_pages);
     tcase_add_test(tests, nothing_negative_is_remembered);
     tcase_add_test(tests, policies);
+    tcase_add_test(tests, other_tables_with_what_the_old_ones_gave);
+    tcase_add_test(tests, another_pasid_directory);
     tcase_add_test(tests, by_register);
     tcase_add_test(tests, wait_descriptors);
     tcase_add_test(tests, wraps);
