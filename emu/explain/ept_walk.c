@@ -64,6 +64,26 @@ static struct route walk(const struct machine *machine, const struct ept_fault *
     return route;
 }
 
+bool ept_leaf(const struct machine *machine, uint64_t eptp, uint64_t gpa, uint64_t *entry, uint64_t *at, unsigned *level)
+{
+    const struct route route = walk(machine, &(struct ept_fault){ .eptp = eptp, .gpa = gpa });
+    unsigned last = route.count - 1;
+
+    if (!route.count || !route.step[last].leaf || route.not_present || route.flaw)
+        return false;
+    *entry = route.step[last].value;
+    *at = route.step[last].pa;
+    *level = route.step[last].level;
+    return true;
+}
+
+const char *ept_entry_name(unsigned level)
+{
+    static const char *const name[LEVELS_MAX + 1] = { "", "PTE", "PDE", "PDPTE", "PML4E", "PML5E" };
+
+    return name[level];
+}
+
 static uint64_t hash_of(const struct route *route)
 {
     uint64_t hash = 0xcbf29ce484222325;
@@ -71,13 +91,6 @@ static uint64_t hash_of(const struct route *route)
     for (unsigned i = 0; i < route->count; i++)
         hash = ((hash ^ route->step[i].pa) * 0x100000001b3 ^ route->step[i].value) * 0x100000001b3;
     return hash;
-}
-
-static const char *entry_name(unsigned level)
-{
-    static const char *const name[LEVELS_MAX + 1] = { "", "PTE", "PDE", "PDPTE", "PML4E", "PML5E" };
-
-    return name[level];
 }
 
 /* ---- what is wrong ---- */
@@ -154,7 +167,7 @@ static void tell_step(struct explanation *e, const struct route *route, const st
     unsigned level = route->step[i].level;
     uint64_t value = route->step[i].value;
 
-    explain_line(e, "%s at 0x%" PRIx64 " = 0x%" PRIx64 ": %c%c%c%s%s%s", entry_name(level), route->step[i].pa, value, value & EPT_READ ? 'r' : '-',
+    explain_line(e, "%s at 0x%" PRIx64 " = 0x%" PRIx64 ": %c%c%c%s%s%s", ept_entry_name(level), route->step[i].pa, value, value & EPT_READ ? 'r' : '-',
                  value & EPT_WRITE ? 'w' : '-', value & EPT_EXECUTE ? 'x' : '-',
                  !fault->user_execute ? "" : value & EPT_USER_EXECUTE ? ", XU" : ", no XU", route->step[i].leaf && level > 1 && level < 4 ? size[level] : "",
                  is_memory(e->machine, route->step[i].pa) ? "" : "; there is no memory, it reads as ones");
@@ -172,7 +185,7 @@ static void tell_missing(struct explanation *e, const struct route *route, const
         if (!missing)
             continue;
         right_names(names, missing);
-        explain_line(e, "missing in the %s:%s", entry_name(route->step[i].level), names);
+        explain_line(e, "missing in the %s:%s", ept_entry_name(route->step[i].level), names);
         told = true;
     }
     if (!told)
@@ -215,9 +228,9 @@ static void tell(struct machine *machine, struct cpu *cpu, const struct ept_faul
     for (unsigned i = 0; i < route->count; i++)
         tell_step(e, route, fault, i);
     if (route->count && misconfiguration)
-        explain_line(e, "the %s is misconfigured: %s [29.3.3.1]", entry_name(route->step[route->count - 1].level), flaws[route->flaw].sentence);
+        explain_line(e, "the %s is misconfigured: %s [29.3.3.1]", ept_entry_name(route->step[route->count - 1].level), flaws[route->flaw].sentence);
     else if (route->count && route->not_present)
-        explain_line(e, "the %s is not present: bits 2:0%s are 0, nothing is mapped there [29.3.3.2]", entry_name(route->step[route->count - 1].level),
+        explain_line(e, "the %s is not present: bits 2:0%s are 0, nothing is mapped there [29.3.3.2]", ept_entry_name(route->step[route->count - 1].level),
                      fault->user_execute ? " and 10" : "");
     else if (route->count)
         tell_missing(e, route, fault);

@@ -49,6 +49,9 @@ struct ept_watch {
 void ept_exited(struct machine *machine, struct cpu *cpu, const struct notice *notice);
 void ept_reflected(struct machine *machine, const struct cpu *cpu, const struct notice *notice);
 void ept_entered(struct machine *machine, struct cpu *cpu);
+/* The entry that maps a guest-physical address: its value, its address and level (1 to 3); false: none does, or it is misconfigured. */
+const char *ept_entry_name(unsigned level);          /* "PDE" */
+bool ept_leaf(const struct machine *machine, uint64_t eptp, uint64_t gpa, uint64_t *entry, uint64_t *at, unsigned *level);
 /* The run is over. */
 void ept_end(struct machine *machine);
 

@@ -4,9 +4,11 @@
 
 #include <inttypes.h>
 
+#include "emu/explain/ept_walk.h"
 #include "emu/explain/explain.h"
 #include "emu/explain/written.h"
 #include "emu/machine/parts.h"
+#include "emu/vmcs/snapshot.h"
 #include "model/cpu/walk.h"
 #include "model/vmx/vmx.h"
 
@@ -70,11 +72,36 @@ static void look_at_shadow(struct machine *machine, const struct cpu *cpu, const
     explain_end(e);
 }
 
+/*
+ * RAM that EPT makes uncacheable, whatever PAT and MTRRs say (29.3.7.2). Judged by the page with the guest's first instruction or, where the guest has
+ * paging on, its page tables: one that is a device's is neither.
+ */
+static void look_at_memory_type(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
+{
+    const bool paging = VMCS(v, guest_cr0) & CR0_PG;
+    uint64_t gpa = paging ? VMCS(v, guest_cr3) & 0xffffffffff000 : (VMCS(v, guest_cs_base) + VMCS(v, guest_rip)) & 0xffffffff, entry, at;
+    struct explanation *e;
+    unsigned level;
+
+    if (!vmcs_field_used(v, FIELD_ept_pointer) || !ept_leaf(machine, VMCS(v, ept_pointer), gpa, &entry, &at, &level) || EPT_MEMORY_TYPE(entry) != MEMORY_UC ||
+        !memory_is_ram(&machine->model->memory, entry & 0xffffffffff000 & ~((1ull << (3 + 9 * level)) - 1), 8))
+        return;
+    e = explain_begin(machine, cpu, explain_key(FIELD_ept_pointer, "guest_code.memory_type"));
+    if (!e)
+        return;
+    explain_line(e, "VM entry with VMCS 0x%" PRIx64 ": EPT maps the guest-physical address 0x%" PRIx64 " of %s, which is RAM, as uncacheable (memory type %d in bits 5:3 of the %s at 0x%" PRIx64
+                    ", 0x%" PRIx64 "): it works, and a processor goes to memory for each access; RAM is write-back, type %d [29.3.7.2]", v->pa, gpa,
+                 paging ? "its page tables" : "its first instruction", MEMORY_UC, ept_entry_name(level), at, entry, MEMORY_WB);
+    written_tell(e, v, FIELD_ept_pointer);
+    explain_end(e);
+}
+
 void guest_code_explain(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
 {
     look_at_long(machine, cpu, v);
     look_at_limit(machine, cpu, v);
     look_at_shadow(machine, cpu, v);
+    look_at_memory_type(machine, cpu, v);
 }
 
 void guest_code_tell_rip(struct explanation *e, const struct cpu *cpu)

@@ -52,6 +52,7 @@ static const struct { enum vmcs_field field; const char *name, *loaded, *reader;
     { FIELD_host_es_selector, "ES", "flat data", "a MOV or POP of the same selector reads it" },
     { FIELD_host_fs_selector, "FS", "flat data", "a MOV or POP of the same selector reads it" },
     { FIELD_host_gs_selector, "GS", "flat data", "a MOV or POP of the same selector reads it" },
+    { FIELD_host_tr_selector, "TR", "a busy TSS of 104 bytes", "an LTR of the same selector or a switch to another task reads it" },
 };
 
 /* Why a descriptor cannot be loaded into the register; false: it can. */
@@ -65,6 +66,8 @@ static bool refused(enum vmcs_field field, const struct cpu *view, const struct 
     else if (field == FIELD_host_cs_selector)
         *why = !is_code(rights) ? "it is no code segment" : AR_DPL(rights) ? "its DPL is not 0" : !cpu_long_mode(view) ? NULL
                : !(rights & AR_L) ? "L (bit 53) is 0: it is no 64-bit code" : rights & AR_DB ? "L (bit 53) and D (bit 54) are both 1" : NULL;
+    else if (field == FIELD_host_tr_selector)
+        *why = rights & AR_S || (AR_TYPE(rights) | SYSTEM_TYPE_BUSY) != SYSTEM_TSS_32_BUSY ? "it is no TSS" : NULL;
     else if (field == FIELD_host_ss_selector)
         *why = !is_writable_data(rights) ? "it is no writable data segment" : AR_DPL(rights) ? "its DPL is not 0" : NULL;
     else if (!(rights & AR_S) || (is_code(rights) && !(rights & TYPE_WRITABLE)))

@@ -106,10 +106,41 @@ static void tell_root(struct explanation *e, const struct cpu *cpu)
         written_tell(e, v, FIELD_guest_cr3);
 }
 
+/* What a reserved bit is mostly about. */
+static const char *why_reserved(const struct cpu *cpu, unsigned level, uint64_t wrong)
+{
+    if (wrong & ENTRY_EXECUTE_DISABLE && !(CPU_MSR(cpu, ia32_efer) & EFER_NXE))
+        return "; bit 63 needs IA32_EFER.NXE";
+    if (level > 3)
+        return wrong & ENTRY_LARGE ? "; bit 7 (PS) is for PDEs and PDPTEs: no page is that large" : "";
+    return level == 2 && wrong & 0x1fe000   ? "; bit 7 (PS) makes it map a page of 2 MBytes, whose address has bits 20:13 0: if a table is meant, bit 7 is 0"
+           : level == 3 && wrong & 0x3fffe000 ? "; bit 7 (PS) makes it map a page of 1 GByte, whose address has bits 29:13 0: if a table is meant, bit 7 is 0"
+                                              : "";
+}
+
+/* Where a page table was to be is the very memory that is to be mapped: 0, or the level whose bit 7 is forgotten. */
+static unsigned large_page_forgotten(const struct shape *shape, unsigned level, uint64_t above, uint64_t linear)
+{
+    unsigned shift = 12 + shape->index_bits * level;
+
+    if ((level != 1 && level != 2) || level == shape->levels || (level == 2 && shape->levels < 4) || !(above & ENTRY_PRESENT))
+        return 0;
+    return ((above & (shape->entry_size == 8 ? ADDRESS_BITS : 0xfffff000)) ^ linear) >> shift ? 0 : (above & ADDRESS_BITS & ((1ull << shift) - 1)) ? 0 : level + 1;
+}
+
+static void tell_forgotten(struct explanation *e, const struct shape *shape, unsigned level, uint64_t above, uint64_t linear)
+{
+    unsigned of = large_page_forgotten(shape, level, above, linear);
+
+    if (of)
+        explain_line(e, "the %s above it, 0x%" PRIx64 ", has bit 7 (PS) 0, so that its address is that of a %s table; it is also where 0x%" PRIx64
+                        " itself would be mapped one to one: if a large page is meant, bit 7 is 1", entry_name[of], above, level == 1 ? "page" : "page-directory", linear);
+}
+
 bool page_walk_tell(struct explanation *e, struct cpu *cpu, uint64_t linear, uint32_t error)
 {
     struct shape shape = shape_of(cpu);
-    uint64_t table = shape.root;
+    uint64_t table = shape.root, above = 0;
     bool user = true;
 
     if (!(cpu->cr0 & CR0_PG))
@@ -131,12 +162,14 @@ bool page_walk_tell(struct explanation *e, struct cpu *cpu, uint64_t linear, uin
         uint64_t wrong = error & PF_RESERVED ? reserved(cpu, &shape, level, entry, leaf) : 0;
         if (wrong) {
             explain_line(e, "%s of 0x%" PRIx64 " at 0x%" PRIx64 " = 0x%" PRIx64 ": reserved bits are set, 0x%" PRIx64 "%s (CR3 0x%" PRIx64 ")", entry_name[level], linear,
-                         at, entry, wrong, wrong & ENTRY_EXECUTE_DISABLE && !(CPU_MSR(cpu, ia32_efer) & EFER_NXE) ? "; bit 63 needs IA32_EFER.NXE" : "", cpu->cr3);
+                         at, entry, wrong, why_reserved(cpu, level, wrong), cpu->cr3);
+            tell_forgotten(e, &shape, level, above, linear);
             return wrong & ENTRY_EXECUTE_DISABLE;
         }
         if (why || (leaf && (error & PF_RESERVED))) {
             explain_line(e, "%s of 0x%" PRIx64 " at 0x%" PRIx64 " = 0x%" PRIx64 ": %s (CR3 0x%" PRIx64 ")", entry_name[level], linear, at, entry,
                          why ? why : "a reserved bit is set in it or above it", cpu->cr3);
+            tell_forgotten(e, &shape, level, above, linear);
             if (level == shape.levels && !(entry & ENTRY_PRESENT))
                 tell_root(e, cpu);
             return false;
@@ -147,6 +180,7 @@ bool page_walk_tell(struct explanation *e, struct cpu *cpu, uint64_t linear, uin
                          cpu->cr3);
         if (leaf)
             return false;
+        above = entry;
         table = shape.entry_size == 8 ? entry & ADDRESS_BITS : entry & 0xfffff000;
     }
     return false;

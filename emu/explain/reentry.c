@@ -510,6 +510,28 @@ static void look_at_type(struct machine *machine, const struct cpu *cpu, const s
     explain_end(e);
 }
 
+/* HLT and MWAIT are over when an interrupt comes: its handler returns behind them. An exit by them comes before (28.2.5). */
+static void look_at_wake(struct machine *machine, const struct cpu *cpu, const struct vmcs *v, const struct reentry *r)
+{
+    uint64_t information = injected(v);
+    unsigned type = INTERRUPTION_TYPE(information);
+    struct explanation *e;
+
+    if ((r->reason != EXIT_REASON_hlt && r->reason != EXIT_REASON_mwait) || !(information & INTERRUPTION_VALID) ||
+        (type != EVENT_EXTERNAL_INTERRUPT && type != EVENT_NMI) || (written_since(v, FIELD_guest_rip) && VMCS(v, guest_rip) != r->rip))
+        return;
+    e = explain_begin(machine, cpu, explain_key(r->rip, "reentry.wake"));
+    if (!e)
+        return;
+    explain_line(e, "VM entry with VMCS 0x%" PRIx64 " injects vector %02XH to end the guest's %s, and GUEST_RIP is still at that instruction: the handler's IRET goes back to it, and the "
+                    "guest waits once more for what has come", v->pa, (unsigned)INTERRUPTION_VECTOR(information), exit_reason_name(r->reason));
+    tell_exit(e, r);
+    explain_line(e, "on a processor an interrupt ends HLT and MWAIT, and its handler returns behind them: GUEST_RIP is moved on by the VM-exit instruction length, %" PRIu64 ", before the "
+                    "interrupt is injected [28.2.5]", r->length);
+    tell_writer(e, v, FIELD_entry_interruption_information);
+    explain_end(e);
+}
+
 void reentry_entered(struct machine *machine, const struct cpu *cpu, const struct vmcs *v)
 {
     struct reentry *r = slot(machine, v->pa);
@@ -531,6 +553,7 @@ void reentry_entered(struct machine *machine, const struct cpu *cpu, const struc
         return;
     }
     r->fresh = false;
+    look_at_wake(machine, cpu, v, r);
     look_at_cr2(machine, cpu, v, r);
     look_at_rip(v, r);
     look_at_lost(machine, cpu, v, r);

@@ -13,6 +13,7 @@
 #include "emu/explain/nowhere.h"
 #include "emu/explain/passed_interrupt.h"
 #include "emu/explain/place.h"
+#include "emu/explain/real_mode.h"
 #include "emu/explain/refusal.h"
 #include "emu/explain/remapping.h"
 #include "emu/explain/selector.h"
@@ -181,6 +182,14 @@ static void goes_on(struct machine *machine, const struct cpu *cpu, bool native)
         reentry_goes_on(machine, cpu, v);
 }
 
+/* What a VM entry of the core's injects belongs to its guest, whose level is counted only from its first instruction on. */
+static unsigned event_level(const struct machine *machine, const struct cpu *cpu, unsigned level)
+{
+    uint64_t vmcs12;
+
+    return machine_over_native(machine, cpu) && cpu->vmx.non_root ? native_current(machine->native, cpu, &vmcs12) : level;
+}
+
 /* For explanations: what the processor met, as the program on the machine sees it. What the core does with exits of L1 is its own. */
 static void watch(struct machine *machine, const struct notice *notice, unsigned level)
 {
@@ -252,11 +261,13 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
         landing_explain(machine, cpu, notice->event);
         /* fall through */
     case NOTICE_INJECT:
+        if (notice->kind == NOTICE_INJECT)
+            real_mode_explain(machine, cpu, (uint8_t)notice->a);
         if (notice->kind == NOTICE_INJECT && notice->b == EVENT_EXTERNAL_INTERRUPT)
             unended_taken(machine, cpu, (uint8_t)notice->a, false);
         if (notice->kind == NOTICE_INJECT && (notice->b == EVENT_EXTERNAL_INTERRUPT || notice->b == EVENT_NMI) && machine->free_running)
             passed_interrupt_explain(machine, cpu, notice);
-        events_note(&machine->events[cpu->index], notice, level, native);
+        events_note(&machine->events[cpu->index], notice, event_level(machine, cpu, level), native);
         break;
     default:
         break;

@@ -5,7 +5,7 @@
 #include "scenarios/guests/mistakes/mistakes.h"
 
 extern const uint8_t invalidator[], invalidator_end[], switcher[], switcher_end[], flusher[], flusher_end[], process_flusher[], process_flusher_end[], device[], device_end[], spinner[],
-    spinner_end[], real_loop[], real_loop_end[], ends[];
+    spinner_end[], real_loop[], real_loop_end[], real_int[], real_int_end[], ends[];
 __asm__(".pushsection .rodata\n"
         "invalidator: movl 0xa000, %ecx\n   invlpg 0xa000\n   hlt\ninvalidator_end:\n"
         "switcher: movl 0xa000, %ecx\n   movq %rax, %cr3\n   hlt\nswitcher_end:\n"
@@ -15,6 +15,7 @@ __asm__(".pushsection .rodata\n"
         "device: movl $0xb000, %ebx\n   movl (%rbx), %ecx\n   hlt\ndevice_end:\n"
         "spinner: sti\n1: jmp 1b\nspinner_end:\n"
         "real_loop: hlt\nreal_loop_end:\n"
+        ".code16\nreal_int: xorw %bx, %bx\n   xorw %si, %si\n   movb $0, %al\n   int $0x21\nreal_int_end:\n.code64\n"
         ".popsection\n"
         "ends: xorl %eax, %eax\n   outl %eax, $0xf4\n   hlt\n");
 
@@ -180,6 +181,26 @@ static void begin_in_real_mode(uint16_t selector, uint64_t base)
     leave();
 }
 
+/* INT 21H, whose vector nobody has set, or which leads to the HLT at 100H. */
+static void interrupt_in_real_mode(uint32_t entry)
+{
+    static const struct controls controls = { .proc = PROC_hlt_exiting, .proc2 = PROC2_unrestricted_guest };
+    const char *missing;
+
+    start_vmx();
+    missing = guest_create(guest, 1, &controls, real_int, real_int_end);
+    must(!missing, missing);
+    guest_real_mode();
+    ((uint32_t *)guest->memory)[0x21] = entry;
+    guest->memory[0x100] = 0xf4;
+    enter_until(EXIT_REASON_hlt);
+    must(vmread(VMCS_guest_rip) == 0x100, "the HLT at 100H");
+    leave();
+}
+
+static void real_mode_vector_empty(void) { interrupt_in_real_mode(0); }
+static void real_mode_vector_set(void) { interrupt_in_real_mode(0x100); }
+
 static void real_mode_base(void) { begin_in_real_mode(0x7c0, 0); }
 static void real_mode_right(void) { begin_in_real_mode(0x7c0, 0x7c00); }
 
@@ -214,6 +235,7 @@ const struct mistake mistakes_of_emulation[] = {
     { "invlpg-emulated", invlpg_emulated }, { "cr3-emulated", cr3_emulated }, { "cr4-emulated", cr4_emulated },
     { "cr3-with-other-vpid", cr3_with_other_vpid }, { "length-of-violation", length_of_violation },
     { "marked-by-misconfiguration", marked_by_misconfiguration }, { "real-mode-base", real_mode_base }, { "real-mode-right", real_mode_right },
+    { "real-mode-vector-empty", real_mode_vector_empty }, { "real-mode-vector-set", real_mode_vector_set },
     { "ept-beyond-memory", ept_beyond_memory }, { "bitmap-beyond-memory", bitmap_beyond_memory }, { "stack-beyond-memory", stack_beyond_memory },
     { "nobody-at-all", nobody_at_all }, { "interrupt-without-exit", interrupt_without_exit }, { "interrupt-passed-on", interrupt_passed_on },
     { NULL, NULL },

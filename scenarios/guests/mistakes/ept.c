@@ -20,6 +20,17 @@ static void enter(unsigned times)
 static void not_mapped(void) { start_guest(guest_reads, guest_reads_end); enter(TRIES); }
 static void not_executable(void) { start_guest(guest_jumps, guest_jumps_end); enter(TRIES); }
 
+/* Memory type 0 in bits 5:3. */
+static void uncacheable(uint64_t address)
+{
+    start_guest(guest_writes, guest_writes_end);
+    *guest_ept_entry(&guest_of_mistakes, address ? address : vmread(VMCS_guest_cr3)) &= ~(uint64_t)(7 << 3);
+    enter(1);
+}
+
+static void ram_uncacheable(void) { uncacheable(0); }
+static void device_uncacheable(void) { uncacheable(PLACE); }
+
 static void given_up(void)
 {
     start_guest(guest_reads, guest_reads_end);
@@ -125,6 +136,7 @@ static void emulated(void)
 }
 
 const struct mistake mistakes_of_ept[] = {
+    { "ept-ram-uncacheable", ram_uncacheable }, { "ept-device-uncacheable", device_uncacheable },
     { "ept-not-mapped", not_mapped }, { "ept-not-executable", not_executable }, { "ept-given-up", given_up }, { "ept-read-only", read_only },
     { "ept-code-not-executable", code_not_executable }, { "ept-page-tables-not-mapped", page_tables_not_mapped },
     { "ept-root-elsewhere", root_elsewhere }, { "ept-write-without-read", write_without_read },

@@ -161,7 +161,24 @@ static void host_tss_forgotten(void) { with_tss(0, 0x70000); }
 static void host_tss_unused(void) { with_tss(0, 0); }
 static void host_tss_right(void) { with_tss(tss_base(), 0x70000); }
 
+static void with_tr(uint64_t selector)
+{
+    start_guest(asks, asks_end);
+    vmwrite(VMCS_host_tr_selector, selector);
+    enter();
+}
+
+static void host_tr_beyond(void) { with_tr(0x7f8); }
+static void host_tr_is_data(void)
+{
+    uint16_t data;
+
+    __asm__ volatile("movw %%ds, %0" : "=r"(data));
+    with_tr(data);
+}
+
 const struct mistake mistakes_of_host_state[] = {
+    { "host-tr-beyond", host_tr_beyond }, { "host-tr-is-data", host_tr_is_data },
     { "host-idt-forgotten", host_idt_forgotten }, { "host-idt-copied", host_idt_copied }, { "host-tss-forgotten", host_tss_forgotten },
     { "host-tss-unused", host_tss_unused }, { "host-tss-right", host_tss_right },
     { "host-cr4-stale", host_cr4_stale }, { "host-cr4-no-osxsave", host_cr4_no_osxsave }, { "host-cr4-no-fsgsbase", host_cr4_no_fsgsbase },

@@ -99,6 +99,22 @@ static void nmi_as_exception(void)
     leave();
 }
 
+/* An interrupt ends the guest's HLT, whose exit came before it. */
+static void woken(unsigned ahead)
+{
+    start_guest(waits, waits_end);
+    guest_gate(guest, 0x51, GUEST_CODE);
+    vmwrite(VMCS_guest_rflags, RFLAGS_FIXED | RFLAGS_IF);
+    must(enter() == EXIT_REASON_hlt, "HLT");
+    vmwrite(VMCS_guest_rip, vmread(VMCS_guest_rip) + ahead);
+    vmwrite(VMCS_entry_interruption_information, INTERRUPTION(0x51, EVENT_EXTERNAL_INTERRUPT));
+    must(enter() == EXIT_REASON_hlt, "HLT of the handler");
+    leave();
+}
+
+static void woken_at_hlt(void) { woken(0); }
+static void woken_behind_hlt(void) { woken(1); }
+
 /* The page of the guest's IDT is away while an interrupt is delivered. */
 static void interrupted_delivery(bool again)
 {
@@ -345,6 +361,7 @@ const struct mistake mistakes_of_reentries[] = {
     { "breakpoint-as-exception", breakpoint_as_exception }, { "breakpoint-handed-on", breakpoint_handed_on },
     { "nmi-as-exception", nmi_as_exception }, { "gs-base-of-first", gs_base_of_first },
     { "injection-not-valid", injection_not_valid }, { "cr2-not-loaded", cr2_not_loaded }, { "cr2-loaded", cr2_loaded },
+    { "woken-at-hlt", woken_at_hlt }, { "woken-behind-hlt", woken_behind_hlt },
     { "interrupt-lost", interrupt_lost }, { "interrupt-injected-again", interrupt_injected_again },
     { "exception-lost", exception_lost }, { "exception-injected-again", exception_injected_again }, { "exception-replaced", exception_replaced },
     { "length-after-fault", length_after_fault }, { "length-after-breakpoint", length_after_breakpoint },

@@ -348,6 +348,27 @@ static void pml4_reserved(void)
     write_cr3(read_cr3());
 }
 
+/* The entry that maps FAR with 2 MBytes becomes a pointer to a page table and says that it maps a page, or the other way round. */
+enum { FAR = 16 << 20 };
+static uint64_t page_of_entries[PAGE / 8] __attribute__((aligned(PAGE)));
+
+static void with_entry_of_far(uint64_t entry)
+{
+    struct descriptor_table none = { 0, 0 };
+    uint64_t *table = top_of_paging();
+
+    __asm__ volatile("lidt %0" : : "m"(none));
+    for (unsigned level = read_cr4() & CR4_LA57 ? 5 : 4; level > 2; level--)
+        table = (uint64_t *)(table[(uint64_t)FAR >> (12 + 9 * (level - 1)) & 0x1ff] & 0xffffffffff000);
+    must(table[FAR >> 21] & 0x80, "a large page");
+    table[FAR >> 21] = entry;
+    write_cr3(read_cr3());
+    (void)*(volatile uint8_t *)FAR;
+}
+
+static void pde_large_for_table(void) { with_entry_of_far((uintptr_t)page_of_entries | 0x83); }
+static void pde_not_large(void) { with_entry_of_far(FAR | 3); }
+
 /* Vector instructions while the bit of CR4 that allows them is 0, and the other's is 1. */
 static void without_bit(uint64_t absent, uint64_t present)
 {
@@ -401,6 +422,7 @@ const struct mistake mistakes_of_shutdown[] = {
     { "far-return-to-data", far_return_to_data },
     { "sse-not-allowed", sse_not_allowed }, { "avx-not-allowed", avx_not_allowed },
     { "smep", smep }, { "smap", smap }, { "pml4-reserved", pml4_reserved },
+    { "pde-large-for-table", pde_large_for_table }, { "pde-not-large", pde_not_large },
     { "idt-none", idt_none }, { "idt-short", idt_short }, { "idt-empty", idt_empty }, { "idt-unmapped", idt_unmapped },
     { "idt-32-bit", idt_32_bit }, { "gate-absent", gate_absent }, { "gate-call", gate_call }, { "gate-null-cs", gate_null_cs },
     { "gate-data-cs", gate_data_cs }, { "gate-far-cs", gate_far_cs }, { "gate-not-canonical", gate_not_canonical },

@@ -172,6 +172,15 @@ static void without_debug_controls(uint64_t dr7)
 static void dr7_only(void) { without_debug_controls(0x401); }
 static void dr7_same(void) { without_debug_controls(0x400); }
 
+/* VM exits do not load it. */
+static void host_efer_only(void)
+{
+    start_without(NO_FIELD);
+    vmwrite(VMCS_exit_controls, vmread(VMCS_exit_controls) & ~(uint64_t)EXIT_load_ia32_efer);
+    vmwrite(VMCS_host_ia32_efer, rdmsr(MSR_ia32_efer) ^ EFER_SCE);
+    run();
+}
+
 /* What the guest has anyhow. */
 static void guest_efer_same(void)
 {
@@ -215,7 +224,7 @@ const struct mistake mistakes_of_unwritten_fields[] = {
     { "io-bitmaps-only", io_bitmaps_only }, { "msr-bitmap-only", msr_bitmap_only }, { "tsc-offset-only", tsc_offset_only },
     { "timer-value-only", timer_value_only }, { "virtual-apic-only", virtual_apic_only }, { "vpid-only", vpid_only }, { "msr-area-only", msr_area_only },
     { "msr-area-of-none", msr_area_of_none }, { "nmi-in-exception-bitmap", nmi_as_exception }, { "all-in-exception-bitmap", all_exceptions },
-    { "read-shadow-only", read_shadow_only }, { "protection-hidden", protection_hidden }, { "cr0-shadowed", cr0_shadowed }, { "cet-only", cet_only }, { "guest-efer-only", guest_efer_only }, { "guest-efer-same", guest_efer_same }, { "dr7-only", dr7_only }, { "dr7-same", dr7_same },
+    { "read-shadow-only", read_shadow_only }, { "protection-hidden", protection_hidden }, { "cr0-shadowed", cr0_shadowed }, { "cet-only", cet_only }, { "guest-efer-only", guest_efer_only }, { "host-efer-only", host_efer_only }, { "guest-efer-same", guest_efer_same }, { "dr7-only", dr7_only }, { "dr7-same", dr7_same },
     { "host-gs-base-unwritten", host_gs_base }, { "host-rsp-unwritten", host_rsp }, { "guest-rsp-unwritten", guest_rsp },
     { NULL, NULL },
 };
