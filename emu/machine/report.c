@@ -261,7 +261,7 @@ static void watch(struct machine *machine, const struct notice *notice, unsigned
         landing_explain(machine, cpu, notice->event);
         /* fall through */
     case NOTICE_INJECT:
-        if (notice->kind == NOTICE_INJECT)
+        if (notice->kind == NOTICE_INJECT && machine->free_running)     /* a script's vectors lead nowhere */
             real_mode_explain(machine, cpu, (uint8_t)notice->a);
         if (notice->kind == NOTICE_INJECT && notice->b == EVENT_EXTERNAL_INTERRUPT)
             unended_taken(machine, cpu, (uint8_t)notice->a, false);
