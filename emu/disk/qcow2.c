@@ -8,16 +8,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { VERSION = 4, BACKING_OFFSET = 8, CLUSTER_BITS = 20, SIZE = 24, ENCRYPTION = 32, INCOMPATIBLE = 72, HEADER_2 = 72, HEADER_3 = 104 };
 enum { CLUSTER_BITS_LEAST = 9, CLUSTER_BITS_MOST = 21, SECONDS_MOST = 300 };
 enum { DIRTY = 1, CORRUPT = 2, EXTERNAL_DATA = 4, COMPRESSION = 8, EXTENDED_L2 = 16, KNOWN = 31 };
+enum { UNPACKED_LEAST = 256 << 20, UNPACKED_TIMES = 64, LOOK_EACH_MS = 50 };
 #define SIZE_MOST (1ull << 40)          /* 1 TB: more than an honest image for a machine like this one holds */
 
 static uint64_t big(const uint8_t *from, unsigned size)
@@ -96,25 +100,51 @@ static _Noreturn void run_tool(const char *path, int to, int says)
     _exit(errno == ENOENT ? 127 : 126);
 }
 
-/* The first line that the tool says; the rest is read and forgotten. */
-static void first_line(int from, char *line, size_t size)
+/* Clusters may be compressed, and stand for many: what an honest image unpacks to is below this, and the host has room for it. */
+static uint64_t most_unpacked(const char *path)
 {
+    struct stat status;
+
+    return UNPACKED_LEAST + (stat(path, &status) == 0 ? (uint64_t)status.st_size * UNPACKED_TIMES : 0);
+}
+
+static uint64_t bytes_held(int file)
+{
+    struct stat status;
+
+    return fstat(file, &status) == 0 ? (uint64_t)status.st_blocks * 512 : 0;
+}
+
+/* The first line that the tool says; the rest is read and forgotten. Meanwhile its output may not grow beyond `most`: false, and it is ended. */
+static bool first_line(int from, char *line, size_t size, pid_t child, int to, uint64_t most)
+{
+    struct pollfd poll_from = { .fd = from, .events = POLLIN };
     char text[256];
     size_t used = 0;
-    ssize_t got;
+    ssize_t got = 1;
 
-    while ((got = read(from, text, sizeof text)) > 0 || (got < 0 && errno == EINTR))
+    while (got > 0 && bytes_held(to) <= most) {
+        got = poll(&poll_from, 1, LOOK_EACH_MS) > 0 ? read(from, text, sizeof text) : -2;
         for (ssize_t i = 0; i < got && used + 1 < size; i++)
             line[used++] = text[i];
+        if (got == -2 || (got < 0 && errno == EINTR))
+            got = 1;                    /* nothing yet */
+    }
     line[used] = '\0';
     line[strcspn(line, "\n")] = '\0';
+    if (bytes_held(to) <= most)
+        return true;
+    kill(child, SIGKILL);
+    return false;
 }
 
 int qcow2_convert(const char *path, char *why, size_t why_size)
 {
     int to = temporary(), says[2] = { -1, -1 }, status = -1;
+    uint64_t most = most_unpacked(path);
     char line[160] = "";
     pid_t child = -1;
+    bool bounded = true;
 
     if (to < 0 || pipe2(says, O_CLOEXEC) != 0 || (child = fork()) < 0) {
         snprintf(why, why_size, "is a qcow2 image, and there is no temporary to convert it into: %s", strerror(errno));
@@ -122,7 +152,7 @@ int qcow2_convert(const char *path, char *why, size_t why_size)
         run_tool(path, to, says[1]);
     } else {
         close(says[1]);
-        first_line(says[0], line, sizeof line);
+        bounded = first_line(says[0], line, sizeof line, child, to, most);
         says[1] = -1;
         while (waitpid(child, &status, 0) < 0 && errno == EINTR)
             ;
@@ -131,11 +161,15 @@ int qcow2_convert(const char *path, char *why, size_t why_size)
         close(says[0]);
     if (says[1] >= 0)
         close(says[1]);
-    if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 127)
+    bounded = bounded && bytes_held(to) <= most;
+    if (child > 0 && !bounded)
+        snprintf(why, why_size, "is a qcow2 image that holds more than %u times as many bytes as its file has: qemu-img convert -O raw makes a file of it",
+                 UNPACKED_TIMES);
+    else if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 127)
         snprintf(why, why_size, "is a qcow2 image: to convert it qemu-img is needed (apt-get install qemu-utils)");
     else if (child > 0 && status != 0)
         snprintf(why, why_size, "is a qcow2 image that cannot be converted: %s", *line ? line : "qemu-img failed");
-    if (child > 0 && status == 0)
+    if (child > 0 && bounded && status == 0)
         return to;
     if (to >= 0)
         close(to);

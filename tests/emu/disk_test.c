@@ -239,6 +239,28 @@ START_TEST(conversion)
 }
 END_TEST
 
+/* One cluster may stand for a whole disk: what an image unpacks to is bounded by its size. The tool here is one that never ends. */
+START_TEST(conversion_without_end)
+{
+    static const char tool[] = "#!/bin/sh\nexec cat /dev/zero >\"$9\"\n";
+    char name[sizeof folder + sizeof "/qemu-img"], places[200];
+    uint8_t bytes[104];
+
+    header(bytes);
+    write_file(bytes, sizeof bytes);
+    snprintf(name, sizeof name, "%s/qemu-img", folder);
+    FILE *file = fopen(name, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(tool, file);
+    fclose(file);
+    ck_assert_int_eq(chmod(name, 0700), 0);
+    snprintf(places, sizeof places, "%s:/usr/bin:/bin", folder);
+    ck_assert_int_eq(setenv("PATH", places, 1), 0);
+    is_refused("", "more than 64 times as many bytes");
+    unlink(name);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("disk");
@@ -252,6 +274,7 @@ int main(void)
     tcase_add_test(tcase, no_disks);
     tcase_add_loop_test(tcase, hostile_headers, 0, sizeof headers / sizeof headers[0]);
     tcase_add_test(tcase, conversion);
+    tcase_add_test(tcase, conversion_without_end);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }
