@@ -330,6 +330,9 @@ void progress_raised(struct machine *machine, struct cpu *cpu, const struct noti
     struct explanation *e;
     char what[WORDS_MAX], place[PLACE_MAX];
 
+    /* A fault alone has its instruction executed again: behind INT n and traps, which programs may use to wait, they go on. */
+    if (event->type != EVENT_HARDWARE_EXCEPTION || event->vector == VECTOR_DB)
+        return;
     if (cpu->event.valid || (cpu->vmx.non_root && vmx_intercepts_event(cpu, event)))
         return;                             /* of a VM exit somebody else counts */
     if (repeats(r, cpu->rip, event->vector ^ (uint64_t)event->error_code << 8 ^ event->address << 24, registers_of(cpu)) != PROGRESS_EXCEPTIONS)

@@ -18,7 +18,8 @@ enum { FLAG_ALIGN = 1 << 0, FLAG_MEMORY = 1 << 1, FLAG_VIDEO = 1 << 2, FLAG_ADDR
 
 /* Bits of the information's flags (Multiboot, 3.3). */
 enum { INFO_MEMORY = 1 << 0, INFO_COMMAND_LINE = 1 << 2, INFO_MODULES = 1 << 3, INFO_SECTIONS = 1 << 5, INFO_MAP = 1 << 6,
-       INFO_LOADER = 1 << 9 };
+       INFO_LOADER = 1 << 9, INFO_FRAMEBUFFER = 1 << 12 };
+enum { FRAMEBUFFER_AT = 88 };
 /* Places within the information block. */
 enum { MAP_AT = 0x100, MODULE_AT = 0x400, LOADER_AT = 0x4a0, LATE_AT = 0x4c0, COMMAND_LINE_AT = 0x1000, MODULE_TEXT_AT = 0x3000 };
 enum { MODULE_SIZE = 16 };
@@ -139,11 +140,6 @@ bool multiboot_layout(const struct file *file, struct image *image, char *error,
     multiboot_find(file, &header);
     uint32_t unknown = header.flags & 0xffff & ~(uint32_t)(FLAG_ALIGN | FLAG_MEMORY | FLAG_VIDEO);
     image->header = header.offset;
-    if (header.flags & FLAG_VIDEO) {
-        snprintf(error, error_size, "%s: the image requires a video mode (multiboot flag 2); the machine has no display",
-                 file->path);
-        return false;
-    }
     if (unknown) {
         snprintf(error, error_size, "%s: the image requires multiboot feature %d, which is not known here", file->path,
                  __builtin_ctz(unknown));
@@ -158,6 +154,18 @@ bool multiboot_layout(const struct file *file, struct image *image, char *error,
         return false;
     }
     return elf_layout(file, image, error, error_size);
+}
+
+/* What the data area of firmware says: 80 columns, 25 lines of 2 bytes a character. The mode that an image asks for is a recommendation (3.1.4). */
+void multiboot_text_mode(struct memory *memory, uint64_t at)
+{
+    enum { TEXT_AT = 0xb8000, COLUMNS = 80, LINES = 25, CHARACTER_BITS = 16, TYPE_TEXT = 2 };
+
+    memory_write64(memory, at, TEXT_AT);
+    memory_write32(memory, at + 8, COLUMNS * CHARACTER_BITS / 8);
+    memory_write32(memory, at + 12, COLUMNS);
+    memory_write32(memory, at + 16, LINES);
+    memory_write(memory, at + 20, &(uint8_t[]){ CHARACTER_BITS, TYPE_TEXT, 0, 0 }, 4);
 }
 
 /* Specification, 3.3 "mmap_addr": size, base, length, type. Returns where it ends. */
@@ -201,13 +209,14 @@ static void write_information(const struct loaded *loaded)
     const struct load_request *request = loaded->request;
     uint64_t end = request->reserved_size ? request->reserved_base : memory_low_end(model);
     uint32_t map_end = write_map(model, request);
+    bool framebuffer = file_32(loaded->file, loaded->image->header + 4) & FLAG_VIDEO;
     char line[COMMAND_LINE_MAX + 1];
 
     write_text(model, LOADER_AT, "sesqui");
     command_line(request, line);
     write_text(model, COMMAND_LINE_AT, line);
     memory_write32(memory, INFO_BASE + 0, INFO_MEMORY | INFO_COMMAND_LINE | INFO_MODULES | INFO_MAP | INFO_LOADER |
-                                              (loaded->sections.count ? (uint32_t)INFO_SECTIONS : 0));
+                                              (loaded->sections.count ? (uint32_t)INFO_SECTIONS : 0) | (framebuffer ? (uint32_t)INFO_FRAMEBUFFER : 0));
     memory_write32(memory, INFO_BASE + 4, BASE_MEMORY_END / 1024);
     memory_write32(memory, INFO_BASE + 8, end > HIGH_START ? (uint32_t)((end - HIGH_START) / 1024) : 0);
     memory_write32(memory, INFO_BASE + 16, INFO_BASE + COMMAND_LINE_AT);
@@ -227,6 +236,8 @@ static void write_information(const struct loaded *loaded)
     memory_write32(memory, INFO_BASE + 44, map_end - MAP_AT);
     memory_write32(memory, INFO_BASE + 48, INFO_BASE + MAP_AT);
     memory_write32(memory, INFO_BASE + 64, INFO_BASE + LOADER_AT);
+    if (framebuffer)
+        multiboot_text_mode(memory, INFO_BASE + FRAMEBUFFER_AT);
 }
 
 /* Specification, 3.2 "Machine state". ESP is undefined by it. */

@@ -18,8 +18,8 @@ enum { TAG_END, TAG_REQUEST, TAG_ADDRESS, TAG_ENTRY, TAG_CONSOLE, TAG_FRAMEBUFFE
        TAG_EFI_ENTRY_64, TAG_RELOCATABLE };
 enum { REQUEST_SIZE = 8, ADDRESS_SIZE = 24, ENTRY_SIZE = 12 };
 /* Tags of the information (Multiboot 2, 3.6). */
-enum { INFO_COMMAND_LINE = 1, INFO_LOADER = 2, INFO_MODULE = 3, INFO_MEMORY = 4, INFO_MAP = 6, INFO_SECTIONS = 9, INFO_RSDP = 15 /* of ACPI 2.0 and later */, INFO_IMAGE_BASE = 21 };
-enum { MAP_ENTRY = 24, INFO_SECTIONS_MAX = 0x8000 };
+enum { INFO_COMMAND_LINE = 1, INFO_LOADER = 2, INFO_MODULE = 3, INFO_MEMORY = 4, INFO_MAP = 6, INFO_FRAMEBUFFER = 8, INFO_SECTIONS = 9, INFO_RSDP = 15 /* of ACPI 2.0 and later */, INFO_IMAGE_BASE = 21 };
+enum { MAP_ENTRY = 24, INFO_SECTIONS_MAX = 0x8000, FRAMEBUFFER_SIZE = 24 };
 
 /* Where the header is, or SIZE_MAX. */
 static size_t find(const struct file *file)
@@ -67,7 +67,7 @@ static void advance(struct tag *tag)
 static bool given(uint32_t type)
 {
     return type == INFO_COMMAND_LINE || type == INFO_LOADER || type == INFO_MODULE || type == INFO_MEMORY || type == INFO_MAP ||
-           type == INFO_SECTIONS || type == INFO_RSDP || type == INFO_IMAGE_BASE;
+           type == INFO_FRAMEBUFFER || type == INFO_SECTIONS || type == INFO_RSDP || type == INFO_IMAGE_BASE;
 }
 
 /* Tags that ask for what the machine cannot do and are not optional. */
@@ -85,10 +85,6 @@ static bool can_meet(const struct file *file, const struct tag *tag, char *text,
             return false;
         }
         return true;
-    case TAG_FRAMEBUFFER:
-        snprintf(text, size, "the image requires a framebuffer (multiboot 2 tag 5); the machine has no display (mark the tag as optional: "
-                 "flags bit 0)");
-        return false;
     default:
         if (tag->type <= TAG_RELOCATABLE)
             return true;
@@ -213,6 +209,23 @@ static void rsdp_tag(struct model *model, uint64_t *at)
         memory_write32(&model->memory, content + i, memory_read32(&model->memory, ACPI_RSDP + i));
 }
 
+/* Does the image insist on knowing a framebuffer? The layout has found the tags good. */
+static bool wants_framebuffer(const struct file *file, size_t header)
+{
+    struct tag tag = { .at = header + HEADER_SIZE, .end = header + file_32(file, header + 8) };
+    const char *fault = NULL;
+    bool wanted = false;
+
+    for (; next(file, &tag, &fault); advance(&tag)) {
+        bool named = tag.type == TAG_FRAMEBUFFER;
+
+        for (uint32_t i = REQUEST_SIZE; tag.type == TAG_REQUEST && i + 4 <= tag.size; i += 4)
+            named |= file_32(file, tag.at + i) == INFO_FRAMEBUFFER;
+        wanted |= named && !(tag.flags & TAG_OPTIONAL);
+    }
+    return wanted;
+}
+
 /* Multiboot 2, 3.3 "I386 machine state": EAX, EBX; the rest is as for the first version. */
 static void hand_over(struct loaded *loaded)
 {
@@ -233,6 +246,8 @@ static void hand_over(struct loaded *loaded)
         module_tag(model, &at, loaded->module[i], request->module[i].text);
     sections_tag(loaded, &at);
     rsdp_tag(model, &at);
+    if (wants_framebuffer(loaded->file, loaded->image->header))
+        multiboot_text_mode(&model->memory, begin(model, &at, INFO_FRAMEBUFFER, FRAMEBUFFER_SIZE));
     content = begin(model, &at, INFO_IMAGE_BASE, 4);
     memory_write32(&model->memory, content, (uint32_t)loaded->image->piece[0].pa);
     begin(model, &at, 0, 0);

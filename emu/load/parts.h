@@ -97,6 +97,9 @@ bool multiboot_layout(const struct file *file, struct image *image, char *error,
 struct multiboot_addresses { uint64_t header, load, load_end, bss_end; };
 bool multiboot_address_layout(const struct file *file, size_t header, const struct multiboot_addresses *addresses, struct image *image,
                               char *error, size_t error_size);
+/* What an image that asks for a video mode is told, in both versions' order: base, pitch, width, height, bits, type. It is text mode, which nobody
+ * sees. */
+void multiboot_text_mode(struct memory *memory, uint64_t at);
 
 /* Multiboot 2. */
 bool multiboot2_is(const struct file *file);

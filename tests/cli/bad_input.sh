@@ -61,7 +61,7 @@ flat 0x90000 >"$folder/information"
 head -c 9000 /dev/zero >"$folder/zeros"
 { head -c 514 /dev/zero; printf HdrS; head -c 1024 /dev/zero; } >"$folder/bzimage"
 printf '\177ELF\1\1\1' >"$folder/short"
-{ word 32 0x1badb002; word 32 4; word 32 $((-(0x1badb002 + 4))); } >"$folder/video"
+{ word 32 0x1badb002; word 32 8; word 32 $((-(0x1badb002 + 8))); } >"$folder/feature"
 
 refused 'no command'
 refused 'unknown command "bott"' bott
@@ -133,7 +133,7 @@ refused 'the file is empty' boot "$folder/empty"
 refused 'not a bootable image' boot "$folder/zeros"
 refused 'a Linux kernel of a boot protocol older than 2.06' boot "$folder/bzimage"
 refused 'the ELF header is cut short' boot "$folder/short"
-refused 'video mode' boot "$folder/video"
+refused 'requires multiboot feature 3' boot "$folder/feature"
 refused 'not all RAM' boot "$folder/high"
 refused 'boot information' boot "$folder/information"
 refused 'No such file' boot "$folder/good" --initrd "$folder/missing"

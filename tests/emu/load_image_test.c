@@ -178,8 +178,16 @@ START_TEST(required_features)
     make_elf32(elf);
     set_flags(elf + 0x80, 3);
     ck_assert_msg(load(elf, sizeof elf, NULL, NULL), "%s", error);
-    set_flags(elf + 0x80, 1 << 2);
-    refused(elf, sizeof elf, "video");
+    ck_assert(!(memory_read32(&model->memory, model->cpu[0].gpr[RBX]) & 1 << 12));
+    set_flags(elf + 0x80, 1 << 2);      /* a video mode: text, 80 columns and 25 lines at 0xb8000 */
+    ck_assert_msg(load(elf, sizeof elf, NULL, NULL), "%s", error);
+    const uint64_t info = model->cpu[0].gpr[RBX];
+    ck_assert(memory_read32(&model->memory, info) & 1 << 12);
+    ck_assert_uint_eq(memory_read64(&model->memory, info + 88), 0xb8000);
+    ck_assert_uint_eq(memory_read32(&model->memory, info + 96), 160);
+    ck_assert_uint_eq(memory_read32(&model->memory, info + 100), 80);
+    ck_assert_uint_eq(memory_read32(&model->memory, info + 104), 25);
+    ck_assert_uint_eq(memory_read32(&model->memory, info + 108), 2 << 8 | 16);
     set_flags(elf + 0x80, 1 << 9);
     refused(elf, sizeof elf, "feature 9");
 }

@@ -331,8 +331,22 @@ START_TEST(multiboot2)
     ck_assert_uint_eq(word(find_tag(3) + 12) - word(find_tag(3) + 8), 6);
     ck_assert_uint_eq(word(find_tag(6) + 8), 24);
     ck_assert_uint_eq(word(find_tag(6) + 16 + 2 * 24 + 8), 63 * MEGABYTE);
-    put(0x200 + 24, 8, 4);              /* a framebuffer's information: none here */
-    refused(NULL, NULL, "information of type 8");
+    ck_assert_uint_eq(find_tag(8), 0);
+    put(0x200 + 24, 8, 4);              /* a framebuffer's information: text mode */
+    loaded(NULL, NULL);
+    ck_assert_uint_eq(word(find_tag(8) + 4), 32);
+    ck_assert_uint_eq(word(find_tag(8) + 8), 0xb8000);
+    ck_assert_uint_eq(word(find_tag(8) + 16), 160);
+    ck_assert_uint_eq(word(find_tag(8) + 28), 2 << 8 | 16);
+    put(0x200 + 16, 5, 2);              /* a framebuffer, not as information */
+    loaded(NULL, NULL);
+    ck_assert_uint_eq(word(find_tag(8) + 8), 0xb8000);
+    put(0x200 + 18, 1, 2);              /* one that the image can do without */
+    loaded(NULL, NULL);
+    ck_assert_uint_eq(find_tag(8), 0);
+    put(0x200 + 16, 1, 4);
+    put(0x200 + 24, 7, 4);              /* VBE's information: none here */
+    refused(NULL, NULL, "information of type 7");
     put(0x200 + 18, 1, 2);
     loaded(NULL, NULL);
     put(0x200 + 12, 0, 4);
