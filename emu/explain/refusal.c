@@ -310,10 +310,12 @@ static bool is_of_all_fields(const struct refusal *refusal)
     return refusal == &refusal_table[REFUSED_field_no_vmcs];
 }
 
-/* RDMSR and WRMSR of an MSR that does not exist: how programs find out, some of them by their #GP. */
+/* RDMSR and WRMSR of an MSR that does not exist: how programs find out, some of them by their #GP. And what CPL 3 may not execute: a hypervisor that
+ * runs a kernel there carries it out. */
 static bool is_probe(const struct attempt *a, const struct refusal *refusal)
 {
-    return (a->id == INSN_rdmsr && refusal->outcome == OUTCOME_GP && strstr(refusal->text, "does not exist")) ||
+    return (cpu_cpl(a->cpu) == 3 && (strcmp(refusal->id, "privilege.cpl") == 0 || strcmp(refusal->id, "port.permission") == 0)) ||
+           (a->id == INSN_rdmsr && refusal->outcome == OUTCOME_GP && strstr(refusal->text, "does not exist")) ||
            (a->id == INSN_wrmsr && refusal->outcome == OUTCOME_GP && strstr(refusal->text, "does not exist"));
 }
 

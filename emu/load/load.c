@@ -73,9 +73,13 @@ static void place(struct model *model, const struct file *file, const struct ima
         memory_write(&model->memory, image->piece[i].pa, file->bytes + image->piece[i].offset, image->piece[i].file_size);
 }
 
+/* A module is unpacked, as GRUB's commands of that name do; an initrd stays as it is, as with GRUB's. */
 static bool read_module(const struct loaded *loaded, unsigned i, struct file *file, char *error, size_t error_size)
 {
-    return file_read(file, loaded->request->module[i].path, loaded->model->memory.size, error, error_size);
+    const struct load_module *module = &loaded->request->module[i];
+    uint64_t most = loaded->model->memory.size;
+
+    return file_read(file, module->path, most, error, error_size) && (module->initrd || file_unpack(file, most, error, error_size));
 }
 
 static bool fits(const struct loaded *loaded, uint64_t at, uint64_t size)

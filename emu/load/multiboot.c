@@ -156,7 +156,8 @@ bool multiboot_layout(const struct file *file, struct image *image, char *error,
     return elf_layout(file, image, error, error_size);
 }
 
-/* What the data area of firmware says: 80 columns, 25 lines of 2 bytes a character. The mode that an image asks for is a recommendation (3.1.4). */
+/* What the data area of firmware says: 80 columns, 25 lines of 2 bytes a character. The mode that an image asks for is a recommendation
+ * (specification, "The graphics fields of Multiboot header"). */
 void multiboot_text_mode(struct memory *memory, uint64_t at)
 {
     enum { TEXT_AT = 0xb8000, COLUMNS = 80, LINES = 25, CHARACTER_BITS = 16, TYPE_TEXT = 2 };

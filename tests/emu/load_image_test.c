@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Loading images: good ones end up where they belong, bad ones are refused with the reason. */
 #define LOAD_RAM (16u << 20)
+#include <zlib.h>
+
 #include "tests/emu/load_fixture.h"
 #include "tests/suite.h"
 
@@ -172,6 +174,33 @@ START_TEST(module)
 }
 END_TEST
 
+/* Packed by gzip: a module is unpacked, an initrd is not; damage is named. */
+START_TEST(packed_modules)
+{
+    struct load_request request = { .image = path };
+    uint8_t elf[512], packed[64];
+
+    make_elf32(elf);
+    gzFile file = gzopen(module_path, "wb");
+    ck_assert_int_eq(gzwrite(file, "KEY=VALUE\n", 10), 10);
+    gzclose(file);
+    ck_assert_msg(load(elf, sizeof elf, NULL, module_path), "%s", error);       /* as initrd */
+    uint32_t list = memory_read32(&model->memory, model->cpu[0].gpr[RBX] + 24), start = memory_read32(&model->memory, list);
+    ck_assert_uint_eq(ram[start], 0x1f);
+    ck_assert(load_add_module(&request, module_path, NULL, error, sizeof error));
+    ck_assert_msg(load_image(model, &request, error, sizeof error), "%s", error);
+    start = memory_read32(&model->memory, list);
+    ck_assert_uint_eq(memory_read32(&model->memory, list + 4) - start, 10);
+    ck_assert_int_eq(memcmp(ram + start, "KEY=VALUE\n", 10), 0);
+    FILE *raw = fopen(module_path, "rb");
+    size_t size = fread(packed, 1, sizeof packed, raw);
+    fclose(raw);
+    write_to(module_path, packed, size - 4);
+    ck_assert(!load_image(model, &request, error, sizeof error));
+    ck_assert_ptr_nonnull(strstr(error, "cut short"));
+}
+END_TEST
+
 START_TEST(required_features)
 {
     uint8_t elf[512];
@@ -298,6 +327,7 @@ int main(void)
     tcase_add_test(tcase, elf64_enters_physically);
     tcase_add_test(tcase, address_fields);
     tcase_add_test(tcase, module);
+    tcase_add_test(tcase, packed_modules);
     tcase_add_test(tcase, required_features);
     tcase_add_test(tcase, not_images);
     tcase_add_loop_test(tcase, spoilt_elf32, 0, sizeof spoilt32 / sizeof spoilt32[0]);
