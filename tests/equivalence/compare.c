@@ -107,8 +107,6 @@ static void learn(struct excuses *excuses, const struct lane *reference)
     unsigned groups = 0, qualifications = 0;
 
     excuses->delivery_failed |= delivery_failed(outcome, v);
-    if (!outcome->entry_failed)
-        return;
     for (unsigned i = 0; i < check_count && i < ROWS_MAX; i++)
         if (outcome->rows[i / 8] >> i % 8 & 1) {
             groups |= 1u << check_table[i].group;
@@ -120,11 +118,6 @@ static void learn(struct excuses *excuses, const struct lane *reference)
 }
 
 /* ---- memory ---- */
-
-static bool is_region(uint64_t page)
-{
-    return page >= PLACE_VMXON && page <= PLACE_UNPREPARED;
-}
 
 static bool is_scratch(uint64_t page)
 {

@@ -64,6 +64,8 @@ enum {
     PLACE_ABSENT = 0x1a00000,           /* L0's pool, or no memory at all */
 };
 
+static inline bool is_region(uint64_t page) { return page >= PLACE_VMXON && page <= PLACE_UNPREPARED; }
+
 /* ---- compare.c ---- */
 
 /* What differences.def makes depend on what happened before. */

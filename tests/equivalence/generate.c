@@ -471,6 +471,8 @@ static void enter(struct maker *m)
         complete(m);
     if (chance(m, 3))
         launched = !launched;
+    if (current(m) && field(m, VMCS_entry_interruption_information) & INTERRUPTION_VALID && field(m, VMCS_guest_pending_debug_exceptions))
+        LINE(m, vmwrite, VMCS_guest_pending_debug_exceptions, 0);
     if (launched)
         LINE(m, vmresume);
     else

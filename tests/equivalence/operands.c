@@ -5,6 +5,7 @@
  * and names places there. Its CR0, CR4, mode, segments and the upper paging structures are then as before, for the rest of the
  * program needs them.
  */
+#include "model/cpu/translate.h"
 #include "tests/equivalence/maker.h"
 
 enum { WINDOW = 0xc0000000, TABLE = 0x1f000, DATA_PAGES = 4 };
@@ -103,19 +104,57 @@ static bool may_differ(uint64_t field)
     }
 }
 
+/* Where a byte of an operand is in memory; false: an access to it faults. */
+static bool place_of(struct maker *m, enum segment_register segment, uint64_t at, uint64_t *pa)
+{
+    struct cpu view = *cpu(m);
+    const bool flat = cpu_64bit(&view) && segment < SEG_FS;
+    const uint64_t linear = (at + (flat ? 0 : view.seg[segment].base)) & (cpu_64bit(&view) ? ~0ull : 0xffffffff);
+    const struct translation t = translate(&view, linear, (struct access){ .kind = ACCESS_READ, .probe = true });
+
+    *pa = t.pa;
+    return t.result == TRANSLATION_OK;
+}
+
+/* In a VMCS region is what the processor keeps there (differences.def: region). A descriptor has 16 bytes. */
+static bool is_in_region(struct maker *m, enum segment_register segment, uint64_t at)
+{
+    uint64_t pa;
+
+    for (unsigned i = 0; i < 16; i += 15)
+        if (place_of(m, segment, at + i, &pa) && is_region(pa & PAGE_MASK))
+            return true;
+    return false;
+}
+
+/* The operand of a VMCLEAR that leads to a page of another purpose, which would become a region. */
+static bool clears_other_page(struct maker *m, enum segment_register segment, uint64_t at)
+{
+    uint64_t pa, address = 0;
+
+    for (unsigned i = 0; i < sizeof address; i++)
+        if (!place_of(m, segment, at + i, &pa) || !memory_read(&cpu(m)->model->memory, pa, (uint8_t *)&address + i, 1))
+            return false;
+    return !(address % PAGE_SIZE) && !is_region(address) && memory_is_ram(&cpu(m)->model->memory, address, PAGE_SIZE);
+}
+
 static void try_one(struct maker *m, bool wide)
 {
     static const uint64_t segments[] = { SEG_ES, SEG_SS, SEG_FS, SEG_GS, SEG_CS };
     const uint64_t at = offset(m, wide), field = encoding(m);
+    const bool usual = chance(m, 70);
+    const enum segment_register segment = usual ? SEG_DS : (enum segment_register)PICK(m, segments);
 
-    if (chance(m, 70))
+    if (is_in_region(m, segment, at))
+        return;
+    if (usual)
         LINE(m, operand, at);
     else
-        LINE(m, operand, at, PICK(m, segments));
+        LINE(m, operand, at, segment);
     switch (below(m, 10)) {
     case 0: case 1: LINE(m, vmptrst); break;
     case 2: LINE(m, vmptrld, 0); break;
-    case 3: LINE(m, vmclear, 0); break;
+    case 3: if (!clears_other_page(m, segment, at)) LINE(m, vmclear, 0); break;
     case 4: LINE(m, invept, below(m, 4), 0); break;
     case 5: LINE(m, invvpid, below(m, 5), 0, 0); break;
     case 6: LINE(m, vmxon, 0); break;
