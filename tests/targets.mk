@@ -150,6 +150,7 @@ help:
 	@echo "make fuzz                each fuzz target with a million inputs, sanitized (FUZZ_INPUTS)"
 	@echo "make fuzz-vmcs           ten million VMCSs from random numbers, sanitized (FUZZ_COUNT, FUZZ_SEED)"
 	@echo "make processor           20,000 programs of system-level instructions on our machine and on Bochs (SEED)"
+	@echo "make remapping           2,000 tables and requests in each mode on our remapping unit and on QEMU's (SEED)"
 	@echo "make exits               10,000 random guests on our machine and on Bochs, VM exit by VM exit (SEED)"
 	@echo "make instructions        a million user-level instructions on the CPU engine and on this host's processor (SEED)"
 	@echo "make equivalence         random programs of L1 and L2, bare and over the core (PROGRAMS, SEED)"
