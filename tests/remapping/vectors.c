@@ -18,7 +18,7 @@
 #include "model/iommu/iommu.h"
 #include "model/random.h"
 
-enum { RAM_SIZE = 16 << 20, WIDTH = 48, SOURCE = 0x08 };        /* the device is 00:01.0 */
+enum { RAM_SIZE = 16 << 20, WIDTH = 48, SOURCE = 0x08 };        /* the device is number 1 of bus 0 */
 enum { ROOT = 0x10000, CONTEXT = 0x11000, DIRECTORY = 0x12000, PASIDS = 0x13000, TABLES = 0x20000, PAGE = 0x200000, RESULT = 0x400000, PATTERN = 0x400008 };
 #define UNIT 0xfed90000ull
 #define DEVICE_BAR 0xe0000000ull
