@@ -156,7 +156,7 @@ help:
 	@echo "make equivalence         random programs of L1 and L2, bare and over the core (PROGRAMS, SEED)"
 	@echo "make entries             states that L1 can reach, and whether L0 enters them (STATES, SEED)"
 	@echo "make coverage            line and branch coverage as HTML in build/report/coverage/"
-	@echo "make bench               speed and memory, as medians; Debian's kernel and a disk beside QEMU, if it is installed (QEMU=PROGRAM)"
+	@echo "make bench               speed and memory, as medians; Debian's kernel and a disk beside QEMU (QEMU=PROGRAM) and Bochs, if they are installed"
 	@echo "make golden              rewrite the golden traces in traces/; review the diff"
 	@echo "make tidy                clang-tidy over our own sources"
 	@echo "make docs                rewrite the pages that are generated: docs/checks.md, docs/events.md, docs/refusals.md, docs/iommu-refusals.md, docs/scenarios.md, docs/bochs-entries.md"
