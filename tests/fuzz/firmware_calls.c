@@ -154,6 +154,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         operate(data);
     for (unsigned i = 0; i < DISKS; i++)
         FUZZ_ASSERT(pread(image[i], &byte, 1, (off_t)(size * 131)) == 1 && byte == 0);
+    for (unsigned i = 1; i < 64; i++)       /* nothing was written behind a disk's last cluster */
+        FUZZ_ASSERT(!disk[0]->is_kept[(disk[0]->sectors - 1) * DISK_SECTOR / DISK_CLUSTER + i]);
     free(board->uart[0].dialogue);
     return 0;
 }
