@@ -179,10 +179,10 @@ static void hand_over_real_mode(struct loaded *loaded)
 }
 
 const struct protocol linux_protocol = {
-    .name = "Linux", .entry_max = UINT32_MAX, .info_end = INFO_END, .tables = true, .vmx_on = true, .initrd_end = initrd_end,
+    .name = "Linux", .entry_max = UINT32_MAX, .info_end = INFO_END, .tables = true, .initrd_end = initrd_end,
     .command_line_max = command_line_max, .hand_over = hand_over,
 };
 const struct protocol linux_real_mode_protocol = {
-    .name = "Linux", .entry_max = UINT32_MAX, .setup = true, .vmx_on = true, .initrd_end = initrd_end, .command_line_max = command_line_max,
+    .name = "Linux", .entry_max = UINT32_MAX, .setup = true, .initrd_end = initrd_end, .command_line_max = command_line_max,
     .hand_over = hand_over_real_mode,
 };

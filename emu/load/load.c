@@ -199,6 +199,7 @@ static bool check_request(const struct load_request *request, const struct file 
     return false;
 }
 
+/* As firmware leaves IA32_FEATURE_CONTROL on a machine with VMX, unless another value was asked for (SDM Vol. 3, 24.7). */
 static void turn_vmx_on(struct model *model)
 {
     for (unsigned i = 0; i < model->cpu_count; i++)
@@ -215,7 +216,7 @@ static bool load_file(struct model *model, const struct load_request *request, c
         !check_pieces(model, request, file, &image, error, error_size) || !place_modules(&loaded, error, error_size))
         return false;
     firmware_leave(model, request);
-    if (image.protocol->vmx_on && !request->feature_control_told && capability_vmx(&model->capability))
+    if (!request->feature_control_told && capability_vmx(&model->capability))
         turn_vmx_on(model);
     place(model, file, &image);
     image.protocol->hand_over(&loaded);

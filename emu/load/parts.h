@@ -40,7 +40,6 @@ struct protocol {
     bool tables;                    /* it uses LOADER_TABLES */
     bool setup;                     /* it uses LOADER_SETUP */
     bool late;                      /* it can tell the image of late load */
-    bool vmx_on;                    /* firmware leaves IA32_FEATURE_CONTROL locked, with VMX on, unless another value was asked for */
     bool sections;                  /* it hands over the section headers of ELF files */
     /* NULL: any number of modules, above the image. Else there is at most one, the initrd, and it ends at this address at the latest. */
     uint64_t (*initrd_end)(const struct file *file, const struct image *image);

@@ -113,7 +113,7 @@ static void hand_over_plain(struct loaded *loaded)
     loaded->model->cpu[0].gpr[RBX] = INFO_BASE;
 }
 
-const struct protocol pvh_protocol = { .name = "PVH", .entry_max = UINT32_MAX, .info_end = INFO_END, .vmx_on = true,
+const struct protocol pvh_protocol = { .name = "PVH", .entry_max = UINT32_MAX, .info_end = INFO_END,
                                        .hand_over = hand_over_pvh };
 const struct protocol plain_protocol = { .name = "ELF", .entry_max = UINT32_MAX, .info_end = INFO_END, .tables = true,
                                          .hand_over = hand_over_plain };

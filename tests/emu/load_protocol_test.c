@@ -135,28 +135,6 @@ START_TEST(linux_32)
 }
 END_TEST
 
-/* As firmware leaves it for a kernel, unless told otherwise; not on a processor without VMX. */
-START_TEST(feature_control)
-{
-    struct load_request request = { .image = path, .feature_control_told = true };
-
-    capability_init(&model->capability, NULL);
-    make_linux();
-    model->cpu_count = 2;
-    loaded(NULL, NULL);
-    for (unsigned i = 0; i < 2; i++)
-        ck_assert_uint_eq(CPU_MSR(&model->cpu[i], ia32_feature_control), 5);
-    for (unsigned i = 0; i < 2; i++)
-        CPU_MSR(&model->cpu[i], ia32_feature_control) = 1;
-    ck_assert(load_image(model, &request, error, sizeof error));
-    ck_assert_uint_eq(CPU_MSR(&model->cpu[1], ia32_feature_control), 1);
-    capability_init(&model->capability, &(struct vmx_lacks){ .vmx = true });
-    CPU_MSR(&model->cpu[0], ia32_feature_control) = 0;
-    loaded(NULL, NULL);
-    ck_assert_uint_eq(CPU_MSR(&model->cpu[0], ia32_feature_control), 0);
-}
-END_TEST
-
 START_TEST(linux_real_mode)
 {
     make_linux();
@@ -410,6 +388,31 @@ START_TEST(packed)
     write_to(path, image, size);
     ck_assert(!load_file(NULL, NULL));
     ck_assert_ptr_nonnull(strstr(error, "gzip"));
+}
+END_TEST
+
+/* As firmware leaves it, unless told otherwise; not on a processor without VMX. */
+START_TEST(feature_control)
+{
+    struct load_request request = { .image = path, .feature_control_told = true };
+
+    capability_init(&model->capability, NULL);
+    make_linux();
+    model->cpu_count = 2;
+    loaded(NULL, NULL);
+    for (unsigned i = 0; i < 2; i++)
+        ck_assert_uint_eq(CPU_MSR(&model->cpu[i], ia32_feature_control), 5);
+    for (unsigned i = 0; i < 2; i++)
+        CPU_MSR(&model->cpu[i], ia32_feature_control) = 1;
+    ck_assert(load_image(model, &request, error, sizeof error));
+    ck_assert_uint_eq(CPU_MSR(&model->cpu[1], ia32_feature_control), 1);
+    make_elf(true, 2 * MEGABYTE);
+    loaded(NULL, NULL);
+    ck_assert_uint_eq(CPU_MSR(&model->cpu[1], ia32_feature_control), 5);
+    capability_init(&model->capability, &(struct vmx_lacks){ .vmx = true });
+    CPU_MSR(&model->cpu[0], ia32_feature_control) = 0;
+    loaded(NULL, NULL);
+    ck_assert_uint_eq(CPU_MSR(&model->cpu[0], ia32_feature_control), 0);
 }
 END_TEST
 
