@@ -321,6 +321,45 @@ START_TEST(no_reason_without_a_case)
 }
 END_TEST
 
+/* The numbers by which drivers know them: fault reasons of legacy and of scalable mode, written down once more. The others are software's mistakes, or have none. */
+START_TEST(fault_reasons_by_number)
+{
+    static const struct { enum iommu_reason reason; uint8_t legacy, scalable; } numbers[] = {
+        { IOMMU_mode, 0x30, 0x30 }, { IOMMU_legacy_pasid, 0x31, 0x0 }, { IOMMU_root_access, 0x08, 0x38 },
+        { IOMMU_root_absent, 0x01, 0x39 }, { IOMMU_root_reserved, 0x0a, 0x3a }, { IOMMU_context_access, 0x09, 0x40 },
+        { IOMMU_context_absent, 0x02, 0x41 }, { IOMMU_context_reserved, 0x0b, 0x42 }, { IOMMU_context_width, 0x03, 0x0 },
+        { IOMMU_context_type, 0x03, 0x0 }, { IOMMU_context_kind, 0x0d, 0x44 }, { IOMMU_context_pasid, 0x0, 0x45 },
+        { IOMMU_pasid_range, 0x0, 0x46 }, { IOMMU_rid_pasid_range, 0x0, 0x43 }, { IOMMU_directory_access, 0x0, 0x50 },
+        { IOMMU_directory_absent, 0x0, 0x51 }, { IOMMU_directory_reserved, 0x0, 0x52 }, { IOMMU_pasid_access, 0x0, 0x58 },
+        { IOMMU_pasid_absent, 0x0, 0x59 }, { IOMMU_pasid_reserved, 0x0, 0x5a }, { IOMMU_pasid_type, 0x0, 0x5b },
+        { IOMMU_pasid_width, 0x0, 0x5b }, { IOMMU_pasid_supervisor, 0x0, 0x5d }, { IOMMU_first_access, 0x0, 0x70 },
+        { IOMMU_first_absent, 0x0, 0x71 }, { IOMMU_first_reserved, 0x0, 0x72 }, { IOMMU_first_root, 0x0, 0x73 },
+        { IOMMU_nested_range, 0x0, 0x74 }, { IOMMU_nested_root, 0x0, 0x75 }, { IOMMU_nested_read, 0x0, 0x76 },
+        { IOMMU_nested_write, 0x0, 0x77 }, { IOMMU_second_access, 0x07, 0x78 }, { IOMMU_second_absent, 0x0, 0x79 },
+        { IOMMU_second_reserved, 0x0c, 0x7a }, { IOMMU_second_root, 0x03, 0x7b }, { IOMMU_second_snoop, 0x0, 0x7c },
+        { IOMMU_first_canonical, 0x0, 0x80 }, { IOMMU_first_user, 0x0, 0x81 }, { IOMMU_first_execute, 0x0, 0x82 },
+        { IOMMU_pass_range, 0x04, 0x83 }, { IOMMU_second_range, 0x04, 0x84 }, { IOMMU_first_write, 0x0, 0x85 },
+        { IOMMU_second_write, 0x05, 0x85 }, { IOMMU_second_read, 0x06, 0x86 }, { IOMMU_output, 0x0e, 0x87 },
+        { IOMMU_first_snoop, 0x0, 0x90 }, { IOMMU_interrupt_request, 0x20, 0x20 }, { IOMMU_interrupt_index, 0x21, 0x21 },
+        { IOMMU_interrupt_absent, 0x22, 0x22 }, { IOMMU_interrupt_access, 0x23, 0x23 },
+        { IOMMU_interrupt_reserved, 0x24, 0x24 }, { IOMMU_interrupt_compatible, 0x25, 0x25 },
+        { IOMMU_interrupt_source, 0x26, 0x26 }, { IOMMU_posted_access, 0x27, 0x27 },
+        { IOMMU_posted_reserved, 0x28, 0x28 },
+    };
+    unsigned with_number = 0;
+
+    for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        const struct iommu_reason_row *row = &iommu_reasons[numbers[i].reason];
+
+        ck_assert_msg(row->legacy == numbers[i].legacy && row->scalable == numbers[i].scalable, "%s: 0x%x, 0x%x", row->name, row->legacy, row->scalable);
+    }
+    for (unsigned reason = 1; reason < IOMMU_REASONS; reason++)
+        with_number += (iommu_reasons[reason].group == IOMMU_GROUP_DMA || iommu_reasons[reason].group == IOMMU_GROUP_INTERRUPT) &&
+                       (iommu_reasons[reason].legacy || iommu_reasons[reason].scalable);
+    ck_assert_uint_eq(with_number, sizeof(numbers) / sizeof(numbers[0]));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("iommu_reason");
@@ -334,6 +373,7 @@ int main(void)
     tcase_add_test(refusals, modes_of_the_root_table);
     tcase_add_test(refusals, protected_regions);
     tcase_add_test(refusals, no_reason_without_a_case);
+    tcase_add_test(refusals, fault_reasons_by_number);
     suite_add_tcase(suite, refusals);
     return suite_run(suite);
 }
