@@ -37,7 +37,7 @@ for sesqui in ${SESQUI:-build/release/sesqui build/asan/sesqui}; do
         expect 121 dead_halt --limit 1000000 $hv
         expect 7 exit_7 --limit 1000000 $hv
         expect 99 exit_unknown --limit 1000000 $hv
-        expect 121 vmx_uninitialised --limit 1000000 $hv
+        expect 121 vmx_uninitialised --feature-control 0 --limit 1000000 $hv
         expect 121 stack_mmio --limit 1000000 $hv
         expect 121 jump_unmapped --limit 1000000 $hv
         expect 121 jump_mmio --limit 1000000 $hv

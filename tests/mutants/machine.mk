@@ -9,7 +9,7 @@ MACHINE_ENGINE_SRC := $(call sources,emu/unicorn) $(call sources,emu/device)
 MACHINE_ENGINE := $(patsubst %.c,$(MACHINE)/engine/%.o,$(MACHINE_ENGINE_SRC))
 MACHINE_LIBS := $(MACHINE)/lib/libsesqui-model.so $(MACHINE)/lib/libsesqui-engine.so
 # Those that can tell one machine from another; the others are about text and files. rules_test and nmi_test stand elsewhere.
-MACHINE_emu_TESTS := $(filter-out tests/emu/load_% tests/emu/trace_% tests/emu/vmcs_text% tests/emu/decode% tests/emu/scenario_parse%,$(wildcard tests/emu/*_test.c))
+MACHINE_emu_TESTS := $(filter-out tests/emu/disk% tests/emu/load_% tests/emu/trace_% tests/emu/vmcs_text% tests/emu/decode% tests/emu/scenario_parse%,$(wildcard tests/emu/*_test.c))
 MACHINE_model_TESTS := $(wildcard tests/model/*_test.c)
 MACHINE_TESTS := $(MACHINE)/model_tests $(MACHINE)/emu_tests
 # What is neither the model nor the engine, from the release build. What the core's text is, nobody asks here.
