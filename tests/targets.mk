@@ -89,7 +89,7 @@ run: deps
 # Everything is built twice: as users run it, and with the address and undefined-behaviour sanitizers. The unit tests and
 # the scenarios run sanitized; the programs that boot images run both builds where it matters.
 test: deps
-	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=release all mutants-prepare mutants-image-prepare mutants-machine-prepare bochs-parts build/release/tests/fuzz/check_parts build/release/tests/instructions/instructions build/release/tests/entries/entries
+	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=release all mutants-prepare mutants-image-prepare mutants-machine-prepare bochs-parts build/release/tests/fuzz/check_parts build/release/tests/instructions/instructions build/release/tests/entries/entries build/release/tests/remapping/vectors
 	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=asan all tests
 	@tests/run.sh $(patsubst build/release/%,build/asan/%,$(patsubst %.c,build/asan/%,$(TEST_SRC))) $(TAP_TESTS)
 

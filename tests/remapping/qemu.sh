@@ -15,10 +15,14 @@ if ! command -v qemu-system-x86_64 >/dev/null; then
     finish
     exit
 fi
+if [ ! -x "$vectors" ]; then
+    result 1 "$vectors is not there (make tests)"
+    finish
+    exit
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 head -c 65536 /dev/zero | tr '\0' '\364' >"$work/halt"         # HLT everywhere
-mkfifo "$work/commands" "$work/answers"
 
 # excused MODE LINE: the number of the ledger's row, or nothing
 excused()
@@ -37,12 +41,15 @@ sed -n '/^#/d; s/^\(.*\) | [^|]*$/\1/p' "$here/ledger.list" | sed 's/ | /|/' >"$
 for mode in legacy scalable; do
     option=
     [ $mode = legacy ] || option=,x-scalable-mode=on
-    timeout 300 qemu-system-x86_64 -M q35 -accel tcg -icount shift=0,sleep=off -bios "$work/halt" -m 16M -display none -nodefaults \
+    coproc QEMU { exec timeout 300 qemu-system-x86_64 -M q35 -accel tcg -icount shift=0,sleep=off -bios "$work/halt" -m 16M -display none -nodefaults \
         -device "intel-iommu,aw-bits=48,snoop-control=on$option" -device edu,addr=1,dma_mask=0xffffffffffffffff \
-        -device isa-debug-exit,iobase=0x501,iosize=2 -qtest stdio -qtest-log /dev/null <"$work/commands" >"$work/answers" 2>"$work/told" &
-    timeout 250 "$vectors" "$work/commands" "$work/answers" --seed "$seed" --count "$count" --mode $mode >"$work/differ" 2>>"$work/told"
+        -device isa-debug-exit,iobase=0x501,iosize=2 -qtest stdio -qtest-log /dev/null 2>"$work/told"; }
+    process=$QEMU_PID
+    # Of these two ends Bash lets a program have no others than its input and output.
+    timeout 250 "$vectors" "$work/differ" --seed "$seed" --count "$count" --mode $mode <&"${QEMU[0]}" >&"${QEMU[1]}" 2>>"$work/told"
     status=$?
-    wait
+    [ $status = 0 ] || kill "$process" 2>/dev/null
+    wait "$process" 2>/dev/null
     if [ $status != 0 ]; then
         result 1 "$mode mode: $count vectors are answered" "$work/told"
         continue

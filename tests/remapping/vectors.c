@@ -3,9 +3,9 @@
  * A remapping unit and requests of a device, judged by another implementation: tables that are sound but for a bit or two, one request, and what
  * became of it. The same writes go to the model and, by the qtest protocol, to QEMU's intel-iommu with its edu device.
  *
- *   vectors COMMANDS ANSWERS [--seed S] [--count N] [--mode legacy|scalable]
+ *   vectors REPORT [--seed S] [--count N] [--mode legacy|scalable]
  *
- * COMMANDS and ANSWERS are the ends of pipes to `qemu-system-x86_64 -qtest stdio` (qemu.sh). Prints a line for each vector that differs.
+ * Its output and input are the ends of pipes to `qemu-system-x86_64 -qtest stdio` (qemu.sh). REPORT gets a line for each vector that differs.
  *
  * Vectors follow each other on one machine, whose memory keeps what the ones before have written, in both alike.
  */
@@ -190,16 +190,14 @@ static struct outcome ask_model(const struct vector *v)
 
 /* ---- the other machine: qtest ---- */
 
-static FILE *commands, *answers;
-
 /* The number in the answer to a command, 0 if it has none. Ends the program where there is no answer. */
 static uint64_t answer(void)
 {
     uint64_t value = 0;
     char line[200];
 
-    fflush(commands);
-    if (!fgets(line, sizeof line, answers) || strncmp(line, "OK", 2)) {
+    fflush(stdout);
+    if (!fgets(line, sizeof line, stdin) || strncmp(line, "OK", 2)) {
         fprintf(stderr, "vectors: no answer, or a bad one\n");
         exit(2);
     }
@@ -209,21 +207,21 @@ static uint64_t answer(void)
 
 static void set(uint64_t at, unsigned size, uint64_t value)
 {
-    fprintf(commands, "write%c 0x%" PRIx64 " 0x%" PRIx64 "\n", size == 8 ? 'q' : 'l', at, value);
+    printf("write%c 0x%" PRIx64 " 0x%" PRIx64 "\n", size == 8 ? 'q' : 'l', at, value);
     answer();
 }
 
 static uint64_t get(uint64_t at, unsigned size)
 {
-    fprintf(commands, "read%c 0x%" PRIx64 "\n", size == 8 ? 'q' : 'l', at);
+    printf("read%c 0x%" PRIx64 "\n", size == 8 ? 'q' : 'l', at);
     return answer();
 }
 
 static void set_config(unsigned offset, uint32_t value)
 {
-    fprintf(commands, "outl 0xcf8 0x%x\n", 0x80000000u | SOURCE << 8 | offset);
+    printf("outl 0xcf8 0x%x\n", 0x80000000u | SOURCE << 8 | offset);
     answer();
-    fprintf(commands, "outl 0xcfc 0x%x\n", value);
+    printf("outl 0xcfc 0x%x\n", value);
     answer();
 }
 
@@ -271,13 +269,14 @@ int main(int argc, char **argv)
 {
     unsigned count = 100, differ = 0, refused = 0;
     bool scalable = false;
+    FILE *report;
 
-    if (argc < 3 || argc % 2 == 0 || !(commands = fopen(argv[1], "w")) || !(answers = fopen(argv[2], "r"))) {
-        fprintf(stderr, "usage: vectors COMMANDS ANSWERS [--seed S] [--count N] [--mode legacy|scalable]\n");
+    if (argc < 2 || argc % 2 || !(report = fopen(argv[1], "w"))) {
+        fprintf(stderr, "usage: vectors REPORT [--seed S] [--count N] [--mode legacy|scalable]\n");
         return 2;
     }
     state = 1;
-    for (int i = 3; i < argc; i += 2) {
+    for (int i = 2; i < argc; i += 2) {
         if (!strcmp(argv[i], "--seed"))
             state = strtoull(argv[i + 1], NULL, 0);
         else if (!strcmp(argv[i], "--count"))
@@ -301,10 +300,9 @@ int main(int argc, char **argv)
         if (!strcmp(us, them))
             continue;
         differ++;
-        printf("%u: %s | ours: %s | theirs: %s\n", i, v.text, us, them);
+        fprintf(report, "%u: %s | ours: %s | theirs: %s\n", i, v.text, us, them);
     }
-    printf("# %u vectors, %u refused, %u differ\n", count, refused, differ);
-    fputs("outb 0x501 0\n", commands);          /* isa-debug-exit */
-    fflush(commands);
-    return 0;
+    fprintf(report, "# %u vectors, %u refused, %u differ\n", count, refused, differ);
+    puts("outb 0x501 0");                       /* isa-debug-exit */
+    return fclose(report) ? 2 : 0;
 }
