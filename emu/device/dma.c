@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* One piece at a time: behind a remapping unit no more than a page, for the next one may be anywhere. */
 #include "emu/device/dma.h"
 
 #include <string.h>

@@ -196,9 +196,6 @@ const char *iommu_register_title(uint32_t offset);      /* NULL: there is none *
 struct iommu_translation iommu_translate(struct iommu *iommu, const struct iommu_request *request);
 /* The same without recording, remembering or flags: what would become of it now, by the tables alone? */
 struct iommu_translation iommu_probe(struct iommu *iommu, const struct iommu_request *request);
-/* A device reads or writes `length` bytes, page by page; false: a page was refused, and what lies before it is done. An interrupt
- * range is no memory: reads give ones, and writes must go to iommu_interrupt(). */
-bool iommu_dma(struct iommu *iommu, struct iommu_request request, void *data, uint64_t length);
 
 /*
  * An interrupt request, a 4-byte write into FEExxxxxH: true and *out, the message as it goes on to the local APICs; false: refused and

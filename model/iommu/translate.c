@@ -395,27 +395,3 @@ struct iommu_translation iommu_translate(struct iommu *iommu, const struct iommu
     }
     return to;
 }
-
-bool iommu_dma(struct iommu *iommu, struct iommu_request request, void *data, uint64_t length)
-{
-    uint8_t *at = data;
-
-    while (length) {
-        struct iommu_translation to = iommu_translate(iommu, &request);
-        uint64_t part = PAGE_SIZE - request.address % PAGE_SIZE;
-
-        part = part < length ? part : length;
-        if (to.reason)
-            return false;
-        if (request.access == IOMMU_READ && to.interrupt)
-            memset(at, 0xff, part);
-        else if (request.access == IOMMU_READ)
-            memory_read(iommu->memory, to.pa, at, part);
-        else if (!to.interrupt)
-            memory_write(iommu->memory, to.pa, at, part);
-        request.address += part;
-        at += part;
-        length -= part;
-    }
-    return true;
-}

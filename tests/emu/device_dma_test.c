@@ -4,20 +4,15 @@
  * device or fails the request by name, with nothing written elsewhere.
  */
 #define _GNU_SOURCE                     /* memfd_create() */
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "emu/disk/disk.h"
+#include "tests/emu/disk_fixture.h"
 #include "tests/emu/virtio_fixture.h"
 #include "tests/suite.h"
 
 /* The device sees the fixture's pages at AWAY beyond where they are, but for the second page of data, which is elsewhere. */
-enum { ROOT = 0x100000, CONTEXT = 0x101000, TOP = 0x102000, LEAVES = 0x104000, AWAY = 0x400000, PAGES = 16, ELSEWHERE = 0x30000, SECTORS = 64 };
+enum { ROOT = 0x100000, CONTEXT = 0x101000, TOP = 0x102000, LEAVES = 0x104000, AWAY = 0x400000, PAGES = 16, ELSEWHERE = 0x30000 };
 enum { READABLE = 1, WRITABLE = 2 };
 static struct iommu *iommu;
-static struct disk *disk;
 static struct virtio *device;
-static int image;
 static struct { enum iommu_reason reason; uint64_t address; unsigned count; } refused;
 
 static void told(void *context, const struct iommu_notice *notice)
@@ -39,21 +34,6 @@ static void command(uint32_t bit)
     store(REMAPPING_BASE + VTD_gcmd, 4, (load(REMAPPING_BASE + VTD_gsts, 4) & VTD_TOGGLES) | bit);
 }
 
-static void open_disk(void)
-{
-    char option[60], error[300];
-    uint8_t sector[DISK_SECTOR];
-
-    image = memfd_create("disk", 0);
-    for (unsigned i = 0; i < SECTORS; i++) {
-        memset(sector, (int)i + 1, sizeof sector);
-        ck_assert_int_eq(pwrite(image, sector, sizeof sector, i * DISK_SECTOR), DISK_SECTOR);
-    }
-    snprintf(option, sizeof option, "/proc/self/fd/%d", image);
-    disk = disk_open(option, error, sizeof error);
-    ck_assert_msg(disk, "%s", error);
-}
-
 static void setup(void)
 {
     board_setup();
@@ -62,7 +42,7 @@ static void setup(void)
     warnings = 0;
     refused.reason = IOMMU_GRANTED;
     refused.count = 0;
-    open_disk();
+    disk_setup("");
     iommu = malloc(sizeof *iommu);
     remapping_install(board, iommu, &iommu_profiles[IOMMU_PROFILE_legacy]);
     put64(ROOT, CONTEXT | 1);
@@ -79,30 +59,12 @@ static void setup(void)
 
 static void teardown(void)
 {
-    disk_close(disk);
-    close(image);
+    disk_teardown();
     free(iommu);
     board_teardown();
 }
 
-static void begin_away(uint64_t features, uint64_t away)
-{
-    store(COMMON_AT + 20, 1, 0);
-    store(COMMON_AT + 20, 1, 3);
-    for (unsigned i = 0; i < 2; i++) {
-        store(COMMON_AT + 8, 4, i);
-        store(COMMON_AT + 12, 4, (uint32_t)((features | FEATURE_VERSION_1 | FEATURE_ACCESS_PLATFORM) >> 32 * i));
-    }
-    store(COMMON_AT + 20, 1, 11);
-    ck_assert_uint_eq(load(COMMON_AT + 20, 1), 11);
-    store(COMMON_AT + 22, 2, 0);
-    store(COMMON_AT + 24, 2, SIZE);
-    store(COMMON_AT + 32, 8, away + DESCRIPTORS);
-    store(COMMON_AT + 40, 8, away + AVAILABLE);
-    store(COMMON_AT + 48, 8, away + USED);
-    store(COMMON_AT + 28, 2, 1);
-    store(COMMON_AT + 20, 1, 15);
-}
+static void begin_away(uint64_t features) { begin_beyond(features | FEATURE_ACCESS_PLATFORM, AWAY); }
 
 /* A request to the disk with its data across two pages. */
 static void transfer(uint32_t type, uint64_t away)
@@ -135,7 +97,7 @@ START_TEST(a_request_is_where_the_unit_puts_it)
 
     device = virtio_plug(board, VIRTIO_block);
     device->host.disk = disk;
-    begin_away(0, AWAY);
+    begin_away(0);
     transfer(0, AWAY);
     ck_assert_uint_eq(half(USED + 2), 1);
     ck_assert_uint_eq(board_ram[STATUS], 0);
@@ -191,7 +153,7 @@ START_TEST(what_is_refused_has_a_name)
 
     device = virtio_plug(board, VIRTIO_block);
     device->host.disk = disk;
-    begin_away(refusals[_i].features, AWAY);
+    begin_away(refusals[_i].features);
     put64(page_of(page), (leaf & ~3ull) | refusals[_i].rights);
     transfer(0, AWAY);
     ck_assert_uint_eq(refused.count, 1);
@@ -216,7 +178,7 @@ START_TEST(interrupts_are_no_memory)
     device = virtio_plug(board, VIRTIO_block);
     device->host.disk = disk;
     lapic_write(&board->lapic[0], 0xf0, 0x1ff);
-    begin_away(0, AWAY);
+    begin_away(0);
     transfer(0, AWAY);
     describe(1, 0xfee00000, 1024, NEXT | WRITE, 2);
     offer(0);
@@ -229,7 +191,7 @@ END_TEST
 START_TEST(an_answer_in_part)
 {
     device = virtio_plug(board, VIRTIO_rng);
-    begin_away(0, AWAY);
+    begin_away(0);
     put64(page_of(DATA + PAGE_SIZE), 0);
     describe(0, AWAY + DATA + PAGE_SIZE - 16, 64, WRITE, 0);
     offer(0);
@@ -247,14 +209,9 @@ START_TEST(a_frame_in_part_is_lost)
 
     device = virtio_plug(board, VIRTIO_net);
     device->host = (struct virtio_host){ .out = capture };
-    begin_away(0, AWAY);
+    begin_away(0);
     store(COMMON_AT + 20, 1, 11);
-    store(COMMON_AT + 22, 2, 1);
-    store(COMMON_AT + 24, 2, SIZE);
-    store(COMMON_AT + 32, 8, AWAY + DESCRIPTORS);
-    store(COMMON_AT + 40, 8, AWAY + AVAILABLE);
-    store(COMMON_AT + 48, 8, AWAY + USED);
-    store(COMMON_AT + 28, 2, 1);
+    enable_queue(1, AWAY);
     store(COMMON_AT + 20, 1, 15);
     put64(page_of(DATA + PAGE_SIZE), 0);
     describe(0, AWAY + DATA + PAGE_SIZE - 40, 100, 0, 0);

@@ -29,12 +29,7 @@ static void teardown(void)
 static void begin_two(void)
 {
     begin(1 << 5);
-    store(COMMON_AT + 22, 2, 1);
-    store(COMMON_AT + 24, 2, SIZE);
-    store(COMMON_AT + 32, 4, DESCRIPTORS + SECOND);
-    store(COMMON_AT + 40, 4, AVAILABLE + SECOND);
-    store(COMMON_AT + 48, 4, USED + SECOND);
-    store(COMMON_AT + 28, 2, 1);
+    enable_queue(1, SECOND);
 }
 
 static void offer_second(uint16_t head)

@@ -4,32 +4,14 @@
  * under test is a block device on PCI device 1.
  */
 #define _GNU_SOURCE                     /* memfd_create() */
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "emu/disk/disk.h"
+#include "tests/emu/disk_fixture.h"
 #include "tests/emu/virtio_fixture.h"
 #include "tests/suite.h"
 
-enum { SECTORS = 64 };
-static struct disk *disk;
 static struct virtio *device;
-static int image;
 static void open_disk(const char *mode)
 {
-    char option[60], error[300];
-    uint8_t sector[DISK_SECTOR];
-
-    image = memfd_create("disk", 0);
-    for (unsigned i = 0; i < SECTORS; i++) {
-        memset(sector, (int)i + 1, sizeof sector);
-        ck_assert_int_eq(pwrite(image, sector, sizeof sector, i * DISK_SECTOR), DISK_SECTOR);
-    }
-    snprintf(option, sizeof option, "/proc/self/fd/%d%s", image, mode);
-    disk = disk_open(option, error, sizeof error);
-    ck_assert_msg(disk, "%s", error);
+    disk_setup(mode);
     device = virtio_plug(board, VIRTIO_block);
     device->host.disk = disk;
 }
@@ -44,8 +26,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    disk_close(disk);
-    close(image);
+    disk_teardown();
     board_teardown();
 }
 

@@ -63,8 +63,19 @@ static inline void offer(uint16_t head)
 
 static inline void notify(void) { store(NOTIFY_AT, 2, 0); }
 
-/* As a driver of version 1 begins (VirtIO 3.1.1). */
-static inline void begin(uint64_t features)
+/* Queue number `queue`, whose parts the device sees `beyond` where the first one's are here. */
+static inline void enable_queue(unsigned queue, uint64_t beyond)
+{
+    store(COMMON_AT + 22, 2, queue);
+    store(COMMON_AT + 24, 2, SIZE);
+    store(COMMON_AT + 32, 4, DESCRIPTORS + beyond);
+    store(COMMON_AT + 40, 8, AVAILABLE + beyond);
+    store(COMMON_AT + 48, 4, USED + beyond);
+    store(COMMON_AT + 28, 2, 1);
+}
+
+/* As a driver of version 1 begins (VirtIO 3.1.1), with queue 0 `beyond` where it is here. */
+static inline void begin_beyond(uint64_t features, uint64_t beyond)
 {
     store(COMMON_AT + 20, 1, 0);
     store(COMMON_AT + 20, 1, 3);
@@ -74,13 +85,10 @@ static inline void begin(uint64_t features)
     }
     store(COMMON_AT + 20, 1, 11);
     ck_assert_uint_eq(load(COMMON_AT + 20, 1), 11);
-    store(COMMON_AT + 22, 2, 0);
-    store(COMMON_AT + 24, 2, SIZE);
-    store(COMMON_AT + 32, 4, DESCRIPTORS);
-    store(COMMON_AT + 40, 8, AVAILABLE);
-    store(COMMON_AT + 48, 4, USED);
-    store(COMMON_AT + 28, 2, 1);
+    enable_queue(0, beyond);
     store(COMMON_AT + 20, 1, 15);
 }
+
+static inline void begin(uint64_t features) { begin_beyond(features, 0); }
 
 #endif

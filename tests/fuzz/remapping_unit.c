@@ -57,7 +57,7 @@ static void begin(uint8_t choice)
     iommu->policy = choice & 0x80 ? TLB_DROP : choice & 0x40 ? TLB_SEEDED : TLB_KEEP;
 }
 
-static void ask(const struct iommu_request *request)
+static struct iommu_translation ask(const struct iommu_request *request)
 {
     told.refused = told.recorded = told.stale = false;
     const struct iommu_translation to = iommu_translate(iommu, request);
@@ -66,11 +66,32 @@ static void ask(const struct iommu_request *request)
     FUZZ_ASSERT(told.stale == to.stale);
     FUZZ_ASSERT(iommu->policy != TLB_DROP || !to.stale);
     if (to.reason || to.interrupt)
-        return;
+        return to;
     FUZZ_ASSERT(!(to.pa >> WIDTH) || !(IOMMU_R(iommu, gsts) & VTD_TE));
     FUZZ_ASSERT(request->access == IOMMU_READ ? to.readable : to.writable);
     const struct iommu_translation now = iommu_probe(iommu, request);
     FUZZ_ASSERT(to.stale || (!now.reason && now.pa == to.pa));
+    return to;
+}
+
+/* Page by page, over the tables too. */
+static void transfer(struct iommu_request request, uint8_t byte, uint64_t length)
+{
+    static uint8_t data[PAGE_SIZE];
+
+    memset(data, byte, sizeof data);
+    while (length) {
+        const struct iommu_translation to = ask(&request);
+        uint64_t part = PAGE_SIZE - request.address % PAGE_SIZE;
+
+        if (to.reason || to.interrupt)
+            return;
+        part = part < length ? part : length;
+        if (request.access != IOMMU_READ)
+            memory_write(&memory, to.pa, data, part);
+        request.address += part;
+        length -= part;
+    }
 }
 
 static uint64_t number(const uint8_t *at, unsigned size)
@@ -91,7 +112,6 @@ static void step(const uint8_t at[STEP])
         .has_pasid = at[1] & 0x10, .pasid = at[1] & 0x20 ? place : 0, .supervisor = at[0] & 0x10, .execute = at[0] & 0x20,
     };
     struct iommu_message in = { .address = 0xfee00000 | (value & 0xfffff), .data = place }, out;
-    static uint8_t data[8192];
 
     switch (at[0] & 7) {
     case 0: case 1:
@@ -104,8 +124,7 @@ static void step(const uint8_t at[STEP])
         ask(&request);
         break;
     case 5:
-        memset(data, at[1], sizeof data);
-        iommu_dma(iommu, request, data, place % sizeof data);
+        transfer(request, at[1], place % (2 * PAGE_SIZE));
         break;
     case 6:
         if (iommu_interrupt(iommu, at[1] & 1 ? IOMMU_NO_SOURCE : request.source, in, &out))

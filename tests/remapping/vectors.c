@@ -170,7 +170,6 @@ static struct outcome ask_model(const struct vector *v)
 {
     struct outcome o = { 0 };
     struct iommu_request request = { .source = SOURCE, .address = v->iova, .access = v->to_memory ? IOMMU_WRITE : IOMMU_READ };
-    uint64_t data = v->to_memory ? v->data : 0;
 
     iommu_reset(iommu);
     for (unsigned i = 0; i < v->writes; i++)
@@ -180,8 +179,10 @@ static struct outcome ask_model(const struct vector *v)
     iommu_register_write(iommu, VTD_gcmd, 4, VTD_SRTP);
     if (v->enabled)
         iommu_register_write(iommu, VTD_gcmd, 4, VTD_TE);
-    iommu_dma(iommu, request, &data, sizeof data);
-    o.value = v->to_memory ? memory_read64(&memory, v->target) : data;
+    const struct iommu_translation to = iommu_translate(iommu, &request);
+    if (!to.reason && v->to_memory)
+        memory_write64(&memory, to.pa, v->data);
+    o.value = v->to_memory ? memory_read64(&memory, v->target) : to.reason ? 0 : memory_read64(&memory, to.pa);
     o.status = (uint32_t)iommu_register_read(iommu, VTD_fsts, 4);
     o.low = iommu_register_read(iommu, RECORD, 8);
     o.high = iommu_register_read(iommu, RECORD + 8, 8);

@@ -165,15 +165,20 @@ static void nobody_at_all(void)
 
 /* ---- where a guest begins ---- */
 
-static void begin_in_real_mode(uint16_t selector, uint64_t base)
+static void create_in_real_mode(const uint8_t *start, const uint8_t *end)
 {
     static const struct controls controls = { .proc = PROC_hlt_exiting, .proc2 = PROC2_unrestricted_guest };
     const char *missing;
 
     start_vmx();
-    missing = guest_create(guest, 1, &controls, real_loop, real_loop_end);
+    missing = guest_create(guest, 1, &controls, start, end);
     must(!missing, missing);
     guest_real_mode();
+}
+
+static void begin_in_real_mode(uint16_t selector, uint64_t base)
+{
+    create_in_real_mode(real_loop, real_loop_end);
     vmwrite(VMCS_guest_cs_selector, selector);
     vmwrite(VMCS_guest_cs_base, base);
     vmwrite(VMCS_guest_rip, GUEST_CODE - base);
@@ -184,13 +189,7 @@ static void begin_in_real_mode(uint16_t selector, uint64_t base)
 /* INT 21H, whose vector nobody has set, or which leads to the HLT at 100H. */
 static void interrupt_in_real_mode(uint32_t entry)
 {
-    static const struct controls controls = { .proc = PROC_hlt_exiting, .proc2 = PROC2_unrestricted_guest };
-    const char *missing;
-
-    start_vmx();
-    missing = guest_create(guest, 1, &controls, real_int, real_int_end);
-    must(!missing, missing);
-    guest_real_mode();
+    create_in_real_mode(real_int, real_int_end);
     ((uint32_t *)guest->memory)[0x21] = entry;
     guest->memory[0x100] = 0xf4;
     enter_until(EXIT_REASON_hlt);
